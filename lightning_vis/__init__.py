@@ -1,0 +1,62 @@
+"""See what an image network looks at, while PyTorch Lightning trains it.
+
+Importing this package loads neither torch nor Lightning: each name below is fetched from its module when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lightning_vis.callbacks import GradCAMCallback as GradCAMCallback
+    from lightning_vis.callbacks import ProbeCallback as ProbeCallback
+    from lightning_vis.callbacks import SaliencyCallback as SaliencyCallback
+    from lightning_vis.frames import Frame as Frame
+    from lightning_vis.layers import last_feature_map as last_feature_map
+    from lightning_vis.looking import look as look
+    from lightning_vis.probe import Probe as Probe
+    from lightning_vis.recording import INPUT as INPUT
+    from lightning_vis.recording import Record as Record
+    from lightning_vis.recording import gradients as gradients
+    from lightning_vis.recording import record as record
+    from lightning_vis.scores import log_odds as log_odds
+    from lightning_vis.scores import logit as logit
+    from lightning_vis.views import View as View
+    from lightning_vis.views import evidence as evidence
+    from lightning_vis.views import grad_cam as grad_cam
+    from lightning_vis.views import saliency as saliency
+
+__version__ = "0.1.0.dev0"
+
+_HOME = {
+    "Frame": "frames",
+    "GradCAMCallback": "callbacks",
+    "INPUT": "recording",
+    "Probe": "probe",
+    "ProbeCallback": "callbacks",
+    "Record": "recording",
+    "SaliencyCallback": "callbacks",
+    "View": "views",
+    "evidence": "views",
+    "grad_cam": "views",
+    "gradients": "recording",
+    "last_feature_map": "layers",
+    "log_odds": "scores",
+    "logit": "scores",
+    "look": "looking",
+    "record": "recording",
+    "saliency": "views",
+}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'lightning_vis' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(f"lightning_vis.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

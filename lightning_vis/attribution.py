@@ -1,0 +1,96 @@
+"""The maths of maps, and of maps against masks: tensors in, tensors out."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+EMPTY = 1e-10
+"""A map whose largest magnitude is below this is empty."""
+
+
+class Recording(Protocol):
+    """What a map is made of: activation and gradient, both ``(N, K, h, w)``."""
+
+    @property
+    def activation(self) -> Tensor: ...
+    @property
+    def gradient(self) -> Tensor: ...
+
+
+def saliency_map(record: Recording) -> Tensor:
+    """Where a small change of the image would change the score most: max over channels of |gradient|.
+
+    Source: K. Simonyan, A. Vedaldi, A. Zisserman, 2013, "Deep Inside Convolutional Networks".
+
+    Args:
+        record: of `INPUT`, ``(N, C, H, W)``.
+
+    Returns:
+        ``(N, H, W)``, at least 0, in score per unit of the model's input.
+    """
+    return record.gradient.abs().amax(dim=1)
+
+
+def evidence_map(record: Recording) -> Tensor:
+    """How much each place speaks for (+) or against (-) the class, in units of the score: signed Grad-CAM times h w.
+
+    1 means: one unit of the score if the whole image were like this place. For global average pooling followed by a linear
+    head, the mean of the map plus the head's bias is the score.
+
+    Source: after R. R. Selvaraju et al., 2017, "Grad-CAM", without its ReLU.
+
+    Args:
+        record: of a layer, ``(N, K, h, w)``.
+
+    Returns:
+        ``(N, h, w)``, signed.
+    """
+    weights = record.gradient.sum(dim=(2, 3))
+    return torch.einsum("nk,nkhw->nhw", weights, record.activation)
+
+
+def grad_cam_map(record: Recording) -> Tensor:
+    """ReLU of the sum over channels of (spatial mean of the gradient) x activation.
+
+    Source: R. R. Selvaraju et al., 2017, "Grad-CAM: Visual Explanations from Deep Networks".
+
+    Args:
+        record: of a layer, ``(N, K, h, w)``.
+
+    Returns:
+        ``(N, h, w)``, at least 0, unscaled.
+    """
+    weights = record.gradient.mean(dim=(2, 3))
+    return torch.einsum("nk,nkhw->nhw", weights, record.activation).relu()
+
+
+def is_drawable(maps: Tensor) -> Tensor:
+    """Which maps ``(N, h, w)`` are finite and not empty: ``(N,)`` bool. The others are left out of every mean."""
+    finite = maps.isfinite().all(dim=2).all(dim=1)
+    return finite & (maps.nan_to_num().abs().amax(dim=(1, 2)) > EMPTY)
+
+
+def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Maps ``(N, h, w)`` at another size ``(H, W)``, bilinear, corners not aligned."""
+    return interpolate(maps[:, None].float(), size=size, mode="bilinear", align_corners=False)[:, 0]
+
+
+def lift(maps: Tensor, masks: Tensor) -> Tensor:
+    """How much denser a map is on the object than by chance: (share of its mass there) / (the object's share of the area).
+
+    Args:
+        maps: ``(N, h, w)``; of signed maps the magnitude counts.
+        masks: ``(N, H, W)`` in 0..1, 1 on the object.
+
+    Returns:
+        ``(N,)``; 1 = chance, NaN for empty and non-finite maps and for masks that are empty.
+    """
+    masks = masks.to(maps.device).float()
+    mass = resized(maps.abs(), (masks.shape[1], masks.shape[2]))
+    share = (mass * masks).sum(dim=(1, 2)) / mass.sum(dim=(1, 2))
+    area = masks.mean(dim=(1, 2))
+    return torch.where(is_drawable(maps) & (area > 0), share / area, torch.nan)

@@ -1,0 +1,326 @@
+"""When to look, and on what: the callbacks. The only file that imports Lightning."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from lightning_vis.film import Film, is_spaced
+from lightning_vis.frames import Frame, Inputs, thinned
+from lightning_vis.layers import find_layer
+from lightning_vis.looking import Running, attempt_look, choose_feature_map, usual_views
+from lightning_vis.probe import Probe
+from lightning_vis.recording import INPUT
+from lightning_vis.rendering import card, strip
+from lightning_vis.scores import Score, Target, log_odds
+from lightning_vis.timing import ends_epoch, finished_steps, is_early, log_step
+from lightning_vis.views import View, grad_cam, saliency
+from lightning_vis.writing import descriptions, encoded, image_writers, write_pictures
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Callback
+else:
+
+    def _callback_bases() -> tuple[type, ...]:
+        """Callback of the Lightning that is in use: it comes under two names, and either Trainer takes a child of both."""
+        loaded = [sys.modules[name] for name in ("pytorch_lightning", "lightning.pytorch") if name in sys.modules]
+        if not loaded:
+            import pytorch_lightning
+
+            loaded = [pytorch_lightning]
+        return tuple(dict.fromkeys(module.Callback for module in loaded))
+
+    Callback = type("Callback", _callback_bases(), {})
+
+COLUMNS = 10
+"""Looks shown side by side in a film strip."""
+
+
+class ProbeCallback(Callback):
+    """Looks at a fixed probe while the network trains, and leaves the training exactly as it was.
+
+    Looks are taken at the start (the untrained network), after steps 1, 2, 4, 8, ... of the first epoch, and after every
+    epoch (after its validation, if there is one).
+
+    Args:
+        probe: the images, or a function that returns them; None takes some from the Trainer's validation data (else its
+            training data), by index.
+        views: what to look through, views or functions that return one; evidence, Grad-CAM and saliency if None.
+        every_n_epochs: look after every so many epochs.
+        at_steps: look after these optimizer steps too; None for 1, 2, 4, 8, ... within the first epoch, () for none.
+        score: ``(output, classes) -> (N,)``, the number that is explained.
+
+    Raises:
+        ValueError: arguments out of range, or, when fit starts, layers that do not exist, data that no probe can be taken
+            from, two callbacks that would write the same pictures.
+    """
+
+    def __init__(
+        self,
+        probe: Probe | Callable[[], Probe] | None = None,
+        views: Sequence[View | Callable[[], View]] | None = None,
+        *,
+        every_n_epochs: int = 1,
+        at_steps: Sequence[int] | None = None,
+        score: Score = log_odds,
+    ) -> None:
+        super().__init__()
+        if not isinstance(every_n_epochs, int) or every_n_epochs < 1:
+            raise ValueError(f"every_n_epochs={every_n_epochs!r}: expected a whole number of at least 1")
+        self.probe = probe() if callable(probe) else probe
+        self.views = [view if isinstance(view, View) else view() for view in (usual_views() if views is None else views)]
+        self.every_n_epochs = every_n_epochs
+        self.at_steps = None if at_steps is None else tuple(at_steps)
+        self.score = score
+        self.film = Film()
+        self.seconds: dict[str, float] = {}
+        self._joined: list[View] = []  # views of other callbacks that share this one's looks
+        self._served = False  # another callback looks for this one
+        self._drawn = 0
+        self._last: Frame | None = None
+        self._resting: set[str] = set()
+        self._writers: list[Any] = []
+        self._images: Probe | None = None
+        self._inputs: Inputs | None = None
+        self._layer: str | None = None
+
+    @property
+    def state_key(self) -> str:
+        """Tells callbacks of one Trainer apart in a checkpoint."""
+        return self._generate_state_key(
+            probe=_name(self), views=[view.key for view in self.views], every_n_epochs=self.every_n_epochs, at_steps=self.at_steps
+        )
+
+    # --- when -------------------------------------------------------------------------------------------------------
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Shares looks with the other callbacks of this probe."""
+        if stage == "fit":
+            self._share(trainer)
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        """Refuses what cannot work, before anything is trained."""
+        if self._served:
+            return
+        for layer in {layer for view in self._all_views() for layer in view.layers if layer not in (None, INPUT)}:
+            find_layer(pl_module, str(layer))
+        self._resting.clear()
+        self._writers = image_writers(trainer.loggers) if trainer.is_global_zero else []
+        if not self._writers and trainer.is_global_zero:
+            given = ", ".join(type(logger).__name__ for logger in trainer.loggers) or "none"
+            _warn(f"no logger of this Trainer takes images (loggers: {given}), so nothing is shown: add a TensorBoardLogger")
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Takes the probe and looks at the untrained network."""
+        if self._served or not self._writers:
+            return
+        self._images = self.probe or _probe_of(trainer)
+        self._inputs = self._images.inputs()
+        if any(None in view.layers for view in self._all_views()):
+            self._layer = choose_feature_map(pl_module, self._images, self._running(trainer)).layer
+        if trainer.global_step == 0:
+            self._look(trainer, pl_module, "start")
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Looks after early steps; the last batch of an epoch is left to the epoch's own look."""
+        finished = finished_steps(trainer, "step")
+        if is_early(finished, self.at_steps, trainer.current_epoch) and not ends_epoch(trainer):
+            self._look(trainer, pl_module, "step")
+
+    def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Looks after a validation inside fit."""
+        if trainer.state.fn == "fit" and not trainer.sanity_checking and self._due(trainer):
+            self._look(trainer, pl_module, "validation")
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Looks after an epoch that no validation ended."""
+        if self._due(trainer):
+            self._look(trainer, pl_module, "epoch")
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Looks at the finished network, if no look has seen it, and draws the last look."""
+        self._look(trainer, pl_module, "end")
+        if self._last is not None and self._drawn < self.film.count:
+            self._draw(self._last)
+
+    def _due(self, trainer: Any) -> bool:
+        return bool((trainer.current_epoch + 1) % self.every_n_epochs == 0)
+
+    # --- what -------------------------------------------------------------------------------------------------------
+
+    def _look(self, trainer: Any, pl_module: nn.Module, moment: str) -> None:
+        """One look, if the network has changed since the last one."""
+        finished = finished_steps(trainer, moment)
+        seen = self._last is not None and self._last.finished_steps == finished
+        if self._served or seen or not self._writers or self._images is None:
+            return
+        views = [view for view in self._all_views() if view.key not in self._resting]
+        attempt = attempt_look(pl_module, self._images, views, self._running(trainer), self._layer)
+        for key, failure in attempt.failures.items():
+            self._rest(key, failure)
+        if attempt.frame is not None:
+            self._keep(replace(attempt.frame, **_moment(trainer, moment, finished)))
+
+    def _keep(self, frame: Frame) -> None:
+        self.film.add(frame)
+        self._last = frame
+        self._count(frame.seconds)
+        if is_spaced(self.film.count, self._drawn):
+            self._draw(frame)
+
+    def _draw(self, frame: Frame) -> None:
+        assert self._inputs is not None  # a frame exists, so a probe does
+        started = time.perf_counter()
+        pictures = {f"{self._inputs.name}/{index}": card(frame, self._inputs, index) for index in range(len(frame.predicted))}
+        shown = [self.film.frames[at] for at in thinned(len(self.film.frames), COLUMNS)]
+        pictures |= {f"film/{key}": strip(shown, self._inputs, key) for key in frame.maps}
+        drawn = time.perf_counter()
+        data = encoded(pictures)
+        done = time.perf_counter()
+        for writer in self._writers:
+            write_pictures(writer, data, frame.log_step, descriptions(frame, self._inputs))
+        self._drawn = self.film.count
+        self._count({"drawing": drawn - started, "encoding": done - drawn, "writing": time.perf_counter() - done})
+
+    def _rest(self, key: str, failure: Exception) -> None:
+        self._resting.add(key)
+        _warn(f"the view {key!r} rests until the next fit, because it failed: {failure}")
+
+    def _count(self, seconds: Mapping[str, float]) -> None:
+        for part, spent in seconds.items():
+            self.seconds[part] = self.seconds.get(part, 0.0) + spent
+
+    def _running(self, trainer: Any) -> Running:
+        """Under ``*-mixed`` the weights are fp32, and so is the look; under ``*-true`` the Trainer's precision rules."""
+        plugin = trainer.precision_plugin
+        if "true" not in str(plugin.precision) or plugin.precision == "32-true":
+            return Running(score=self.score, context=nullcontext)
+        return Running(score=self.score, context=plugin.forward_context, convert=plugin.convert_input)
+
+    # --- with whom --------------------------------------------------------------------------------------------------
+
+    def _all_views(self) -> list[View]:
+        return list({view.key: view for view in (*self.views, *self._joined)}.values())
+
+    def _share(self, trainer: Any) -> None:
+        """The first callback of a probe and a cadence takes over the views of the others."""
+        self._joined, self._served = [], False
+        for other in trainer.callbacks:
+            if not isinstance(other, ProbeCallback):
+                continue
+            if other._shares_with(self):
+                self._served = other is not self
+                break
+            if _name(other) == _name(self):
+                raise ValueError(
+                    f"two callbacks would write the pictures of the probe {_name(self)!r}: give them one probe and one cadence"
+                    " to share a look, or their probes different names (Probe(..., name=...))"
+                )
+        mine = [other for other in trainer.callbacks if isinstance(other, ProbeCallback) and other._shares_with(self)]
+        self._joined = [] if self._served else [view for other in mine[1:] for view in other.views]
+
+    def _shares_with(self, other: ProbeCallback) -> bool:
+        mine = (self.every_n_epochs, self.at_steps, self.score)
+        return self.probe is other.probe and mine == (other.every_n_epochs, other.at_steps, other.score)
+
+    # --- kept in checkpoints ----------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """The film so far."""
+        return {"film": _convert(self.film.state(), np.ndarray, torch.as_tensor), "drawn": self._drawn}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The film goes on where it stopped."""
+        self.film = Film.from_state(_convert(state_dict["film"], torch.Tensor, lambda tensor: tensor.numpy()))
+        self._drawn = int(state_dict["drawn"])
+        self._last = self.film.frames[-1] if self.film.frames else None
+
+
+class SaliencyCallback(ProbeCallback):
+    """Shows where a small change of the image would matter (K. Simonyan, A. Vedaldi, A. Zisserman, 2013).
+
+    Args:
+        probe: as `ProbeCallback`.
+        target: the explained class: ``"predicted"``, ``"label"``, ``"runner_up"`` or an index.
+        every_n_epochs: as `ProbeCallback`.
+        at_steps: as `ProbeCallback`.
+    """
+
+    def __init__(
+        self,
+        probe: Probe | Callable[[], Probe] | None = None,
+        target: Target = "predicted",
+        *,
+        every_n_epochs: int = 1,
+        at_steps: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(probe, [saliency(target)], every_n_epochs=every_n_epochs, at_steps=at_steps)
+
+
+class GradCAMCallback(ProbeCallback):
+    """Shows where the evidence for the predicted class lies (R. R. Selvaraju et al., 2017, "Grad-CAM").
+
+    Args:
+        probe: as `ProbeCallback`.
+        layer: dotted name of a layer that returns ``(N, K, h, w)``; None for the last feature map.
+        target: the explained class: ``"predicted"``, ``"label"``, ``"runner_up"`` or an index.
+        every_n_epochs: as `ProbeCallback`.
+        at_steps: as `ProbeCallback`.
+    """
+
+    def __init__(
+        self,
+        probe: Probe | Callable[[], Probe] | None = None,
+        layer: str | None = None,
+        target: Target = "predicted",
+        *,
+        every_n_epochs: int = 1,
+        at_steps: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(probe, [grad_cam(layer, target)], every_n_epochs=every_n_epochs, at_steps=at_steps)
+
+
+def _moment(trainer: Any, moment: str, finished: int) -> dict[str, Any]:
+    """Where in the training a frame stands. At the end of fit Lightning has already counted the last epoch."""
+    at_epoch_end = moment == "epoch" or (moment == "validation" and ends_epoch(trainer))
+    return {
+        "finished_steps": finished,
+        "log_step": log_step(trainer, finished),
+        "epoch": trainer.current_epoch + at_epoch_end,
+        "moment": "epoch" if at_epoch_end else moment,
+    }
+
+
+def _probe_of(trainer: Any) -> Probe:
+    """Images of the Trainer's own data, by index: no loader is iterated and no random stream is touched."""
+    loaders = trainer.val_dataloaders or trainer.train_dataloader
+    loader = loaders[0] if isinstance(loaders, (list, tuple)) else loaders
+    try:
+        return Probe.from_dataset(loader.dataset)
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise ValueError(f"no probe= was given, and none can be taken from the Trainer's data: {error}") from error
+
+
+def _name(callback: ProbeCallback) -> str:
+    return callback.probe.name if callback.probe else "probe"
+
+
+def _convert(value: Any, kind: type, convert: Callable[[Any], Any]) -> Any:
+    if isinstance(value, dict):
+        return {key: _convert(item, kind, convert) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_convert(item, kind, convert) for item in value]
+    return convert(value) if isinstance(value, kind) else value
+
+
+def _warn(message: str) -> None:
+    warnings.warn(f"lightning_vis: {message}", UserWarning, stacklevel=3)

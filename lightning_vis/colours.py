@@ -1,0 +1,91 @@
+"""Values to colours: the one place, beside the tab, where a map is scaled for display."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from lightning_vis.frames import Array, Maps, Scale
+
+INFERNO = (
+    "000004 0b0724 210c4a 3d0965 57106e 71196e 8a226a a32c61 bc3754 d24644 e45a31 f1731d f98e09 fcac11 f9cb35 f2ea69 fcffa4"
+).split()
+WARM = "b89c8e d8a58c f0a080 f58f6c f07a5a e6624a d9483a c62c2c ad1426".split()
+COOL = "8e9cb8 8cabdc 83aef4 739ff8 618cf2 5076e6 4160d6 344ac0 2a36a4".split()
+
+DIM = 0.55
+"""How bright the grey photo under a map is."""
+
+
+def strength(values: Array, scale: Scale, mean: float = 1.0, area: int = 1) -> Array:
+    """Where values lie on a scale: 0 is nothing, 1 its upper end, below 0 against.
+
+    Args:
+        values: any shape.
+        scale: how they are drawn.
+        mean: of the whole map, for ``"density"``.
+        area: h w of the map, for scales that multiply by it.
+    """
+    if scale.kind == "density":
+        return np.asarray((values / max(mean, 1e-30) / scale.limit).clip(0, 1))
+    values = values * area if scale.by_area else values
+    shares = np.sign(values) * np.log1p(np.abs(values)) / np.log1p(scale.limit)
+    return np.asarray(shares.clip(-1 if scale.signed else 0, 1))
+
+
+def map_strength(maps: Maps, index: int, size: tuple[int, int]) -> Array:
+    """One map on its scale at the size ``(H, W)``: first enlarged (bilinear), then scaled."""
+    values = maps.values[index]
+    return strength(enlarged(values, size), maps.scale, float(values.mean()), values.size)
+
+
+def enlarged(values: Array, size: tuple[int, int]) -> Array:
+    """A map ``(h, w)`` at the size ``(H, W)``, bilinear, corners not aligned."""
+    image = Image.fromarray(np.nan_to_num(values).astype(np.float32))
+    return np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR))
+
+
+def overlay(picture: Array, shares: Array, signed: bool = False) -> Array:
+    """A map over the dimmed grey photo, its opacity growing with its magnitude and nothing cut off.
+
+    Args:
+        picture: ``(H, W, 3)`` uint8.
+        shares: ``(H, W)`` in -1..1, as `strength` gives them.
+        signed: warm and blue instead of inferno.
+
+    Returns:
+        ``(H, W, 3)`` uint8.
+    """
+    return blend(dimmed(picture), colours(shares, signed), opacity(shares))
+
+
+def dimmed(picture: Array) -> Array:
+    """The photo in grey, darkened, ``(H, W, 3)`` float."""
+    grey = picture.astype(np.float32) @ np.array((0.299, 0.587, 0.114), np.float32)
+    return np.repeat(grey[..., None] * DIM, 3, axis=2)
+
+
+def opacity(shares: Array) -> Array:
+    """How much of the photo a map covers: nothing at 0, nearly all from a half of the scale on."""
+    return np.asarray(0.9 * (1 - (1 - np.abs(shares)) ** 3))
+
+
+def blend(below: Array, above: Array, alpha: Array) -> Array:
+    """One picture over another, ``(H, W, 3)`` uint8."""
+    mixed = below * (1 - alpha[..., None]) + above * alpha[..., None]
+    return np.rint(mixed).clip(0, 255).astype(np.uint8)
+
+
+def colours(shares: Array, signed: bool) -> Array:
+    """Inferno for 0..1; for signed maps warm colours above 0 and blue ones below. ``(..., 3)`` float in 0..255."""
+    if not signed:
+        return _interpolated(shares, INFERNO)
+    return np.where((shares < 0)[..., None], _interpolated(-shares, COOL), _interpolated(shares, WARM))
+
+
+def _interpolated(shares: Array, anchors: list[str]) -> Array:
+    table = np.array([[int(anchor[at : at + 2], 16) for at in (0, 2, 4)] for anchor in anchors], np.float32)
+    positions = np.asarray(shares).clip(0, 1) * (len(table) - 1)
+    low = np.minimum(positions.astype(int), len(table) - 2)
+    part = (positions - low)[..., None]
+    return np.asarray(table[low] * (1 - part) + table[low + 1] * part)

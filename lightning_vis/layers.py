@@ -1,0 +1,174 @@
+"""Find a layer by its name; choose the last feature map by a dry run."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lightning_vis.observing import observing
+from lightning_vis.scores import describe
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """A layer chosen by `last_feature_map`: its dotted name, its output's shape ``(K, h, w)`` and what to know about it."""
+
+    layer: str
+    shape: tuple[int, int, int]
+    note: str = ""
+
+
+def named_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """The submodules by dotted name, as the user wrote them: without the wrapper that ``torch.compile`` adds."""
+    named = ((name.replace("_orig_mod.", "").removesuffix("._orig_mod"), module) for name, module in model.named_modules())
+    return {name: module for name, module in named if name not in ("", "_orig_mod")}
+
+
+def find_layer(model: nn.Module, name: str) -> nn.Module:
+    """The submodule with this dotted name.
+
+    Raises:
+        ValueError: there is none; the message lists the layers there are.
+    """
+    layers = named_layers(model)
+    if name not in layers:
+        raise ValueError(f"layer {name!r} is not in the model; {known_layers(model, name)}")
+    return layers[name]
+
+
+def known_layers(model: nn.Module, wanted: str = "") -> str:
+    """A model's layers as a phrase for messages, the names nearest to `wanted` first, at most twelve."""
+    names = list(named_layers(model))
+    near = difflib.get_close_matches(wanted, names, n=3)
+    shown = [*near, *(name for name in names if name not in near)][:12]
+    more = f", ... ({len(names)} in all)" if len(names) > len(shown) else ""
+    return f"its layers are {', '.join(shown)}{more}" if names else "it has no layers"
+
+
+@contextmanager
+def hooked(modules: Sequence[nn.Module], hook: Callable[[nn.Module, Any, Any], Any]) -> Iterator[None]:
+    """Lends a forward hook to each module."""
+    handles = [module.register_forward_hook(hook) for module in modules]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def last_feature_map(model: nn.Module, images: Tensor, forward: Callable[[Tensor], Any] | None = None) -> FeatureMap:
+    """The layer that Grad-CAM looks at where none is named, found by one dry run.
+
+    It is the last of the smallest feature maps ``(N, K, h, w)`` above 1 x 1 that no pooling or dropout produced, that is
+    computed once, and on which the output depends. A container's output counts (a residual block is more than its last norm).
+
+    Args:
+        model: any network.
+        images: ``(N, C, H, W)`` in the model's input scale, on its device; only the first is used.
+        forward: how to run the model, if not by calling it.
+
+    Raises:
+        ValueError: there is no such map, or token outputs ``(N, T, C)`` follow it.
+    """
+    with observing(model):
+        calls, output = _dry_run(model, images[:1].detach().clone().requires_grad_(), forward or model)
+        maps = [call for call in calls if call.is_map(calls)]
+        if not maps:
+            raise ValueError(f"no layer of the model gives a feature map (N, K, h, w) above 1 x 1; {known_layers(model)}")
+        smallest = min(call.area for call in maps)
+        for call in reversed([call for call in maps if call.area == smallest]):
+            if _depends(output, call.output):
+                return _chosen(call, calls)
+    raise ValueError(
+        f"the model's output, {describe(output)}, does not depend on any feature map through gradients"
+        " (is its forward wrapped in torch.no_grad()?)"
+    )
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One module's one output during the dry run."""
+
+    name: str
+    module: nn.Module
+    output: Any
+    times: int
+
+    @property
+    def area(self) -> int:
+        return self.output.shape[2] * self.output.shape[3]
+
+    def is_map(self, calls: list[_Call]) -> bool:
+        return (
+            isinstance(self.output, Tensor)
+            and self.output.ndim == 4
+            and self.area > 1
+            and self.times == 1
+            and not isinstance(self.module, nn.Identity)
+            and not any(other.output is self.output and other.reduces for other in calls)
+        )
+
+    @property
+    def reduces(self) -> bool:
+        kind = type(self.module).__name__.lower()
+        return "pool" in kind or "drop" in kind
+
+    @property
+    def is_tokens(self) -> bool:
+        """Tokens (N, T, C), or channels last (N, h, w, C): neither is a map of channels."""
+        if not isinstance(self.output, Tensor):
+            return False
+        last = isinstance(self.module, nn.LayerNorm) and tuple(self.module.normalized_shape) == self.output.shape[-1:]
+        return (self.output.ndim == 3 and self.output.shape[1] > 1) or (self.output.ndim == 4 and last)
+
+
+def _dry_run(model: nn.Module, image: Tensor, forward: Callable[[Tensor], Any]) -> tuple[list[_Call], Any]:
+    names = {id(module): name for name, module in named_layers(model).items()}
+    seen: list[tuple[nn.Module, Any]] = []
+    modules = [module for module in model.modules() if id(module) in names and not _is_script(module)]
+    with hooked(modules, lambda module, _, output: seen.append((module, output))):
+        output = forward(image.clone())
+    times = {id(module): sum(other is module for other, _ in seen) for module, _ in seen}
+    return [_Call(names[id(module)], module, out, times[id(module)]) for module, out in seen], output
+
+
+def _is_script(module: nn.Module) -> bool:
+    return isinstance(module, torch.jit.ScriptModule)
+
+
+def _depends(output: Any, tensor: Tensor) -> bool:
+    tensors = [value for value in _tensors(output) if value.requires_grad]
+    if not tensors or not tensor.requires_grad:
+        return False
+    total = torch.stack([value.float().sum() for value in tensors]).sum()
+    return torch.autograd.grad(total, tensor, retain_graph=True, allow_unused=True)[0] is not None
+
+
+def _tensors(output: Any) -> list[Tensor]:
+    if isinstance(output, Tensor):
+        return [output]
+    parts = output.values() if isinstance(output, dict) else output if isinstance(output, (tuple, list)) else vars(output).values()
+    return [value for value in parts if isinstance(value, Tensor)]
+
+
+def _chosen(call: _Call, calls: list[_Call]) -> FeatureMap:
+    later = calls[calls.index(call) + 1 :]
+    tokens = next((other for other in later if other.is_tokens), None)
+    if tokens is not None:
+        raise ValueError(
+            f"layer {tokens.name!r} gives tokens {tuple(tokens.output.shape)}, and the last feature map before it,"
+            f" {call.name!r}, says little about the answer: name a layer that returns (N, K, h, w), or use saliency()"
+        )
+    _, channels, height, width = call.output.shape
+    return FeatureMap(call.name, (channels, height, width), _note(call))
+
+
+def _note(call: _Call) -> str:
+    linear = isinstance(call.module, (nn.modules.conv._ConvNd, nn.modules.batchnorm._NormBase, nn.GroupNorm))
+    return "taken before any activation function" if linear else ""

@@ -1,0 +1,195 @@
+"""One look: pass, maps, numbers. No Lightning here: notebooks and replay use it too."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lightning_vis.attribution import evidence_map, is_drawable, lift
+from lightning_vis.frames import Array, Frame, Maps
+from lightning_vis.layers import FeatureMap, last_feature_map
+from lightning_vis.observing import observing
+from lightning_vis.probe import Probe
+from lightning_vis.recording import Explained, Pass, Recorded, Recorder, in_chunks, prepare
+from lightning_vis.scores import Score, Target, log_odds
+from lightning_vis.views import View, evidence, grad_cam, saliency
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a model is run: by what function, to what score, in what context, converted how, in chunks of what size."""
+
+    forward: Callable[[Tensor], Any] | None = None
+    score: Score = log_odds
+    context: Callable[[], AbstractContextManager[Any]] = nullcontext
+    convert: Callable[[Tensor], Tensor] | None = None
+    chunk_size: int | None = None
+
+    def prepare(self, model: nn.Module, probe: Probe) -> Pass:
+        """The probe on the model's device and in its precision."""
+        return prepare(model, probe.images, probe.labels, self.forward, self.score, self.context, self.convert)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A frame of the views that worked, and what went wrong with the others, by view key."""
+
+    frame: Frame | None
+    failures: dict[str, Exception] = field(default_factory=dict)
+
+
+def usual_views() -> tuple[View, ...]:
+    """Evidence, Grad-CAM and saliency: what is shown where nothing else was asked for."""
+    return evidence(), grad_cam(), saliency()
+
+
+def look(
+    model: nn.Module,
+    probe: Probe,
+    views: Sequence[View] | None = None,
+    *,
+    score: Score = log_odds,
+    forward: Callable[[Tensor], Any] | None = None,
+    chunk_size: int | None = None,
+) -> Frame:
+    """Looks once at what a model does with the probe, and leaves the model exactly as it was.
+
+    Args:
+        model: any network whose output `lightning_vis.scores.class_scores` reads, on any device.
+        probe: the images.
+        views: what to look through; evidence, Grad-CAM and saliency if None. One-pass views share one forward pass.
+        score: ``(output, classes) -> (N,)``, the number that is explained.
+        forward: how to run the model, if not by calling it.
+        chunk_size: at most this many images in one pass, to save memory.
+
+    Returns:
+        A `Frame` of NumPy arrays.
+
+    Raises:
+        ValueError: as `record` and `last_feature_map`.
+    """
+    running = Running(forward, score, chunk_size=chunk_size)
+    attempt = attempt_look(model, probe, usual_views() if views is None else views, running)
+    for failure in attempt.failures.values():
+        raise failure
+    assert attempt.frame is not None  # no failure, so there is a frame
+    return attempt.frame
+
+
+def choose_feature_map(model: nn.Module, probe: Probe, running: Running) -> FeatureMap:
+    """The last feature map of the model as it will be run on this probe."""
+    run = running.prepare(model, probe)
+
+    def forward(images: Tensor) -> Any:
+        with run.context():
+            return run.forward(images)
+
+    return last_feature_map(model, run.images, forward)
+
+
+def attempt_look(
+    model: nn.Module, probe: Probe, views: Iterable[View], running: Running, last_layer: str | None = None
+) -> Attempt:
+    """As `look`, but a view that fails takes no other along; `last_layer` spares the dry run."""
+    start = time.perf_counter()
+    views = list(views)
+    failures: dict[str, Exception] = {}
+    if last_layer is None and any(None in view.layers for view in views):
+        last_layer = choose_feature_map(model, probe, running).layer
+    with observing(model):
+        run = running.prepare(model, probe)
+        found = _record(run, views, last_layer, running.chunk_size, failures)
+        maps = {view.key: _maps(view, found[view.key], last_layer) for view in views if view.key in found}
+        frame = _frame(probe, maps, views, found) if found else None
+    if frame is not None:
+        frame = replace(frame, seconds={"pass": time.perf_counter() - start})
+    return Attempt(frame, failures)
+
+
+def _record(
+    run: Pass, views: list[View], last_layer: str | None, chunk_size: int | None, failures: dict[str, Exception]
+) -> dict[str, Recorded]:
+    """What each view's recorder found, by view key: all views at once, or, if that fails, one by one to find the culprit."""
+    try:
+        return _record_together(run, views, last_layer, chunk_size)
+    except Exception as error:
+        if len(views) == 1:
+            failures[views[0].key] = error
+            return {}
+    found: dict[str, Recorded] = {}
+    for view in views:
+        found.update(_record(run, [view], last_layer, chunk_size, failures))
+    return found
+
+
+def _record_together(run: Pass, views: list[View], last_layer: str | None, chunk_size: int | None) -> dict[str, Recorded]:
+    requests: dict[Recorder, dict[Target, list[str]]] = {}
+    for view in views:
+        layers = requests.setdefault(view.recorder, {}).setdefault(view.target, [])
+        layers += [name for name in _layers(view, last_layer) if name not in layers]
+    found = {recorder: in_chunks(recorder, run, wanted, chunk_size) for recorder, wanted in requests.items()}
+    return {view.key: found[view.recorder] for view in views}
+
+
+def _layers(view: View, last_layer: str | None) -> list[str]:
+    return [str(last_layer if name is None else name) for name in view.layers]
+
+
+def _maps(view: View, recorded: Recorded, last_layer: str | None) -> Maps:
+    explained = recorded.explained[view.target]
+    values = view.to_map(*(explained.records[name] for name in _layers(view, last_layer)))
+    classes = np.full(len(values), -1) if explained.classes is None else _numpy(explained.classes)
+    layer = ", ".join(_layers(view, last_layer))
+    return Maps(_numpy(values.float()), classes, layer, view.scale, view.title or view.name, str(view.target))
+
+
+def _frame(probe: Probe, maps: Mapping[str, Maps], views: list[View], found: Mapping[str, Recorded]) -> Frame:
+    predicted, probability = _answers(next(iter(found.values())).scores, len(probe))
+    per_image, numbers = _measure(maps, probe.masks)
+    for view in views:
+        if view.key in maps and view.to_map is evidence_map:
+            share = _explained_share(maps[view.key].values, found[view.key].explained[view.target])
+            numbers[f"attribution/{view.key}/explained"] = share
+    return Frame(probe.name, predicted, probability, maps, numbers=numbers, per_image=per_image, notes=_notes(maps))
+
+
+def _answers(scores: Tensor | None, count: int) -> tuple[Array, Array]:
+    if scores is None:
+        return np.full(count, -1), np.full(count, np.nan, np.float32)
+    probability, predicted = scores.float().softmax(1).max(1)
+    return _numpy(predicted), _numpy(probability)
+
+
+def _measure(maps: Mapping[str, Maps], masks: Tensor | None) -> tuple[dict[str, Array], dict[str, float]]:
+    per_image: dict[str, Array] = {}
+    numbers: dict[str, float] = {}
+    for key, each in maps.items():
+        values = torch.from_numpy(each.values)
+        numbers[f"attribution/{key}/empty"] = 1 - float(is_drawable(values).float().mean())
+        if masks is not None:
+            lifts = per_image[f"attribution/{key}/lift"] = lift(values, masks).numpy()
+            numbers[f"attribution/{key}/lift"] = float(np.nanmean(lifts)) if np.isfinite(lifts).any() else np.nan
+    return per_image, numbers
+
+
+def _explained_share(values: Array, explained: Explained) -> float:
+    """How much of the score the mean of the evidence map accounts for: 1 for global average pooling + a linear head."""
+    score = _numpy(explained.score.float())
+    total = float(np.abs(score).sum())
+    return max(0.0, 1 - float(np.abs(score - values.mean(axis=(1, 2))).sum()) / total) if total > 0 else 0.0
+
+
+def _notes(maps: Mapping[str, Maps]) -> tuple[str, ...]:
+    broken = {key: int((~np.isfinite(each.values).all(axis=(1, 2))).sum()) for key, each in maps.items()}
+    return tuple(f"{count} of the maps of {key} are not finite" for key, count in broken.items() if count)
+
+
+def _numpy(tensor: Tensor) -> Array:
+    return tensor.detach().cpu().numpy()

@@ -1,0 +1,276 @@
+"""Record activations and gradients of any layers: one forward pass, one backward pass per explained class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lightning_vis.layers import find_layer, hooked, known_layers
+from lightning_vis.observing import observing
+from lightning_vis.scores import Score, Target, class_scores, classes_of, log_odds, logit
+
+INPUT = "<input>"
+"""Names the image itself among the layers."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one layer did for the probe.
+
+    Attributes:
+        activation: ``(N, K, h, w)``, the layer's output (for `INPUT` the images), detached.
+        gradient: the same shape, d score / d activation.
+    """
+
+    activation: Tensor
+    gradient: Tensor
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One model and one batch, ready to be run by a recorder.
+
+    Attributes:
+        model: in eval mode, lent by `observing`.
+        images: ``(N, C, H, W)`` in the model's input scale, on its device.
+        labels: ``(N,)`` true classes, if known.
+        forward: images -> output.
+        score: ``(output, classes) -> (N,)``.
+        context: makes the context that forward runs in.
+    """
+
+    model: nn.Module
+    images: Tensor
+    forward: Callable[[Tensor], Any]
+    labels: Tensor | None = None
+    score: Score = log_odds
+    context: Callable[[], AbstractContextManager[Any]] = nullcontext
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One target's answer: the class explained in each image ``(N,)``, its score ``(N,)``, and the records by layer."""
+
+    classes: Tensor | None
+    score: Tensor
+    records: dict[str, Record] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a recorder found: class scores ``(N, C)`` (None if the output has none), and what was explained by target."""
+
+    scores: Tensor | None
+    explained: dict[Target, Explained]
+
+
+Requests = Mapping[Target, Sequence[str]]
+Recorder = Callable[[Pass, Requests], Recorded]
+
+
+def record(
+    model: nn.Module,
+    images: Tensor,
+    layers: Sequence[str],
+    targets: Target | Tensor | Sequence[int] | None = None,
+    *,
+    score: Score = log_odds,
+    forward: Callable[[Tensor], Any] | None = None,
+    context: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    convert: Callable[[Tensor], Tensor] | None = None,
+    chunk_size: int | None = None,
+) -> dict[str, Record]:
+    """Activations and gradients of any layers and of the images, from one forward and one backward pass.
+
+    The model is left exactly as it was. Works inside ``no_grad`` and ``inference_mode``, with frozen parameters, and with
+    in-place layers after the recorded ones.
+
+    Args:
+        model: any network; it stays on its device and in its precision, and the images follow it there.
+        images: ``(N, C, H, W)`` in the model's input scale.
+        layers: dotted names of submodules that return ``(N, K, h, w)``, and `INPUT` for the images.
+        targets: the explained class: ``(N,)`` indices, one index for all, ``"predicted"`` (the default) or ``"runner_up"``.
+        score: ``(output, classes) -> (N,)``, the number that is differentiated; `log_odds` or `logit`, or your own.
+        forward: how to run the model, if not by calling it.
+        context: makes the context for the forward pass (a Trainer's precision, say).
+        convert: converts the images' type (a Trainer's precision, say); by default that of the model's weights.
+        chunk_size: at most this many images in one pass, to save memory; all of them if None.
+
+    Returns:
+        A `Record` for each layer.
+
+    Raises:
+        ValueError: a layer is unknown, is never called, is called twice, does not return one tensor, or is off the path to
+            the score; there are more images than targets; the output cannot be read.
+    """
+    labels, target = _split(targets, len(images))
+    with observing(model):
+        run = prepare(model, images, labels, forward, score, context, convert)
+        recorded = in_chunks(gradients, run, {target: list(dict.fromkeys(layers))}, chunk_size)
+    return recorded.explained[target].records
+
+
+def prepare(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor | None = None,
+    forward: Callable[[Tensor], Any] | None = None,
+    score: Score = log_odds,
+    context: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    convert: Callable[[Tensor], Tensor] | None = None,
+) -> Pass:
+    """A `Pass` whose images are on the model's device and of its floating type."""
+    weight = next((value for value in model.parameters() if value.is_floating_point()), None)
+    if weight is not None:
+        images = images.to(weight.device)
+        images = images.to(weight.dtype) if convert is None else convert(images)
+    return Pass(model, images, forward or model, labels, score, context)
+
+
+def gradients(run: Pass, requests: Requests) -> Recorded:
+    """The plain recorder: one forward pass, then one ``autograd.grad`` per distinct explained class.
+
+    Args:
+        run: the model and the batch.
+        requests: the layers wanted for each target.
+
+    Raises:
+        ValueError: as `record`.
+    """
+    names = list(dict.fromkeys(name for layers in requests.values() for name in layers))
+    images = run.images.detach().clone().requires_grad_()
+    with _outputs_of(run.model, [name for name in names if name != INPUT]) as outputs, run.context():
+        # A copy goes in: the model may change its input in place, and a leaf may not be changed.
+        output = run.forward(images.clone())
+        sites = {INPUT: images, **_checked(run.model, names, outputs)}
+        scores = _readable(output, run.score)
+        explained = _explain(run, output, scores, requests, sites)
+    return Recorded(None if scores is None else scores.detach(), explained)
+
+
+def in_chunks(recorder: Recorder, run: Pass, requests: Requests, chunk_size: int | None) -> Recorded:
+    """Runs a recorder on at most `chunk_size` images at a time and joins what it found."""
+    size = chunk_size or max(len(run.images), 1)
+    starts = range(0, len(run.images), size)
+    found = [recorder(_slice(run, slice(start, start + size)), requests) for start in starts]
+    if len(found) == 1:
+        return found[0]
+    explained = {target: _join([each.explained[target] for each in found]) for target in requests}
+    return Recorded(_cat([each.scores for each in found]), explained)
+
+
+def _split(targets: Any, count: int) -> tuple[Tensor | None, Target]:
+    """Classes given one by one travel as labels, so that everything after knows one kind of target."""
+    if targets is None or isinstance(targets, (str, int)):
+        return None, "predicted" if targets is None else targets
+    labels = torch.as_tensor(targets)
+    if labels.shape != (count,):
+        raise ValueError(f"targets of shape {tuple(labels.shape)} were given for {count} images: one class per image, ({count},)")
+    return labels, "label"
+
+
+@contextmanager
+def _outputs_of(model: nn.Module, names: Sequence[str]) -> Iterator[dict[str, list[Any]]]:
+    """Collects what each named layer returns; what it returned later, while autograd recomputes it, does not count."""
+    modules = {find_layer(model, name): name for name in names}
+    outputs: dict[str, list[Any]] = {name: [] for name in names}
+
+    def keep(module: nn.Module, _: Any, output: Any) -> Any:
+        outputs[modules[module]].append(output)
+        # The clone goes on: an in-place layer behind would rewrite what was kept.
+        return output.clone() if isinstance(output, Tensor) else output
+
+    with hooked(list(modules), keep):
+        yield outputs
+
+
+def _checked(model: nn.Module, names: Sequence[str], outputs: Mapping[str, list[Any]]) -> dict[str, Tensor]:
+    for name, found in outputs.items():
+        if not found:
+            why = "it is scripted" if isinstance(find_layer(model, name), torch.jit.ScriptModule) else "forward never calls it"
+            raise ValueError(f"layer {name!r} gave no output: {why}; {known_layers(model, name)}")
+        if len(found) > 1:
+            raise ValueError(
+                f"layer {name!r} is called {len(found)} times in one forward pass, so it has no one activation:"
+                f" name the block around it; {known_layers(model, name)}"
+            )
+        if not isinstance(found[0], Tensor):
+            raise ValueError(f"layer {name!r} returns a {type(found[0]).__name__}: name a layer that returns one tensor")
+    return {name: found[0] for name, found in outputs.items()}
+
+
+def _readable(output: Any, score: Score) -> Tensor | None:
+    try:
+        return class_scores(output)
+    except ValueError:
+        if score in (log_odds, logit):
+            raise
+        return None  # a score of the user's own reads what it knows
+
+
+def _explain(
+    run: Pass, output: Any, scores: Tensor | None, requests: Requests, sites: Mapping[str, Tensor]
+) -> dict[Target, Explained]:
+    groups = _groups(run, scores, requests)
+    explained: dict[Target, Explained] = {}
+    for position, (classes, targets) in enumerate(groups):
+        layers = list(dict.fromkeys(name for target in targets for name in requests[target]))
+        score = run.score(output, classes)
+        if score.shape != (len(run.images),):
+            raise ValueError(f"score= returned shape {tuple(score.shape)} for {len(run.images)} images: one number per image")
+        records = _differentiate(run.model, score, {name: sites[name] for name in layers}, position + 1 < len(groups))
+        for target in targets:
+            explained[target] = Explained(classes, score.detach(), records)
+    return explained
+
+
+def _groups(run: Pass, scores: Tensor | None, requests: Requests) -> list[tuple[Tensor | None, list[Target]]]:
+    """Targets that mean the same class in every image share one backward pass."""
+    groups: list[tuple[Tensor | None, list[Target]]] = []
+    for target in requests:
+        classes = run.labels if scores is None else classes_of(target, scores, run.labels)
+        same = [names for other, names in groups if other is classes or (classes is not None and _equal(other, classes))]
+        same[0].append(target) if same else groups.append((classes, [target]))
+    return groups
+
+
+def _equal(one: Tensor | None, other: Tensor) -> bool:
+    return one is not None and torch.equal(one, other)
+
+
+def _differentiate(model: nn.Module, score: Tensor, sites: Mapping[str, Tensor], again: bool) -> dict[str, Record]:
+    wanted = {name: site for name, site in sites.items() if site.requires_grad}
+    found: dict[str, Tensor | None] = {}
+    if wanted and score.requires_grad:
+        values = torch.autograd.grad(score.sum(), list(wanted.values()), retain_graph=again, allow_unused=True)
+        found = dict(zip(wanted, values, strict=True))
+    off = [name for name in sites if found.get(name) is None]
+    if off:
+        raise ValueError(
+            f"the score does not depend on layer {off[0]!r} through gradients (off the path to the score,"
+            f" or computed under no_grad): name another; {known_layers(model)}"
+        )
+    return {name: Record(sites[name].detach(), value) for name, value in found.items() if value is not None}
+
+
+def _slice(run: Pass, part: slice) -> Pass:
+    return replace(run, images=run.images[part], labels=None if run.labels is None else run.labels[part])
+
+
+def _join(parts: list[Explained]) -> Explained:
+    records = {
+        name: Record(*(torch.cat([getattr(each.records[name], kind) for each in parts]) for kind in ("activation", "gradient")))
+        for name in parts[0].records
+    }
+    score = torch.cat([each.score for each in parts])
+    return Explained(_cat([each.classes for each in parts]), score, records)
+
+
+def _cat(parts: list[Tensor | None]) -> Tensor | None:
+    tensors = [part for part in parts if part is not None]
+    return torch.cat(tensors) if len(tensors) == len(parts) else None

@@ -1,0 +1,145 @@
+"""Read any model output as class scores, and turn it into one number per image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Score = Callable[[Any, Any], Tensor]
+"""``(model output, classes (N,) or None) -> (N,)``: the number that is differentiated, one per image."""
+
+Target = str | int
+"""The class whose score is explained: ``"predicted"``, ``"label"``, ``"runner_up"`` or a class index."""
+
+TARGETS = ("predicted", "label", "runner_up")
+
+
+def log_odds(output: Any, classes: Tensor) -> Tensor:
+    """The log-odds of one class per image: its logit minus the logsumexp of all the others.
+
+    Unlike a logit it says for two networks, and for any number of classes, the same thing: how sure the answer is.
+
+    Args:
+        output: what the model returned; anything that `class_scores` reads.
+        classes: ``(N,)`` class indices.
+
+    Returns:
+        ``(N,)`` in units of log-odds (nats); 0 = as likely as not.
+    """
+    scores = class_scores(output)
+    own = scores.gather(1, classes[:, None])
+    is_own = torch.zeros_like(scores, dtype=torch.bool).scatter(1, classes[:, None], True)
+    return own.squeeze(1) - scores.masked_fill(is_own, -torch.inf).logsumexp(1)
+
+
+def logit(output: Any, classes: Tensor) -> Tensor:
+    """The score of one class per image as the model returned it, which is what most other tools differentiate.
+
+    Args:
+        output: what the model returned; anything that `class_scores` reads.
+        classes: ``(N,)`` class indices.
+
+    Returns:
+        ``(N,)`` in the model's units.
+    """
+    return class_scores(output).gather(1, classes[:, None]).squeeze(1)
+
+
+def class_scores(output: Any) -> Tensor:
+    """Reads logits ``(N, C)`` out of what a model returned.
+
+    Read are tensors ``(N, C)``; one logit per image, ``(N,)`` or ``(N, 1)``, as two classes with logits -z/2 and z/2 (so
+    that probabilities are the sigmoid's and log-odds are -z and z); objects and dicts with ``logits``; tuples, lists and
+    dicts that hold one such tensor. Probabilities are noticed (rows are nonnegative and sum to one) and their logarithm is taken.
+
+    Raises:
+        ValueError: nothing in the output looks like class scores.
+    """
+    scores = _find(output)
+    if scores is None:
+        raise ValueError(
+            f"cannot read class scores (N, C) from the model's output, {describe(output)}:"
+            " pass score=, a function (output, classes) -> (N,) that gives one number per image"
+        )
+    if scores.ndim == 1 or scores.shape[1] == 1:
+        return _two_classes(scores.reshape(-1))
+    return scores.clamp_min(torch.finfo(scores.dtype).tiny).log() if are_probabilities(scores) else scores
+
+
+def are_probabilities(scores: Tensor) -> bool:
+    """Whether the rows of ``(N, C)`` are nonnegative and sum to one, as after a softmax."""
+    rows = scores.detach().float()
+    return rows.ndim == 2 and rows.shape[1] > 1 and bool((rows >= 0).all()) and bool(((rows.sum(1) - 1).abs() < 1e-2).all())
+
+
+def returns_probabilities(output: Any) -> bool:
+    """Whether the model's output holds probabilities instead of logits."""
+    scores = _find(output)
+    return scores is not None and are_probabilities(scores)
+
+
+def classes_of(target: Target, scores: Tensor, labels: Tensor | None) -> Tensor:
+    """The explained class of each image.
+
+    Args:
+        target: ``"predicted"``, ``"label"`` (the predicted class where there are no labels), ``"runner_up"``, or an index.
+        scores: ``(N, C)`` class scores.
+        labels: ``(N,)`` true classes, if known.
+
+    Returns:
+        ``(N,)`` class indices, on the device of the scores.
+
+    Raises:
+        ValueError: a class that the scores do not have, or another word.
+    """
+    if target == "label" and labels is not None:
+        return _checked(labels.to(scores.device).long(), scores.shape[1])
+    if target in ("predicted", "label"):
+        return scores.argmax(1)
+    if target == "runner_up":
+        return scores.topk(2, dim=1).indices[:, 1]
+    if isinstance(target, int):
+        return _checked(torch.full((len(scores),), target, device=scores.device), scores.shape[1])
+    raise ValueError(f"target={target!r}: expected one of {', '.join(map(repr, TARGETS))} or a class index")
+
+
+def describe(output: Any) -> str:
+    """An output's types and shapes in a few words, for messages."""
+    if isinstance(output, Tensor):
+        return f"a tensor {tuple(output.shape)}"
+    if isinstance(output, Mapping):
+        return f"a dict with {', '.join(f'{key!r}: {describe(value)}' for key, value in output.items())}"
+    if isinstance(output, (tuple, list)):
+        return f"a {type(output).__name__} of {', '.join(map(describe, output))}"
+    return f"a {type(output).__name__}"
+
+
+def _two_classes(z: Tensor) -> Tensor:
+    return torch.stack((-z / 2, z / 2), dim=1)
+
+
+def _find(output: Any) -> Tensor | None:
+    """The one tensor of scores in an output; None where there is none, or where several could be meant."""
+    named = output["logits"] if isinstance(output, Mapping) and "logits" in output else getattr(output, "logits", output)
+    tensors = [value for value in _parts(named) if isinstance(value, Tensor) and value.is_floating_point()]
+    for rank in (2, 1):
+        found = [value for value in tensors if value.ndim == rank and value.numel()]
+        if found:
+            return found[0] if len({value.shape for value in found}) == 1 else None
+    return None
+
+
+def _parts(output: Any) -> tuple[Any, ...]:
+    if isinstance(output, Mapping):
+        return tuple(output.values())
+    return tuple(output) if isinstance(output, (tuple, list)) else (output,)
+
+
+def _checked(classes: Tensor, count: int) -> Tensor:
+    wrong = classes[(classes < 0) | (classes >= count)]
+    if len(wrong):
+        raise ValueError(f"class {int(wrong[0])} was asked for, but the model gives scores for {count} classes")
+    return classes

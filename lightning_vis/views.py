@@ -1,0 +1,91 @@
+"""Views: named ways to turn a layer's record into a map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from lightning_vis.attribution import evidence_map, grad_cam_map, saliency_map
+from lightning_vis.frames import Scale
+from lightning_vis.recording import INPUT, Recorder, gradients
+from lightning_vis.scores import TARGETS, Target
+
+
+@dataclass(frozen=True)
+class View:
+    """A named way to turn one or more layers' records into a map.
+
+    A view of your own needs a name, layers and one function: ``View("energy", ("layer4",), my_map)``.
+
+    Attributes:
+        name: how it is called in tags.
+        layers: one `Record` per layer reaches `to_map`; None stands for the last feature map.
+        to_map: ``(*records) -> (N, h, w)``, a function of a module, so that the view pickles.
+        recorder: how the records are taken; equal recorders share one call.
+        target: the class whose score is explained: ``"predicted"``, ``"label"``, ``"runner_up"`` or an index.
+        scale: how the map is drawn.
+        title: its name in pictures.
+        usual_target: the target that goes without saying in its key.
+    """
+
+    name: str
+    layers: tuple[str | None, ...]
+    to_map: Callable[..., Tensor]
+    recorder: Recorder = gradients
+    target: Target = "predicted"
+    scale: Scale = field(default_factory=Scale)
+    title: str = ""
+    usual_target: Target = "predicted"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.target, int) and self.target not in TARGETS:
+            known = ", ".join(map(repr, TARGETS))
+            raise ValueError(f"target={self.target!r} of the view {self.name!r}: expected one of {known} or a class index")
+
+    @property
+    def key(self) -> str:
+        """Its name in TensorBoard: ``grad_cam``, ``grad_cam.layer3``, ``grad_cam+label``."""
+        named = "".join(f".{layer}" for layer in self.layers if layer not in (None, INPUT))
+        return self.name + named + ("" if self.target == self.usual_target else f"+{self.target}")
+
+
+def evidence(layer: str | None = None, target: Target = "label") -> View:
+    """What speaks for and against the label, in units of log-odds: warm for, blue against.
+
+    Args:
+        layer: dotted name of a layer that returns ``(N, K, h, w)``; None for the last feature map.
+        target: the explained class; the label by default, the predicted class where there are no labels.
+
+    Returns:
+        A view of `lightning_vis.attribution.evidence_map`.
+    """
+    return View("evidence", (layer,), evidence_map, target=target, scale=Scale(signed=True), title="evidence", usual_target="label")
+
+
+def grad_cam(layer: str | None = None, target: Target = "predicted") -> View:
+    """Where the evidence for the predicted class lies (R. R. Selvaraju et al., 2017, "Grad-CAM").
+
+    Args:
+        layer: dotted name of a layer that returns ``(N, K, h, w)``; None for the last feature map.
+        target: the explained class.
+
+    Returns:
+        A view of `lightning_vis.attribution.grad_cam_map`.
+    """
+    return View("grad_cam", (layer,), grad_cam_map, target=target, scale=Scale(by_area=True), title="Grad-CAM")
+
+
+def saliency(target: Target = "predicted") -> View:
+    """Sensitivity: where a small change would matter (K. Simonyan, A. Vedaldi, A. Zisserman, 2013).
+
+    It does not show what the answer rests on: it outlines the object even in networks that ignore the object.
+
+    Args:
+        target: the explained class.
+
+    Returns:
+        A view of `lightning_vis.attribution.saliency_map`.
+    """
+    return View("saliency", (INPUT,), saliency_map, target=target, scale=Scale("density", 12.0), title="saliency")

@@ -1,0 +1,80 @@
+"""Pictures to TensorBoard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lightning_vis.frames import Array, Frame, Inputs
+from lightning_vis.rendering import jpeg
+
+
+def image_writers(loggers: Iterable[Any]) -> list[Any]:
+    """What draws in each logger: the experiments that take images, found by what they can do and not by their class."""
+    experiments = [getattr(logger, "experiment", None) for logger in loggers]
+    return [experiment for experiment in experiments if hasattr(experiment, "add_image")]
+
+
+def encoded(pictures: Mapping[str, Array]) -> dict[str, tuple[bytes, int, int]]:
+    """Pictures as JPEG with height and width, once for all writers."""
+    return {tag: (jpeg(picture), *picture.shape[:2]) for tag, picture in pictures.items()}
+
+
+def write_pictures(
+    writer: Any, pictures: Mapping[str, tuple[bytes, int, int]], step: int, descriptions: Mapping[str, str]
+) -> None:
+    """Writes encoded pictures as images at one step, and has them on disk when it returns.
+
+    Args:
+        writer: a ``SummaryWriter``, or anything with ``add_image``.
+        pictures: by tag, as `encoded` gives them.
+        step: the step, -1 for the untrained network.
+        descriptions: by tag, what TensorBoard shows under the picture's "i".
+    """
+    for tag, picture in pictures.items():
+        if type(writer).__module__.startswith("torch.utils.tensorboard"):
+            writer._get_file_writer().add_summary(_summary(tag, picture, descriptions.get(tag, "")), step)
+        else:
+            _add_image(writer, tag, picture[0], step)
+    writer.flush()
+
+
+def descriptions(frame: Frame, inputs: Inputs) -> dict[str, str]:
+    """How to read each picture, by tag."""
+    layers = ", ".join(f"{each.title}: layer `{each.layer}`" for each in frame.maps.values())
+    return {f"{inputs.name}/{index}": f"{_CARD}\n\n{layers}." for index in range(len(inputs.pictures))} | {
+        f"film/{key}": f"{_STRIP}\n\n{each.title}: layer `{each.layer}`." for key, each in frame.maps.items()
+    }
+
+
+_CARD = """One probe image and what the network makes of it today.
+**Evidence**, in log-odds: warm speaks for the label, blue against it; 3 means "three units of log-odds if the whole image
+were like this spot". **Grad-CAM**: where the evidence for the predicted class lies. Both are on one log scale that never
+changes, so that an untrained network shows nothing. **Saliency**: where a small change of the image matters; it does not
+show what the answer rests on."""
+
+_STRIP = """A film of the whole training so far: a row per probe image, a column per look, on one scale that never changes.
+An orange frame and a cross: the prediction is wrong. A name in a tile: from here on another class is explained."""
+
+
+def _summary(tag: str, picture: tuple[bytes, int, int], description: str) -> Any:
+    from tensorboard.compat.proto import summary_pb2 as proto
+
+    data, height, width = picture
+    image = proto.Summary.Image(encoded_image_string=data, height=height, width=width, colorspace=3)
+    # Without plugin name and data class, TensorBoard's default loader drops the description.
+    metadata = proto.SummaryMetadata(
+        summary_description=description,
+        plugin_data=proto.SummaryMetadata.PluginData(plugin_name="images"),
+        data_class=proto.DATA_CLASS_BLOB_SEQUENCE,
+    )
+    return proto.Summary(value=[proto.Summary.Value(tag=tag, image=image, metadata=metadata)])
+
+
+def _add_image(writer: Any, tag: str, data: bytes, step: int) -> None:
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    writer.add_image(tag, np.asarray(Image.open(io.BytesIO(data))), step, dataformats="HWC")
