@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,13 +53,12 @@ def known_layers(model: nn.Module, wanted: str = "") -> str:
 
 @contextmanager
 def hooked(modules: Sequence[nn.Module], hook: Callable[[nn.Module, Any, Any], Any]) -> Iterator[None]:
-    """Lends a forward hook to each module."""
-    handles = [module.register_forward_hook(hook) for module in modules]
-    try:
+    """Lends a forward hook to each module; scripted ones take none."""
+    with ExitStack() as stack:
+        for module in modules:
+            if not isinstance(module, torch.jit.ScriptModule):
+                stack.callback(module.register_forward_hook(hook).remove)
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def last_feature_map(model: nn.Module, images: Tensor, forward: Callable[[Tensor], Any] | None = None) -> FeatureMap:
@@ -131,15 +130,11 @@ class _Call:
 def _dry_run(model: nn.Module, image: Tensor, forward: Callable[[Tensor], Any]) -> tuple[list[_Call], Any]:
     names = {id(module): name for name, module in named_layers(model).items()}
     seen: list[tuple[nn.Module, Any]] = []
-    modules = [module for module in model.modules() if id(module) in names and not _is_script(module)]
+    modules = [module for module in model.modules() if id(module) in names]
     with hooked(modules, lambda module, _, output: seen.append((module, output))):
         output = forward(image.clone())
     times = {id(module): sum(other is module for other, _ in seen) for module, _ in seen}
     return [_Call(names[id(module)], module, out, times[id(module)]) for module, out in seen], output
-
-
-def _is_script(module: nn.Module) -> bool:
-    return isinstance(module, torch.jit.ScriptModule)
 
 
 def _depends(output: Any, tensor: Tensor) -> bool:

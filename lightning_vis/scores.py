@@ -128,7 +128,7 @@ def _find(output: Any) -> Tensor | None:
     for rank in (2, 1):
         found = [value for value in tensors if value.ndim == rank and value.numel()]
         if found:
-            return found[0] if len({value.shape for value in found}) == 1 else None
+            return found[0] if len(found) == 1 else None
     return None
 
 

@@ -1,0 +1,134 @@
+"""The house: which file may import which. The table is the design; a file that it does not know fails."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "lightning_vis"
+
+# file -> what it may import of the package; files to come are added to the table by those who write them.
+HOUSE = {
+    "__init__": set(),  # names are fetched lazily; imports for type checkers only
+    "attribution": set(),
+    "frames": set(),
+    "observing": set(),
+    "scores": set(),
+    "timing": set(),
+    "colours": {"frames"},
+    "film": {"frames"},
+    "layers": {"observing", "scores"},
+    "probe": {"frames", "observing"},
+    "recording": {"layers", "observing", "scores"},
+    "rendering": {"colours", "frames"},
+    "views": {"attribution", "frames", "recording", "scores"},
+    "writing": {"frames", "rendering"},
+    "looking": {"attribution", "frames", "layers", "observing", "probe", "recording", "scores", "views"},
+    "callbacks": {
+        "film",
+        "frames",
+        "layers",
+        "looking",
+        "probe",
+        "recording",
+        "rendering",
+        "scores",
+        "timing",
+        "views",
+        "writing",
+    },
+}
+
+# file -> the third-party packages it may import
+OUTSIDE = {
+    "__init__": set(),
+    "timing": set(),
+    "film": set(),
+    "views": {"torch"},
+    "frames": {"numpy"},
+    "attribution": {"torch"},
+    "layers": {"torch"},
+    "recording": {"torch"},
+    "scores": {"torch"},
+    "observing": {"torch", "numpy"},
+    "probe": {"torch", "numpy"},
+    "looking": {"torch", "numpy"},
+    "colours": {"numpy", "PIL"},
+    "rendering": {"numpy", "PIL"},
+    "writing": {"numpy", "PIL", "tensorboard"},
+    "callbacks": {"torch", "numpy", "pytorch_lightning"},
+}
+
+FILES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+
+
+def imported(tree):
+    """Dotted names of all modules that a file imports, anywhere in it, but for those under ``if TYPE_CHECKING``."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            yield from (name for other in node.orelse for name in imported(ast.Module([other], [])))
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+        else:
+            yield from imported(node)
+
+
+def split(source):
+    """What a source imports: (files of the package, third-party packages)."""
+    names = set(imported(ast.parse(source)))
+    inside = {name.split(".")[1] for name in names if name.startswith("lightning_vis.")}
+    outside = {name.split(".")[0] for name in names} - {"lightning_vis"}
+    return inside, outside - set(STANDARD)
+
+
+STANDARD = __import__("sys").stdlib_module_names
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_each_file_imports_only_what_the_table_allows(file):
+    assert file in HOUSE, f"{file}.py is not in the table: say what it may import"
+    inside, outside = split((PACKAGE / f"{file}.py").read_text())
+    assert inside <= HOUSE[file]
+    assert outside <= OUTSIDE[file]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_relative_and_no_star_imports(file):
+    nodes = [node for node in ast.walk(ast.parse((PACKAGE / f"{file}.py").read_text())) if isinstance(node, ast.ImportFrom)]
+    assert all(node.level == 0 and node.names[0].name != "*" for node in nodes)
+
+
+def test_imports_run_one_way():
+    remaining = dict(HOUSE)
+    while remaining:
+        leaves = {file for file, wants in remaining.items() if not wants & remaining.keys()}
+        assert leaves, f"a circle among {sorted(remaining)}"
+        remaining = {file: wants for file, wants in remaining.items() if file not in leaves}
+
+
+def test_only_callbacks_knows_lightning():
+    assert [file for file, outside in OUTSIDE.items() if any("lightning" in name for name in outside)] == ["callbacks"]
+
+
+def test_no_public_name_is_a_modules_name():
+    import lightning_vis
+
+    assert not set(lightning_vis.__all__) & set(FILES)
+
+
+def test_the_reader_of_imports_sees_nested_ones_and_leaves_out_those_for_type_checkers():
+    source = """
+import numpy.random
+if TYPE_CHECKING:
+    import captum
+else:
+    import matplotlib
+def f():
+    from lightning_vis.frames import Frame
+    import torch.nn, os
+"""
+    assert split(source) == ({"frames"}, {"numpy", "matplotlib", "torch"})
