@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lightning_vis.attribution import evidence_map, is_drawable, lift
+from lightning_vis.asking import Answers, ask_twins
+from lightning_vis.attribution import background_lift, edge_map, evidence_map, is_drawable, lift, pointing
 from lightning_vis.frames import Array, Frame, Maps
 from lightning_vis.layers import FeatureMap, last_feature_map
 from lightning_vis.observing import observing
@@ -20,6 +21,8 @@ from lightning_vis.probe import Probe
 from lightning_vis.recording import Explained, Pass, Recorded, Recorder, in_chunks, prepare
 from lightning_vis.scores import Score, Target, log_odds
 from lightning_vis.views import View, evidence, grad_cam, saliency
+
+TWINS = "twins"
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,16 @@ class Running:
 
     def prepare(self, model: nn.Module, probe: Probe) -> Pass:
         """The probe on the model's device and in its precision."""
-        return prepare(model, probe.images, probe.labels, self.forward, self.score, self.context, self.convert)
+        return self.prepare_images(model, probe.images, probe.labels)
+
+    def prepare_images(self, model: nn.Module, images: Tensor, labels: Tensor | None = None) -> Pass:
+        """Any images, likewise."""
+        return prepare(model, images, labels, self.forward, self.score, self.context, self.convert)
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A frame of the views that worked, and what went wrong with the others, by view key."""
+    """A frame of what worked, and what went wrong, by view key; `TWINS` stands for the numbers of the twins."""
 
     frame: Frame | None
     failures: dict[str, Exception] = field(default_factory=dict)
@@ -105,12 +112,56 @@ def attempt_look(
         last_layer = choose_feature_map(model, probe, running).layer
     with observing(model):
         run = running.prepare(model, probe)
-        found = _record(run, views, last_layer, running.chunk_size, failures)
+        found = _record(run, views, last_layer, running.chunk_size, failures) if views else {}
         maps = {view.key: _maps(view, found[view.key], last_layer) for view in views if view.key in found}
         frame = _frame(probe, maps, views, found) if found else None
-    if frame is not None:
-        frame = replace(frame, seconds={"pass": time.perf_counter() - start})
-    return Attempt(frame, failures)
+        seconds = {"pass": time.perf_counter() - start}
+        answers = _attempt_twins(model, probe, running, last_layer, failures)
+    if answers is not None:
+        seconds["twins"] = time.perf_counter() - start - seconds["pass"]
+        frame = _with_answers(frame or _frame(probe, {}, [], {}), answers)
+    return Attempt(None if frame is None else replace(frame, seconds=seconds), failures)
+
+
+def look_at_twins(
+    model: nn.Module, probe: Probe, running: Running | None = None, layer: str | None = None
+) -> Answers:
+    """Only the numbers of the twins: one forward pass without gradients, the model left as it was.
+
+    Args:
+        model: any network whose output `lightning_vis.scores.class_scores` reads.
+        probe: with twins.
+        running: how the model is run; by calling it, if None.
+        layer: where channels are compared; None for nowhere.
+
+    Raises:
+        ValueError: the probe has no twins, or the output cannot be read.
+    """
+    if probe.twins is None:
+        raise ValueError(f"the probe {probe.name!r} has no twins: give it masks and labels of at least two classes")
+    running = running or Running()
+    with observing(model):
+        run = running.prepare_images(model, probe.twins.batch())
+        return ask_twins(run, probe.twins, layer, running.chunk_size)
+
+
+def _attempt_twins(
+    model: nn.Module, probe: Probe, running: Running, layer: str | None, failures: dict[str, Exception]
+) -> Answers | None:
+    if probe.twins is None:
+        return None
+    try:
+        run = running.prepare_images(model, probe.twins.batch())
+        return ask_twins(run, probe.twins, layer, running.chunk_size)
+    except Exception as error:
+        failures[TWINS] = error
+        return None
+
+
+def _with_answers(frame: Frame, answers: Answers) -> Frame:
+    return replace(
+        frame, numbers={**frame.numbers, **answers.numbers}, per_image={**frame.per_image, **answers.per_image}
+    )
 
 
 def _record(
@@ -151,8 +202,9 @@ def _maps(view: View, recorded: Recorded, last_layer: str | None) -> Maps:
 
 
 def _frame(probe: Probe, maps: Mapping[str, Maps], views: list[View], found: Mapping[str, Recorded]) -> Frame:
-    predicted, probability = _answers(next(iter(found.values())).scores, len(probe))
-    per_image, numbers = _measure(maps, probe.masks)
+    scores = next(iter(found.values())).scores if found else None
+    predicted, probability = _answers(scores, len(probe))
+    per_image, numbers = _measure(maps, probe)
     for view in views:
         if view.key in maps and view.to_map is evidence_map:
             share = _explained_share(maps[view.key].values, found[view.key].explained[view.target])
@@ -167,16 +219,24 @@ def _answers(scores: Tensor | None, count: int) -> tuple[Array, Array]:
     return _numpy(predicted), _numpy(probability)
 
 
-def _measure(maps: Mapping[str, Maps], masks: Tensor | None) -> tuple[dict[str, Array], dict[str, float]]:
+def _measure(maps: Mapping[str, Maps], probe: Probe) -> tuple[dict[str, Array], dict[str, float]]:
     per_image: dict[str, Array] = {}
     numbers: dict[str, float] = {}
     for key, each in maps.items():
         values = torch.from_numpy(each.values)
         numbers[f"attribution/{key}/empty"] = 1 - float(is_drawable(values).float().mean())
-        if masks is not None:
-            lifts = per_image[f"attribution/{key}/lift"] = lift(values, masks).numpy()
-            numbers[f"attribution/{key}/lift"] = float(np.nanmean(lifts)) if np.isfinite(lifts).any() else np.nan
-    return per_image, numbers
+        if probe.masks is not None:
+            per_image |= {f"attribution/{key}/{name}": found for name, found in _against(values, probe.masks).items()}
+    if maps and probe.masks is not None:
+        per_image["attribution/edges/lift"] = lift(edge_map(probe.images), probe.masks).numpy()
+    means = {tag: float(np.nanmean(each)) if np.isfinite(each).any() else np.nan for tag, each in per_image.items()}
+    return per_image, numbers | means
+
+
+def _against(maps: Tensor, masks: Tensor) -> dict[str, Array]:
+    """Maps against masks, ``(N,)`` each."""
+    measures = {"lift": lift, "background_lift": background_lift, "pointing": pointing}
+    return {name: measure(maps, masks).numpy() for name, measure in measures.items()}
 
 
 def _explained_share(values: Array, explained: Explained) -> float:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lightning_vis.checking import Typical
 from lightning_vis.frames import Inputs
 from lightning_vis.observing import keeping_randomness
+from lightning_vis.twins import twins_of
 
 
 class Probe:
     """The images that are looked at every time, with what people see of them.
 
     Args:
-        images: ``(N, C, H, W)`` float, in the model's input scale.
+        images: ``(N, C, H, W)`` float, in the model's input scale; or ready-made twins, the same objects on several
+            backgrounds, ``(objects, backgrounds, C, H, W)``, with one label and one mask per object.
         labels: ``(N,)`` true classes, if known.
-        masks: ``(N, H, W)`` bool or 0..1, 1 on the object, if known.
+        masks: ``(N, H, W)`` bool or 0..1, 1 on the object, if known. With labels of at least two classes they are enough
+            to put each object on the backgrounds of the others.
+        backgrounds: by kind, clean plates ``(P, C, H', W')`` in the scale of the images and at least as large, on which
+            the objects are pasted; for ready-made twins the names of their backgrounds.
+        typical: the class, by name or index, that goes with each kind of background. Without it every object is pasted on
+            two plates of each kind, and differences between kinds are measured against those within one.
         name: the first word of its tags in TensorBoard.
         class_names: by class index.
         mean: per channel, undone for the pictures: picture = image x std + mean, in 0..1.
@@ -34,17 +42,25 @@ class Probe:
         images: Tensor,
         labels: Tensor | Sequence[int] | None = None,
         masks: Tensor | None = None,
+        backgrounds: Mapping[str, Tensor] | Sequence[str] | None = None,
+        typical: Typical | None = None,
         *,
         name: str = "probe",
         class_names: Sequence[str] | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
-        self.images = _images(images)
-        self.labels = None if labels is None else _labels(labels, len(self.images))
-        self.masks = None if masks is None else _masks(masks, self.images)
+        given = _images(images)
+        count = given.shape[1] if given.ndim == 5 else 1
+        objects = given[:, 0] if given.ndim == 5 else given
+        labels = None if labels is None else _labels(labels, len(objects))
+        masks = None if masks is None else _masks(masks, objects)
         self.name = name
         self.class_names = tuple(class_names or ())
+        self.twins = twins_of(given, labels, masks, backgrounds, typical, self.class_names)
+        self.images = given.flatten(0, 1) if given.ndim == 5 else given
+        self.labels = None if labels is None else labels.repeat_interleave(count)
+        self.masks = None if masks is None else masks.repeat_interleave(count, 0)
         self.mean, self.std = mean, std
 
     @classmethod
@@ -93,7 +109,7 @@ class Probe:
 
 def _images(images: Any) -> Tensor:
     images = torch.as_tensor(images)
-    if images.ndim != 4 or not len(images) or not images.is_floating_point():
+    if images.ndim not in (4, 5) or not images.numel() or not images.is_floating_point():
         raise ValueError(
             f"Probe(images): expected floating point images (N, C, H, W), at least one; got {images.dtype} {tuple(images.shape)}"
         )
