@@ -80,8 +80,7 @@ def last_feature_map(model: nn.Module, images: Tensor, forward: Callable[[Tensor
         maps = [call for call in calls if call.is_map(calls)]
         if not maps:
             raise ValueError(f"no layer of the model gives a feature map (N, K, h, w) above 1 x 1; {known_layers(model)}")
-        smallest = min(call.area for call in maps)
-        for call in reversed([call for call in maps if call.area == smallest]):
+        for call in sorted(reversed(maps), key=lambda call: call.area):
             if _depends(output, call.output):
                 return _chosen(call, calls)
     raise ValueError(
@@ -101,7 +100,7 @@ class _Call:
 
     @property
     def area(self) -> int:
-        return self.output.shape[2] * self.output.shape[3]
+        return int(self.output.shape[2] * self.output.shape[3])
 
     def is_map(self, calls: list[_Call]) -> bool:
         return (
@@ -110,8 +109,15 @@ class _Call:
             and self.area > 1
             and self.times == 1
             and not isinstance(self.module, nn.Identity)
-            and not any(other.output is self.output and other.reduces for other in calls)
+            and not self.reduces
+            and not self.ends_reduced(calls)
         )
+
+    def ends_reduced(self, calls: list[_Call]) -> bool:
+        """Whether pooling made this container's output; dropout in eval mode hands on the very tensor that it got."""
+        makers = [other for other in calls if other.output is self.output and other.name.startswith(f"{self.name}.")]
+        leaves = [other for other in makers if not any(other.module.children())]
+        return bool(leaves) and all(leaf.reduces for leaf in leaves)
 
     @property
     def reduces(self) -> bool:

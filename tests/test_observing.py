@@ -1,0 +1,270 @@
+"""observing(): each thing that a model's forward may disturb, and three ways to end: well, with an error, with Ctrl-C."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, OrderedDict, deque
+
+import numpy as np
+import pytest
+import torch
+from nets import images
+from torch import nn
+
+from lightning_vis.observing import keeping_randomness, observing
+
+
+class Burdened(nn.Module):
+    """A module with one of everything that can be changed."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.norm = nn.BatchNorm2d(4)
+        self.frozen = nn.BatchNorm2d(4)
+        self.frozen.eval()
+        self.register_buffer("seen", torch.zeros(3))
+        self.counter = 0
+        self.history = [1, [2, 3]]
+        self.cache = {"a": {"b": 1}}
+        self.ordered = OrderedDict(a=1, b=2)
+        self.tally = Counter("aab")
+        self.classes = {1, 2}
+        self.recent = deque([1, 2], maxlen=2)
+        self.loose = torch.ones(2)
+        self.listed = [torch.ones(2)]
+        self.array = np.array([1.0, np.nan])
+        self.pair = ([1], 2)
+        self.streams = {"numpy": np.random.default_rng(1), "torch": torch.Generator().manual_seed(1), "python": random.Random(1)}
+
+    def forward(self, x):
+        return self.frozen(self.norm(self.conv(x))).mean(dim=(2, 3))
+
+
+# name -> (what is done inside, what is compared)
+DISTURBANCES = {
+    "buffer in place": (lambda m: m.seen.add_(1), lambda m: m.seen.tolist()),
+    "buffer replaced": (lambda m: setattr(m, "seen", torch.ones(3)), lambda m: (id(m.seen), m.seen.tolist())),
+    "norm statistics": (
+        lambda m: (m.norm.train(), m(images(2))),
+        lambda m: (m.norm.running_mean.tolist(), m.norm.num_batches_tracked.item()),
+    ),
+    "counter": (lambda m: setattr(m, "counter", m.counter + 1), lambda m: m.counter),
+    "attribute added": (lambda m: setattr(m, "fresh", 1), lambda m: hasattr(m, "fresh")),
+    "attribute removed": (lambda m: delattr(m, "counter"), lambda m: m.counter),
+    "list": (lambda m: m.history.append(4), lambda m: m.history),
+    "list in a list": (lambda m: m.history[1].append(4), lambda m: m.history),
+    "list in a tuple": (lambda m: m.pair[0].append(4), lambda m: m.pair),
+    "list replaced": (lambda m: setattr(m, "history", []), lambda m: (id(m.history), m.history)),
+    "dict": (lambda m: m.cache.update(c=1), lambda m: m.cache),
+    "dict in a dict": (lambda m: m.cache["a"].update(b=2), lambda m: m.cache),
+    "order of a dict": (lambda m: m.ordered.move_to_end("a"), lambda m: list(m.ordered.items())),
+    "Counter": (lambda m: m.tally.update("b"), lambda m: m.tally),
+    "set": (lambda m: m.classes.add(3), lambda m: m.classes),
+    "deque": (lambda m: m.recent.append(3), lambda m: (list(m.recent), m.recent.maxlen)),
+    "tensor attribute": (lambda m: m.loose.mul_(2), lambda m: m.loose.tolist()),
+    "tensor in a list": (lambda m: m.listed[0].mul_(2), lambda m: m.listed[0].tolist()),
+    "numpy attribute": (lambda m: m.array.__setitem__(0, 5.0), lambda m: m.array[0]),
+    "numpy generator": (
+        lambda m: m.streams["numpy"].random(),
+        lambda m: m.streams["numpy"].bit_generator.state,
+    ),
+    "torch generator": (
+        lambda m: torch.rand(3, generator=m.streams["torch"]),
+        lambda m: m.streams["torch"].get_state().tolist(),
+    ),
+    "python generator": (lambda m: m.streams["python"].random(), lambda m: m.streams["python"].getstate()),
+    "python stream": (lambda m: random.random(), lambda m: random.getstate()),
+    "numpy stream": (lambda m: np.random.rand(), lambda m: np.random.get_state()[1].tolist()),  # noqa: NPY002
+    "torch stream": (lambda m: torch.rand(3), lambda m: torch.get_rng_state().tolist()),
+    "forward hook": (
+        lambda m: m.conv.register_forward_hook(lambda *_: None),
+        lambda m: len(m.conv._forward_hooks),
+    ),
+    "forward pre-hook": (
+        lambda m: m.register_forward_pre_hook(lambda *_: None),
+        lambda m: len(m._forward_pre_hooks),
+    ),
+    "backward hook": (
+        lambda m: m.conv.register_full_backward_hook(lambda *_: None),
+        lambda m: len(m.conv._backward_hooks),
+    ),
+    "submodule replaced": (lambda m: setattr(m, "conv", nn.Identity()), lambda m: id(m.conv)),
+    "submodule added": (lambda m: m.add_module("extra", nn.Identity()), lambda m: list(m._modules)),
+    "weights": (lambda m: m.conv.weight.data.mul_(2), lambda m: m.conv.weight.tolist()),
+    "requires_grad": (
+        lambda m: m.conv.weight.requires_grad_(False),
+        lambda m: (m.conv.weight.requires_grad, m.conv.bias.requires_grad),
+    ),
+    "gradients added to": (
+        lambda m: m(images(2)).sum().backward(),
+        lambda m: (id(m.conv.bias.grad), m.conv.bias.grad.tolist(), m.conv.weight.grad),
+    ),
+    "gradients zeroed": (
+        lambda m: m.zero_grad(set_to_none=False),
+        lambda m: (id(m.conv.bias.grad), m.conv.bias.grad.tolist(), m.conv.weight.grad),
+    ),
+    "training flags": (lambda m: m.train(), lambda m: [module.training for module in m.modules()]),
+    "one training flag": (lambda m: m.norm.train(), lambda m: [module.training for module in m.modules()]),
+    "grad mode": (lambda m: torch.set_grad_enabled(False), lambda m: torch.is_grad_enabled()),
+}
+
+
+def burdened():
+    torch.manual_seed(0)
+    model = Burdened()
+    model.conv.bias.grad = torch.ones(4)
+    return model
+
+
+@pytest.mark.parametrize("ending", [None, ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("name", DISTURBANCES)
+def test_each_disturbance_is_undone(name, ending):
+    model = burdened()
+    disturb, read = DISTURBANCES[name]
+    before = repr(read(model))
+    try:
+        with observing(model):
+            disturb(model)
+            if ending:
+                raise ending
+    except (ValueError, KeyboardInterrupt) as error:
+        assert type(error) is ending  # noqa: PT017
+    assert repr(read(model)) == before
+
+
+@pytest.mark.parametrize("name", sorted(set(DISTURBANCES) - {"training flags", "grad mode"}))
+def test_each_disturbance_is_one(name):
+    """Without observing, what is compared does change: otherwise the test above could not fail."""
+    model = burdened()
+    disturb, read = DISTURBANCES[name]
+    before = repr(read(model))
+    model.eval()
+    disturb(model)
+    try:
+        after = repr(read(model))
+    except AttributeError:
+        after = "gone"
+    assert after != before
+
+
+def test_inside_all_is_in_eval_mode_with_gradients_on_and_set_aside():
+    model = burdened()
+    with torch.inference_mode(), observing(model) as same:
+        assert same is model
+        assert not any(module.training for module in model.modules())
+        assert torch.is_grad_enabled()
+        assert not torch.is_inference_mode_enabled()
+        assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_hand_frozen_norm_stays_frozen_and_an_overridden_train_is_never_called():
+    class Frozen(Burdened):
+        calls = 0
+
+        def train(self, mode=True):
+            type(self).calls += 1
+            return super().train(mode)
+
+    model = Frozen()
+    with observing(model):
+        pass
+    assert Frozen.calls == 0
+    assert [module.training for module in model.modules()] == [True, True, True, False]
+
+
+def test_one_restore_step_that_fails_stops_no_other(monkeypatch):
+    """The weight cannot be put back because its storage has another shape; all the rest is put back all the same."""
+    model = burdened()
+    before = {name: repr(read(model)) for name, (_, read) in DISTURBANCES.items() if name != "weights"}
+    with pytest.raises(RuntimeError, match="size"), observing(model):
+        for name in ("buffer in place", "counter", "torch stream", "numpy stream", "python stream", "gradients zeroed", "list"):
+            DISTURBANCES[name][0](model)
+        model.norm.train()
+        model.conv.weight.data = torch.zeros(2)
+    assert {name: repr(read(model)) for name, (_, read) in DISTURBANCES.items() if name != "weights"} == before
+
+
+def test_nothing_is_written_to_where_nothing_changed():
+    """A needless write would raise the version counter, and a graph that a user keeps across the look would break."""
+    model = burdened()
+    versions = [value._version for value in (*model.parameters(), *model.buffers(), model.loose)]
+    with observing(model):
+        model(images(2))
+    assert [value._version for value in (*model.parameters(), *model.buffers(), model.loose)] == versions
+
+
+def test_a_graph_kept_across_the_look_can_still_go_backward():
+    model = burdened()
+    loss = model(images(2)).sum()
+    with observing(model):
+        model(images(2)).sum().backward()
+    loss.backward()
+    assert model.conv.weight.grad is not None
+
+
+def test_log_of_a_lightning_module_is_silent_meanwhile():
+    class Logs(nn.Module):
+        said = ()
+
+        def log(self, *args):
+            self.said += args
+
+        log_dict = log
+
+        def forward(self, x):
+            self.log("a", 1)
+            self.log_dict({"b": 2})
+            return x
+
+    outer = nn.Sequential(Logs())
+    with observing(outer):
+        outer(1)
+    assert outer[0].said == ()
+    assert "log" not in vars(outer[0])
+    outer(1)
+    assert outer[0].said == ("a", 1, {"b": 2})
+
+
+def test_a_torchmetric_inside_forward_keeps_its_count():
+    from torchmetrics import MeanMetric
+    from torchmetrics.classification import BinaryAveragePrecision
+
+    class Measured(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mean, self.precision = MeanMetric(), BinaryAveragePrecision(thresholds=None)
+
+        def forward(self, x):
+            self.mean.update(x)
+            self.precision.update(x.sigmoid(), (x > 0).long())
+            return x
+
+    model = Measured()
+    model(torch.tensor([1.0, -2.0]))
+    with observing(model):
+        model(torch.tensor([7.0, -7.0]))
+    assert model.mean.compute() == -0.5
+    assert [each.tolist() for each in model.precision.target] == [[1, 0]]
+
+
+def test_keeping_randomness_keeps_all_three_streams():
+    before = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
+    with keeping_randomness():
+        random.random(), np.random.rand(), torch.rand(1)  # noqa: NPY002
+    assert (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == before
+
+
+def test_a_compiled_submodule_runs_eagerly_and_its_layers_are_found():
+    from lightning_vis.recording import record
+
+    torch.manual_seed(0)
+    inner = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    eager = nn.Sequential(OrderedDict(body=inner, head=nn.Linear(4, 3)))
+    expected = record(eager, images(2), ["body.0", "body"], [0, 1])
+    compiled = nn.Sequential(OrderedDict(body=torch.compile(inner, backend="eager"), head=eager.head))
+    with torch.no_grad():
+        compiled(images(2))  # compiled now, before any hook
+    found = record(compiled, images(2), ["body.0", "body"], [0, 1])
+    for name in expected:
+        assert torch.equal(found[name].gradient, expected[name].gradient)
