@@ -67,9 +67,10 @@ def _run(run: Pass, layer: str | None, chunk_size: int | None) -> tuple[Tensor, 
     """Probabilities ``(M, C)`` and, where a layer is named, spatial means of it ``(M, channels)``, on the CPU."""
     found: list[Tensor] = []
     with torch.no_grad(), _means_of(run, layer) as means:
-        for images in run.images.split(chunk_size or len(run.images)):
+        size = chunk_size or len(run.images)
+        for start in range(0, len(run.images), size):
             with run.context():
-                output = run.forward(images.clone())
+                output = run.forward(run.images[start : start + size].clone())
             found.append(class_scores(output).float().softmax(1).cpu())
     return torch.cat(found), torch.cat(means) if means else None
 

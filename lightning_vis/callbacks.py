@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from lightning_vis.alert import Thresholds
 from lightning_vis.film import Film, is_spaced
 from lightning_vis.frames import Frame, Inputs, thinned
 from lightning_vis.layers import find_layer
-from lightning_vis.looking import Running, attempt_look, choose_feature_map, usual_views
+from lightning_vis.looking import TWINS, Attempt, Running, attempt_look, choose_feature_map, usual_views
+from lightning_vis.monitoring import Monitor, OnAlert, lift_view, monitored_tags, progress
 from lightning_vis.probe import Probe
 from lightning_vis.recording import INPUT
 from lightning_vis.rendering import card, strip
@@ -58,6 +60,13 @@ class ProbeCallback(Callback):
         every_n_epochs: look after every so many epochs.
         at_steps: look after these optimizer steps too; None for 1, 2, 4, 8, ... within the first epoch, () for none.
         score: ``(output, classes) -> (N,)``, the number that is explained.
+        on_alert: what happens when the alert changes, where the probe has twins: ``"warn"``; ``"stop"``, which also ends
+            the training when it turns red; or a function of a `lightning_vis.alert.Alert`.
+        thresholds: when the alert turns amber or red.
+
+    Where the probe has masks and labels of several classes, these numbers go through the Trainer's log at the end of
+    every epoch (and of every validation in between), and can be monitored: ``reliance/background_effect``,
+    ``reliance/object_effect``, ``reliance/background_share``, ``reliance/alert``, ``attribution/grad_cam/lift``.
 
     Raises:
         ValueError: arguments out of range, or, when fit starts, layers that do not exist, data that no probe can be taken
@@ -72,6 +81,8 @@ class ProbeCallback(Callback):
         every_n_epochs: int = 1,
         at_steps: Sequence[int] | None = None,
         score: Score = log_odds,
+        on_alert: OnAlert = "warn",
+        thresholds: Thresholds | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(every_n_epochs, int) or every_n_epochs < 1:
@@ -81,12 +92,15 @@ class ProbeCallback(Callback):
         self.every_n_epochs = every_n_epochs
         self.at_steps = None if at_steps is None else tuple(at_steps)
         self.score = score
+        self.monitor = Monitor(on_alert, thresholds or Thresholds())
         self.film = Film()
         self.seconds: dict[str, float] = {}
         self._joined: list[View] = []  # views of other callbacks that share this one's looks
         self._served = False  # another callback looks for this one
         self._drawn = 0
         self._last: Frame | None = None
+        self._failed = ""  # why the last look gave no numbers
+        self._published = -1  # finished steps when numbers went out last
         self._resting: set[str] = set()
         self._writers: list[Any] = []
         self._images: Probe | None = None
@@ -114,14 +128,16 @@ class ProbeCallback(Callback):
         for layer in {layer for view in self._all_views() for layer in view.layers if layer not in (None, INPUT)}:
             find_layer(pl_module, str(layer))
         self._resting.clear()
+        self._published = -1
+        self.monitor.tags = self._tags()
         self._writers = image_writers(trainer.loggers) if trainer.is_global_zero else []
-        if not self._writers and trainer.is_global_zero:
+        if not self._writers and not self.monitor.tags and trainer.is_global_zero:
             given = ", ".join(type(logger).__name__ for logger in trainer.loggers) or "none"
             _warn(f"no logger of this Trainer takes images (loggers: {given}), so nothing is shown: add a TensorBoardLogger")
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Takes the probe and looks at the untrained network."""
-        if self._served or not self._writers:
+        if self._served or not trainer.is_global_zero or not (self._writers or self.monitor.tags):
             return
         self._images = self.probe or _probe_of(trainer)
         self._inputs = self._images.inputs()
@@ -138,18 +154,17 @@ class ProbeCallback(Callback):
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Looks after a validation inside fit."""
-        if trainer.state.fn == "fit" and not trainer.sanity_checking and self._due(trainer):
-            self._look(trainer, pl_module, "validation")
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._look_and_publish(trainer, pl_module, "validation")
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Looks after an epoch that no validation ended."""
-        if self._due(trainer):
-            self._look(trainer, pl_module, "epoch")
+        self._look_and_publish(trainer, pl_module, "epoch")
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Looks at the finished network, if no look has seen it, and draws the last look."""
         self._look(trainer, pl_module, "end")
-        if self._last is not None and self._drawn < self.film.count:
+        if self._writers and self._last is not None and self._drawn < self.film.count:
             self._draw(self._last)
 
     def _due(self, trainer: Any) -> bool:
@@ -157,24 +172,66 @@ class ProbeCallback(Callback):
 
     # --- what -------------------------------------------------------------------------------------------------------
 
-    def _look(self, trainer: Any, pl_module: nn.Module, moment: str) -> None:
-        """One look, if the network has changed since the last one."""
+    def _look_and_publish(self, trainer: Any, pl_module: Any, moment: str) -> None:
+        """Numbers are measured and logged at every epoch and validation; `every_n_epochs` thins the pictures."""
         finished = finished_steps(trainer, moment)
-        seen = self._last is not None and self._last.finished_steps == finished
-        if self._served or seen or not self._writers or self._images is None:
+        if self._served or self._published == finished:
             return
-        views = [view for view in self._all_views() if view.key not in self._resting]
-        attempt = attempt_look(pl_module, self._images, views, self._running(trainer), self._layer)
+        self._published = finished
+        frame = self._look(trainer, pl_module, moment, numbers_only=not self._due(trainer))
+        self.monitor.publish(trainer, pl_module, frame, self._failed)
+
+    def _look(self, trainer: Any, pl_module: nn.Module, moment: str, *, numbers_only: bool = False) -> Frame | None:
+        """One look, if the network has changed since the last one; what it found, None if it failed or is not ours."""
+        finished = finished_steps(trainer, moment)
+        if self._served or self._images is None or (numbers_only and not self.monitor.tags):
+            return None
+        if self._last is not None and self._last.finished_steps == finished:
+            return self._last
+        attempt = self._attempt(trainer, pl_module, self._monitored_views() if numbers_only else self._all_views())
+        if attempt.frame is None:
+            return None
+        frame = replace(attempt.frame, **_moment(trainer, moment, finished))
+        shown = self._images.twins.shown if self._images.twins is not None else 1
+        frame = self.monitor.judge(frame, progress(trainer, frame.epoch), shown)
+        if not numbers_only:
+            self._keep(frame)
+        return frame
+
+    def _attempt(self, trainer: Any, pl_module: nn.Module, views: Sequence[View]) -> Attempt:
+        """A look whose failures are dealt with: a view rests, the twins are asked again next time."""
+        assert self._images is not None  # `_look` has made sure
+        self._failed = ""
+        awake = [view for view in views if view.key not in self._resting]
+        try:
+            attempt = attempt_look(pl_module, self._images, awake, self._running(trainer), self._layer)
+        except Exception as error:
+            attempt = Attempt(None, {TWINS: error})
         for key, failure in attempt.failures.items():
-            self._rest(key, failure)
-        if attempt.frame is not None:
-            self._keep(replace(attempt.frame, **_moment(trainer, moment, finished)))
+            if key == TWINS and self.monitor.tags:
+                self._failed = str(failure)  # said when the numbers go out
+            elif key == TWINS:
+                _warn(f"a look failed: {failure}")
+            else:
+                self._rest(key, failure)
+        return attempt
+
+    def _monitored_views(self) -> list[View]:
+        """What a look that is only for numbers looks through."""
+        key = None if self._images is None else lift_view(self._images, self._keys())
+        return [view for view in self._all_views() if view.key == key]
+
+    def _tags(self) -> tuple[str, ...]:
+        return () if self.probe is None else monitored_tags(self.probe, self._keys())
+
+    def _keys(self) -> list[str]:
+        return [view.key for view in self._all_views()]
 
     def _keep(self, frame: Frame) -> None:
         self.film.add(frame)
         self._last = frame
         self._count(frame.seconds)
-        if is_spaced(self.film.count, self._drawn):
+        if self._writers and is_spaced(self.film.count, self._drawn):
             self._draw(frame)
 
     def _draw(self, frame: Frame) -> None:
@@ -225,7 +282,14 @@ class ProbeCallback(Callback):
                     f"two callbacks would write the pictures of the probe {_name(self)!r}: give them one probe and one cadence"
                     " to share a look, or their probes different names (Probe(..., name=...))"
                 )
+            both = sorted(set(self._tags()) & set(other._tags()))
+            if both:
+                raise ValueError(
+                    f"the probes {_name(other)!r} and {_name(self)!r} would both log {both[0]!r}: only one probe of a Trainer"
+                    " can have twins"
+                )
         mine = [other for other in trainer.callbacks if isinstance(other, ProbeCallback) and other._shares_with(self)]
+        self.monitor = next((other.monitor for other in mine if other.monitor != Monitor()), self.monitor)
         self._joined = [] if self._served else [view for other in mine[1:] for view in other.views]
 
     def _shares_with(self, other: ProbeCallback) -> bool:
@@ -236,13 +300,15 @@ class ProbeCallback(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The film so far."""
-        return {"film": _convert(self.film.state(), np.ndarray, torch.as_tensor), "drawn": self._drawn}
+        film = _convert(self.film.state(), np.ndarray, torch.as_tensor)
+        return {"film": film, "drawn": self._drawn, "monitor": self.monitor.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The film goes on where it stopped."""
         self.film = Film.from_state(_convert(state_dict["film"], torch.Tensor, lambda tensor: tensor.numpy()))
         self._drawn = int(state_dict["drawn"])
         self._last = self.film.frames[-1] if self.film.frames else None
+        self.monitor.load_state_dict(state_dict["monitor"])
 
 
 class SaliencyCallback(ProbeCallback):
