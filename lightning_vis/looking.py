@@ -19,7 +19,7 @@ from lightning_vis.layers import FeatureMap, last_feature_map
 from lightning_vis.observing import observing
 from lightning_vis.probe import Probe
 from lightning_vis.recording import Explained, Pass, Recorded, Recorder, in_chunks, prepare
-from lightning_vis.scores import Score, Target, log_odds
+from lightning_vis.scores import Score, Target, describe, log_odds
 from lightning_vis.views import View, evidence, grad_cam, saliency
 
 TWINS = "twins"
@@ -105,22 +105,38 @@ def attempt_look(
     model: nn.Module, probe: Probe, views: Iterable[View], running: Running, last_layer: str | None = None
 ) -> Attempt:
     """As `look`, but a view that fails takes no other along; `last_layer` spares the dry run."""
-    start = time.perf_counter()
     views = list(views)
     failures: dict[str, Exception] = {}
+    try:
+        frame = _look(model, probe, views, running, last_layer, failures)
+    except Exception as error:  # before any view, or while the model was put back
+        names = [view.key for view in views] + [TWINS] * (probe.twins is not None)
+        return Attempt(None, dict.fromkeys(names, error) | failures)
+    return Attempt(frame, failures)
+
+
+def _look(
+    model: nn.Module,
+    probe: Probe,
+    views: list[View],
+    running: Running,
+    last_layer: str | None,
+    failures: dict[str, Exception],
+) -> Frame | None:
+    start = time.perf_counter()
     if last_layer is None and any(None in view.layers for view in views):
         last_layer = choose_feature_map(model, probe, running).layer
     with observing(model):
         run = running.prepare(model, probe)
         found = _record(run, views, last_layer, running.chunk_size, failures) if views else {}
-        maps = {view.key: _maps(view, found[view.key], last_layer) for view in views if view.key in found}
-        frame = _frame(probe, maps, views, found) if found else None
+        maps = _attempt_maps(views, found, last_layer, failures)
+        frame = _frame(probe, maps, views, found) if maps else None
         seconds = {"pass": time.perf_counter() - start}
         answers = _attempt_twins(model, probe, running, last_layer, failures)
     if answers is not None:
         seconds["twins"] = time.perf_counter() - start - seconds["pass"]
         frame = _with_answers(frame or _frame(probe, {}, [], {}), answers)
-    return Attempt(None if frame is None else replace(frame, seconds=seconds), failures)
+    return None if frame is None else replace(frame, seconds=seconds)
 
 
 def look_at_twins(
@@ -193,9 +209,25 @@ def _layers(view: View, last_layer: str | None) -> list[str]:
     return [str(last_layer if name is None else name) for name in view.layers]
 
 
+def _attempt_maps(
+    views: list[View], found: Mapping[str, Recorded], last_layer: str | None, failures: dict[str, Exception]
+) -> dict[str, Maps]:
+    maps: dict[str, Maps] = {}
+    for view in views:
+        try:
+            if view.key in found:
+                maps[view.key] = _maps(view, found[view.key], last_layer)
+        except Exception as error:
+            failures[view.key] = error
+    return maps
+
+
 def _maps(view: View, recorded: Recorded, last_layer: str | None) -> Maps:
     explained = recorded.explained[view.target]
     values = view.to_map(*(explained.records[name] for name in _layers(view, last_layer)))
+    count = len(explained.score)
+    if not isinstance(values, Tensor) or values.ndim != 3 or len(values) != count:
+        raise ValueError(f"the view {view.name!r} returned {describe(values)}, expected maps ({count}, h, w)")
     classes = np.full(len(values), -1) if explained.classes is None else _numpy(explained.classes)
     layer = ", ".join(_layers(view, last_layer))
     return Maps(_numpy(values.float()), classes, layer, view.scale, view.title or view.name, str(view.target))
@@ -209,7 +241,7 @@ def _frame(probe: Probe, maps: Mapping[str, Maps], views: list[View], found: Map
         if view.key in maps and view.to_map is evidence_map:
             share = _explained_share(maps[view.key].values, found[view.key].explained[view.target])
             numbers[f"attribution/{view.key}/explained"] = share
-    return Frame(probe.name, predicted, probability, maps, numbers=numbers, per_image=per_image, notes=_notes(maps))
+    return Frame(probe.name, predicted, probability, maps, numbers=numbers, per_image=per_image, notes=_notes(maps, found))
 
 
 def _answers(scores: Tensor | None, count: int) -> tuple[Array, Array]:
@@ -246,9 +278,10 @@ def _explained_share(values: Array, explained: Explained) -> float:
     return max(0.0, 1 - float(np.abs(score - values.mean(axis=(1, 2))).sum()) / total) if total > 0 else 0.0
 
 
-def _notes(maps: Mapping[str, Maps]) -> tuple[str, ...]:
+def _notes(maps: Mapping[str, Maps], found: Mapping[str, Recorded]) -> tuple[str, ...]:
     broken = {key: int((~np.isfinite(each.values).all(axis=(1, 2))).sum()) for key, each in maps.items()}
-    return tuple(f"{count} of the maps of {key} are not finite" for key, count in broken.items() if count)
+    of_maps = [f"{count} of the maps of {key} are not finite" for key, count in broken.items() if count]
+    return tuple(dict.fromkeys([*(note for recorded in found.values() for note in recorded.notes), *of_maps]))
 
 
 def _numpy(tensor: Tensor) -> Array:

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from lightning_vis.layers import find_layer, hooked, known_layers
 from lightning_vis.observing import observing
-from lightning_vis.scores import Score, Target, class_scores, classes_of, log_odds, logit
+from lightning_vis.scores import Score, Target, class_scores, classes_of, log_odds, logit, returns_probabilities
 
 INPUT = "<input>"
 """Names the image itself among the layers."""
+
+PROBABILITIES = "the model returns probabilities: their logarithm is explained, as if it had returned logits"
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,17 @@ class Explained:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a recorder found: class scores ``(N, C)`` (None if the output has none), and what was explained by target."""
+    """What a recorder found.
+
+    Attributes:
+        scores: ``(N, C)`` class scores, None if the output has none.
+        explained: by target.
+        notes: what a reader should know, in sentences.
+    """
 
     scores: Tensor | None
     explained: dict[Target, Explained]
+    notes: tuple[str, ...] = ()
 
 
 Requests = Mapping[Target, Sequence[str]]
@@ -150,7 +159,8 @@ def gradients(run: Pass, requests: Requests) -> Recorded:
         sites = {INPUT: images, **_checked(run.model, names, outputs)}
         scores = _readable(output, run.score)
         explained = _explain(run, output, scores, requests, sites)
-    return Recorded(None if scores is None else scores.detach(), explained)
+    notes = (PROBABILITIES,) if returns_probabilities(output) else ()
+    return Recorded(None if scores is None else scores.detach(), explained, notes)
 
 
 def in_chunks(recorder: Recorder, run: Pass, requests: Requests, chunk_size: int | None) -> Recorded:
@@ -161,7 +171,8 @@ def in_chunks(recorder: Recorder, run: Pass, requests: Requests, chunk_size: int
     if len(found) == 1:
         return found[0]
     explained = {target: _join([each.explained[target] for each in found]) for target in requests}
-    return Recorded(_cat([each.scores for each in found]), explained)
+    notes = tuple(dict.fromkeys(note for each in found for note in each.notes))
+    return Recorded(_cat([each.scores for each in found]), explained, notes)
 
 
 def _split(targets: Any, count: int) -> tuple[Tensor | None, Target]:

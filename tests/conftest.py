@@ -22,10 +22,16 @@ def _seeded():
 
 @pytest.fixture
 def probe():
-    """Four random images of 12 x 12 with labels 0, 1, 2, 0 and a mask in the middle."""
+    """Four random images of 12 x 12 with labels 0, 1, 2, 0."""
+    return Probe(images(4), labels=[0, 1, 2, 0])
+
+
+@pytest.fixture
+def masked():
+    """Four random images of 12 x 12 with masks in the middle; no labels, so no twins."""
     masks = torch.zeros(4, 12, 12)
     masks[:, 4:8, 4:8] = 1
-    return Probe(images(4), labels=[0, 1, 2, 0], masks=masks)
+    return Probe(images(4), masks=masks)
 
 
 @pytest.fixture
