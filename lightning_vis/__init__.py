@@ -1,6 +1,6 @@
 """See what an image network looks at, while PyTorch Lightning trains it.
 
-Importing this package loads neither torch nor Lightning: each name below is fetched from its module when it is first used.
+Importing this package loads neither torch nor Lightning: each name is fetched from its module when it is first used.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from lightning_vis.callbacks import GradCAMCallback as GradCAMCallback
     from lightning_vis.callbacks import ProbeCallback as ProbeCallback
     from lightning_vis.callbacks import SaliencyCallback as SaliencyCallback
+    from lightning_vis.filter_callback import FilterMaximizationCallback as FilterMaximizationCallback
     from lightning_vis.frames import Frame as Frame
     from lightning_vis.layers import last_feature_map as last_feature_map
     from lightning_vis.looking import look as look
+    from lightning_vis.maximization import OUTPUT as OUTPUT
+    from lightning_vis.maximization import maximize as maximize
     from lightning_vis.probe import Probe as Probe
     from lightning_vis.recording import INPUT as INPUT
     from lightning_vis.recording import Record as Record
@@ -30,9 +33,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0.dev0"
 
 _HOME = {
+    "FilterMaximizationCallback": "filter_callback",
     "Frame": "frames",
     "GradCAMCallback": "callbacks",
     "INPUT": "recording",
+    "OUTPUT": "maximization",
     "Probe": "probe",
     "ProbeCallback": "callbacks",
     "Record": "recording",
@@ -45,6 +50,7 @@ _HOME = {
     "log_odds": "scores",
     "logit": "scores",
     "look": "looking",
+    "maximize": "maximization",
     "record": "recording",
     "saliency": "views",
 }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from lightning_vis.frames import Frame, Maps, Quantised, Scale, quantise, restored, thumbnail
+from lightning_vis.frames import Frame, Maps, Pictures, Quantised, Scale, quantise, restored, thumbnail
 
 LIMIT = 64
 """How many looks are kept."""
@@ -60,15 +60,20 @@ class Film:
 
 
 def is_spaced(count: int, drawn: int) -> bool:
-    """Whether look number `count` (from 1) is drawn when number `drawn` was the last: the first 16, then every 10 % more."""
+    """Whether look number `count` (from 1) is drawn when number `drawn` was the last: 16, then every 10 % more."""
     return count <= 16 or count >= 1.1 * drawn
 
 
 def _packed(frame: Frame) -> dict[str, Any]:
     plain = {key: value for key, value in vars(frame).items() if key not in ("maps", "pictures", "notes")}
-    maps = {key: {**vars(each), "scale": asdict(each.scale), "values": _coded(each)} for key, each in frame.maps.items()}
+    maps = {
+        key: {**vars(each), "scale": asdict(each.scale), "values": _coded(each)} for key, each in frame.maps.items()
+    }
     plain = {key: dict(value) if isinstance(value, Mapping) else value for key, value in plain.items()}
-    return {**plain, "maps": maps, "notes": list(frame.notes)}
+    pictures = {
+        name: {"values": each.values, "captions": list(each.captions)} for name, each in frame.pictures.items()
+    }
+    return {**plain, "maps": maps, "pictures": pictures, "notes": list(frame.notes)}
 
 
 def _coded(maps: Maps) -> dict[str, Any]:
@@ -80,5 +85,6 @@ def _unpacked(packed: Mapping[str, Any]) -> Frame:
         key: Maps(**{**each, "scale": Scale(**each["scale"]), "values": restored(Quantised(**each["values"]))})
         for key, each in packed["maps"].items()
     }
-    plain = {key: value for key, value in packed.items() if key not in ("maps", "notes")}
-    return replace(Frame(**plain), maps=maps, notes=tuple(packed["notes"]))
+    pictures = {name: Pictures(each["values"], tuple(each["captions"])) for name, each in packed["pictures"].items()}
+    plain = {key: value for key, value in packed.items() if key not in ("maps", "pictures", "notes")}
+    return replace(Frame(**plain), maps=maps, pictures=pictures, notes=tuple(packed["notes"]))

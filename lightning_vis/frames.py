@@ -156,7 +156,9 @@ def quantise(values: Array, signed: bool = False) -> Quantised:
     zero = 128 if signed else 0
     codes = np.rint(np.nan_to_num(values, posinf=0.0, neginf=0.0) / usable * (255 - zero)) + zero
     maximum = np.where(np.isfinite(magnitude), magnitude, np.nan).astype(np.float32)
-    return Quantised(codes.clip(0, 255).astype(np.uint8), maximum, values.mean(axis=(1, 2)).astype(np.float32), signed)
+    with np.errstate(invalid="ignore"):  # of infinities of both signs; it is NaN then, as it should be
+        mean = values.mean(axis=(1, 2), dtype=np.float64).astype(np.float32)
+    return Quantised(codes.clip(0, 255).astype(np.uint8), maximum, mean, signed)
 
 
 def restored(quantised: Quantised) -> Array:
@@ -167,12 +169,14 @@ def restored(quantised: Quantised) -> Array:
 
 
 def thumbnail(frame: Frame, side: int = 56) -> Frame:
-    """The frame with its maps at `side` cells at most and rounded as `quantise` rounds them, without its pictures."""
+    """The frame with its maps at `side` cells at most and rounded as `quantise` rounds them, without larger
+    pictures."""
     maps = {
         key: replace(each, values=restored(quantise(reduced(each.values, side), each.scale.signed)))
         for key, each in frame.maps.items()
     }
-    return replace(frame, maps=maps, pictures={})
+    small = {name: each for name, each in frame.pictures.items() if max(each.values.shape[1:3]) <= side}
+    return replace(frame, maps=maps, pictures=small)
 
 
 def reduced(values: Array, side: int) -> Array:

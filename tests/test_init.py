@@ -41,7 +41,7 @@ def test_every_public_name_resolves_and_is_listed():
 
 
 def test_an_unknown_name_is_refused_with_those_there_are():
-    with pytest.raises(AttributeError, match="no attribute 'GradCam'; it has Frame, GradCAMCallback"):
+    with pytest.raises(AttributeError, match="no attribute 'GradCam'; it has .*GradCAMCallback"):
         lightning_vis.GradCam  # noqa: B018
 
 

@@ -1,0 +1,126 @@
+"""What the filters of a layer want to see, as facts and pictures of a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lightning_vis.filter_facts import Filter
+from lightning_vis.frames import Array, Pictures
+from lightning_vis.layers import known_layers, last_feature_map, named_layers
+from lightning_vis.maximization import Maximized, maximize
+from lightning_vis.observing import observing
+from lightning_vis.probe import Probe
+from lightning_vis.truncation import activation_of
+
+Channels = int | str | Sequence[int]
+"""Which filters: how many from 0 on, indices, ``"first"``, ``"changed"`` or ``"background-driven"``."""
+
+WORDS = ("first", "changed", "background-driven")
+USUAL = 8
+"""How many filters are shown where nobody says."""
+
+
+def usual_layers(model: nn.Module, images: Tensor, forward: Callable[[Tensor], Any] | None = None) -> list[str]:
+    """The first convolution and the last feature map.
+
+    Raises:
+        ValueError: the model has no convolution, or no feature map.
+    """
+    convolutions = [name for name, module in named_layers(model).items() if isinstance(module, nn.modules.conv._ConvNd)]
+    if not convolutions:
+        raise ValueError(f"no layer of the model is a convolution: name layers=[...]; {known_layers(model)}")
+    return list(dict.fromkeys((convolutions[0], last_feature_map(model, images, forward).layer)))
+
+
+def profile(model: nn.Module, layer: str, images: Tensor, forward: Callable[[Tensor], Any] | None = None) -> Tensor:
+    """Each channel's mean activation on each image, ``(N, K)`` float32: what ``"changed"`` compares."""
+    with observing(model), torch.no_grad():
+        weight = next((value for value in model.parameters() if value.is_floating_point()), images)
+        found = activation_of(model, layer, forward)(images.to(weight.device, weight.dtype)).float().cpu()
+    return found if found.ndim == 2 else found.flatten(2).mean(2)
+
+
+def chosen_channels(
+    wanted: Channels, now: Tensor, before: Tensor | None = None, background: Sequence[int] | None = None
+) -> list[int]:
+    """The channels to show.
+
+    Args:
+        wanted: as the user wrote it.
+        now: `profile` of this look.
+        before: of the last look; without it ``"changed"`` means the first ones.
+        background: the channels that follow the background, most of all first, if anybody knows.
+
+    Raises:
+        ValueError: an index is out of range, a word is unknown, or ``"background-driven"`` without numbers.
+    """
+    count = now.shape[1]
+    if isinstance(wanted, int):
+        return list(range(min(wanted, count)))
+    if not isinstance(wanted, str):
+        wrong = [index for index in wanted if not 0 <= index < count]
+        if wrong:
+            raise ValueError(f"channels={list(wanted)!r}: the layer has the {count} channels 0 to {count - 1}")
+        return list(wanted)
+    if wanted == "background-driven":
+        return _background(background, count)
+    if wanted == "changed" and before is not None and before.shape == now.shape:
+        return sorted(_movement(now, before).topk(min(USUAL, count)).indices.tolist())
+    return list(range(min(USUAL, count)))
+
+
+def check_channels(wanted: Channels) -> None:
+    """Refuses what can be no choice of channels, whatever the layer.
+
+    Raises:
+        ValueError: with what was written and what there is.
+    """
+    is_word = isinstance(wanted, str) and wanted in WORDS
+    is_count = isinstance(wanted, int) and not isinstance(wanted, bool) and wanted >= 1
+    listed = list(wanted) if isinstance(wanted, Sequence) and not isinstance(wanted, str) else []
+    is_list = bool(listed) and all(isinstance(index, int) for index in listed)
+    if not (is_word or is_count or is_list):
+        raise ValueError(f"channels={wanted!r}: expected a number of at least 1, a list of indices, or one of {WORDS}")
+
+
+def filter_pictures(
+    model: nn.Module, layer: str, channels: Sequence[int], probe: Probe, **arguments: Any
+) -> tuple[Pictures, list[Filter]]:
+    """Maximizes channels of a layer; the arguments are those of `maximize`."""
+    found = maximize(model, layer, channels, probe.images, mean=probe.mean, std=probe.std, **arguments)
+    filters = facts_of(found)
+    return Pictures(shown(found.pictures), tuple(each.caption for each in filters)), filters
+
+
+def facts_of(found: Maximized) -> list[Filter]:
+    """The facts of each row."""
+    names = [str(each) if isinstance(each, int) else "+".join(map(str, each)) for each in found.channels]
+    rows = zip(names, found.activation.tolist(), found.on_images.tolist(), found.dead.tolist(), strict=True)
+    return [Filter(*row) for row in rows]
+
+
+def shown(pictures: Tensor) -> Array:
+    """Pictures ``(K, C, H, W)`` in 0..1 as ``(K, H, W, 3)`` uint8: of two channels one, of more the first three."""
+    pictures = pictures if pictures.shape[1] >= 3 else pictures[:, :1].expand(-1, 3, -1, -1)
+    values = (pictures[:, :3].nan_to_num() * 255).round().clamp(0, 255).byte()
+    return np.ascontiguousarray(values.permute(0, 2, 3, 1).numpy())
+
+
+def _movement(now: Tensor, before: Tensor) -> Tensor:
+    """How far each channel's answers to the probe moved, as a share of how large they are."""
+    size = torch.maximum(now.norm(dim=0), before.norm(dim=0))
+    return torch.as_tensor((now - before).norm(dim=0) / size.clamp_min(1e-12))
+
+
+def _background(background: Sequence[int] | None, count: int) -> list[int]:
+    if background is None:
+        raise ValueError(
+            'channels="background-driven": no look has told yet which channels follow the background; it takes a'
+            " ProbeCallback beside this one whose probe has twins (Probe(..., masks=..., backgrounds=...))"
+        )
+    return [index for index in background if index < count][:USUAL]

@@ -1,0 +1,207 @@
+"""Images that excite channels and classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lightning_vis.ascent import Part, Task, ascend, rows_at_once
+from lightning_vis.objectives import Objective, Prior, channel, directions, map_size, neuron
+from lightning_vis.observing import observing
+from lightning_vis.parameterizations import Parameterization, Subject, bounds, colour_basis
+from lightning_vis.receptive import receptive_window
+from lightning_vis.recipes import Recipe, recipe_of
+from lightning_vis.transforms import Transform
+from lightning_vis.truncation import OUTPUT as OUTPUT
+from lightning_vis.truncation import Activation, activation_of
+
+
+@dataclass(frozen=True)
+class Maximized:
+    """One image per channel; row k depends on channel k alone.
+
+    Attributes:
+        images: ``(K, C, H, W)`` in the model's input scale.
+        pictures: the same in 0..1, to be shown.
+        channels: what row k excites.
+        activation: ``(K,)`` the objective that the image reaches, without transforms and priors, in the layer's units.
+        on_images: ``(K,)`` the highest objective among the images given.
+        history: ``(steps, K)`` the objective before each step, under that step's transforms.
+        dead: ``(K,)`` bool: constant on all images given, and no gradient has ever opened it.
+    """
+
+    images: Tensor
+    pictures: Tensor
+    channels: tuple[int | tuple[int, ...], ...]
+    activation: Tensor
+    on_images: Tensor
+    history: Tensor
+    dead: Tensor
+
+
+def maximize(
+    model: nn.Module,
+    layer: str,
+    channels: int | Sequence[int | Sequence[int]],
+    images: Tensor,
+    *,
+    objective: Objective = channel,
+    preset: str | Recipe = "default",
+    parameterization: Parameterization | None = None,
+    transforms: Sequence[Transform] | None = None,
+    priors: Sequence[Prior] | None = None,
+    steps: int | None = None,
+    size: tuple[int, int] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    seed: int = 0,
+    forward: Callable[[Tensor], Any] | None = None,
+    memory: int = 2**30,
+) -> Maximized:
+    """Images that excite channels of a layer, or classes, as much as they can. The model is left exactly as it was.
+
+    All images are optimized at once from one random start, the forward pass stops at the layer, and gradients are taken
+    for the images only. The same seed gives the same images.
+
+    Source: D. Erhan et al., 2009, "Visualizing higher-layer features of a deep network"; C. Olah, A. Mordvintsev,
+    L. Schubert, 2017, "Feature visualization".
+
+    Args:
+        model: any network, on any device.
+        layer: dotted name of a layer that returns ``(N, K, ...)``, or `OUTPUT` for the class scores.
+        channels: an index per picture (or several, for a picture that is to excite all of them), or how many from 0 on.
+        images: ``(N, C, H, W)`` images that the network takes, in its input scale: they give size, colours and, without
+            mean and std, the range; and what channels reach on them is what the pictures are compared with.
+        objective: ``(activation (K, C, ...), directions (K, C)) -> (K,)``: `channel`, `neuron`, or your own.
+        preset: ``"default"``, ``"keras-vis"``, ``"lucid"`` or a `Recipe`; the arguments below replace parts of it.
+        parameterization: what the images are made of: `fourier`, `pixels`, ...
+        transforms: random changes of the view: `jitter`, `rotate`, ...
+        priors: penalties: `total_variation`, `lp_norm`, or ``images (K, C, H, W) -> (K,)``.
+        steps: of the optimization.
+        size: height and width of the pictures; those of `images` if None. `neuron` crops to what the neuron sees.
+        mean: per channel, of the normalisation that the model expects: (picture - mean) / std.
+        std: per channel.
+        seed: of the start and the transforms.
+        forward: how to run the model, if not by calling it.
+        memory: bytes that one forward pass may keep for its backward pass; more pictures are made in several goes.
+
+    Raises:
+        ValueError: the layer does not exist or gives no usable output, channels are out of range, arguments do not fit.
+    """
+    recipe = _adapted(recipe_of(preset), parameterization, transforms, priors, steps)
+    with observing(model):
+        model.requires_grad_(False)  # taken back by observing
+        images = _on_model(model, images)
+        activation = activation_of(model, layer, forward)
+        wanted, on_images = _on_images(activation, images, channels, objective)
+        objective, shape = _cropped(activation, images, objective, size)
+        task = _task(activation, objective, recipe, images, shape, (mean, std), seed)
+        rows = rows_at_once(task, memory)
+        parts = [ascend(task, part) for part in torch.split(wanted, rows)]
+    return _collected(parts, task, on_images, _named(channels))
+
+
+def _adapted(
+    recipe: Recipe,
+    parameterization: Parameterization | None,
+    transforms: Sequence[Transform] | None,
+    priors: Sequence[Prior] | None,
+    steps: int | None,
+) -> Recipe:
+    if steps is not None and (not isinstance(steps, int) or steps < 1):
+        raise ValueError(f"steps={steps!r}: expected a whole number of at least 1")
+    fixed = None if transforms is None else tuple(transforms)
+    return replace(
+        recipe,
+        parameterization=parameterization or recipe.parameterization,
+        transforms=recipe.transforms if fixed is None else lambda height, width: fixed,
+        priors=recipe.priors if priors is None else tuple(priors),
+        steps=steps or recipe.steps,
+    )
+
+
+def _on_model(model: nn.Module, images: Tensor) -> Tensor:
+    if images.ndim != 4 or not len(images):
+        raise ValueError(f"images: expected (N, C, H, W), at least one; got {tuple(images.shape)}")
+    weight = next((value for value in model.parameters() if value.is_floating_point()), images)
+    return images.detach().to(weight.device, weight.dtype)
+
+
+def _on_images(
+    activation: Activation, images: Tensor, channels: int | Sequence[int | Sequence[int]], objective: Objective
+) -> tuple[Tensor, Tensor]:
+    """The directions ``(K, C)``, and what the objective is on the images ``(N, K)``."""
+    with torch.no_grad():
+        found = activation(images).float()
+    wanted = directions(_named(channels), found.shape[1]).to(found)
+    columns = [objective(found, row.expand(len(found), -1)) for row in wanted]
+    if columns[0].shape != (len(found),):
+        given = tuple(columns[0].shape)
+        raise ValueError(f"objective= returned shape {given} for {len(found)} images: one number per image")
+    return wanted, torch.stack(columns, 1)
+
+
+def _named(channels: int | Sequence[int | Sequence[int]]) -> list[int | tuple[int, ...]]:
+    listed = range(channels) if isinstance(channels, int) else channels
+    return [int(each) if not isinstance(each, Sequence) else tuple(each) for each in listed]
+
+
+def _cropped(
+    activation: Activation, images: Tensor, objective: Objective, size: tuple[int, int] | None
+) -> tuple[Objective, tuple[int, int, int]]:
+    """For a neuron: the same neuron on no more of the image than it sees."""
+    count = images.shape[1]
+    height, width = size or (images.shape[2], images.shape[3])
+    if not hasattr(objective, "position"):
+        return objective, (count, height, width)
+    blank = torch.zeros(1, count, height, width).to(images)
+    with torch.no_grad():
+        rows, columns = map_size(activation(blank))
+    row, column = objective.position
+    row, column = rows // 2 if row is None else row, columns // 2 if column is None else column
+    window = receptive_window(activation, blank, row, column)
+    return neuron(window.row, window.column), (count, window.height, window.width)
+
+
+def _task(
+    activation: Activation,
+    objective: Objective,
+    recipe: Recipe,
+    images: Tensor,
+    shape: tuple[int, int, int],
+    normalisation: tuple[Sequence[float] | None, Sequence[float] | None],
+    seed: int,
+) -> Task:
+    low, high = bounds(images, *normalisation)
+    working = torch.promote_types(images.dtype, torch.float32)
+    basis = colour_basis((images.to(working) - low) / (high - low))
+    canvas = recipe.parameterization(Subject(shape, basis), torch.Generator().manual_seed(seed))
+    return Task(
+        activation,
+        objective,
+        recipe,
+        replace(canvas, start=canvas.start.to(images.device, working)),
+        lambda unit: (low + unit * (high - low)).to(images.dtype),
+        recipe.transforms(*shape[1:]),
+        shape[1:],
+        seed,
+    )
+
+
+def _collected(parts: list[Part], task: Task, on_images: Tensor, channels: list[int | tuple[int, ...]]) -> Maximized:
+    images = torch.cat([part.images for part in parts]).cpu()
+    shut = torch.cat([part.shut for part in parts]).cpu()
+    on_images = on_images.cpu()
+    return Maximized(
+        images=torch.cat([task.to_input(part.images) for part in parts]).cpu(),
+        pictures=task.recipe.develop(images).float(),
+        channels=tuple(channels),
+        activation=torch.cat([part.reached for part in parts]).cpu(),
+        on_images=on_images.amax(0),
+        history=torch.cat([part.history for part in parts], 1).cpu(),
+        dead=shut & (on_images.amax(0) == on_images.amin(0)),
+    )

@@ -1,0 +1,66 @@
+"""Gradients through rectifiers that are shut, for filters that nothing has excited yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+
+class RedirectedReLU(TorchFunctionMode):
+    """Within it, the ReLUs of some rows let a gradient pass that would open them, where none gets through otherwise.
+
+    Values stay what they are, and so do the gradients of all other rows.
+
+    Source: Lucid, ``misc/redirected_relu_grad.py``.
+
+    Args:
+        rows: ``(K,)`` bool, the rows of the batch that need it.
+    """
+
+    def __init__(self, rows: Tensor) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Replaces ReLU and ReLU6, under any of their names."""
+        kwargs = dict(kwargs or {})
+        top = _RECTIFIERS.get(function)
+        if top is None or not isinstance(args[0], Tensor) or len(args[0]) != len(self.rows):
+            return function(*args, **kwargs)
+        in_place = function in _IN_PLACE or kwargs.get("inplace", len(args) > 1 and args[1] is True)
+        apply: Any = _Redirected.apply
+        return apply(args[0], self.rows, top, bool(in_place))
+
+
+class _Redirected(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, rows: Tensor, top: float, in_place: bool) -> Tensor:
+        ctx.save_for_backward(values < 0, values > top, rows)
+        if in_place:
+            ctx.mark_dirty(values)
+            return values.clamp_(0, top)
+        return values.clamp(0, top)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        (gradient,) = gradients
+        below, above, rows = ctx.saved_tensors
+        passed = gradient.masked_fill(below | above, 0)
+        shut = rows & (passed.flatten(1).abs().amax(1) == 0)
+        # The objective rises along the gradient: one that pushes what is shut further down is no help.
+        opening = gradient.masked_fill((below & (gradient < 0)) | (above & (gradient > 0)), 0)
+        return torch.where(shut.view(-1, *[1] * (gradient.ndim - 1)), opening, passed), None, None, None
+
+
+_IN_PLACE = (torch.relu_, Tensor.relu_)
+_RECTIFIERS: dict[Any, float] = {
+    **dict.fromkeys((F.relu, torch.relu, Tensor.relu, torch.relu_, Tensor.relu_), float("inf")),
+    F.relu6: 6.0,
+}

@@ -1,0 +1,233 @@
+"""FilterMaximizationCallback in real trainings: what it writes, when, and that nothing of the training changes."""
+
+from __future__ import annotations
+
+import copy
+import io
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from nets import Plain, images
+from PIL import Image
+from pytorch_lightning.callbacks import ModelCheckpoint
+from torch.utils.data import DataLoader, TensorDataset
+
+from lightning_vis.filter_callback import FilterMaximizationCallback
+from lightning_vis.filter_facts import Filter, filters_of
+from lightning_vis.probe import Probe
+
+
+class Small(pl.LightningModule):
+    """A classifier of twelve-pixel images; with rate 0 it learns nothing."""
+
+    def __init__(self, rate=0.05):
+        super().__init__()
+        self.net, self.rate = Plain(), rate
+        self.net[7].p = 0.0  # a resumed training would draw other masks
+
+    def forward(self, x):
+        return self.net(x)
+
+    def training_step(self, batch, _):
+        return torch.nn.functional.cross_entropy(self(batch[0]), batch[1])
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=self.rate)
+
+
+def loader():
+    return DataLoader(TensorDataset(images(12, seed=3), torch.arange(12) % 3), batch_size=4)
+
+
+def small(seed=0, **arguments):
+    torch.manual_seed(seed)
+    return Small(**arguments)
+
+
+def filters(**arguments):
+    return FilterMaximizationCallback(**({"layers": ["net.0", "net.4"], "channels": 3, "steps": 3} | arguments))
+
+
+def picture(event):
+    return np.asarray(Image.open(io.BytesIO(event.encoded_image_string)))
+
+
+def test_grids_and_films_are_written_from_the_untrained_network_on(trainer, events):
+    trainer([filters()], max_epochs=3).fit(small(), loader())
+    found = events()
+    tags = ["film/filters.net.0", "film/filters.net.4", "filters/net.0", "filters/net.4"]
+    assert sorted(found.Tags()["images"]) == tags
+    for tag in tags:
+        assert [event.step for event in found.Images(tag)] == [-1, 2, 5, 8]
+    assert picture(found.Images("filters/net.0")[0]).shape[1] == 700
+
+
+def test_the_defaults_are_the_first_convolution_and_the_last_feature_map(trainer, events):
+    trainer([FilterMaximizationCallback(steps=1)], max_epochs=1).fit(small(), loader())
+    written = {tag for tag in events().Tags()["images"] if tag.startswith("filters/")}
+    assert written == {"filters/net.0", "filters/net.6"}
+
+
+def test_training_is_bit_for_bit_what_it_is_without(trainer):
+    def weights(callbacks):
+        model = small()
+        torch.manual_seed(7)
+        trainer(callbacks, max_epochs=2).fit(model, loader())
+        return model.state_dict(), torch.rand(3)
+
+    (with_us, drawn), (without, drawn_without) = weights([filters()]), weights([])
+    assert all(torch.equal(value, without[name]) for name, value in with_us.items())
+    assert torch.equal(drawn, drawn_without)
+
+
+class Frozen(Small):
+    """Steps are taken, but no weight and no statistic moves."""
+
+    def on_train_batch_start(self, *_):
+        self.net.eval()
+
+
+def test_a_film_over_frozen_weights_stands_still(trainer):
+    torch.manual_seed(0)
+    callback = filters(steps=8)
+    trainer([callback], max_epochs=4).fit(Frozen(rate=0.0), loader())
+    first, *others = callback.film.frames
+    assert len(others) == 4
+    for frame in others:
+        assert frame.numbers == first.numbers
+        assert all(np.array_equal(frame.pictures[name].values, each.values) for name, each in first.pictures.items())
+
+
+def test_over_a_training_pictures_and_activations_follow_the_weights(trainer):
+    callback = filters(steps=8)
+    trainer([callback], max_epochs=2).fit(small(rate=0.5), loader())
+    first, last = callback.film.frames[0], callback.film.frames[-1]
+    assert not np.array_equal(first.pictures["filters/net.4"].values, last.pictures["filters/net.4"].values)
+    assert first.numbers != last.numbers
+
+
+def test_a_frame_holds_the_activation_reached_and_the_best_of_the_probe(trainer):
+    probe = Probe(images(5))
+    callback, model = filters(probe=probe, layers=["net.4"]), small()
+    trainer([callback], max_epochs=1).fit(model, loader())
+    facts = filters_of(callback.film.frames[-1], "net.4")
+    with torch.no_grad():
+        on_probe = torch.nn.Sequential(*list(model.eval().net)[:5])(probe.images).mean((2, 3)).amax(0)
+    assert [each.name for each in facts] == ["0", "1", "2"]
+    assert [each.on_probe for each in facts] == pytest.approx(on_probe[:3].tolist(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("each", "words"),
+    [
+        (Filter("3", 4.5, 2.25), "channel 3 reaches 4.5; the best probe image 2.25"),
+        (Filter("3", 1.5, 2.25), "channel 3 reaches 1.5; the best probe image 2.25: it prefers the probe image"),
+        (Filter("3", 0, 0, True), "channel 3: dead (constant on all probe images, and nothing was found to excite it)"),
+    ],
+)
+def test_captions_say_what_is(each, words):
+    assert each.caption == words
+
+
+def test_scalars_come_on_request(trainer, events):
+    trainer([filters(scalars=True)], max_epochs=1).fit(small(), loader())
+    found = events()
+    assert [event.step for event in found.Scalars("filters/net.4/2/activation")] == [-1, 2]
+
+
+def test_looks_are_spaced_and_the_last_one_is_there(trainer):
+    callback = filters(layers=["net.0"], channels=1, steps=1)
+    trainer([callback], max_epochs=41).fit(small(), loader())
+    seen = [frame.epoch for frame in callback.film.frames]
+    assert seen[:16] == list(range(16))
+    assert seen[-1] == 41
+    assert len(seen) < 30
+
+
+def test_changed_shows_the_channels_whose_answers_moved_most(trainer):
+    class OneMoves(Frozen):
+        def on_train_epoch_start(self):
+            with torch.no_grad():
+                self.net[4].bias[5] += 3
+                self.net[4].bias[1] += 2
+
+    class Wider(OneMoves):
+        def __init__(self):
+            super().__init__(rate=0.0)
+            self.net[4], self.net[5] = torch.nn.Conv2d(6, 40, 3), torch.nn.BatchNorm2d(40)
+            self.net[10] = torch.nn.Linear(40, 3)
+
+    callback = FilterMaximizationCallback(["net.4"], "changed", steps=1)
+    trainer([callback], max_epochs=2).fit(Wider(), loader())
+    names = [[each.name for each in filters_of(frame, "net.4")] for frame in callback.film.frames]
+    assert names[0] == [str(index) for index in range(8)]
+    assert {"1", "5"} <= set(names[1])
+
+
+def test_a_resumed_training_goes_on_with_the_same_film(trainer, tmp_path):
+    saving = ModelCheckpoint(tmp_path / "kept", save_last=True)
+    first = filters()
+    trainer([first, saving], max_epochs=2, enable_checkpointing=True).fit(small(), loader())
+    path = tmp_path / "kept" / "last.ckpt"
+    torch.load(path, weights_only=True)
+    resumed, whole = filters(), filters()
+    again = ModelCheckpoint(tmp_path / "kept", save_last=True)
+    trainer([resumed, again], max_epochs=4, enable_checkpointing=True).fit(
+        small(1), loader(), ckpt_path=path, weights_only=True
+    )
+    trainer([whole], max_epochs=4).fit(small(), loader())
+    assert [frame.epoch for frame in resumed.film.frames] == [0, 1, 2, 3, 4]
+    for one, other in zip(resumed.film.frames, whole.film.frames, strict=True):
+        assert one.numbers == other.numbers
+        assert one.pictures["filters/net.4"].captions == other.pictures["filters/net.4"].captions
+        assert np.array_equal(one.pictures["filters/net.4"].values, other.pictures["filters/net.4"].values)
+
+
+def test_a_failing_layer_rests_with_one_warning_and_the_others_go_on(trainer, events):
+    class Stubborn(Small):
+        def forward(self, x):
+            if not self.training and self.trainer.global_step and len(x) == 3:
+                raise RuntimeError("no eval today")
+            return super().forward(x)
+
+    torch.manual_seed(0)
+    callback = FilterMaximizationCallback(["net.0"], channels=3, steps=2)
+    with pytest.warns(UserWarning, match="the filters of 'net.0' rest until the next fit, .* no eval today") as seen:
+        trainer([callback], max_epochs=3).fit(Stubborn(), loader())
+    assert len([each for each in seen if "rest until" in str(each.message)]) == 1
+    assert len(events().Images("filters/net.0")) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"channels": 0}, "channels=0: expected a number of at least 1, a list of indices, or one of"),
+        ({"channels": "some"}, "channels='some': expected a number of at least 1"),
+        ({"channels": []}, r"channels=\[\]: expected"),
+        ({"steps": 0}, "steps=0: expected a whole number of at least 1"),
+        ({"every_n_epochs": 0.5}, "every_n_epochs=0.5: expected a whole number of at least 1"),
+        ({"preset": "x"}, "preset='x': expected one of 'default'"),
+        ({"layers": "net.0"}, r"layers='net.0': expected a list of names, \['net.0'\]"),
+    ],
+)
+def test_mistakes_are_refused_at_once(arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        filters(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "sentence"),
+    [
+        ([{"layers": ["conv9"]}], "layer 'conv9' is not in the model; its layers are net"),
+        ([{"channels": [1, 6], "layers": ["net.0"]}], r"channels=\[1, 6\]: the layer has the 6 channels 0 to 5"),
+        ([{}, {"layers": ["net.4"]}], "two FilterMaximizationCallbacks would write the pictures of the layers net.4:"),
+    ],
+)
+def test_mistakes_stop_before_anything_is_trained(trainer, callbacks, sentence):
+    model = small()
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(ValueError, match=sentence):
+        trainer([filters(**each) for each in callbacks]).fit(model, loader())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
