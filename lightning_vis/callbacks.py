@@ -24,6 +24,7 @@ from lightning_vis.probe import Probe
 from lightning_vis.recording import INPUT
 from lightning_vis.rendering import card, strip
 from lightning_vis.scores import Score, Target, log_odds
+from lightning_vis.storing import Store
 from lightning_vis.timing import ends_epoch, finished_steps, is_early, log_step
 from lightning_vis.views import View, grad_cam, saliency
 from lightning_vis.writing import descriptions, encoded, image_writers, write_pictures
@@ -103,6 +104,7 @@ class ProbeCallback(Callback):
         self._published = -1  # finished steps when numbers went out last
         self._resting: set[str] = set()
         self._writers: list[Any] = []
+        self._store = Store(())
         self._images: Probe | None = None
         self._inputs: Inputs | None = None
         self._layer: str | None = None
@@ -131,6 +133,7 @@ class ProbeCallback(Callback):
         self._published = -1
         self.monitor.tags = self._tags()
         self._writers = image_writers(trainer.loggers) if trainer.is_global_zero else []
+        self._store = Store(self._writers)
         if not self._writers and not self.monitor.tags and trainer.is_global_zero:
             given = ", ".join(type(logger).__name__ for logger in trainer.loggers) or "none"
             _warn(f"no logger of this Trainer takes images (loggers: {given}), so nothing is shown: add a TensorBoardLogger")
@@ -231,8 +234,16 @@ class ProbeCallback(Callback):
         self.film.add(frame)
         self._last = frame
         self._count(frame.seconds)
+        self._store_frame(frame)
         if self._writers and is_spaced(self.film.count, self._drawn):
             self._draw(frame)
+
+    def _store_frame(self, frame: Frame) -> None:
+        """Every look goes to the tab, whether it is drawn or not."""
+        started = time.perf_counter()
+        for part, failure in self._store.add(frame, self._inputs).items():
+            _warn(f"{part!r} of a look could not be stored for the tab, the other parts are: {failure}")
+        self._count({"storing": time.perf_counter() - started})
 
     def _draw(self, frame: Frame) -> None:
         assert self._inputs is not None  # a frame exists, so a probe does

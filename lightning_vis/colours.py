@@ -5,16 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from lightning_vis.constants import COOL, DIM, INFERNO, OPAQUE, RISE, WARM
 from lightning_vis.frames import Array, Maps, Scale
-
-INFERNO = (
-    "000004 0b0724 210c4a 3d0965 57106e 71196e 8a226a a32c61 bc3754 d24644 e45a31 f1731d f98e09 fcac11 f9cb35 f2ea69 fcffa4"
-).split()
-WARM = "b89c8e d8a58c f0a080 f58f6c f07a5a e6624a d9483a c62c2c ad1426".split()
-COOL = "8e9cb8 8cabdc 83aef4 739ff8 618cf2 5076e6 4160d6 344ac0 2a36a4".split()
-
-DIM = 0.55
-"""How bright the grey photo under a map is."""
 
 
 def strength(values: Array, scale: Scale, mean: float = 1.0, area: int = 1) -> Array:
@@ -34,14 +26,16 @@ def strength(values: Array, scale: Scale, mean: float = 1.0, area: int = 1) -> A
 
 
 def map_strength(maps: Maps, index: int, size: tuple[int, int]) -> Array:
-    """One map on its scale at the size ``(H, W)``: first enlarged (bilinear), then scaled."""
+    """One map on its scale at the size ``(H, W)``: first enlarged (bilinear), then scaled; nothing if it is not finite."""
     values = maps.values[index]
+    if not np.isfinite(values).all():
+        return np.zeros(size, np.float32)
     return strength(enlarged(values, size), maps.scale, float(values.mean()), values.size)
 
 
 def enlarged(values: Array, size: tuple[int, int]) -> Array:
     """A map ``(h, w)`` at the size ``(H, W)``, bilinear, corners not aligned."""
-    image = Image.fromarray(np.nan_to_num(values).astype(np.float32))
+    image = Image.fromarray(values.astype(np.float32))
     return np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR))
 
 
@@ -66,8 +60,8 @@ def dimmed(picture: Array) -> Array:
 
 
 def opacity(shares: Array) -> Array:
-    """How much of the photo a map covers: nothing at 0, nearly all from a half of the scale on."""
-    return np.asarray(0.9 * (1 - (1 - np.abs(shares)) ** 3))
+    """How much of the photo a map covers: nothing at 0, most of it from a half of the scale on, never all."""
+    return np.asarray(OPAQUE * (1 - (1 - np.abs(shares)) ** RISE))
 
 
 def blend(below: Array, above: Array, alpha: Array) -> Array:
@@ -83,7 +77,7 @@ def colours(shares: Array, signed: bool) -> Array:
     return np.where((shares < 0)[..., None], _interpolated(-shares, COOL), _interpolated(shares, WARM))
 
 
-def _interpolated(shares: Array, anchors: list[str]) -> Array:
+def _interpolated(shares: Array, anchors: tuple[str, ...]) -> Array:
     table = np.array([[int(anchor[at : at + 2], 16) for at in (0, 2, 4)] for anchor in anchors], np.float32)
     positions = np.asarray(shares).clip(0, 1) * (len(table) - 1)
     low = np.minimum(positions.astype(int), len(table) - 2)

@@ -1,0 +1,219 @@
+"""The server side of the tab: what TensorBoard has read of our summaries, and a fixed table of files.
+
+TensorBoard imports this module at its start, unguarded against its failing: it imports nothing but TensorBoard.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from tensorboard import errors, plugin_util
+from tensorboard.backend import http_util
+from tensorboard.data import provider
+from tensorboard.plugins import base_plugin
+from werkzeug import wrappers
+
+from lightning_vis.constants import PLUGIN
+from lightning_vis.tab import answers
+
+STATIC = Path(__file__).parent / "static"
+ASSETS = {
+    "index.js": "application/javascript",
+    "state.js": "application/javascript",
+    "source.js": "application/javascript",
+    "looks.js": "application/javascript",
+    "colours.js": "application/javascript",
+    "painting.js": "application/javascript",
+    "parts.js": "application/javascript",
+    "controls.js": "application/javascript",
+    "compare.js": "application/javascript",
+    "film.js": "application/javascript",
+    "sheets.js": "application/javascript",
+    "timeline.js": "application/javascript",
+    "style.css": "text/css",
+}
+"""All that is ever read from the disk: no address decides on a path."""
+DAY = 86_400
+MOST_POINTS = 1000
+
+Application = Callable[..., Iterable[bytes]]
+Answer = Callable[[wrappers.Request, Any, str], wrappers.Response]
+
+logger = logging.getLogger("tensorboard.lightning_vis")
+
+
+class LightningVisPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoard has no types
+    """What TensorBoard asks of a plugin.
+
+    Args:
+        context: from TensorBoard; only its data provider is used.
+    """
+
+    plugin_name = PLUGIN
+
+    def __init__(self, context: base_plugin.TBContext) -> None:
+        self._provider = context.data_provider
+
+    def is_active(self) -> bool:
+        """Whether the tab is shown without there being data of ours: it is not; TensorBoard finds data by itself."""
+        return False
+
+    def data_plugin_names(self) -> tuple[str, ...]:
+        """Whose data make the tab appear."""
+        return (PLUGIN,)
+
+    def frontend_metadata(self) -> base_plugin.FrontendMetadata:
+        """Where the page begins and what the tab is called."""
+        return base_plugin.FrontendMetadata(es_module_path="/static/index.js", tab_name="Lightning Vis")
+
+    def get_plugin_apps(self) -> dict[str, Application]:
+        """The addresses below ``data/plugin/lightning_vis``."""
+        apps = {f"/static/{name}": _asset(name, kind) for name, kind in ASSETS.items()}
+        routes = {
+            "/runs": self._runs,
+            "/data": self._data,
+            "/part": self._part,
+            "/blob": self._blob,
+            "/scalars": self._scalars,
+            "/scalar": self._scalar,
+        }
+        return apps | {path: _guarded(answer) for path, answer in routes.items()}
+
+    def _runs(self, request: wrappers.Request, ctx: Any, experiment: str) -> wrappers.Response:
+        """All runs with frames, and the constants that colour them."""
+        found = self._provider.list_blob_sequences(ctx, experiment_id=experiment, plugin_name=PLUGIN)
+        return _json(request, answers.runs(found))
+
+    def _data(self, request: wrappers.Request, ctx: Any, experiment: str) -> wrappers.Response:
+        """The looks of one run that were written after a moment: when, what was answered, numbers, keys of pictures."""
+        run, since = _text(request, "run"), _float(request, "since")
+        found = self._provider.list_blob_sequences(
+            ctx,
+            experiment_id=experiment,
+            plugin_name=PLUGIN,
+            run_tag_filter=provider.RunTagFilter(runs=[run]),
+        )
+        if run not in found:
+            raise errors.NotFoundError(f"no frames in a run {run[:80]!r}")
+        return _json(request, answers.looks(run, found[run], since))
+
+    def _part(self, request: wrappers.Request, ctx: Any, experiment: str) -> wrappers.Response:
+        """All facts of one part: the captions of its pictures too, which `_data` leaves out."""
+        series = self._series(_text(request, "key"), ctx, experiment)
+        return _json(request, answers.facts(series.plugin_content) or {})
+
+    def _blob(self, request: wrappers.Request, ctx: Any, experiment: str) -> wrappers.Response:
+        """The picture of one part of ours."""
+        key = _text(request, "key")
+        self._series(key, ctx, experiment)
+        run, tag = answers.place_of(key)
+        found = self._provider.read_blob_sequences(
+            ctx,
+            experiment_id=experiment,
+            plugin_name=PLUGIN,
+            downsample=1,
+            run_tag_filter=provider.RunTagFilter(runs=[run], tags=[tag]),
+        )
+        events = found.get(run, {}).get(tag) or ()
+        data = self._provider.read_blob(ctx, blob_key=events[-1].values[0].blob_key) if events else b""
+        kind = answers.picture_type(data)
+        if kind is None:
+            raise errors.NotFoundError("there is no picture under this key")
+        return _respond(request, data, kind, expires=DAY)
+
+    def _series(self, key: str, ctx: Any, experiment: str) -> Any:
+        """What TensorBoard knows of a part. It is asked by our plugin's name: nothing of other plugins is served."""
+        run, tag = answers.place_of(key)
+        found = self._provider.list_blob_sequences(
+            ctx,
+            experiment_id=experiment,
+            plugin_name=PLUGIN,
+            run_tag_filter=provider.RunTagFilter(runs=[run], tags=[tag]),
+        )
+        if tag not in found.get(run, {}):
+            raise errors.NotFoundError("there is nothing under this key")
+        return found[run][tag]
+
+    def _scalars(self, request: wrappers.Request, ctx: Any, experiment: str) -> wrappers.Response:
+        """The names of a run's own scalars."""
+        run = _text(request, "run")
+        found = self._provider.list_scalars(
+            ctx, experiment_id=experiment, plugin_name="scalars", run_tag_filter=provider.RunTagFilter(runs=[run])
+        )
+        return _json(request, {"tags": sorted(found.get(run, {}))})
+
+    def _scalar(self, request: wrappers.Request, ctx: Any, experiment: str) -> wrappers.Response:
+        """One scalar of a run: steps and values."""
+        run, tag = _text(request, "run"), _text(request, "tag")
+        found = self._provider.read_scalars(
+            ctx,
+            experiment_id=experiment,
+            plugin_name="scalars",
+            downsample=MOST_POINTS,
+            run_tag_filter=provider.RunTagFilter(runs=[run], tags=[tag]),
+        )
+        points = found.get(run, {}).get(tag)
+        if points is None:
+            raise errors.NotFoundError(f"no scalar {tag[:80]!r} in a run {run[:80]!r}")
+        return _json(request, {"points": [[point.step, answers.number(point.value)] for point in points]})
+
+
+def _asset(name: str, kind: str) -> Application:
+    @wrappers.Request.application
+    def serve(request: wrappers.Request) -> wrappers.Response:
+        return _respond(request, (STATIC / name).read_bytes(), kind)
+
+    return serve
+
+
+def _guarded(answer: Answer) -> Application:
+    """Answers a request, or says in one line why not: nothing that goes wrong here reaches TensorBoard."""
+
+    @wrappers.Request.application
+    def serve(request: wrappers.Request) -> wrappers.Response:
+        if request.method not in ("GET", "HEAD"):
+            return _refused(request, 405, "only GET is answered here")
+        try:
+            experiment = plugin_util.experiment_id(request.environ)
+            return answer(request, plugin_util.context(request.environ), experiment)
+        except (errors.InvalidArgumentError, ValueError) as error:
+            return _refused(request, 400, str(error))
+        except (errors.NotFoundError, KeyError) as error:
+            return _refused(request, 404, str(error))
+        except errors.PublicError as error:
+            return _refused(request, error.http_code, str(error))
+        except Exception:
+            logger.exception("Lightning Vis could not answer %s", request.path)
+            return _refused(request, 500, "Lightning Vis could not answer; TensorBoard's log says why")
+
+    return serve
+
+
+def _refused(request: wrappers.Request, code: int, reason: str) -> wrappers.Response:
+    return _respond(request, answers.dumped({"error": reason[:300]}), "application/json", code=code)
+
+
+def _json(request: wrappers.Request, content: dict[str, Any]) -> wrappers.Response:
+    return _respond(request, answers.dumped(content), "application/json")
+
+
+def _respond(request: wrappers.Request, content: str | bytes, kind: str, **options: Any) -> wrappers.Response:
+    response: wrappers.Response = http_util.Respond(request, content, kind, **options)
+    return response
+
+
+def _text(request: wrappers.Request, name: str) -> str:
+    values = request.args.getlist(name)
+    if len(values) != 1 or not values[0] or "\0" in values[0]:
+        raise errors.InvalidArgumentError(f"expected one {name}=")
+    return str(values[0])
+
+
+def _float(request: wrappers.Request, name: str) -> float:
+    value = float(request.args.get(name, "0")[:40])
+    if value != value or abs(value) == float("inf"):
+        raise ValueError(f"{name}= must be a finite number")
+    return value

@@ -1,0 +1,80 @@
+// Values to colours: the same formulas as in colours.py, with the same constants (the server hands them over). A test compares pixels.
+
+export const STEPS = 8; // table entries per stored code
+
+export function limitOf(scale, settings, constants) {
+  const isLog = scale.kind === "log" && settings.mode === "evidence";
+  if (isLog) return (scale.limit + 1) * 2 ** -settings.gain - 1;
+  return (scale.kind === "log" ? constants.densityLimit : scale.limit) * 2 ** -settings.gain;
+}
+
+// Where a value lies on a scale: 0 is nothing, 1 its upper end, below 0 against.
+export function strength(value, scale, stats, settings, constants) {
+  const limit = limitOf(scale, settings, constants);
+  if (scale.kind !== "log") return clip(value / Math.max(stats.mean, 1e-30) / limit, 0, 1);
+  if (settings.mode === "shape") return clip(value / Math.max(stats.magnitude, 1e-30) / limit, scale.signed ? -1 : 0, 1);
+  const scaled = scale.by_area ? value * stats.area : value;
+  return clip((Math.sign(scaled) * Math.log1p(Math.abs(scaled))) / Math.log1p(limit), scale.signed ? -1 : 0, 1);
+}
+
+export function opacity(share, constants) {
+  return constants.opaque * (1 - (1 - Math.abs(share)) ** constants.rise);
+}
+
+export function colour(share, signed, settings, constants) {
+  if (!signed) return interpolated(share, constants[settings.palette]);
+  return share < 0 ? interpolated(-share, constants.cool) : interpolated(share, constants.warm);
+}
+
+// What becomes of the photo below: pixel = photo * keep + colour, four numbers for one strength.
+export function mixture(share, scale, settings, constants) {
+  const isDensity = scale.kind !== "log";
+  if (settings.photo === "spotlight") {
+    const light = 0.12 + 0.88 * (1 - (1 - clip(share, 0, 1)) ** constants.rise);
+    return [0, 0, 0, 1 - settings.opacity * (1 - light)];
+  }
+  const cover = isDensity ? settings.opacity : opacity(share, constants) * settings.opacity;
+  const [red, green, blue] = colour(share, scale.signed, settings, constants);
+  return [red * cover, green * cover, blue * cover, 1 - cover];
+}
+
+// The mixture for every code of one map, STEPS entries per code.
+export function tableOf(map, settings, constants) {
+  const zero = map.scale.signed ? 128 : 0;
+  const table = new Float32Array((255 * STEPS + 1) * 4);
+  for (let at = 0; at <= 255 * STEPS; at += 1) {
+    const value = ((at / STEPS - zero) / (255 - zero)) * (map.maximum || 0);
+    table.set(mixture(strength(value, map.scale, map, settings, constants), map.scale, settings, constants), at * 4);
+  }
+  return table;
+}
+
+// The values at which a legend has its ticks, each with its place on the bar from 0 to 1.
+export function ticksOf(scale, settings, constants) {
+  const limit = limitOf(scale, settings, constants);
+  const isLog = scale.kind === "log" && settings.mode === "evidence";
+  const steps = isLog ? [0, 1, 3, 7, 15, 31, 63, 127, 255] : [0, 1, limit / 2, limit];
+  const upper = steps.filter((value) => value <= limit * 1.001);
+  const values = scale.signed ? [...upper.slice(1).reverse().map((value) => -value), ...upper] : upper;
+  const share = (value) => (isLog ? (Math.sign(value) * Math.log1p(Math.abs(value))) / Math.log1p(limit) : value / limit);
+  return values.map((value) => ({ value, at: scale.signed ? (share(value) + 1) / 2 : share(value) }));
+}
+
+function interpolated(share, anchors) {
+  const position = clip(share, 0, 1) * (anchors.length - 1);
+  const low = Math.min(Math.floor(position), anchors.length - 2);
+  return anchors[low].map((value, channel) => value + (anchors[low + 1][channel] - value) * (position - low));
+}
+
+// Anchors as numbers instead of hexadecimal digits.
+export function parsedConstants(constants) {
+  const parsed = { ...constants };
+  for (const name of ["inferno", "cividis", "warm", "cool"]) {
+    parsed[name] = constants[name].map((anchor) => [0, 2, 4].map((at) => parseInt(anchor.slice(at, at + 2), 16)));
+  }
+  return parsed;
+}
+
+function clip(value, low, high) {
+  return Math.min(high, Math.max(low, value));
+}

@@ -1,0 +1,169 @@
+// The bar at the top: what is compared, through which view, in which colours, and how to read them.
+
+import { limitOf, ticksOf } from "./colours.js";
+import { choice, element, fitCanvas, labelled } from "./parts.js";
+
+const TABS = [
+  { value: "compare", text: "Compare", title: "All images at one moment (1)" },
+  { value: "film", text: "Film", title: "Each image over time (2)" },
+  { value: "filters", text: "Filters", title: "What excites a filter most (3)" },
+  { value: "twins", text: "Twins", title: "One object on several backgrounds (4)" },
+];
+const PHOTOS = [
+  { value: "grey", text: "grey", title: "The map over the photo in grey" },
+  { value: "colour", text: "colour", title: "The map over the photo in colour" },
+  { value: "spotlight", text: "spotlight", title: "The photo itself, lit where the map is strong; for signed maps only what speaks for" },
+];
+const LEGEND = 220;
+
+export class Controls {
+  constructor(page) {
+    this.page = page;
+    this.tabs = element("div");
+    this.runs = element("details", { className: "runs" });
+    this.runList = element("div", { className: "list" });
+    this.runSummary = element("summary");
+    this.runs.append(this.runSummary, this.runList);
+    this.probe = element("select", { "aria-label": "probe", onchange: () => page.change({ probe: this.probe.value, page: 0 }) });
+    this.views = element("div");
+    this.looks = element("div", { className: "bar second" });
+    this.legend = element("canvas", { "aria-hidden": "true" });
+    this.ticks = element("div", { className: "ticks" });
+    this.caption = element("p", { className: "caption" });
+    this.makeLooks();
+    this.root = element("header", {}, element("div", { className: "bar" }, this.tabs, this.runs, this.probe, this.views), this.looks);
+    document.addEventListener("click", (event) => {
+      if (!this.runs.contains(event.target)) this.runs.open = false;
+    });
+  }
+
+  makeLooks() {
+    const change = (changes) => this.page.change(changes);
+    this.opacity = element("input", { type: "range", min: 0, max: 1, step: 0.05, oninput: () => change({ opacity: Number(this.opacity.value) }) });
+    this.gain = element("input", { type: "range", min: -3, max: 3, step: 1, oninput: () => change({ gain: Number(this.gain.value) }) });
+    this.gain.title = "The value at which colours are full. It is the same for all images, moments and runs.";
+    this.range = element("output");
+    this.outline = element("input", { type: "checkbox", onchange: () => change({ outline: this.outline.checked }) });
+    this.photo = element("div");
+    this.mode = element("div");
+    this.palette = element("div");
+    this.outlined = labelled("outline", this.outline);
+    const legend = element("div", { className: "legend" }, this.legend, this.ticks);
+    this.looks.append(
+      this.photo, this.mode, this.palette, labelled("opacity", this.opacity), labelled("gain", this.gain, this.range), this.outlined,
+      legend, this.caption,
+    );
+  }
+
+  update(model) {
+    const { state } = this.page;
+    replace(this.tabs, `${state.tab}`, () => choice("page", TABS, state.tab, (tab) => this.page.change({ tab })));
+    this.updateRuns();
+    this.probe.hidden = model.probes.length < 2;
+    replace(this.probe, model.probes.join("\n"), () => model.probes.map((probe) => element("option", { value: probe, textContent: probe })));
+    this.probe.value = model.probe || "";
+    const isMap = state.tab === "compare" || state.tab === "film";
+    this.views.hidden = this.looks.hidden = !isMap || !model.view;
+    if (isMap && model.view) this.updateLooks(model, state);
+  }
+
+  updateRuns() {
+    const { page } = this;
+    const names = page.listed.map((each) => each.run);
+    const shown = page.shownRuns;
+    this.runSummary.textContent = `${shown.length} of ${names.length} run${names.length === 1 ? "" : "s"}`;
+    replace(this.runList, JSON.stringify([names, shown]), () => names.map((name) => {
+      const box = element("input", {
+        type: "checkbox", checked: shown.includes(name), value: name, onchange: () => this.chooseRun(name, box.checked),
+      });
+      const mark = element("span", { className: "mark" });
+      mark.style.background = `var(${page.colourOf(name)})`;
+      return element("label", {}, box, mark, element("span", { textContent: name }));
+    }));
+  }
+
+  chooseRun(name, isShown) {
+    const chosen = new Set(this.page.shownRuns);
+    if (isShown) chosen.add(name);
+    else chosen.delete(name);
+    const focused = name;
+    this.page.change({ runs: this.page.listed.map((each) => each.run).filter((run) => chosen.has(run)) });
+    [...this.runList.querySelectorAll("input")].find((box) => box.value === focused)?.focus();
+  }
+
+  updateLooks(model, state) {
+    const { page } = this;
+    const { view } = model;
+    const views = model.views.map((each) => ({ value: each.key, text: titleOf(each), title: `layer ${each.layer}` }));
+    replace(this.views, JSON.stringify([views, view.key]), () => choice("view", views, view.key, (key) => page.change({ view: key })));
+    const isLog = view.scale.kind === "log";
+    replace(this.photo, `${state.photo}`, () => choice("photo", PHOTOS, state.photo, (photo) => page.change({ photo })));
+    const modes = [
+      { value: "evidence", text: isLog ? "evidence" : "density", title: "One scale for the whole run and for all runs" },
+      { value: "shape", text: "shape only", title: "Each map in multiples of its own mean: how much there is of it does not show" },
+    ];
+    this.mode.hidden = !isLog;
+    replace(this.mode, `${state.mode}${isLog}`, () => choice("scale", modes, state.mode, (mode) => page.change({ mode })));
+    const palettes = ["inferno", "cividis"].map((value) => ({ value, text: value, title: "Colours of maps without a sign" }));
+    this.palette.hidden = view.scale.signed || state.photo === "spotlight";
+    replace(this.palette, `${state.palette}`, () => choice("colours", palettes, state.palette, (palette) => page.change({ palette })));
+    this.opacity.value = state.opacity;
+    this.gain.value = state.gain;
+    this.outlined.hidden = !model.runs.some((run) => run.masks);
+    this.outline.checked = state.outline;
+    this.updateLegend(model, state, isLog && state.mode === "evidence");
+  }
+
+  updateLegend(model, state, isLog) {
+    const { constants } = this.page.painter;
+    const { scale } = model.view;
+    const limit = limitOf(scale, state, constants);
+    this.range.textContent = `to ${round(limit)}${isLog ? "" : " × mean"}`;
+    fitCanvas(this.legend, LEGEND, 10);
+    this.page.painter.paintLegend(this.legend, scale, state);
+    const ticks = ticksOf(scale, state, constants);
+    replace(this.ticks, JSON.stringify(ticks), () => ticks.map(({ value, at }) => {
+      const tick = element("span", { textContent: `${value < 0 ? "−" : ""}${round(Math.abs(value))}` });
+      tick.style.left = `${at * 100}%`;
+      return tick;
+    }));
+    this.caption.textContent = captionOf(model, state);
+  }
+}
+
+function captionOf(model, state) {
+  const { view } = model;
+  const latest = model.runs.map((run) => run.looks[run.looks.length - 1]?.numbers[`attribution/${view.key}/explained`]);
+  const shares = latest.filter(Number.isFinite);
+  const note = [...new Set(model.runs.map((run) => run.inputs?.note).filter(Boolean))].join(", ");
+  return [
+    state.mode === "shape" && view.scale.kind === "log" ? "Multiples of each map's own mean: only the shape counts, strong and weak maps look alike."
+      : readingOf(view),
+    shares.length && state.mode !== "shape" ? `Explains ${Math.round(100 * Math.min(...shares))} % of the score.` : "",
+    note ? `Photos: ${note}.` : "",
+  ].filter(Boolean).join(" ");
+}
+
+function readingOf({ scale, target }) {
+  const whose = { label: "the label", predicted: "the predicted class", runner_up: "the runner-up" }[target] || `class ${target}`;
+  if (scale.kind !== "log") return `Sensitivity of ${whose}: where a small change would matter; not what the answer rests on.`;
+  if (scale.signed) return `Evidence in log-odds: warm speaks for ${whose}, blue against it.`;
+  return `Where the evidence for ${whose} lies, in log-odds.`;
+}
+
+export function titleOf(view) {
+  const extra = view.key.includes(".") || view.key.includes("+") ? ` ${view.key.slice(view.key.search(/[.+]/))}` : "";
+  return view.title.includes(extra.trim()) ? view.title : `${view.title}${extra}`;
+}
+
+function round(value) {
+  return value >= 10 ? String(Math.round(value)) : String(Number(value.toPrecision(2)));
+}
+
+// Makes children anew only when what they show has changed, so that focus stays where it is.
+export function replace(parent, name, make) {
+  if (parent.dataset.shows === name) return;
+  parent.dataset.shows = name;
+  const made = make();
+  parent.replaceChildren(...(Array.isArray(made) ? made : [made]));
+}

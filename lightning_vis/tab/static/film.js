@@ -1,0 +1,169 @@
+// Film: each image over time; a row per image and run, columns thinned to the width. A click goes there.
+
+import { replace } from "./controls.js";
+import { className, labelOf, lookAt, thinned, whenAt } from "./looks.js";
+import { cssColour, element, fitCanvas, shortened } from "./parts.js";
+
+const SIDE = 72;
+const GAP = 4;
+const LEFT = 92;
+const PER_PAGE = 8;
+
+export class Film {
+  constructor(page) {
+    this.page = page;
+    this.root = element("div", { className: "film" });
+    this.tile = document.createElement("canvas");
+    this.isAsked = 0;
+  }
+
+  ready() {
+    return Promise.resolve();
+  }
+
+  update(model) {
+    const width = (this.root.clientWidth || this.page.stage.clientWidth) - LEFT - 2;
+    this.columns = thinned(model.positions.length, Math.max(2, Math.floor((width + GAP) / (SIDE + GAP))));
+    const pages = Math.max(1, Math.ceil(model.count / PER_PAGE));
+    const first = Math.min(this.page.state.page, pages - 1) * PER_PAGE;
+    this.images = [...Array(Math.min(PER_PAGE, model.count - first)).keys()].map((at) => first + at);
+    const structure = JSON.stringify([model.probe, this.images, this.columns.map((at) => model.positions[at]), model.runs.map((run) => [run.name, run.inputs?.key])]);
+    replace(this.root, structure, () => this.build(model, pages));
+    this.mark(model);
+    this.paint(model);
+  }
+
+  build(model, pages) {
+    this.rows = [];
+    this.heads = this.columns.map((at) => element("button", {
+      type: "button", textContent: shortWhen(whenAt(model, at)), title: `${whenAt(model, at)}: go there`, onclick: () => this.page.go(at),
+    }));
+    const head = element("div", { className: "times" }, ...this.heads);
+    head.style.paddingLeft = `${LEFT}px`;
+    this.cursor = element("div", { className: "cursor" });
+    const rows = this.images.flatMap((image) => model.runs.map((run, at) => this.row(run, image, at === 0)));
+    const body = element("div", { className: "rows" }, ...rows, this.cursor);
+    return pages > 1 ? [this.page.views.compare.pager(model, pages, this.images), head, body] : [head, body];
+  }
+
+  row(run, image, isFirst) {
+    const label = labelOf(run.inputs, image);
+    const name = label === null ? `image ${image + 1}` : className(run.inputs, label);
+    const input = element("canvas", { role: "img", "aria-label": `image ${image + 1}: ${name}` });
+    const strip = element("canvas", { role: "img", "aria-label": `image ${image + 1}, ${name}, run ${run.name}, over time`, onclick: (event) => this.onClick(event) });
+    const mark = element("span", { className: "mark", title: run.name });
+    mark.style.background = `var(${run.colour})`;
+    this.rows.push({ run: run.name, image, strip, input: isFirst ? input : null });
+    const left = element("div", { className: "left" }, isFirst ? input : "", mark);
+    return element("div", { className: isFirst ? "row first" : "row", title: `${name}, ${run.name}` }, left, strip);
+  }
+
+  onClick(event) {
+    const column = Math.floor(event.offsetX / (SIDE + GAP));
+    if (this.columns[column] !== undefined) this.page.go(this.columns[column]);
+  }
+
+  mark(model) {
+    const distance = (at) => Math.abs(at - model.index);
+    const nearest = this.columns.reduce((best, at, column) => (distance(at) < distance(this.columns[best]) ? column : best), 0);
+    this.cursor.style.left = `${LEFT + nearest * (SIDE + GAP) - 3}px`;
+    this.cursor.style.width = `${SIDE + 6}px`;
+    this.heads.forEach((head, column) => head.setAttribute("aria-current", String(column === nearest)));
+  }
+
+  async paint(model) {
+    const asked = (this.isAsked += 1);
+    if (this.paintRows(model)) return;
+    const parts = this.columns.flatMap((at) => model.runs.map((run) => lookAt(run.looks, model.positions[at])?.maps[model.view?.key]));
+    const inputs = model.runs.flatMap((run) => [run.inputs, this.page.state.outline ? run.masks : null]);
+    await this.page.painter.ready([...inputs, ...parts].filter(Boolean));
+    if (asked === this.isAsked) this.paintRows(model);
+  }
+
+  // The strips change with the looks and the settings, not with the position: going through the film repaints nothing.
+  paintRows(model) {
+    const { state } = this.page;
+    const shows = JSON.stringify([
+      this.root.dataset.shows, model.view?.key, state.mode, state.gain, state.opacity, state.photo, state.palette, state.outline,
+      window.devicePixelRatio, document.documentElement.className,
+    ]);
+    if (this.shows === shows) return true;
+    const done = this.rows.map((row) => this.paintRow(row, model));
+    const isDone = done.every(Boolean);
+    this.shows = isDone ? shows : null;
+    return isDone;
+  }
+
+  paintRow(row, model) {
+    const { painter, state } = this.page;
+    const run = model.runs.find((each) => each.name === row.run);
+    const [height, across] = run.inputs?.size || [1, 1];
+    const tall = Math.round((SIDE * height) / across);
+    fitCanvas(row.strip, this.columns.length * (SIDE + GAP), tall);
+    fitCanvas(this.tile, SIDE, tall);
+    let isDone = true;
+    if (row.input) {
+      fitCanvas(row.input, SIDE, tall);
+      isDone = !run.inputs || painter.paintPicture(row.input, run.inputs, row.image);
+    }
+    const context = row.strip.getContext("2d");
+    context.clearRect(0, 0, row.strip.width, row.strip.height);
+    let before = null;
+    this.columns.forEach((at, column) => {
+      const look = lookAt(run.looks, model.positions[at]);
+      const part = look?.maps[model.view?.key];
+      if (!part) return;
+      const painted = painter.paintMap(this.tile, { inputs: run.inputs, part, index: row.image, masks: run.masks, settings: state });
+      isDone = painted && isDone;
+      if (!painted) return;
+      context.drawImage(this.tile, Math.round(column * (SIDE + GAP) * (window.devicePixelRatio || 1)), 0);
+      this.annotate(context, column, tall, { run, look, before, image: row.image, part, state: painter.maps(part)[row.image]?.state });
+      before = part;
+    });
+    return isDone;
+  }
+
+  // A cross where the answer is wrong; the new name where another class is explained than in the column before.
+  annotate(context, column, tall, { run, look, before, image, part, state }) {
+    const ratio = window.devicePixelRatio || 1;
+    context.save();
+    context.setTransform(ratio, 0, 0, ratio, Math.round(column * (SIDE + GAP) * ratio), 0);
+    const label = labelOf(run.inputs, image);
+    if (label !== null && look.predicted[image] >= 0 && look.predicted[image] !== label) drawCross(context);
+    context.font = "11px system-ui, sans-serif";
+    if (state) drawLabel(context, state, 2, 2);
+    if (before && part.classes[image] !== before.classes[image]) {
+      context.fillStyle = cssColour("--accent");
+      context.fillRect(-3, 0, 2, tall);
+      drawLabel(context, className(run.inputs, part.classes[image]), 0, tall - 16);
+    }
+    context.restore();
+  }
+}
+
+function drawCross(context) {
+  const [x, y, side] = [SIDE - 15, 5, 9];
+  for (const [width, colour] of [[5, "#000a"], [2.5, "#ff8a4c"]]) {
+    context.lineWidth = width;
+    context.strokeStyle = colour;
+    context.lineCap = "round";
+    context.beginPath();
+    context.moveTo(x, y);
+    context.lineTo(x + side, y + side);
+    context.moveTo(x + side, y);
+    context.lineTo(x, y + side);
+    context.stroke();
+  }
+}
+
+function drawLabel(context, text, x, y) {
+  const short = shortened(context, text, SIDE - 8);
+  context.fillStyle = "#181a1ee0";
+  context.fillRect(x, y, context.measureText(short).width + 7, 16);
+  context.fillStyle = "#ececec";
+  context.fillText(short, x + 3, y + 12);
+}
+
+function shortWhen(when) {
+  return when.replace("untrained", "start").replace("epoch ", "").replace("step ", "s");
+}

@@ -1,0 +1,140 @@
+// Parts to looks: what was stored under many tags, joined again. Pure functions of plain values.
+
+// A stream is what one callback saw of one probe: { probe, kind, inputs, masks, looks } with looks in order of finished steps.
+export function streamsOf(parts) {
+  const byStream = new Map();
+  for (const part of withoutRepeated(parts)) {
+    if (typeof part.probe !== "string") continue;
+    const name = JSON.stringify([part.probe, part.stream]);
+    if (!byStream.has(name)) byStream.set(name, []);
+    byStream.get(name).push(part);
+  }
+  return [...byStream.values()].map((own) => ({
+    probe: own[0].probe, kind: own[0].stream, inputs: last(own, "inputs"), masks: last(own, "masks"), looks: looksOf(own),
+  }));
+}
+
+// A fit that goes on from a checkpoint, or begins anew in the same folder, replaces what it repeats, whoever wrote it.
+function withoutRepeated(parts) {
+  let kept = [];
+  for (const fit of [...new Set(parts.map((part) => part.fit))].sort()) {
+    const own = parts.filter((part) => part.fit === fit);
+    const first = Math.min(...own.filter((part) => Number.isFinite(part.steps)).map((part) => part.steps));
+    kept = [...kept.filter((part) => part.steps === undefined || part.steps < first), ...own];
+  }
+  return kept;
+}
+
+function last(parts, name) {
+  return parts.filter((part) => part.part === name).pop() || null;
+}
+
+function looksOf(parts) {
+  const looks = new Map();
+  for (const part of parts) {
+    if (!Number.isFinite(part.steps)) continue;
+    if (!looks.has(part.steps)) looks.set(part.steps, emptyLook(part.steps));
+    const look = looks.get(part.steps);
+    if (part.part === "facts") Object.assign(look, part);
+    else if (part.part.startsWith("maps/")) look.maps[part.part.slice("maps/".length)] = part;
+    else if (part.part.startsWith("pictures/")) look.pictures[part.part.slice("pictures/".length)] = part;
+  }
+  return [...looks.values()].sort((one, other) => one.steps - other.steps);
+}
+
+function emptyLook(steps) {
+  const when = steps === 0 ? "untrained" : `step ${steps}`;
+  return { steps, when, step: steps - 1, predicted: [], probability: [], numbers: {}, per_image: {}, notes: [], maps: {}, pictures: {} };
+}
+
+// The newest look that was taken at these finished steps or before; null before the first one.
+export function lookAt(looks, steps) {
+  let low = 0;
+  let high = looks.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (looks[middle].steps <= steps) low = middle + 1;
+    else high = middle;
+  }
+  return low ? looks[low - 1] : null;
+}
+
+// At most `limit` of the positions 0..count-1, evenly spaced, first and last always among them.
+export function thinned(count, limit) {
+  if (count <= limit) return [...Array(count).keys()];
+  if (limit < 2) return [count - 1];
+  return [...Array(limit).keys()].map((at) => Math.round((at * (count - 1)) / (limit - 1)));
+}
+
+export function className(inputs, index) {
+  if (index === undefined || index === null || index < 0) return "";
+  return inputs?.class_names?.[index] ?? `class ${index}`;
+}
+
+export function labelOf(inputs, image) {
+  const label = inputs?.labels?.[image];
+  return label === undefined ? null : label;
+}
+
+// All that the page shows, derived from what is chosen and what has been loaded.
+export function modelOf(state, loaded, colours) {
+  const names = (state.runs || [...loaded.keys()]).filter((name) => loaded.has(name));
+  const probes = [...new Set(names.flatMap((name) => probesOf(loaded.get(name))))].sort();
+  const probe = probes.includes(state.probe) ? state.probe : probes[0];
+  const runs = names.map((name) => runOf(name, loaded.get(name), probe, colours.get(name)));
+  const positions = [...new Set(runs.flatMap((run) => [...run.sheets, ...run.looks].map((look) => look.steps)))].sort((a, b) => a - b);
+  const views = viewsOf(runs);
+  const view = views.find((each) => each.key === state.view) || views[0] || null;
+  const index = indexOf(state, positions, runs);
+  return {
+    runs, probes, probe, positions, views, view, index, steps: positions[index], count: Math.max(0, ...runs.map((run) => run.count)),
+  };
+}
+
+function probesOf(streams) {
+  return streams.filter((stream) => stream.kind === "frames").map((stream) => stream.probe);
+}
+
+function runOf(name, streams, probe, colour) {
+  const stream = streams.find((each) => each.probe === probe && each.kind === "frames") || { inputs: null, masks: null, looks: [] };
+  const everything = streams.flatMap((each) => each.looks);
+  const sheets = everything.filter((look) => Object.keys(look.pictures).length).sort((one, other) => one.steps - other.steps);
+  const latest = stream.looks[stream.looks.length - 1];
+  const count = stream.inputs?.count ?? latest?.predicted.length ?? 0;
+  return { name, colour, inputs: stream.inputs, masks: stream.masks, looks: stream.looks, sheets, count };
+}
+
+function viewsOf(runs) {
+  const views = new Map();
+  for (const run of runs) {
+    for (const look of run.looks) {
+      for (const [key, part] of Object.entries(look.maps)) {
+        if (!views.has(key)) views.set(key, { key, title: part.title || key, scale: part.scale, target: part.target, layer: part.layer });
+      }
+    }
+  }
+  const rank = (view) => (view.scale.kind === "log" ? 0 : 2) + (view.scale.signed ? 0 : 1);
+  return [...views.values()].sort((one, other) => rank(one) - rank(other) || (one.key < other.key ? -1 : 1));
+}
+
+function indexOf(state, positions, runs) {
+  const last = Math.max(0, positions.length - 1);
+  let wanted = state.steps;
+  if (wanted === null && state.epoch !== null) {
+    const looks = runs.flatMap((run) => run.looks).filter((look) => look.epoch === state.epoch);
+    wanted = looks.length ? Math.max(...looks.map((look) => look.steps)) : null;
+  }
+  if (wanted === null) return last;
+  const after = positions.findIndex((steps) => steps > wanted);
+  return after < 0 ? last : Math.max(0, after - 1);
+}
+
+// When a position was, in a reader's words.
+export function whenAt(model, index) {
+  const steps = model.positions[index];
+  for (const run of model.runs) {
+    const exact = [...run.looks, ...run.sheets].find((look) => look.steps === steps);
+    if (exact) return exact.when;
+  }
+  return "";
+}

@@ -1,0 +1,67 @@
+// Building blocks of the page. Text only ever gets into the page as text nodes and attributes, never as markup.
+
+export function element(tag, properties = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === undefined || value === null) continue;
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (name in made && !name.startsWith("aria")) made[name] = value;
+    else made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+export function choice(label, options, chosen, onChoose) {
+  const group = element("div", { className: "choice", role: "radiogroup", "aria-label": label });
+  options.forEach(({ value, text, title }) => {
+    group.append(element("button", {
+      type: "button", role: "radio", textContent: text, title: title || "", value,
+      "aria-checked": String(value === chosen), tabIndex: value === chosen ? 0 : -1,
+      onclick: () => onChoose(value),
+      onkeydown: (event) => moveChoice(event, group),
+    }));
+  });
+  return group;
+}
+
+function moveChoice(event, group) {
+  const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+  if (!step) return;
+  event.preventDefault();
+  event.stopPropagation();
+  const buttons = [...group.children];
+  const next = buttons[(buttons.indexOf(event.currentTarget) + step + buttons.length) % buttons.length];
+  next.click();
+  [...document.querySelectorAll(`[role=radiogroup][aria-label="${group.getAttribute("aria-label")}"] [role=radio]`)]
+    .find((button) => button.value === next.value)?.focus();
+}
+
+export function labelled(text, ...controls) {
+  return element("label", { className: "labelled" }, element("span", { textContent: text }), ...controls);
+}
+
+// Sets a canvas to the size at which it is shown, in the screen's own pixels. True if that changed it.
+export function fitCanvas(canvas, width, height) {
+  const ratio = window.devicePixelRatio || 1;
+  const size = [Math.max(1, Math.round(width * ratio)), Math.max(1, Math.round(height * ratio))];
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${height}px`;
+  if (canvas.width === size[0] && canvas.height === size[1]) return false;
+  [canvas.width, canvas.height] = size;
+  return true;
+}
+
+export function cssColour(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+// Text with its middle left out until it is at most so wide: both ends of a name tell it apart.
+export function shortened(context, text, width) {
+  if (context.measureText(text).width <= width) return text;
+  for (let keep = text.length - 1; keep > 1; keep -= 1) {
+    const short = `${text.slice(0, Math.ceil(keep / 2))}…${text.slice(text.length - Math.floor(keep / 2))}`;
+    if (context.measureText(short).width <= width) return short;
+  }
+  return text.slice(0, 1);
+}

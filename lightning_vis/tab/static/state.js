@@ -1,0 +1,86 @@
+// What is shown, kept in the address bar so that a link can be sent, and in the session so that a reload keeps it.
+
+const PREFIX = "p.lightning_vis.";
+const STORE = "lightning_vis";
+
+export const START = {
+  tab: "compare", runs: null, probe: null, view: null, steps: null, epoch: null, page: 0, mode: "evidence", gain: 0, opacity: 1,
+  photo: "grey", palette: "inferno", outline: false, scalar: null, layer: null,
+};
+
+const CHOICES = {
+  tab: ["compare", "film", "filters", "twins"], mode: ["evidence", "shape"], photo: ["grey", "colour", "spotlight"],
+  palette: ["inferno", "cividis"],
+};
+const LIMITS = { page: [0, 9999], gain: [-3, 3], opacity: [0, 1], steps: [0, 1e15], epoch: [0, 1e9] };
+
+export function readState(host) {
+  const inAddress = fromAddress(host.location.hash);
+  if (Object.keys(inAddress).length) return { ...START, ...inAddress };
+  try {
+    return { ...START, ...fromTexts(JSON.parse(sessionStorage.getItem(STORE)) || {}) };
+  } catch {
+    return { ...START };
+  }
+}
+
+export function writeState(host, state) {
+  const texts = toTexts(state);
+  try {
+    sessionStorage.setItem(STORE, JSON.stringify(texts));
+  } catch { /* a page from a file may not keep anything */ }
+  const others = host.location.hash.replace(/^#/, "").split("&").filter((part) => part && !part.startsWith(PREFIX));
+  const ours = Object.entries(texts).map(([name, text]) => `${PREFIX}${name}=${encodeURIComponent(text)}`);
+  const hash = `#${[...others, ...ours].join("&")}`;
+  if (hash !== host.location.hash) host.history.replaceState(host.history.state, "", hash);
+}
+
+// TensorBoard's own window where the page is inside it: its address bar is the one that people copy.
+export function hostWindow() {
+  try {
+    return window.parent.location.hash === undefined ? window : window.parent;
+  } catch {
+    return window;
+  }
+}
+
+function fromAddress(hash) {
+  const texts = {};
+  for (const part of hash.replace(/^#/, "").split("&")) {
+    const at = part.indexOf("=");
+    if (!part.startsWith(PREFIX) || at < 0) continue;
+    try {
+      texts[part.slice(PREFIX.length, at)] = decodeURIComponent(part.slice(at + 1));
+    } catch { /* a broken link still opens the page */ }
+  }
+  return fromTexts(texts);
+}
+
+function fromTexts(texts) {
+  const state = {};
+  for (const [name, text] of Object.entries(texts)) {
+    if (!(name in START) || typeof text !== "string") continue;
+    const value = fromText(name, text);
+    if (value !== undefined) state[name] = value;
+  }
+  return state;
+}
+
+function fromText(name, text) {
+  if (name in CHOICES) return CHOICES[name].includes(text) ? text : undefined;
+  if (name in LIMITS) {
+    const value = Number(text);
+    return text !== "" && value >= LIMITS[name][0] && value <= LIMITS[name][1] ? value : undefined;
+  }
+  if (name === "outline") return text === "true";
+  return name === "runs" ? text.split(",").map(decodeURIComponent) : text;
+}
+
+function toTexts(state) {
+  const texts = {};
+  for (const [name, value] of Object.entries(state)) {
+    if (!(name in START) || value === null || (value === START[name] && name !== "tab")) continue;
+    texts[name] = name === "runs" ? value.map(encodeURIComponent).join(",") : String(value);
+  }
+  return texts;
+}
