@@ -150,9 +150,10 @@ class ProbeCallback(Callback):
             self._look(trainer, pl_module, "start")
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Looks after early steps; the last batch of an epoch is left to the epoch's own look."""
+        """Looks after early steps; the last batch of an epoch that is looked at is left to that look."""
         finished = finished_steps(trainer, "step")
-        if is_early(finished, self.at_steps, trainer.current_epoch) and not ends_epoch(trainer):
+        left = ends_epoch(trainer) and self._due(trainer)
+        if is_early(finished, self.at_steps, trainer.current_epoch) and not left:
             self._look(trainer, pl_module, "step")
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
@@ -367,14 +368,17 @@ class GradCAMCallback(ProbeCallback):
 
 
 def _moment(trainer: Any, moment: str, finished: int) -> dict[str, Any]:
-    """Where in the training a frame stands. At the end of fit Lightning has already counted the last epoch."""
-    at_epoch_end = moment == "epoch" or (moment == "validation" and ends_epoch(trainer))
-    return {
-        "finished_steps": finished,
-        "log_step": log_step(trainer, finished),
-        "epoch": trainer.current_epoch + at_epoch_end,
-        "moment": "epoch" if at_epoch_end else moment,
-    }
+    """Where in the training a frame stands. At the end of fit Lightning has already counted the last epoch.
+
+    An epoch that is cut short (``max_steps``) is none: its last look is called by its step.
+    """
+    whole = ends_epoch(trainer)
+    if moment in ("epoch", "validation"):
+        epoch, named = trainer.current_epoch + whole, "epoch" if whole else moment.replace("epoch", "step")
+    else:
+        cut = moment == "end" and not whole
+        epoch, named = trainer.current_epoch - cut, "step" if cut else moment
+    return {"finished_steps": finished, "log_step": log_step(trainer, finished), "epoch": epoch, "moment": named}
 
 
 def _probe_of(trainer: Any) -> Probe:

@@ -99,7 +99,7 @@ class Frame:
         """The moment in a reader's words: "untrained", "step 4", "epoch 3"."""
         if self.finished_steps == 0:
             return "untrained"
-        return f"step {self.finished_steps}" if self.moment in ("step", "start") else f"epoch {self.epoch}"
+        return f"epoch {self.epoch}" if self.moment in ("epoch", "end") else f"step {self.finished_steps}"
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def is_early(finished: int, at_steps: Sequence[int] | None, epoch: int) -> bool:
     """Whether a step within an epoch is looked at: those asked for, or 1, 2, 4, 8, ... of the first epoch."""
     if at_steps is not None:
         return finished in at_steps
-    return epoch == 0 and finished & (finished - 1) == 0
+    return epoch == 0 < finished and finished & (finished - 1) == 0
 
 
 def ends_epoch(trainer: Any) -> bool:

@@ -73,8 +73,10 @@ class TwoOptimizers(Classifier):
 class LogsStep(Classifier):
     """Puts its epoch scalars at the epoch's number, as Lightning lets users do by logging 'step'."""
 
-    def on_train_epoch_end(self):
-        self.log("step", float(self.current_epoch + 100))
+    def training_step(self, batch, index):
+        self.log("step", 100.0 + self.current_epoch, on_step=False, on_epoch=True)
+        return super().training_step(batch, index)
 
-    def on_validation_epoch_end(self):
-        self.log("step", float(self.current_epoch + 100))
+    def validation_step(self, batch, index):
+        self.log("step", 100.0 + self.current_epoch)
+        super().validation_step(batch, index)

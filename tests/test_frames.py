@@ -115,6 +115,7 @@ def test_thinning_keeps_first_and_last_and_never_more_than_the_limit(count, limi
         (12, "epoch", 2, "epoch 2"),
         (12, "end", 2, "epoch 2"),
         (9, "start", 1, "step 9"),
+        (9, "validation", 1, "step 9"),
     ],
 )
 def test_moments_in_a_readers_words(finished, moment, epoch, said):
