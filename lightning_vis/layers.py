@@ -109,6 +109,7 @@ class _Call:
             and self.area > 1
             and self.times == 1
             and not isinstance(self.module, nn.Identity)
+            and "parametrizations" not in self.name.split(".")  # its output is a weight
             and not self.reduces
             and not self.ends_reduced(calls)
         )

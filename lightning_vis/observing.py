@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import random
 import sys
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-Restore = Callable[[], None]
+from lightning_vis.remembering import Restore, random_streams, remember, tensor
 
 
 @contextmanager
@@ -40,17 +37,21 @@ def observing(model: nn.Module) -> Iterator[nn.Module]:
         stack.enter_context(torch.enable_grad())
         stack.enter_context(_eagerly())
         # An ExitStack runs every callback, also after one of them has raised: no restore step depends on another.
-        for restore in (*_random_streams(), *_weights(model), *_attributes(model), *_modes(model)):
+        for restore in (*random_streams(), *_weights(model), *_attributes(model), *_modes(model)):
             stack.callback(restore)
         _prepare(model)
         yield model
 
 
 @contextmanager
-def keeping_randomness() -> Iterator[None]:
-    """Puts the random streams of Python, NumPy and torch back, whatever is drawn inside."""
+def keeping_randomness(*owners: Any) -> Iterator[None]:
+    """Puts the random streams of Python, NumPy and torch back, whatever is drawn inside.
+
+    Args:
+        owners: objects whose generators, counters and lists are put back too, data sets say; their tensors are not copied.
+    """
     with ExitStack() as stack:
-        for restore in _random_streams():
+        for restore in (*random_streams(), *remember(owners, values=False)):
             stack.callback(restore)
         yield
 
@@ -92,139 +93,19 @@ def _modes(model: nn.Module) -> Iterator[Restore]:
 
 def _weights(model: nn.Module) -> Iterator[Restore]:
     for parameter in model.parameters():
-        yield _tensor(parameter)
+        yield tensor(parameter)
         yield lambda p=parameter, flag=parameter.requires_grad: _set(p, "requires_grad", flag)
         # Set aside, not copied: whatever a backward pass would add meanwhile lands in another tensor.
         yield lambda p=parameter, grad=parameter.grad: setattr(p, "grad", grad)
     for buffer in model.buffers():
-        yield _tensor(buffer)
+        yield tensor(buffer)
 
 
 def _attributes(model: nn.Module) -> list[Restore]:
-    restores: list[Restore] = []
-    seen: dict[int, Any] = {id(value): value for value in (*model.parameters(), *model.buffers())}
-    for module in model.modules():
-        _remember(module, seen, restores)
-    return restores
-
-
-def _remember(value: Any, seen: dict[int, Any], restores: list[Restore]) -> None:
-    """Adds to `restores` what puts `value`, and everything in it, back; `seen` also keeps the objects alive, for their ids."""
-    if id(value) in seen or isinstance(value, (int, float, str, bytes, type(None), type)):
-        return
-    seen[id(value)] = value
-    for kind, keep in _KEEPERS:
-        if isinstance(value, kind):
-            restores.append(keep(value))
-            break
-    for item in _items(value):
-        _remember(item, seen, restores)
-
-
-def _items(value: Any) -> Any:
-    if isinstance(value, nn.Module):
-        return (vars(value),)
-    if isinstance(value, dict):
-        return tuple(value.values())
-    return tuple(value) if isinstance(value, (list, tuple, set, deque)) else ()
-
-
-def _tensor(value: Tensor) -> Restore:
-    kept = value.detach().clone()
-
-    def restore() -> None:
-        with torch.no_grad():
-            if not torch.equal(value, kept):
-                value.copy_(kept)
-
-    return restore
-
-
-def _array(value: np.ndarray[Any, Any]) -> Restore:
-    kept = value.copy()
-    return lambda: None if np.array_equal(value, kept) else np.copyto(value, kept)
-
-
-def _dict(value: dict[Any, Any]) -> Restore:
-    kept = dict(value)
-
-    def restore() -> None:
-        if not _same_items([*value.items()], [*kept.items()]):
-            value.clear()
-            value.update(kept)
-
-    return restore
-
-
-def _sequence(value: list[Any] | deque[Any]) -> Restore:
-    kept = list(value)
-
-    def restore() -> None:
-        if not _same_items([(None, item) for item in value], [(None, item) for item in kept]):
-            value.clear()
-            value.extend(kept)
-
-    return restore
-
-
-def _set_of(value: set[Any]) -> Restore:
-    kept = set(value)
-
-    def restore() -> None:
-        if value != kept:
-            value.clear()
-            value.update(kept)
-
-    return restore
-
-
-def _same_items(now: list[tuple[Any, Any]], then: list[tuple[Any, Any]]) -> bool:
-    return len(now) == len(then) and all(
-        key is other_key and value is other for (key, value), (other_key, other) in zip(now, then, strict=True)
-    )
-
-
-def _bit_generator(value: np.random.Generator) -> Restore:
-    kept = value.bit_generator.state
-    return lambda: setattr(value.bit_generator, "state", kept)
-
-
-def _torch_generator(value: torch.Generator) -> Restore:
-    kept = value.get_state()
-    return lambda: _none(value.set_state(kept))
-
-
-def _python_generator(value: random.Random) -> Restore:
-    kept = value.getstate()
-    return lambda: value.setstate(kept)
-
-
-_KEEPERS: tuple[tuple[Any, Callable[[Any], Restore]], ...] = (
-    (Tensor, _tensor),
-    (np.ndarray, _array),
-    (dict, _dict),
-    ((list, deque), _sequence),
-    (set, _set_of),
-    (torch.Generator, _torch_generator),
-    (np.random.Generator, _bit_generator),
-    (random.Random, _python_generator),
-)
-
-
-def _random_streams() -> Iterator[Restore]:
-    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    yield lambda: random.setstate(python)
-    yield lambda: np.random.set_state(numpy)
-    yield lambda: torch.set_rng_state(cpu)
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        cuda = torch.cuda.get_rng_state_all()
-        yield lambda: torch.cuda.set_rng_state_all(cuda)
+    return remember(model.modules(), (*model.parameters(), *model.buffers()))
 
 
 def _set(owner: Any, name: str, value: Any) -> None:
     if getattr(owner, name) != value:
         setattr(owner, name, value)
 
-
-def _none(_: Any) -> None:
-    return None

@@ -85,7 +85,7 @@ class Probe:
                 f"a {type(dataset).__name__} cannot be indexed, so no fixed images can be taken from it:"
                 " collect some yourself and pass probe=Probe(images, labels)"
             )
-        with keeping_randomness():
+        with keeping_randomness(dataset):
             chosen = list(indices) if indices is not None else _choose(dataset, n, seed)
             items = [_item(dataset, index) for index in chosen]
         shapes = sorted({tuple(image.shape) for image, _ in items})
