@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lightning_vis.callbacks import ProbeCallback as ProbeCallback
     from lightning_vis.callbacks import SaliencyCallback as SaliencyCallback
     from lightning_vis.filter_callback import FilterMaximizationCallback as FilterMaximizationCallback
+    from lightning_vis.film import Film as Film
     from lightning_vis.frames import Frame as Frame
     from lightning_vis.layers import last_feature_map as last_feature_map
     from lightning_vis.looking import look as look
@@ -34,6 +35,7 @@ __version__ = "0.1.0.dev0"
 
 _HOME = {
     "FilterMaximizationCallback": "filter_callback",
+    "Film": "film",
     "Frame": "frames",
     "GradCAMCallback": "callbacks",
     "INPUT": "recording",

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from lightning_vis.frames import Frame, Maps, Pictures, Quantised, Scale, quantise, restored, thumbnail
+from lightning_vis.frames import Frame, Inputs, Maps, Pictures, Quantised, Scale, quantise, restored, thinned, thumbnail
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LIMIT = 64
 """How many looks are kept."""
+COLUMNS = 10
+"""Looks shown side by side where nobody said how many."""
 
 
 @dataclass
@@ -21,12 +29,86 @@ class Film:
         positions: which look each of them was, counted from 0.
         count: how many looks there have been.
         stride: every so manyth look is kept.
+        inputs: what people see of the probe; needed to be shown.
     """
 
     frames: list[Frame] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     count: int = 0
     stride: int = 1
+    inputs: Inputs | None = None
+
+    @classmethod
+    def from_logdir(cls, path: str | Path, probe: str | None = None) -> Film:
+        """The whole film of a run, every look, from its event files.
+
+        Args:
+            path: the run's folder.
+            probe: the probe's name; None for the first one.
+
+        Raises:
+            ValueError: there is no such folder, no frames are in it, or those of several runs: the message names them.
+        """
+        from lightning_vis.reading import read_frames
+
+        runs = read_frames(path, probe)
+        if len(runs) > 1:
+            raise ValueError(
+                f"{str(path)!r} holds several runs ({', '.join(run.name for run in runs)}): give the folder of one"
+            )
+        for damage in runs[0].damage:
+            warnings.warn(f"lightning_vis: {damage}", UserWarning, stacklevel=2)
+        frames = list(runs[0].frames)
+        return cls(frames, list(range(len(frames))), len(frames), inputs=runs[0].inputs)
+
+    @property
+    def views(self) -> list[str]:
+        """The keys of the views that were looked through."""
+        return list(dict.fromkeys(key for frame in self.frames for key in frame.maps))
+
+    def plot(self, view: str | None = None, columns: int = COLUMNS) -> Figure:
+        """The film as a figure: a row per image, a column per look.
+
+        Args:
+            view: a view's key; None for the first one.
+            columns: looks side by side at most; the first and the last are always among them.
+
+        Raises:
+            ValueError: there is no such view, or nothing to show.
+        """
+        from matplotlib.figure import Figure
+
+        picture = self._strip(self._view(view), columns)
+        height, width = picture.shape[:2]
+        figure = Figure(figsize=(width / 100, height / 100), dpi=100)
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.imshow(picture)
+        axes.set_axis_off()
+        return figure
+
+    def _repr_html_(self) -> str:
+        """The film for a notebook: every view's strip."""
+        from lightning_vis.rendering import jpeg
+
+        if self.inputs is None or not self.views:
+            return f"<p>A film of {len(self.frames)} looks, without pictures.</p>"
+        pictures = [base64.b64encode(jpeg(self._strip(view, COLUMNS))).decode() for view in self.views]
+        return "".join(f'<img style="max-width: 100%" src="data:image/jpeg;base64,{each}">' for each in pictures)
+
+    def _view(self, view: str | None) -> str:
+        if not self.views:
+            raise ValueError("this film has no maps to show")
+        if view is not None and view not in self.views:
+            raise ValueError(f"view={view!r}: this film has {', '.join(self.views)}")
+        return view or self.views[0]
+
+    def _strip(self, view: str, columns: int) -> Any:
+        from lightning_vis.rendering import strip
+
+        if self.inputs is None:
+            raise ValueError("this film does not know its pictures: set film.inputs, or read it by Film.from_logdir")
+        frames = [frame for frame in self.frames if view in frame.maps]
+        return strip([frames[at] for at in thinned(len(frames), columns)], self.inputs, view)
 
     def add(self, frame: Frame) -> None:
         """Adds a look."""
@@ -70,9 +152,7 @@ def _packed(frame: Frame) -> dict[str, Any]:
         key: {**vars(each), "scale": asdict(each.scale), "values": _coded(each)} for key, each in frame.maps.items()
     }
     plain = {key: dict(value) if isinstance(value, Mapping) else value for key, value in plain.items()}
-    pictures = {
-        name: {"values": each.values, "captions": list(each.captions)} for name, each in frame.pictures.items()
-    }
+    pictures = {name: {"values": each.values, "captions": list(each.captions)} for name, each in frame.pictures.items()}
     return {**plain, "maps": maps, "pictures": pictures, "notes": list(frame.notes)}
 
 

@@ -61,7 +61,12 @@ def _part(run: str, tag: str, series: Series) -> dict[str, Any] | None:
     found = facts(series.plugin_content)
     if found is None:
         return None
-    return {"key": key_of(run, tag, series.max_wall_time), **{k: v for k, v in found.items() if k not in ON_DEMAND}}
+    return {"key": key_of(run, tag, series.max_wall_time), **without_details(found)}
+
+
+def without_details(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts that the page needs before somebody looks at the part."""
+    return {name: value for name, value in found.items() if name not in ON_DEMAND}
 
 
 def facts(content: bytes) -> dict[str, Any] | None:

@@ -57,7 +57,17 @@ export function ticksOf(scale, settings, constants) {
   const upper = steps.filter((value) => value <= limit * 1.001);
   const values = scale.signed ? [...upper.slice(1).reverse().map((value) => -value), ...upper] : upper;
   const share = (value) => (isLog ? (Math.sign(value) * Math.log1p(Math.abs(value))) / Math.log1p(limit) : value / limit);
-  return values.map((value) => ({ value, at: scale.signed ? (share(value) + 1) / 2 : share(value) }));
+  return spread(values.map((value) => ({ value, at: scale.signed ? (share(value) + 1) / 2 : share(value) })));
+}
+
+// Ticks that do not run into each other; those at the ends and in the middle come first.
+function spread(ticks) {
+  const kept = [];
+  const rank = (tick) => (tick.at < 0.001 || tick.at > 0.999 ? 0 : Math.abs(tick.value) < 1e-9 ? 1 : 2);
+  for (const tick of [...ticks].sort((one, other) => rank(one) - rank(other))) {
+    if (kept.every((other) => Math.abs(other.at - tick.at) > 0.105)) kept.push(tick);
+  }
+  return kept.sort((one, other) => one.at - other.at);
 }
 
 function interpolated(share, anchors) {

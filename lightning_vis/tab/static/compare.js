@@ -6,7 +6,7 @@ import { element, fitCanvas } from "./parts.js";
 
 const PER_PAGE = 8;
 const SIDE = 220;
-const LABELS = 132;
+const LABELS = 146;
 const GAP = 8;
 const LEAST = 112; // tiles become smaller so that all rows are seen at once, but no smaller than this
 const CAPTION = 20;
@@ -133,7 +133,7 @@ export class Compare {
     const lift = look?.numbers[`attribution/${model.view?.key}/lift`];
     if (Number.isFinite(lift)) lines.push(`object ${times(lift)} chance`);
     const effect = look?.numbers["reliance/background_effect"];
-    if (Number.isFinite(effect)) lines.push(`background moves ${Math.round(100 * effect)} pts`);
+    if (Number.isFinite(effect)) lines.push(`background ${Math.round(100 * effect)} points`);
     const alert = look?.numbers["reliance/alert"];
     const lit = alert >= 1 ? "red" : alert >= 0.5 ? "amber" : "";
     replace(tile.facts, JSON.stringify([lines, lit]), () => [
@@ -161,6 +161,7 @@ export class Compare {
     tile.bar.hidden = tile.lift.hidden = !hasLift;
     fillBar(tile, lift);
     tile.lift.textContent = Number.isFinite(lift) ? `object ${times(lift)}` : "object –";
+    tile.hasLift = hasLift;
     tile.lift.title = "The map's share on the object over the object's share of the image: 1 × is chance, the tick on the bar";
     const says = answers ? `says ${className(run.inputs, predicted)}${isWrong ? ", wrong" : ""}` : "no answer yet";
     const where = Number.isFinite(lift) ? `, on the object ${times(lift)} chance` : "";
@@ -197,7 +198,7 @@ export class Compare {
 
 function describe(tile, map) {
   tile.state.textContent = map?.state || "";
-  tile.half.textContent = map?.half ? `half in ${percent(map.half)}` : "";
+  tile.half.textContent = map?.half ? `half ${tile.hasLift ? "" : "of it "}in ${percent(map.half)}${tile.hasLift ? "" : " of the image"}` : "";
   tile.half.title = map?.half ? `Half of the evidence lies in ${percent(map.half)} of the image` : "";
 }
 

@@ -38,8 +38,7 @@ export class Film {
     this.heads = this.columns.map((at) => element("button", {
       type: "button", textContent: shortWhen(whenAt(model, at)), title: `${whenAt(model, at)}: go there`, onclick: () => this.page.go(at),
     }));
-    const head = element("div", { className: "times" }, ...this.heads);
-    head.style.paddingLeft = `${LEFT}px`;
+    const head = element("div", { className: "times" }, element("span", { className: "quiet", textContent: "epoch" }), ...this.heads);
     this.cursor = element("div", { className: "cursor" });
     const rows = this.images.flatMap((image) => model.runs.map((run, at) => this.row(run, image, at === 0)));
     const body = element("div", { className: "rows" }, ...rows, this.cursor);

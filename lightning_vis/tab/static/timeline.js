@@ -303,7 +303,7 @@ function niceStep(rough) {
 function readable(tag, model) {
   const [group, key, what] = tag.split("/");
   if (group !== "attribution" || !what) {
-    return { "reliance/background_effect": "background effect: swapping it moves the answer by", "reliance/object_effect": "object effect", "reliance/alert": "alert" }[tag] || tag;
+    return { "reliance/background_effect": "effect of the background on the answer", "reliance/object_effect": "effect of the object on the answer", "reliance/alert": "alert" }[tag] || tag;
   }
   const title = model.views.find((view) => view.key === key)?.title || key;
   return { lift: `on the object: ${title}, × chance`, empty: `empty maps: ${title}`, explained: `explained by ${title}` }[what] || `${what}: ${title}`;

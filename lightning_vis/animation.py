@@ -1,0 +1,129 @@
+"""The film to take along: a GIF that plays anywhere."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from lightning_vis.frames import Array, Frame, Inputs, thinned
+from lightning_vis.rendering import FAINT, GAP, INK, PANEL, WRONG, _drawn, _fit, _paste, _state, _text
+from lightning_vis.writing import write_pictures
+
+SIDE = 96
+COLUMNS = 8
+HEAD = 40
+MOST_LOOKS = 48
+"""More would make the file larger than what chats and issue trackers take."""
+SECONDS = 0.25
+"""How long a look is seen; the first and the last one stay for a second and a half."""
+
+
+def animated(films: Sequence[tuple[str, Inputs, Sequence[Frame]]], key: str) -> bytes:
+    """A film of one view as GIF, the runs below each other, in step with each other.
+
+    Args:
+        films: name, inputs and frames of each run, one probe for all.
+        key: the view's key.
+
+    Raises:
+        ValueError: no frame has this view.
+    """
+    shown = [(name, inputs, [frame for frame in frames if key in frame.maps]) for name, inputs, frames in films]
+    shown = [film for film in shown if film[2]]
+    if not shown:
+        raise ValueError(f"no look has a view {key!r}")
+    moments = sorted({frame.finished_steps for _, _, frames in shown for frame in frames})
+    moments = [moments[at] for at in thinned(len(moments), MOST_LOOKS)]
+    sheets = [_sheet(shown, key, moment, at / max(1, len(moments) - 1)) for at, moment in enumerate(moments)]
+    return gif(sheets)
+
+
+def gif(sheets: Sequence[Array]) -> bytes:
+    """Pictures ``(H, W, 3)`` uint8 as an endless GIF with one palette, so that no colour flickers from look to look."""
+    images = [Image.fromarray(sheet) for sheet in sheets]
+    sample = np.concatenate([sheets[at][::2, ::2] for at in thinned(len(sheets), 12)])
+    palette = Image.fromarray(sample).quantize(255, method=Image.Quantize.MEDIANCUT)
+    played = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    durations = [int(1000 * SECONDS)] * len(played)
+    durations[0] = durations[-1] = int(6000 * SECONDS)
+    buffer = io.BytesIO()
+    played[0].save(buffer, "GIF", save_all=True, append_images=played[1:], duration=durations, loop=0, optimize=True)
+    return buffer.getvalue()
+
+
+def _sheet(films: Sequence[tuple[str, Inputs, Sequence[Frame]]], key: str, moment: int, share: float) -> Array:
+    """All runs at one moment, with a bar that says how far the training is."""
+    blocks = [_block("input", films[0][1], None, key), *(_run_block(*film, key, moment) for film in films)]
+    width = max(block.shape[1] for block in blocks)
+    height = sum(block.shape[0] for block in blocks) + GAP
+    sheet = Image.new("RGB", (width, height), PANEL)
+    top = 0
+    for block in blocks:
+        _paste(sheet, (0, top), block)
+        top += block.shape[0]
+    ImageDraw.Draw(sheet).rectangle((0, height - 5, round(share * width), height - 1), fill=WRONG)
+    return np.asarray(sheet)
+
+
+def _run_block(name: str, inputs: Inputs, frames: Sequence[Frame], key: str, moment: int) -> Array:
+    """One run at one moment: what was seen last, or nothing yet."""
+    seen = [frame for frame in frames if frame.finished_steps <= moment]
+    title = f"{name}: {frames[0].maps[key].title}, {seen[-1].when if seen else 'not yet'}"
+    return _block(title, inputs, seen[-1] if seen else None, key)
+
+
+def _block(title: str, inputs: Inputs, frame: Frame | None, key: str) -> Array:
+    count = len(inputs.pictures)
+    columns = min(count, COLUMNS)
+    sheet = Image.new("RGB", (GAP + columns * (SIDE + GAP), HEAD + -(-count // columns) * (SIDE + GAP)), PANEL)
+    _text(sheet, (GAP, GAP), title, FAINT if frame is None else INK, sheet.width - 2 * GAP, 22)
+    for index in range(count):
+        corner = (GAP + index % columns * (SIDE + GAP), HEAD + index // columns * (SIDE + GAP))
+        _tile(sheet, corner, inputs, frame, key, index)
+    return np.asarray(sheet)
+
+
+def _tile(
+    sheet: Image.Image, corner: tuple[int, int], inputs: Inputs, frame: Frame | None, key: str, index: int
+) -> None:
+    picture = inputs.pictures[index]
+    _paste(sheet, corner, _fit(picture if frame is None else _drawn(picture, frame.maps[key], index), SIDE))
+    if frame is None:
+        return
+    _state(sheet, corner, frame.maps[key], index)
+    if inputs.labels is not None and frame.predicted[index] not in (-1, inputs.labels[index]):
+        x, y = corner
+        ImageDraw.Draw(sheet).rectangle((x - 3, y - 3, x + SIDE + 2, y + SIDE + 2), outline=WRONG, width=3)
+
+
+def leave_films(writer: Any, frames: Sequence[Frame], inputs: Inputs) -> list[Path]:
+    """Leaves a GIF of each view in the folder of a run, and the first one among its images.
+
+    Args:
+        writer: a ``torch.utils.tensorboard.SummaryWriter``.
+        frames: the film.
+        inputs: what people see of the probe.
+
+    Returns:
+        The files.
+    """
+    folder = Path(writer.log_dir)
+    keys = list(dict.fromkeys(key for frame in frames for key in frame.maps))
+    paths = []
+    for key in keys:
+        data = animated([(folder.resolve().name, inputs, frames)], key)
+        paths.append(folder / f"film_{inputs.name}_{key}.gif".replace("/", "_"))
+        paths[-1].write_bytes(data)
+        if key == keys[0]:
+            width, height = Image.open(io.BytesIO(data)).size
+            tag = f"film/{key}, played"
+            write_pictures(writer, {tag: (data, height, width)}, frames[-1].log_step, {tag: _READING})
+    return paths
+
+
+_READING = """The whole training, look by look, on one scale that never changes. It lies in the run's folder too."""

@@ -1,0 +1,181 @@
+"""A run to take along: one HTML file with the tab's own page and data, a GIF, a strip."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lightning_vis.animation import animated
+from lightning_vis.frames import Array, Frame, thinned
+from lightning_vis.reading import RunFrames, StoredPart, StoredRun, event_files, read_frames, read_run, without_repeated
+from lightning_vis.rendering import strip
+from lightning_vis.tab import answers
+
+STATIC = Path(__file__).parent / "tab" / "static"
+COLUMNS = 10
+MOST_POINTS = 1000
+
+_IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+\.js)";$', re.MULTILINE)
+_EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; \
+script-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width">
+<title>Lightning Vis</title>
+<style>
+{style}
+</style>
+</head>
+<body>
+<script type="application/json" id="exported">{data}</script>
+<script type="module">
+{script}
+modules["index.js"].render(JSON.parse(document.getElementById("exported").textContent));
+</script>
+</body>
+</html>
+"""
+
+
+def export_html(logdir: str | Path, output: str | Path, looks: int | None = None) -> list[str]:
+    """Writes one self-contained HTML file: the tab's page with all frames of all runs below a folder.
+
+    Args:
+        logdir: a run's folder, or one with runs in it.
+        output: the file to write.
+        looks: at most this many looks of each run, first and last always among them; None for all.
+
+    Returns:
+        What could not be read, in sentences.
+
+    Raises:
+        ValueError: the folder does not exist, or no frames are in it.
+    """
+    runs = [run for name, files in _progress(event_files(logdir)) if (run := read_run(name, files)).parts]
+    if not runs:
+        raise ValueError(f"no frames in {str(logdir)!r}: they are written by ProbeCallback while it trains")
+    data = json.dumps(exported(runs, looks), separators=(",", ":")).replace("<", "\\u003c")
+    page = PAGE.format(style=(STATIC / "style.css").read_text("utf-8"), script=bundle(STATIC / "index.js"), data=data)
+    Path(output).write_text(page, "utf-8")
+    return [f"{run.name}: {damage}" for run in runs for damage in run.damage]
+
+
+def export_gif(logdir: str | Path, output: str | Path, view: str | None = None) -> list[str]:
+    """Writes a GIF of one view (the first one if None), all runs below each other. Otherwise as `export_html`."""
+    runs = read_frames(logdir)
+    key = view_key(runs, view)
+    Path(output).write_bytes(animated([(run.name, run.inputs, run.frames) for run in runs], key))
+    return [f"{run.name}: {damage}" for run in runs for damage in run.damage]
+
+
+def export_strip(logdir: str | Path, output: str | Path, view: str | None = None) -> list[str]:
+    """Writes a strip of one view (the first one if None), all runs below each other. Otherwise as `export_html`."""
+    runs = read_frames(logdir)
+    key = view_key(runs, view)
+    Image.fromarray(_stacked([_strip(run, key) for run in runs if key in _views(run)])).save(output)
+    return [f"{run.name}: {damage}" for run in runs for damage in run.damage]
+
+
+def view_key(runs: Sequence[RunFrames], view: str | None) -> str:
+    """The view to show: the one that was asked for, else the first one.
+
+    Raises:
+        ValueError: no run has it; the message names those there are.
+    """
+    there = list(dict.fromkeys(key for run in runs for key in _views(run)))
+    if not there:
+        raise ValueError("these runs have no maps")
+    if view is not None and view not in there:
+        raise ValueError(f"no view {view!r} in these runs: there are {', '.join(there)}")
+    return view or there[0]
+
+
+def exported(runs: Sequence[StoredRun], looks: int | None) -> dict[str, Any]:
+    """Runs as the page's own source of data: what the server would answer, the pictures in the page itself."""
+    content: dict[str, Any] = {
+        "runs": {
+            "runs": [{"run": run.name, "newest": 0} for run in runs],
+            "constants": answers.shared_constants(),
+        },
+        "data": [],
+        "facts": {},
+        "pictures": {},
+        "scalars": {run.name: _thinned_scalars(run) for run in runs},
+    }
+    for at, run in enumerate(runs):
+        parts = {f"{at}.{number}": part for number, part in enumerate(_thinned_parts(run, looks))}
+        shown = [{"key": key, **answers.without_details(part.facts)} for key, part in parts.items()]
+        content["data"].append({"run": run.name, "newest": 0, "parts": shown})
+        content["facts"] |= {
+            key: {"captions": part.facts["captions"]} for key, part in parts.items() if "captions" in part.facts
+        }
+        content["pictures"] |= {key: _data_address(part.picture) for key, part in parts.items() if part.picture}
+    return content
+
+
+def bundle(entry: Path) -> str:
+    """A page's modules as one script: each a function of its own scope, behind those that it imports."""
+    sources: dict[str, str] = {}
+    _collect(entry, sources)
+    return "\n".join(("const modules = {};", *sources.values())).replace("</script", "<\\/script")
+
+
+def _collect(path: Path, sources: dict[str, str]) -> None:
+    text = path.read_text("utf-8")
+    for _, name in _IMPORT.findall(text):
+        if name not in sources:
+            _collect(path.with_name(name), sources)
+    body = _EXPORT.sub(r"\1", _IMPORT.sub(r'const \1 = modules["\2"];', text))
+    names = ", ".join(name for _, name in _EXPORT.findall(text))
+    sources[path.name] = f'modules["{path.name}"] = (() => {{\n{body}\nreturn {{ {names} }};\n}})();'
+
+
+def _thinned_parts(run: StoredRun, looks: int | None) -> Iterator[StoredPart]:
+    parts = without_repeated(run.parts)
+    steps = sorted({part.facts["steps"] for part in parts if "steps" in part.facts})
+    kept = set(steps) if looks is None else {steps[at] for at in thinned(len(steps), looks)}
+    return (part for part in parts if part.facts.get("steps") in kept or "steps" not in part.facts)
+
+
+def _thinned_scalars(run: StoredRun) -> dict[str, list[tuple[int, float | None]]]:
+    return {
+        tag: [(points[at][0], answers.number(points[at][1])) for at in thinned(len(points), MOST_POINTS)]
+        for tag, points in run.scalars.items()
+    }
+
+
+def _data_address(picture: bytes) -> str:
+    return f"data:{answers.picture_type(picture)};base64,{base64.b64encode(picture).decode()}"
+
+
+def _views(run: RunFrames) -> list[str]:
+    return list(dict.fromkeys(key for frame in run.frames for key in frame.maps))
+
+
+def _strip(run: RunFrames, key: str) -> Array:
+    frames: list[Frame] = [frame for frame in run.frames if key in frame.maps]
+    return strip([frames[at] for at in thinned(len(frames), COLUMNS)], run.inputs, key)
+
+
+def _stacked(pictures: Sequence[Array]) -> Array:
+    width = max(picture.shape[1] for picture in pictures)
+    return np.concatenate([np.pad(each, ((0, 0), (0, width - each.shape[1]), (0, 0)), "edge") for each in pictures])
+
+
+def _progress(files: list[tuple[str, list[Path]]]) -> Iterable[tuple[str, list[Path]]]:
+    from tqdm import tqdm
+
+    progress: Iterable[tuple[str, list[Path]]] = tqdm(files, desc="reading runs", disable=not sys.stderr.isatty())
+    return progress
