@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from lightning_vis.alert import Thresholds
+from lightning_vis.failures import Failures
 from lightning_vis.film import Film, is_spaced
 from lightning_vis.frames import Frame, Inputs, thinned
 from lightning_vis.layers import find_layer
@@ -61,6 +63,8 @@ class ProbeCallback(Callback):
         every_n_epochs: look after every so many epochs.
         at_steps: look after these optimizer steps too; None for 1, 2, 4, 8, ... within the first epoch, () for none.
         score: ``(output, classes) -> (N,)``, the number that is explained.
+        on_error: what happens when something fails while looking: ``"warn"`` says so once per fit and the training goes on,
+            ``"raise"`` stops it.
         on_alert: what happens when the alert changes, where the probe has twins: ``"warn"``; ``"stop"``, which also ends
             the training when it turns red; or a function of a `lightning_vis.alert.Alert`.
         thresholds: when the alert turns amber or red.
@@ -82,6 +86,7 @@ class ProbeCallback(Callback):
         every_n_epochs: int = 1,
         at_steps: Sequence[int] | None = None,
         score: Score = log_odds,
+        on_error: str = "warn",
         on_alert: OnAlert = "warn",
         thresholds: Thresholds | None = None,
     ) -> None:
@@ -93,6 +98,7 @@ class ProbeCallback(Callback):
         self.every_n_epochs = every_n_epochs
         self.at_steps = None if at_steps is None else tuple(at_steps)
         self.score = score
+        self.failures = Failures(on_error)
         self.monitor = Monitor(on_alert, thresholds or Thresholds())
         self.film = Film()
         self.seconds: dict[str, float] = {}
@@ -102,7 +108,6 @@ class ProbeCallback(Callback):
         self._last: Frame | None = None
         self._failed = ""  # why the last look gave no numbers
         self._published = -1  # finished steps when numbers went out last
-        self._resting: set[str] = set()
         self._writers: list[Any] = []
         self._store = Store(())
         self._images: Probe | None = None
@@ -129,7 +134,8 @@ class ProbeCallback(Callback):
             return
         for layer in {layer for view in self._all_views() for layer in view.layers if layer not in (None, INPUT)}:
             find_layer(pl_module, str(layer))
-        self._resting.clear()
+        self.failures.forget()
+        self._layer = None
         self._published = -1
         self.monitor.tags = self._tags()
         self._writers = image_writers(trainer.loggers) if trainer.is_global_zero else []
@@ -144,8 +150,6 @@ class ProbeCallback(Callback):
             return
         self._images = self.probe or _probe_of(trainer)
         self._inputs = self._images.inputs()
-        if any(None in view.layers for view in self._all_views()):
-            self._layer = choose_feature_map(pl_module, self._images, self._running(trainer)).layer
         if trainer.global_step == 0:
             self._look(trainer, pl_module, "start")
 
@@ -169,7 +173,8 @@ class ProbeCallback(Callback):
         """Looks at the finished network, if no look has seen it, and draws the last look."""
         self._look(trainer, pl_module, "end")
         if self._writers and self._last is not None and self._drawn < self.film.count:
-            self._draw(self._last)
+            with self.failures.surviving("drawing the last look"):
+                self._draw(self._last)
 
     def _due(self, trainer: Any) -> bool:
         return bool((trainer.current_epoch + 1) % self.every_n_epochs == 0)
@@ -190,6 +195,8 @@ class ProbeCallback(Callback):
         finished = finished_steps(trainer, moment)
         if self._served or self._images is None or (numbers_only and not self.monitor.tags):
             return None
+        if any(is_lazy(value) for value in pl_module.parameters()):
+            return None  # its layers get their shapes from the first batch: there is nothing to see yet
         if self._last is not None and self._last.finished_steps == finished:
             return self._last
         attempt = self._attempt(trainer, pl_module, self._monitored_views() if numbers_only else self._all_views())
@@ -206,19 +213,34 @@ class ProbeCallback(Callback):
         """A look whose failures are dealt with: a view rests, the twins are asked again next time."""
         assert self._images is not None  # `_look` has made sure
         self._failed = ""
-        awake = [view for view in views if view.key not in self._resting]
+        self._choose_layer(trainer, pl_module, views)
+        awake = [view for view in views if view.key not in self.failures.resting]
         try:
             attempt = attempt_look(pl_module, self._images, awake, self._running(trainer), self._layer)
         except Exception as error:
             attempt = Attempt(None, {TWINS: error})
-        for key, failure in attempt.failures.items():
-            if key == TWINS and self.monitor.tags:
-                self._failed = str(failure)  # said when the numbers go out
-            elif key == TWINS:
-                _warn(f"a look failed: {failure}")
-            else:
-                self._rest(key, failure)
+        failures = dict(attempt.failures)
+        twins = failures.pop(TWINS, None)
+        if twins is not None and self.monitor.tags and self.failures.on_error == "warn":
+            self._failed = str(twins)  # said when the numbers go out
+        elif twins is not None:
+            self.failures.tell("a look failed", twins)
+        self.failures.rest(failures, self._layers_of(views))
         return attempt
+
+    def _choose_layer(self, trainer: Any, pl_module: nn.Module, views: Sequence[View]) -> None:
+        """The layer of the views that name none; if there is none, they rest and the others go on."""
+        unnamed = [view.key for view in views if None in view.layers and view.key not in self.failures.resting]
+        if self._layer is not None or not unnamed or self._images is None:
+            return
+        try:
+            self._layer = choose_feature_map(pl_module, self._images, self._running(trainer)).layer
+        except Exception as error:
+            self.failures.rest(dict.fromkeys(unnamed, error), {})
+
+    def _layers_of(self, views: Sequence[View]) -> dict[str, str]:
+        named = {view.key: [self._layer if layer is None else layer for layer in view.layers] for view in views}
+        return {key: ", ".join(repr(layer) for layer in layers if layer) for key, layers in named.items()}
 
     def _monitored_views(self) -> list[View]:
         """What a look that is only for numbers looks through."""
@@ -235,15 +257,17 @@ class ProbeCallback(Callback):
         self.film.add(frame)
         self._last = frame
         self._count(frame.seconds)
-        self._store_frame(frame)
+        with self.failures.surviving("storing a look for the tab"):
+            self._store_frame(frame)
         if self._writers and is_spaced(self.film.count, self._drawn):
-            self._draw(frame)
+            with self.failures.surviving("drawing a look"):
+                self._draw(frame)
 
     def _store_frame(self, frame: Frame) -> None:
         """Every look goes to the tab, whether it is drawn or not."""
         started = time.perf_counter()
         for part, failure in self._store.add(frame, self._inputs).items():
-            _warn(f"{part!r} of a look could not be stored for the tab, the other parts are: {failure}")
+            self.failures.tell(f"{part!r} of a look could not be stored for the tab, the other parts are", failure)
         self._count({"storing": time.perf_counter() - started})
 
     def _draw(self, frame: Frame) -> None:
@@ -259,10 +283,6 @@ class ProbeCallback(Callback):
             write_pictures(writer, data, frame.log_step, descriptions(frame, self._inputs))
         self._drawn = self.film.count
         self._count({"drawing": drawn - started, "encoding": done - drawn, "writing": time.perf_counter() - done})
-
-    def _rest(self, key: str, failure: Exception) -> None:
-        self._resting.add(key)
-        _warn(f"the view {key!r} rests until the next fit, because it failed: {failure}")
 
     def _count(self, seconds: Mapping[str, float]) -> None:
         for part, spent in seconds.items():

@@ -118,12 +118,13 @@ def _leaf(value: Tensor) -> Restore:
     if not value.is_leaf:
         return values
     gradient = value.grad
-    inner = (lambda: None) if gradient is None else tensor(gradient)
+    inner = None if gradient is None else tensor(gradient)
 
     def restore() -> None:
         values()
         value.grad = gradient
-        inner()
+        if inner is not None:
+            inner()
 
     return restore
 
@@ -211,7 +212,7 @@ def random_streams() -> Iterator[Restore]:
     yield lambda: random.setstate(python)
     yield lambda: np.random.set_state(numpy)
     yield lambda: torch.set_rng_state(cpu)
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         cuda = torch.cuda.get_rng_state_all()
         yield lambda: torch.cuda.set_rng_state_all(cuda)
 

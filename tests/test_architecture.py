@@ -16,6 +16,7 @@ HOUSE = {
     "frames": set(),
     "observing": {"remembering"},
     "remembering": set(),
+    "failures": set(),
     "scores": set(),
     "timing": set(),
     "colours": {"frames"},
@@ -63,6 +64,7 @@ HOUSE = {
         "writing",
     },
     "callbacks": {
+        "failures",
         "film",
         "frames",
         "layers",
@@ -79,6 +81,8 @@ HOUSE = {
 
 # file -> the third-party packages it may import
 OUTSIDE = {
+    "failures": set(),
+    "remembering": {"torch", "numpy"},
     "__init__": set(),
     "timing": set(),
     "film": set(),

@@ -1,0 +1,141 @@
+"""A scenario, its expectations, and the verdict on it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from lightning_vis import GradCAMCallback, Probe, ProbeCallback, SaliencyCallback
+
+from .nets import images
+from .running import Makers, Outcome, Run, play
+from .spy import differing, first_difference
+
+VIEWS = 4  # evidence, Grad-CAM, saliency, and Grad-CAM of the other callback's layer
+
+
+def ours() -> list[pl.Callback]:
+    """All our callbacks, which share one look: nothing is configured but a small probe, to be quick."""
+    pixels, labels = images(2, seed=1)
+    probe = Probe(pixels, labels)
+    return [ProbeCallback(probe), SaliencyCallback(probe), GradCAMCallback(probe, target="label")]
+
+
+def unconfigured() -> list[pl.Callback]:
+    """As people start: the probe comes from the Trainer's data."""
+    return [ProbeCallback(), SaliencyCallback(), GradCAMCallback(target="label")]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One training.
+
+    Attributes:
+        act: trains.
+        theme: under which heading it stands in the table.
+        frames: how many looks the film must hold; None for at least one.
+        refusal: what must be said where something cannot be drawn, a regular expression; "" where all must be drawn.
+        views: how many views each frame must hold.
+        callbacks: makes the callbacks.
+        raises: what the training raises, with us and without.
+    """
+
+    act: Callable[[Run], None]
+    theme: str
+    frames: int | None = None
+    refusal: str = ""
+    views: int = VIEWS
+    callbacks: Makers = ours
+    raises: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.act.__name__
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of a scenario: what is wrong (nothing, one hopes), how many frames there are, what was refused."""
+
+    problems: tuple[str, ...]
+    frames: int
+    refusals: tuple[str, ...]
+
+
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def scenario(theme: str, **expected: Any) -> Callable[[Callable[[Run], None]], Callable[[Run], None]]:
+    """Adds a function to the matrix."""
+
+    def add(act: Callable[[Run], None]) -> Callable[[Run], None]:
+        if act.__name__ in SCENARIOS:
+            raise ValueError(f"there are two scenarios of the name {act.__name__!r}")
+        SCENARIOS[act.__name__] = Scenario(act, theme, **expected)
+        return act
+
+    return add
+
+
+def judge(case: Scenario, folder: Path, callbacks: Makers | None = None) -> Verdict:
+    """Trains without and with the callbacks and says what differs.
+
+    Args:
+        case: what to train.
+        folder: for two runs.
+        callbacks: others than the scenario's own, to see them caught.
+    """
+    without = play(case.act, folder / "without", list)
+    watched = play(case.act, folder / "with", callbacks or case.callbacks)
+    found = [
+        *_difference(without, watched),
+        *_files(without, watched),
+        *_left(without, watched),
+        *_said(case, without, watched),
+    ]
+    drawn = _drawn(case, watched) if callbacks is None else []
+    return Verdict((*found, *drawn), _frames(watched), tuple(dict.fromkeys(watched.warned)))
+
+
+def _difference(without: Outcome, watched: Outcome) -> list[str]:
+    at = first_difference(without.trace, watched.trace)
+    ended = [] if without.raised == watched.raised else [f"ended with {watched.raised!r}, not {without.raised!r}"]
+    return ([] if at is None else [f"first difference at {at}"]) + ended
+
+
+def _files(without: Outcome, watched: Outcome) -> list[str]:
+    return [f"another {name}" for name in differing(without.files, watched.files)]
+
+
+def _left(without: Outcome, watched: Outcome) -> list[str]:
+    more = {what: count - without.left[what] for what, count in watched.left.items() if count > without.left[what]}
+    return [f"{count} {what} left behind" for what, count in more.items()]
+
+
+def _said(case: Scenario, without: Outcome, watched: Outcome) -> list[str]:
+    raised = [] if bool(without.raised) == bool(case.raises) else [f"raised {without.raised!r} without us"]
+    new = [message for message in watched.others_warned if message not in without.others_warned]
+    return raised + [f"a new warning: {message}" for message in new]
+
+
+def _drawn(case: Scenario, watched: Outcome) -> list[str]:
+    frames = _frames(watched)
+    wanted = frames >= 1 if case.frames is None else frames == case.frames
+    problems = [] if wanted else [f"{frames} frames, not {case.frames}"]
+    views = {count for film in watched.films for count in film.views}
+    if views - {case.views}:
+        problems.append(f"frames of {sorted(views)} views, not {case.views}")
+    if not case.refusal:
+        return problems + [f"said: {message}" for message in watched.warned]
+    heard = [message for message in watched.warned if re.search(case.refusal, message)]
+    others = [message for message in watched.warned if not re.search(case.refusal, message)]
+    return problems + [f"said: {each}" for each in others] + ([] if heard else [f"never said {case.refusal!r}"])
+
+
+def _frames(outcome: Outcome) -> int:
+    return max((film.looks for film in outcome.films), default=0)

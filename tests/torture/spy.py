@@ -1,0 +1,69 @@
+"""A last callback that notes the fingerprint at every hook, and the comparison of two runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytorch_lightning import Callback
+
+from .encoding import encoded
+from .fingerprint import Fingerprint, fingerprint
+
+UNHEARD = (
+    "on_save_checkpoint",
+    "on_load_checkpoint",
+)  # their argument holds our own state; checkpoints are compared as files
+
+
+@dataclass
+class Trace:
+    """What was seen at each hook, in order."""
+
+    hooks: list[tuple[str, Fingerprint]] = field(default_factory=list)
+
+    def note(self, hook: str, found: Fingerprint) -> None:
+        self.hooks.append((hook, found))
+
+
+class Spy(Callback):
+    """Writes down the fingerprint at every hook; it stands last in the list of callbacks."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+
+
+def _listener(name: str) -> Callable[..., None]:
+    def hear(self: Spy, trainer: Any, pl_module: Any, *arguments: Any, **named: Any) -> None:
+        given = () if name in UNHEARD else encoded([*arguments, *named.values()])
+        when = f"{name} (epoch {trainer.current_epoch}, step {trainer.global_step})"
+        self.trace.note(when, {"arguments": given, **fingerprint(trainer, pl_module)})
+
+    return hear
+
+
+for _name in [name for name in dir(Callback) if name.startswith("on_") or name in ("setup", "teardown")]:
+    setattr(Spy, _name, _listener(_name))
+
+
+def first_difference(without: Trace, watched: Trace) -> str | None:
+    """The first hook at which two runs differ, and in what; None if they never do."""
+    for (hook, before), (other_hook, after) in zip(without.hooks, watched.hooks, strict=False):
+        if hook != other_hook:
+            return f"{hook}: came to {other_hook} instead"
+        changed = differing(before, after)
+        if changed:
+            return f"{hook}: {', '.join(changed[:4])}{', ...' if len(changed) > 4 else ''}"
+    if len(without.hooks) != len(watched.hooks):
+        return f"after {_last(without.hooks, watched.hooks)}: {len(without.hooks)} hooks without, {len(watched.hooks)} with"
+    return None
+
+
+def differing(before: Fingerprint, after: Fingerprint) -> list[str]:
+    """The channels in which two fingerprints differ."""
+    return [channel for channel in {**before, **after} if before.get(channel, "absent") != after.get(channel, "absent")]
+
+
+def _last(one: Sequence[tuple[str, Fingerprint]], other: Sequence[tuple[str, Fingerprint]]) -> str:
+    return min(one, other, key=len)[-1][0] if min(len(one), len(other)) else "the start"
