@@ -173,7 +173,7 @@ class ProbeCallback(Callback):
         """Looks at the finished network, if no look has seen it, and draws the last look."""
         self._look(trainer, pl_module, "end")
         if self._writers and self._last is not None and self._drawn < self.film.count:
-            with self.failures.surviving("drawing the last look"):
+            with self.failures.surviving("drawing a look"):
                 self._draw(self._last)
 
     def _due(self, trainer: Any) -> bool:
@@ -266,8 +266,10 @@ class ProbeCallback(Callback):
     def _store_frame(self, frame: Frame) -> None:
         """Every look goes to the tab, whether it is drawn or not."""
         started = time.perf_counter()
-        for part, failure in self._store.add(frame, self._inputs).items():
-            self.failures.tell(f"{part!r} of a look could not be stored for the tab, the other parts are", failure)
+        failures = self._store.add(frame, self._inputs)
+        if failures:
+            parts = ", ".join(map(repr, failures))
+            self.failures.tell(f"of a look, {parts} could not be stored for the tab", next(iter(failures.values())))
         self._count({"storing": time.perf_counter() - started})
 
     def _draw(self, frame: Frame) -> None:

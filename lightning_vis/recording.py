@@ -80,6 +80,7 @@ class Recorded:
 
 Requests = Mapping[Target, Sequence[str]]
 Recorder = Callable[[Pass, Requests], Recorded]
+Differentiate = Callable[[Tensor, Sequence[Tensor], bool], Sequence[Tensor | None]]
 
 
 def record(
@@ -151,6 +152,17 @@ def gradients(run: Pass, requests: Requests) -> Recorded:
     Raises:
         ValueError: as `record`.
     """
+    try:
+        return _gradients(run, requests, _grad)
+    except RuntimeError as error:
+        if "use_reentrant=True" not in str(error):
+            raise
+    for parameter in run.model.parameters():  # `observing` puts the flags back
+        parameter.requires_grad_(False)
+    return _gradients(run, requests, _backward)
+
+
+def _gradients(run: Pass, requests: Requests, differentiate: Differentiate) -> Recorded:
     names = list(dict.fromkeys(name for layers in requests.values() for name in layers))
     images = run.images.detach().clone().requires_grad_()
     with _outputs_of(run.model, [name for name in names if name != INPUT]) as outputs, run.context():
@@ -158,7 +170,7 @@ def gradients(run: Pass, requests: Requests) -> Recorded:
         output = run.forward(images.clone())
         sites = {INPUT: images, **_checked(run.model, names, outputs)}
         scores = _readable(output, run.score)
-        explained = _explain(run, output, scores, requests, sites)
+        explained = _explain(run, output, scores, requests, sites, differentiate)
     notes = (PROBABILITIES,) if returns_probabilities(output) else ()
     return Recorded(None if scores is None else scores.detach(), explained, notes)
 
@@ -225,7 +237,12 @@ def _readable(output: Any, score: Score) -> Tensor | None:
 
 
 def _explain(
-    run: Pass, output: Any, scores: Tensor | None, requests: Requests, sites: Mapping[str, Tensor]
+    run: Pass,
+    output: Any,
+    scores: Tensor | None,
+    requests: Requests,
+    sites: Mapping[str, Tensor],
+    differentiate: Differentiate,
 ) -> dict[Target, Explained]:
     groups = _groups(run, scores, requests)
     explained: dict[Target, Explained] = {}
@@ -234,7 +251,8 @@ def _explain(
         score = run.score(output, classes)
         if score.shape != (len(run.images),):
             raise ValueError(f"score= returned shape {tuple(score.shape)} for {len(run.images)} images: one number per image")
-        records = _differentiate(run.model, score, {name: sites[name] for name in layers}, position + 1 < len(groups))
+        again = position + 1 < len(groups)
+        records = _records(run.model, score, {name: sites[name] for name in layers}, differentiate, again)
         for target in targets:
             explained[target] = Explained(classes, score.detach(), records)
     return explained
@@ -254,11 +272,26 @@ def _equal(one: Tensor | None, other: Tensor) -> bool:
     return one is not None and torch.equal(one, other)
 
 
-def _differentiate(model: nn.Module, score: Tensor, sites: Mapping[str, Tensor], again: bool) -> dict[str, Record]:
+def _grad(score: Tensor, sites: Sequence[Tensor], again: bool) -> Sequence[Tensor | None]:
+    return torch.autograd.grad(score, sites, retain_graph=again, allow_unused=True)
+
+
+def _backward(score: Tensor, sites: Sequence[Tensor], again: bool) -> Sequence[Tensor | None]:
+    """Where ``autograd.grad`` is refused, by reentrant checkpoints; the parameters take no gradients meanwhile."""
+    for site in sites:
+        site.grad = None
+        site.retain_grad()
+    score.backward(retain_graph=again)  # type: ignore[no-untyped-call]
+    return [site.grad for site in sites]
+
+
+def _records(
+    model: nn.Module, score: Tensor, sites: Mapping[str, Tensor], differentiate: Differentiate, again: bool
+) -> dict[str, Record]:
     wanted = {name: site for name, site in sites.items() if site.requires_grad}
     found: dict[str, Tensor | None] = {}
     if wanted and score.requires_grad:
-        values = torch.autograd.grad(score.sum(), list(wanted.values()), retain_graph=again, allow_unused=True)
+        values = differentiate(score.sum(), list(wanted.values()), again)
         found = dict(zip(wanted, values, strict=True))
     off = [name for name in sites if found.get(name) is None]
     if off:

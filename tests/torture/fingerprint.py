@@ -20,7 +20,9 @@ from .encoding import digest, encoded
 
 OURS = ("reliance/", "attribution/")
 COMING_AND_GOING = {"_AsyncWriterThread", "TMonitor"}  # of TensorBoard and tqdm, as soon as either is used
-BOOKKEEPING = {"_parameters", "_buffers", "_modules", "training", "_trainer", "_fabric", "_lightning_module"}
+BOOKKEEPING = {"_parameters", "_buffers", "_modules", "training", "_trainer", "_fabric", "_lightning_module"} | {
+    "_torchdynamo_wrapper_id"
+}
 Fingerprint = dict[str, Any]
 
 

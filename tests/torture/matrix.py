@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from . import scenarios_forward, scenarios_loops, scenarios_models, scenarios_schedules
+from . import (
+    scenarios_forward,
+    scenarios_loops,
+    scenarios_models,
+    scenarios_precision,
+    scenarios_schedules,
+    scenarios_surroundings,
+    scenarios_wrapped,
+)
 from .scenario import SCENARIOS, judge
 
-THEMES = (scenarios_loops, scenarios_schedules, scenarios_models, scenarios_forward)
+THEMES = (
+    scenarios_loops,
+    scenarios_schedules,
+    scenarios_models,
+    scenarios_forward,
+    scenarios_wrapped,
+    scenarios_precision,
+    scenarios_surroundings,
+)
 
 __all__ = ["SCENARIOS", "THEMES", "judge"]

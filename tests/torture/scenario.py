@@ -19,11 +19,15 @@ from .spy import differing, first_difference
 VIEWS = 4  # evidence, Grad-CAM, saliency, and Grad-CAM of the other callback's layer
 
 
+def probe() -> Probe:
+    """Two images, to be quick."""
+    return Probe(*images(2, seed=1))
+
+
 def ours() -> list[pl.Callback]:
-    """All our callbacks, which share one look: nothing is configured but a small probe, to be quick."""
-    pixels, labels = images(2, seed=1)
-    probe = Probe(pixels, labels)
-    return [ProbeCallback(probe), SaliencyCallback(probe), GradCAMCallback(probe, target="label")]
+    """All our callbacks, which share one look."""
+    shared = probe()
+    return [ProbeCallback(shared), SaliencyCallback(shared), GradCAMCallback(shared, target="label")]
 
 
 def unconfigured() -> list[pl.Callback]:
