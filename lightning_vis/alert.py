@@ -44,7 +44,8 @@ class Seen:
         object_effect: the object effect.
         share: the background share.
         epoch: finished epochs.
-        progress: the part of the training that is over, 0..1; None if nobody knows how long it will be.
+        at: how far the training is, in batches, steps or epochs.
+        total: how long it will be, in the same unit; None if nobody knows: then `at` is in epochs.
         control: the paste control, if there is one.
         telling: the objects whose answer moved most.
         objects: how many objects there are.
@@ -54,7 +55,8 @@ class Seen:
     object_effect: float
     share: float
     epoch: int
-    progress: float | None = None
+    at: float = 0
+    total: float | None = None
     control: float | None = None
     telling: tuple[int, ...] = ()
     objects: int = 0
@@ -66,7 +68,7 @@ class Run:
 
     sign: int
     epoch: int
-    progress: float | None
+    at: float
 
 
 @dataclass(frozen=True)
@@ -136,16 +138,14 @@ def _extend(run: Run | None, seen: Seen, effect: float, share: float) -> Run | N
     if abs(seen.effect) < effect or seen.share < share:
         return None
     sign = 1 if seen.effect > 0 else -1
-    return run if run is not None and run.sign == sign else Run(sign, seen.epoch, seen.progress)
+    return run if run is not None and run.sign == sign else Run(sign, seen.epoch, seen.at)
 
 
 def _lasts(run: Run | None, seen: Seen, apart: float) -> bool:
     """Whether the run began at an earlier look, long enough ago; an epoch is enough where the end is not known."""
-    if run is None:
+    if run is None or seen.at <= run.at:
         return False
-    if run.progress is None or seen.progress is None:
-        return seen.epoch > run.epoch
-    return seen.progress > run.progress and seen.progress - run.progress >= apart - 1e-9
+    return seen.total is None or seen.at - run.at >= apart * seen.total
 
 
 def _measured(seen: Seen, when: str) -> str:

@@ -204,7 +204,7 @@ class ProbeCallback(Callback):
             return None
         frame = replace(attempt.frame, **_moment(trainer, moment, finished))
         shown = self._images.twins.shown if self._images.twins is not None else 1
-        frame = self.monitor.judge(frame, progress(trainer, frame.epoch), shown)
+        frame = self.monitor.judge(frame, *progress(trainer, frame.epoch), shown)
         if not numbers_only:
             self._keep(frame)
         return frame

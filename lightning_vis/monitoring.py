@@ -47,17 +47,18 @@ class Monitor:
         if self.on_alert not in ("warn", "stop") and not callable(self.on_alert):
             raise ValueError(f"on_alert={self.on_alert!r}: expected 'warn', 'stop' or a function of an Alert")
 
-    def judge(self, frame: Frame, part: float | None, shown: int = 1) -> Frame:
+    def judge(self, frame: Frame, at: float, total: float | None, shown: int = 1) -> Frame:
         """Moves the alert by one look and writes its level into the frame.
 
         Args:
             frame: what the look found.
-            part: the part of the training that is over, as `progress` gives it.
+            at: how far the training is, as `progress` gives it.
+            total: how long it will be.
             shown: images of the probe per object.
         """
         if TWIN_TAGS[0] not in frame.numbers:
             return frame
-        seen, before = _seen(frame, part, shown), self.state
+        seen, before = _seen(frame, at, total, shown), self.state
         self.state = advance(before, seen, self.thresholds)
         frame = replace(frame, numbers={**frame.numbers, ALERT: self.state.level})
         if self.state.level != before.level:
@@ -135,32 +136,34 @@ def lift_view(probe: Probe, view_keys: list[str]) -> str | None:
     return "grad_cam" if "grad_cam" in view_keys else view_keys[0]
 
 
-def progress(trainer: Any, epoch: int) -> float | None:
-    """The part of the training that is over, 0..1; None where nobody knows when it ends.
+def progress(trainer: Any, epoch: int) -> tuple[float, float | None]:
+    """How far a training is and how long it will be, in one unit: batches, steps or epochs; None where nobody knows.
 
     Args:
         trainer: in fit.
         epoch: finished epochs.
     """
-    parts = []
+    ways: list[tuple[float, float]] = []
     if trainer.max_steps is not None and trainer.max_steps > 0:
-        parts.append(trainer.global_step / trainer.max_steps)
+        ways.append((trainer.global_step, trainer.max_steps))
     if trainer.max_epochs is not None and trainer.max_epochs > 0:
-        batches = trainer.num_training_batches
-        seen = trainer.fit_loop.epoch_loop.total_batch_idx + 1
+        batches = trainer.num_training_batches * trainer.max_epochs
         known = batches and math.isfinite(batches)
-        parts.append(seen / (batches * trainer.max_epochs) if known else epoch / trainer.max_epochs)
-    return min(1.0, max(parts)) if parts else None
+        ways.append(
+            (trainer.fit_loop.epoch_loop.total_batch_idx + 1, batches) if known else (epoch, trainer.max_epochs)
+        )
+    return max(ways, key=lambda way: way[0] / way[1]) if ways else (epoch, None)
 
 
-def _seen(frame: Frame, part: float | None, shown: int) -> Seen:
+def _seen(frame: Frame, at: float, total: float | None, shown: int) -> Seen:
     effects = [float(value) for value in frame.per_image.get(TWIN_TAGS[0], ())][::shown]
     return Seen(
         effect=frame.numbers["reliance/background_effect"],
         object_effect=frame.numbers["reliance/object_effect"],
         share=frame.numbers["reliance/background_share"],
         epoch=frame.epoch,
-        progress=part,
+        at=at,
+        total=total,
         control=frame.numbers.get("reliance/paste_control"),
         telling=most_telling(effects),
         objects=len(effects),

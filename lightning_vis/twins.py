@@ -80,8 +80,8 @@ def twins_of(
     if backgrounds is not None:
         if masks is None or not isinstance(backgrounds, Mapping):
             raise ValueError(
-                "Probe(backgrounds): expected plates by kind, {'leaves': (P, C, H, W), ...}, and masks= of the objects to"
-                f" paste on them; got a {type(backgrounds).__name__} and {'no masks' if masks is None else 'masks'}"
+                "Probe(backgrounds): expected plates by kind, {'leaves': (P, C, H, W), ...}, and masks= of the objects"
+                f" to paste on them; got a {type(backgrounds).__name__} and {'no masks' if masks is None else 'masks'}"
             )
         return on_plates(images, compared(labels, typical), masks, backgrounds, typical, class_names)
     if typical is not None:
