@@ -28,6 +28,7 @@ from lightning_vis.rendering import card, strip
 from lightning_vis.scores import Score, Target, log_odds
 from lightning_vis.storing import Store
 from lightning_vis.timing import ends_epoch, finished_steps, is_early, log_step
+from lightning_vis.twin_pictures import twins_sheet, with_twins
 from lightning_vis.views import View, grad_cam, saliency
 from lightning_vis.writing import descriptions, encoded, image_writers, write_pictures
 
@@ -206,7 +207,7 @@ class ProbeCallback(Callback):
         shown = self._images.twins.shown if self._images.twins is not None else 1
         frame = self.monitor.judge(frame, *progress(trainer, frame.epoch), shown)
         if not numbers_only:
-            self._keep(frame)
+            self._keep(frame if self._inputs is None else with_twins(frame, self._inputs))
         return frame
 
     def _attempt(self, trainer: Any, pl_module: nn.Module, views: Sequence[View]) -> Attempt:
@@ -278,6 +279,8 @@ class ProbeCallback(Callback):
         pictures = {f"{self._inputs.name}/{index}": card(frame, self._inputs, index) for index in range(len(frame.predicted))}
         shown = [self.film.frames[at] for at in thinned(len(self.film.frames), COLUMNS)]
         pictures |= {f"film/{key}": strip(shown, self._inputs, key) for key in frame.maps}
+        twins = twins_sheet(frame, self._inputs)
+        pictures |= {} if twins is None else {"twins": twins}
         drawn = time.perf_counter()
         data = encoded(pictures)
         done = time.perf_counter()

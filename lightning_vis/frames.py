@@ -113,6 +113,8 @@ class Inputs:
         masks: ``(N, H, W)`` float in 0..1, 1 on the object, or None.
         class_names: by class index; may be empty.
         note: said on each card, "display rescaled" for instance.
+        twins: ``(objects, K, h, w, 3)`` uint8, each object on K kinds of background, or None.
+        kinds: the K kinds' names.
     """
 
     name: str
@@ -121,6 +123,8 @@ class Inputs:
     masks: Array | None = None
     class_names: tuple[str, ...] = ()
     note: str = ""
+    twins: Array | None = None
+    kinds: tuple[str, ...] = ()
 
     def class_name(self, index: int) -> str:
         """A class's name, or its number where it has none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,12 @@ class Probe:
         pictures, note = _pictures(self.images, self.mean, self.std)
         labels = None if self.labels is None else self.labels.numpy()
         masks = None if self.masks is None else self.masks.numpy()
-        return Inputs(self.name, pictures, labels, masks, self.class_names, note)
+        seen = Inputs(self.name, pictures, labels, masks, self.class_names, note)
+        if self.twins is None:
+            return seen
+        grid = self.twins.images[:, :, 0]
+        twins, _ = _pictures(grid.flatten(0, 1), self.mean, self.std)
+        return replace(seen, twins=twins.reshape(*grid.shape[:2], *twins.shape[1:]), kinds=self.twins.kinds)
 
 
 def _images(images: Any) -> Tensor:

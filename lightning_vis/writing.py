@@ -42,7 +42,8 @@ def write_pictures(
 def descriptions(frame: Frame, inputs: Inputs) -> dict[str, str]:
     """How to read each picture, by tag."""
     layers = ", ".join(f"{each.title}: layer `{each.layer}`" for each in frame.maps.values())
-    return {f"{inputs.name}/{index}": f"{_CARD}\n\n{layers}." for index in range(len(inputs.pictures))} | {
+    cards = {f"{inputs.name}/{index}": f"{_CARD}\n\n{layers}." for index in range(len(inputs.pictures))}
+    return {"twins": _TWINS} | cards | {
         f"film/{key}": f"{_STRIP}\n\n{each.title}: layer `{each.layer}`." for key, each in frame.maps.items()
     }
 
@@ -52,6 +53,10 @@ _CARD = """One probe image and what the network makes of it today.
 were like this spot". **Grad-CAM**: where the evidence for the predicted class lies. Both are on one log scale that never
 changes, so that an untrained network shows nothing. **Saliency**: where a small change of the image matters; it does not
 show what the answer rests on."""
+
+_TWINS = """The same object on each background. The bar and the number: the probability of the object's own class there.
+An orange frame and a cross: the answer flips to a wrong one. The line above says by how many points the answer moves
+when the background is swapped, when the object is swapped, and when the object is only moved by three pixels."""
 
 _STRIP = """A film of the whole training so far: a row per probe image, a column per look, on one scale that never changes.
 An orange frame and a cross: the prediction is wrong. A name in a tile: from here on another class is explained."""

@@ -29,6 +29,7 @@ HOUSE = {
     "twins": {"checking", "pasting"},
     "asking": {"frames", "layers", "recording", "reliance", "scores", "twins"},
     "monitoring": {"alert", "frames", "probe"},
+    "twin_pictures": {"frames", "rendering"},
     "probe": {"checking", "frames", "observing", "twins"},
     "recording": {"layers", "observing", "scores"},
     "rendering": {"colours", "frames"},
@@ -85,6 +86,7 @@ HOUSE = {
         "timing",
         "views",
         "writing",
+        "twin_pictures",
     },
 }
 
@@ -109,6 +111,7 @@ OUTSIDE = {
     "twins": {"torch"},
     "asking": {"torch"},
     "monitoring": set(),
+    "twin_pictures": {"numpy", "PIL"},
     "probe": {"torch", "numpy"},
     "looking": {"torch", "numpy"},
     "colours": {"numpy", "PIL"},
