@@ -26,13 +26,12 @@ class Answers:
         numbers: by tag, ``reliance/...``.
         per_image: by tag, one value per probe image ``(N,)``: ``reliance/background_effect``, and for each kind of
             background the probability of the object's class on it, ``reliance/on/<kind>``, and the class predicted
-            there, ``reliance/says/<kind>``.
-        driven: ``(channels,)`` how far each channel of the layer follows the background, 0..1; None without a layer.
+            there, ``reliance/says/<kind>``. Where a layer was named, also ``reliance/background_driven/<layer>``, one
+            value per channel: how far it follows the background, 0..1.
     """
 
     numbers: dict[str, float]
     per_image: dict[str, Array] = field(default_factory=dict)
-    driven: Array | None = None
 
 
 def ask_twins(run: Pass, twins: Twins, layer: str | None = None, chunk_size: int | None = None) -> Answers:
@@ -60,7 +59,10 @@ def ask_twins(run: Pass, twins: Twins, layer: str | None = None, chunk_size: int
     if activations is not None:
         driven = background_driven(twins.split(activations)[0], twins.labels).numpy()
         numbers["reliance/background_channels"] = float((driven > 0.5).mean())
-    return Answers(numbers, _per_object(grid, effects, twins), driven)
+    per_image = _per_object(grid, effects, twins)
+    if driven is not None:
+        per_image[f"reliance/background_driven/{layer}"] = driven
+    return Answers(numbers, per_image)
 
 
 def _run(run: Pass, layer: str | None, chunk_size: int | None) -> tuple[Tensor, Tensor | None]:

@@ -120,7 +120,8 @@ def pointing(maps: Tensor, masks: Tensor, tolerance: int | None = None) -> Tenso
     reach = round(min(masks.shape[1:]) / 15) if tolerance is None else tolerance
     near = max_pool2d((masks > 0.5).float()[:, None], 2 * reach + 1, 1, reach)[:, 0]
     large = resized(maps, (masks.shape[1], masks.shape[2]))
-    strongest = (large >= large.amax(dim=(1, 2), keepdim=True)).float()
+    top = large.amax(dim=(1, 2), keepdim=True)
+    strongest = (large >= top - 1e-5 * top.abs()).float()  # interpolation leaves rounding errors in a constant map
     hit = (strongest * near).sum(dim=(1, 2)) / strongest.sum(dim=(1, 2))
     return torch.where(is_drawable(maps), hit, torch.nan)
 

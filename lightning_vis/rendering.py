@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from lightning_vis.colours import colours, map_strength, overlay
 from lightning_vis.frames import Array, Frame, Inputs, Maps, Scale
+from lightning_vis.lift_axis import HEIGHT, lift_axis
 
 WIDTH = 700
 """Cards are drawn 700 pixels wide and shown at exactly half of it in the Images tab."""
@@ -43,7 +44,7 @@ def card(frame: Frame, inputs: Inputs, index: int) -> Array:
     small = [each for each in frame.maps.values() if each.scale.kind != "log"]
     side = (WIDTH - 4 * GAP) // 3
     rows = -(-(1 + len(large)) // 3)
-    row_height = side + 3 * TEXT + 2 * GAP
+    row_height = side + 3 * TEXT + 2 * GAP + (0 if inputs.masks is None else TEXT + HEIGHT + GAP)
     height = TEXT + 3 * GAP + rows * row_height + (SMALL + GAP if small else 0)
     sheet = Image.new("RGB", (WIDTH, height), PANEL)
     _headline(sheet, frame, inputs, index)
@@ -138,6 +139,21 @@ def _large_tile(
     which = inputs.class_name(int(maps.classes[index])) if maps.classes[index] >= 0 else "the score"
     _text(sheet, (x, y + side + 4 + TEXT), f"{'for' if maps.scale.signed else 'of'} {which}", FAINT, side)
     _legend(sheet, (x, y + side + 10 + 2 * TEXT), side, maps.scale)
+    lifts = frame.per_image.get(f"attribution/{_key(frame, maps)}/lift")
+    if lifts is not None:
+        _lift(sheet, (x, y + side + 10 + 3 * TEXT + GAP), side, float(lifts[index]))
+
+
+def _lift(sheet: Image.Image, corner: tuple[int, int], width: int, lift: float) -> None:
+    """How much of the map lies on the object, against chance."""
+    x, y = corner
+    said = f"on object {lift:.1f} x" if np.isfinite(lift) else "on object: -"
+    _text(sheet, corner, said, INK, width)
+    _paste(sheet, (x, y + TEXT + 4), lift_axis(lift, width, PANEL, FAINT, INK))
+
+
+def _key(frame: Frame, maps: Maps) -> str:
+    return next(key for key, each in frame.maps.items() if each is maps)
 
 
 def _small_tile(

@@ -52,7 +52,8 @@ _CARD = """One probe image and what the network makes of it today.
 **Evidence**, in log-odds: warm speaks for the label, blue against it; 3 means "three units of log-odds if the whole image
 were like this spot". **Grad-CAM**: where the evidence for the predicted class lies. Both are on one log scale that never
 changes, so that an untrained network shows nothing. **Saliency**: where a small change of the image matters; it does not
-show what the answer rests on."""
+show what the answer rests on. **on object 1.6 x**: the map is 1.6 times denser on the object than by chance; the axis
+below it goes from a quarter to four times, its tick is chance."""
 
 _TWINS = """The same object on each background. The bar and the number: the probability of the object's own class there.
 An orange frame and a cross: the answer flips to a wrong one. The line above says by how many points the answer moves
