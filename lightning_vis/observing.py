@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -88,15 +89,15 @@ def _eagerly() -> AbstractContextManager[Any]:
 def _modes(model: nn.Module) -> Iterator[Restore]:
     for module in model.modules():
         if hasattr(module, "training"):  # frozen script modules have no flag
-            yield lambda module=module, flag=module.training: _set(module, "training", flag)
+            yield partial(_set, module, "training", module.training)
 
 
 def _weights(model: nn.Module) -> Iterator[Restore]:
     for parameter in model.parameters():
-        yield tensor(parameter)
-        yield lambda p=parameter, flag=parameter.requires_grad: _set(p, "requires_grad", flag)
         # Set aside, not copied: whatever a backward pass would add meanwhile lands in another tensor.
-        yield lambda p=parameter, grad=parameter.grad: setattr(p, "grad", grad)
+        yield partial(setattr, parameter, "grad", parameter.grad)
+        yield partial(_set, parameter, "requires_grad", parameter.requires_grad)
+        yield tensor(parameter)  # the last is done first: flags can only be set where no graph hangs on
     for buffer in model.buffers():
         yield tensor(buffer)
 

@@ -90,10 +90,12 @@ def _package(value: Any) -> str:
 
 
 def tensor(value: Tensor) -> Restore:
-    """What puts a tensor's values back, bit by bit, if they have changed."""
-    kept = value.detach().clone()
+    """What puts a tensor's values back, bit by bit, if they have changed; and takes the graph off that has come to hang on it."""
+    kept, was_leaf = value.detach().clone(), value.is_leaf
 
     def restore() -> None:
+        if was_leaf and not value.is_leaf:
+            value.detach_()  # written to in place from an image that requires grad: the graph would live on in it
         with torch.no_grad():
             if not _same_bits(value.detach(), kept):
                 value.copy_(kept)

@@ -22,7 +22,7 @@ class Burdened(nn.Module):
         self.conv = nn.Conv2d(3, 4, 3)
         self.norm = nn.BatchNorm2d(4)
         self.frozen = nn.BatchNorm2d(4)
-        self.frozen.eval()
+        self.frozen.eval().requires_grad_(False)
         self.register_buffer("seen", torch.zeros(3))
         self.counter = 0
         self.history = [1, [2, 3]]
@@ -92,6 +92,18 @@ DISTURBANCES = {
     "submodule replaced": (lambda m: setattr(m, "conv", nn.Identity()), lambda m: id(m.conv)),
     "submodule added": (lambda m: m.add_module("extra", nn.Identity()), lambda m: list(m._modules)),
     "weights": (lambda m: m.conv.weight.data.mul_(2), lambda m: m.conv.weight.tolist()),
+    "history of a buffer": (
+        lambda m: m.seen.add_(torch.ones(3, requires_grad=True)),
+        lambda m: (m.seen.requires_grad, m.seen.is_leaf, m.seen.tolist()),
+    ),
+    "history of a tensor attribute": (
+        lambda m: m.loose.add_(torch.ones(2, requires_grad=True)),
+        lambda m: (m.loose.requires_grad, m.loose.is_leaf, m.loose.tolist()),
+    ),
+    "history of a frozen weight": (
+        lambda m: m.frozen.weight.add_(torch.ones(4, requires_grad=True)),
+        lambda m: (m.frozen.weight.requires_grad, m.frozen.weight.is_leaf, m.frozen.weight.tolist()),
+    ),
     "requires_grad": (
         lambda m: m.conv.weight.requires_grad_(False),
         lambda m: (m.conv.weight.requires_grad, m.conv.bias.requires_grad),
