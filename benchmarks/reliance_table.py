@@ -1,0 +1,168 @@
+"""The runs of `reliance.py` as tables, in Markdown.
+
+python benchmarks/reliance_table.py runs.jsonl ... > benchmarks/reliance.md
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lightning_vis.alert import AlertState, Seen, Thresholds, advance
+
+Run = dict[str, Any]
+WORLDS = {
+    "drawn": "Drawn animals on leaves and pebbles (`examples/leaves.py`: 64 px, 1200 images, 8 epochs)",
+    "four": "Four drawn animals on four backgrounds (64 px, 1600 images, 10 epochs)",
+    "folders": "Photographs: birds and mammals cut out, on leaves and in the open (64 px, 1600 images, 10 epochs)",
+}
+WAYS = {
+    "plates": "16 objects, clean plates, `typical=` (what the callback logs)",
+    "many": "64 objects, clean plates, `typical=`",
+    "untyped": "16 objects, clean plates, without `typical=`",
+    "filled": "16 validation images, masks alone",
+    "filled many": "64 validation images, masks alone",
+}
+MARKS = {0.0: "·", 0.5: "a", 1.0: "R"}
+
+
+def main() -> None:
+    runs = [json.loads(line) for path in sys.argv[1:] for line in Path(path).read_text().splitlines()]
+    dates = ", ".join(sorted({run["date"] for run in runs}))
+    print(
+        f"# How well the numbers of twins tell networks apart\n\nMeasured {dates}. Commands: `benchmarks/reliance.py`.\n"
+    )
+    print(INTRODUCTION)
+    for world, title in WORLDS.items():
+        some = [run for run in runs if run["world"] == world]
+        if some:
+            print(f"\n## {title}\n")
+            for part in (alerts, epochs, ends, ways, floors, cost):
+                print(part(some), end="\n\n")
+
+
+INTRODUCTION = """Arms: the background goes with the class in 95 % of the images (*spurious*), in 75 % (*partly*), or no more
+often than chance (*balanced*). Seeds 101 to 105; none was used to choose a threshold. An epoch's letter: R red, a amber,
+· off. Intervals are the smallest and the largest run; they are no confidence intervals."""
+
+
+def arms(runs: list[Run]) -> dict[str, list[Run]]:
+    return {arm: [run for run in runs if run["arm"] == arm] for arm in ("spurious", "partly", "balanced")}
+
+
+def alerts(runs: list[Run]) -> str:
+    rows = []
+    for arm, some in arms(runs).items():
+        for run in some:
+            levels = [epoch["logged"]["reliance/alert"] for epoch in run["epochs"]]
+            first = next((str(at + 1) for at, level in enumerate(levels) if level == 1), "never")
+            worst, mean = np.nanmin(run["groups"]), np.nanmean(run["groups"])
+            rows.append(
+                [arm, run["seed"], " ".join(MARKS[level] for level in levels), first, f"{mean:.2f}", f"{worst:.2f}"]
+            )
+    return table("Alert", ["arm", "seed", "epochs", "first red", "balanced accuracy", "worst group"], rows)
+
+
+def epochs(runs: list[Run]) -> str:
+    rows = []
+    for tag in ("background_effect", "background_share", "object_effect"):
+        for arm, some in arms(runs).items():
+            if some:
+                values = np.array([[epoch["plates"][f"reliance/{tag}"] for epoch in run["epochs"]] for run in some])
+                rows.append([tag, arm, *(span(column) for column in values.T)])
+    count = len(runs[0]["epochs"])
+    return table("Separation per epoch: mean [least, largest]", ["number", "arm", *map(str, range(1, count + 1))], rows)
+
+
+def ends(runs: list[Run]) -> str:
+    """What the numbers and the lift of Grad-CAM say of the finished networks."""
+    rows = []
+    for arm, some in arms(runs).items():
+        if some:
+            numbers = [("plates", f"reliance/{tag}") for tag in TAGS] + [("logged", "attribution/grad_cam/lift")]
+            rows.append([arm, *(span([run["epochs"][-1][way][tag] for run in some]) for way, tag in numbers)])
+    return table("At the end", ["arm", *TAGS, "Grad-CAM lift on the object"], rows)
+
+
+TAGS = (
+    "background_effect",
+    "background_share",
+    "only_background_accuracy",
+    "typical_gap",
+    "worst_group",
+    "background_channels",
+)
+
+
+def ways(runs: list[Run]) -> str:
+    """Other ways to make twins against 64 objects on clean plates."""
+    rows = []
+    for way, title in WAYS.items():
+        verdicts = [
+            f"{sum(first_red(run, way) is not None for run in some)}/{len(some)}"
+            for some in arms(runs).values()
+            if some
+        ]
+        late = [str(max((first_red(run, way) or 99 for run in arms(runs)["spurious"]), default=99))]
+        pairs = np.array(
+            [[epoch[name]["reliance/background_effect"] for name in ("many", way)] for epoch in every(runs)]
+        )
+        slope = (pairs[:, 0] @ pairs[:, 1]) / (pairs[:, 0] @ pairs[:, 0])
+        rows.append([title, *verdicts, *late, f"{np.corrcoef(pairs.T)[0, 1]:.2f}", f"{slope:.2f}"])
+    names = [f"red in {arm}" for arm, some in arms(runs).items() if some]
+    columns = ["twins", *names, "latest first red (spurious)", "correlation", "slope"]
+    return table("Ways to make twins, against 64 objects on clean plates (all epochs of all runs)", columns, rows)
+
+
+def first_red(run: Run, way: str) -> int | None:
+    """The first epoch at which the alert would have been red, had it been asked this way."""
+    state, total = AlertState(), len(run["epochs"])
+    for at, epoch in enumerate(run["epochs"], 1):
+        effect, obj, share = (
+            epoch[way][f"reliance/{tag}"] for tag in ("background_effect", "object_effect", "background_share")
+        )
+        state = advance(state, Seen(effect, obj, share, at, at, total), Thresholds())
+        if state.level == 1:
+            return at
+    return None
+
+
+def floors(runs: list[Run]) -> str:
+    """What each number says of balanced runs, where there is nothing to find."""
+    balanced = arms(runs)["balanced"]
+    rows = []
+    for tag in (*TAGS, "paste_control", "background_effect_error"):
+        early, late = ([run["epochs"][at]["plates"][f"reliance/{tag}"] for run in balanced] for at in (1, -1))
+        rows.append([tag, span(early), span(late)])
+    variation = [run["epochs"][-1]["untyped"]["reliance/within_kind"] for run in balanced]
+    rows.append(["within_kind (without `typical=`)", "", span(variation)])
+    return table("Floors: the balanced runs", ["number", "epoch 2", "last epoch"], rows)
+
+
+def cost(runs: list[Run]) -> str:
+    shares = {part: 1000 * np.median([run["seconds"][part] for run in runs]) for part in ("pass", "twins")}
+    parts = ", ".join(f"{part} {value:.0f} ms" for part, value in shares.items())
+    return f"Cost of a look (median over runs, one thread of a busy machine): {parts}."
+
+
+def every(runs: list[Run]) -> Iterable[dict[str, Any]]:
+    return [epoch for run in runs for epoch in run["epochs"]]
+
+
+def span(values: Iterable[float], mean: Callable[..., Any] = np.mean) -> str:
+    values = list(values)
+    return f"{mean(values):.2f} [{min(values):.2f}, {max(values):.2f}]"
+
+
+def table(title: str, columns: list[str], rows: list[list[Any]]) -> str:
+    lines = [f"**{title}**\n", "| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    return "\n".join([*lines, *("| " + " | ".join(map(str, row)) + " |" for row in rows)])
+
+
+if __name__ == "__main__":
+    main()
