@@ -256,7 +256,14 @@ def _inputs(probe: str, parts: dict[str, StoredPart], frames: tuple[Frame, ...],
             masks = _masks(parts["masks"], facts)
         except (OSError, ValueError, SyntaxError) as error:
             damage.append(f"the masks cannot be read: {error}")
-    return Inputs(probe, pictures, labels, masks, tuple(facts["class_names"]), facts["note"])
+    seen = Inputs(probe, pictures, labels, masks, tuple(facts["class_names"]), facts["note"])
+    return _with_twins(seen, parts["twins"]) if "twins" in parts else seen
+
+
+def _with_twins(inputs: Inputs, part: StoredPart) -> Inputs:
+    pictures = tiles(part.picture, part.facts["size"], part.facts["count"])
+    kinds = tuple(part.facts["kinds"])
+    return replace(inputs, twins=pictures.reshape(-1, len(kinds), *pictures.shape[1:]), kinds=kinds)
 
 
 def _masks(part: StoredPart, inputs: dict[str, Any]) -> Array:

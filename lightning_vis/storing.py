@@ -40,7 +40,7 @@ class Part:
     """Something stored under a tag of its own.
 
     Attributes:
-        name: ``"inputs"``, ``"masks"``, ``"facts"``, ``"maps/<view key>"`` or ``"pictures/<name>"``.
+        name: ``"inputs"``, ``"masks"``, ``"twins"``, ``"facts"``, ``"maps/<view key>"`` or ``"pictures/<name>"``.
         facts: small enough for the metadata, JSON types only.
         picture: a PNG or a JPEG, empty where facts are all there is.
     """
@@ -105,6 +105,8 @@ def store_inputs(writer: Any, inputs: Inputs, fit: str, step: int) -> dict[str, 
     parts = {"inputs": partial(input_part, inputs)}
     if inputs.masks is not None:
         parts["masks"] = partial(mask_part, inputs.masks)
+    if inputs.twins is not None:
+        parts["twins"] = partial(twin_part, inputs.twins, inputs)
     return _store(writer, parts, {"fit": fit, "probe": inputs.name, "stream": "frames"}, step)
 
 
@@ -178,7 +180,7 @@ def facts_part(frame: Frame) -> Part:
         "predicted": [int(each) for each in frame.predicted],
         "probability": rounded(frame.probability),
         "numbers": {key: number(value) for key, value in frame.numbers.items()},
-        "per_image": {key: rounded(values) for key, values in frame.per_image.items()},
+        "per_image": {key: rounded(each) for key, each in frame.per_image.items() if len(each) == len(frame.predicted)},
         "seconds": {key: number(value) for key, value in frame.seconds.items()},
         "notes": [shortened(note) for note in frame.notes[:10]],
     }
@@ -227,6 +229,14 @@ def mask_part(masks: Array) -> Part:
     """The masks, 255 on the object."""
     values = reduced(masks, MAP_SIDE)
     return Part("masks", {"size": list(values.shape[1:])}, png(sprite(np.rint(values * 255).astype(np.uint8))))
+
+
+def twin_part(twins: Array, inputs: Inputs) -> Part:
+    """The twins' pictures, which do not change; what is answered on them is among the facts of every look."""
+    objects, kinds = twins.shape[:2]
+    picture, size = _within_budget(twins.reshape(-1, *twins.shape[2:]))
+    names = [shortened(kind) for kind in inputs.kinds]
+    return Part("twins", {"count": objects * kinds, "objects": objects, "kinds": names, "size": size}, picture)
 
 
 def sprite(tiles: Array) -> Array:

@@ -31,8 +31,9 @@ ASSETS = {
     "controls.js": "application/javascript",
     "compare.js": "application/javascript",
     "film.js": "application/javascript",
-    "sheets.js": "application/javascript",
+    "filters.js": "application/javascript",
     "timeline.js": "application/javascript",
+    "twins.js": "application/javascript",
     "style.css": "text/css",
 }
 """All that is ever read from the disk: no address decides on a path."""

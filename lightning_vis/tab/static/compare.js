@@ -171,10 +171,14 @@ export class Compare {
   // Paints at once what is there, and the rest as soon as it has come.
   async paint(model) {
     const asked = (this.isAsked += 1);
-    if (this.paintTiles(model)) return;
+    const isDone = this.paintTiles(model);
+    this.root.setAttribute("aria-busy", String(!isDone));
+    if (isDone) return;
     const inputs = model.runs.flatMap((run) => [run.inputs, this.page.state.outline ? run.masks : null]);
     await this.page.painter.ready([...inputs, ...this.partsAt(model, model.index)].filter(Boolean));
-    if (asked === this.isAsked) this.paintTiles(model);
+    if (asked !== this.isAsked) return;
+    this.paintTiles(model);
+    this.root.setAttribute("aria-busy", "false");
   }
 
   paintTiles(model) {

@@ -23,7 +23,7 @@ export class Film {
 
   update(model) {
     const width = (this.root.clientWidth || this.page.stage.clientWidth) - LEFT - 2;
-    this.columns = thinned(model.positions.length, Math.max(2, Math.floor((width + GAP) / (SIDE + GAP))));
+    this.columns = thinned(model.positions.length, Math.max(2, Math.floor(width / (SIDE + GAP))));
     const pages = Math.max(1, Math.ceil(model.count / PER_PAGE));
     const first = Math.min(this.page.state.page, pages - 1) * PER_PAGE;
     this.images = [...Array(Math.min(PER_PAGE, model.count - first)).keys()].map((at) => first + at);
@@ -72,11 +72,15 @@ export class Film {
 
   async paint(model) {
     const asked = (this.isAsked += 1);
-    if (this.paintRows(model)) return;
+    const isDone = this.paintRows(model);
+    this.root.setAttribute("aria-busy", String(!isDone));
+    if (isDone) return;
     const parts = this.columns.flatMap((at) => model.runs.map((run) => lookAt(run.looks, model.positions[at])?.maps[model.view?.key]));
     const inputs = model.runs.flatMap((run) => [run.inputs, this.page.state.outline ? run.masks : null]);
     await this.page.painter.ready([...inputs, ...parts].filter(Boolean));
-    if (asked === this.isAsked) this.paintRows(model);
+    if (asked !== this.isAsked) return;
+    this.paintRows(model);
+    this.root.setAttribute("aria-busy", "false");
   }
 
   // The strips change with the looks and the settings, not with the position: going through the film repaints nothing.

@@ -4,13 +4,14 @@ import { parsedConstants } from "./colours.js";
 import { Compare } from "./compare.js";
 import { Controls } from "./controls.js";
 import { Film } from "./film.js";
+import { Filters } from "./filters.js";
 import { modelOf, streamsOf } from "./looks.js";
 import { Painter } from "./painting.js";
 import { element } from "./parts.js";
-import { Filters, Twins } from "./sheets.js";
 import { exportedSource, serverSource } from "./source.js";
 import { hostWindow, readState, writeState } from "./state.js";
 import { Timeline } from "./timeline.js";
+import { Twins } from "./twins.js";
 
 const POLL = 5000;
 const FIRST_RUNS = 4; // shown where nobody has chosen
@@ -49,6 +50,8 @@ class Page {
     } catch (error) {
       this.say(`Nothing could be loaded: ${error.message}`);
     }
+    // TensorBoard opens a tab without its having the keyboard; keys should work before the first click.
+    if (this.host !== window && this.host.document.activeElement === this.host.document.body) window.focus();
     if (this.source.isLive) setInterval(() => document.hidden || this.poll(), POLL);
   }
 
@@ -99,7 +102,7 @@ class Page {
   async load(run) {
     const { parts, newest } = await this.source.looks(run, this.newest.get(run) || 0);
     const own = this.parts.get(run) || new Map();
-    for (const part of parts) own.set(`${part.fit}/${part.probe}/${part.steps}/${part.part}`, part);
+    for (const part of parts) own.set(JSON.stringify([part.fit, part.probe, part.stream, part.steps, part.part]), part);
     this.parts.set(run, own);
     this.newest.set(run, newest);
     this.loaded.set(run, streamsOf([...own.values()]));

@@ -1,6 +1,6 @@
 // Parts to looks: what was stored under many tags, joined again. Pure functions of plain values.
 
-// A stream is what one callback saw of one probe: { probe, kind, inputs, masks, looks } with looks in order of finished steps.
+// A stream is what one callback saw of one probe: { probe, kind, inputs, masks, twins, looks } with looks in order of finished steps.
 export function streamsOf(parts) {
   const byStream = new Map();
   for (const part of withoutRepeated(parts)) {
@@ -10,7 +10,8 @@ export function streamsOf(parts) {
     byStream.get(name).push(part);
   }
   return [...byStream.values()].map((own) => ({
-    probe: own[0].probe, kind: own[0].stream, inputs: last(own, "inputs"), masks: last(own, "masks"), looks: looksOf(own),
+    probe: own[0].probe, kind: own[0].stream, inputs: last(own, "inputs"), masks: last(own, "masks"), twins: last(own, "twins"),
+    looks: looksOf(own),
   }));
 }
 
@@ -96,12 +97,12 @@ function probesOf(streams) {
 }
 
 function runOf(name, streams, probe, colour) {
-  const stream = streams.find((each) => each.probe === probe && each.kind === "frames") || { inputs: null, masks: null, looks: [] };
+  const stream = streams.find((each) => each.probe === probe && each.kind === "frames") || { inputs: null, masks: null, twins: null, looks: [] };
   const everything = streams.flatMap((each) => each.looks);
   const sheets = everything.filter((look) => Object.keys(look.pictures).length).sort((one, other) => one.steps - other.steps);
   const latest = stream.looks[stream.looks.length - 1];
   const count = stream.inputs?.count ?? latest?.predicted.length ?? 0;
-  return { name, colour, inputs: stream.inputs, masks: stream.masks, looks: stream.looks, sheets, count };
+  return { name, colour, inputs: stream.inputs, masks: stream.masks, twins: stream.twins, looks: stream.looks, sheets, count };
 }
 
 function viewsOf(runs) {

@@ -66,7 +66,7 @@ export class Painter {
     const sprite = this.sprite(part);
     if (!(sprite instanceof HTMLImageElement)) return false;
     const context = canvas.getContext("2d", { willReadFrequently: Boolean(masks) });
-    drawTile(context, sprite, part.size, index, this.constants.spriteColumns, [0, 0, canvas.width, canvas.height]);
+    drawTile(context, sprite, part.size, index, this.constants.spriteColumns, canvas.width, canvas.height);
     if (!masks) return true;
     const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
     const done = this.outline(pixels, masks, index);
@@ -97,8 +97,8 @@ export class Painter {
   readBase(inputs, index, width, height, photo) {
     const sprite = this.sprite(inputs);
     if (!(sprite instanceof HTMLImageElement)) return null;
-    const context = scratch(width, height);
-    drawTile(context, sprite, inputs.size, index, this.constants.spriteColumns, [0, 0, width, height]);
+    const context = scratch("base", width, height);
+    drawTile(context, sprite, inputs.size, index, this.constants.spriteColumns, width, height);
     const { data } = context.getImageData(0, 0, width, height);
     if (photo !== "spotlight") dim(data, this.constants.dim, photo === "grey");
     return data;
@@ -248,27 +248,33 @@ function dim(data, brightness, isGrey) {
   }
 }
 
-export function drawTile(context, sprite, [height, width], index, columns, [x, y, toWidth, toHeight]) {
-  const [column, row] = [index % columns, Math.floor(index / columns)];
+// A tile is cut out before it is enlarged: smoothing would let its neighbours in the sprite shine in at the edges.
+function drawTile(context, sprite, size, index, columns, width, height) {
+  const cut = cutOut(sprite, size, index, columns);
   context.imageSmoothingEnabled = true;
   context.imageSmoothingQuality = "high";
-  context.drawImage(sprite, column * width, row * height, width, height, x, y, toWidth, toHeight);
+  context.drawImage(cut.canvas, 0, 0, width, height);
 }
 
-function codesOf(sprite, [height, width], index, columns) {
-  const context = scratch(width, height);
+function cutOut(sprite, [height, width], index, columns) {
+  const context = scratch("tile", width, height);
   context.imageSmoothingEnabled = false;
   context.drawImage(sprite, (index % columns) * width, Math.floor(index / columns) * height, width, height, 0, 0, width, height);
-  const { data } = context.getImageData(0, 0, width, height);
-  return Uint8Array.from({ length: width * height }, (_, at) => data[at * 4]);
+  return context;
 }
 
-let scratchCanvas = null;
+function codesOf(sprite, size, index, columns) {
+  const { data } = cutOut(sprite, size, index, columns).getImageData(0, 0, size[1], size[0]);
+  return Uint8Array.from({ length: size[0] * size[1] }, (_, at) => data[at * 4]);
+}
 
-function scratch(width, height) {
-  scratchCanvas ||= document.createElement("canvas");
-  [scratchCanvas.width, scratchCanvas.height] = [width, height];
-  return scratchCanvas.getContext("2d", { willReadFrequently: true });
+const scratches = new Map();
+
+function scratch(purpose, width, height) {
+  if (!scratches.has(purpose)) scratches.set(purpose, document.createElement("canvas"));
+  const canvas = scratches.get(purpose);
+  [canvas.width, canvas.height] = [width, height];
+  return canvas.getContext("2d", { willReadFrequently: true });
 }
 
 async function load(address) {

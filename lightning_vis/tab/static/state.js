@@ -60,8 +60,10 @@ function fromTexts(texts) {
   const state = {};
   for (const [name, text] of Object.entries(texts)) {
     if (!(name in START) || typeof text !== "string") continue;
-    const value = fromText(name, text);
-    if (value !== undefined) state[name] = value;
+    try {
+      const value = fromText(name, text);
+      if (value !== undefined) state[name] = value;
+    } catch { /* a broken link still opens the page */ }
   }
   return state;
 }

@@ -110,7 +110,7 @@ export class Timeline {
   }
 
   draw(model, scalar) {
-    const width = this.root.clientWidth - 2;
+    const width = this.root.clientWidth - 28;
     if (width < 50) return;
     fitCanvas(this.canvas, width, HEIGHT);
     const ratio = window.devicePixelRatio || 1;

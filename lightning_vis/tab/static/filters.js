@@ -1,19 +1,26 @@
-// Filters and twins: finished pictures of a look, with captions, beside how they were before.
+// Filters: what excites each of them most, at the moment and over time.
 
 import { choice, element, fitCanvas } from "./parts.js";
 import { replace } from "./controls.js";
 import { lookAt, thinned } from "./looks.js";
 
-class Sheets {
-  constructor(page, { prefix, side, empty }) {
-    Object.assign(this, { page, prefix, side, empty, captions: new Map(), isAsked: 0 });
+const PREFIX = "filters/";
+const LARGE = 128;
+const SMALL = 56;
+const EMPTY = "No filters in these runs: add FilterMaximizationCallback() to the Trainer's callbacks.";
+
+export class Filters {
+  constructor(page) {
+    this.page = page;
+    this.captions = new Map();
+    this.isAsked = 0;
     this.root = element("div", { className: "sheets" });
     this.tiles = [];
   }
 
   namesOf(model) {
     const names = model.runs.flatMap((run) => run.sheets.flatMap((look) => Object.keys(look.pictures)));
-    return [...new Set(names.filter((name) => name === this.prefix || name.startsWith(`${this.prefix}/`)))].sort();
+    return [...new Set(names.filter((name) => name.startsWith(PREFIX)))].sort();
   }
 
   looksOf(run, name) {
@@ -36,7 +43,7 @@ class Sheets {
     const names = this.namesOf(model);
     const name = this.nameOf(model);
     if (!name) {
-      replace(this.root, "empty", () => element("p", { className: "empty", textContent: this.empty }));
+      replace(this.root, "empty", () => element("p", { className: "empty", textContent: EMPTY }));
       this.tiles = [];
       return;
     }
@@ -49,7 +56,7 @@ class Sheets {
 
   build(model, name, names, columns) {
     this.tiles = [];
-    const options = names.map((value) => ({ value, text: value.slice(this.prefix.length + 1) || value }));
+    const options = names.map((value) => ({ value, text: value.slice(PREFIX.length) }));
     const chooser = names.length > 1
       ? [element("div", { className: "bar" }, choice("layer", options, name, (layer) => this.page.change({ layer })))] : [];
     return [...chooser, ...model.runs.map((run) => this.section(run, name, columns))];
@@ -86,21 +93,22 @@ class Sheets {
         continue;
       }
       const size = look?.pictures[name].size || [1, 1];
-      const side = tile.look ? 56 : this.sideFor(model);
+      const side = tile.look ? SMALL : LARGE;
       fitCanvas(tile.canvas, side, Math.round((side * size[0]) / size[1]));
     }
   }
 
-  sideFor() {
-    return this.side;
-  }
-
   async paint(model, name) {
     const asked = (this.isAsked += 1);
-    const parts = this.tiles.map((tile) => this.lookOf(tile, model, name)?.pictures[name]).filter(Boolean);
+    const partOf = (tile) => this.lookOf(tile, model, name)?.pictures[name];
+    const parts = [...new Set(this.tiles.map(partOf).filter(Boolean))];
+    const captioned = [...new Set(this.tiles.filter((tile) => !tile.look).map(partOf).filter(Boolean))];
     this.paintTiles(model, name);
-    await Promise.all([this.page.painter.ready(parts), ...[...new Set(parts.filter((_, at) => !this.tiles[at]?.look))].map((part) => this.loadCaptions(part))]);
-    if (asked === this.isAsked) this.paintTiles(model, name);
+    this.root.setAttribute("aria-busy", "true");
+    await Promise.all([this.page.painter.ready(parts), ...captioned.map((part) => this.loadCaptions(part))]);
+    if (asked !== this.isAsked) return;
+    this.paintTiles(model, name);
+    this.root.setAttribute("aria-busy", "false");
   }
 
   async loadCaptions(part) {
@@ -121,15 +129,9 @@ class Sheets {
       tile.canvas.setAttribute("aria-label", `${name} ${tile.index + 1}, run ${tile.run}, ${look.when}: ${caption}`);
     }
   }
-}
-
-export class Filters extends Sheets {
-  constructor(page) {
-    super(page, { prefix: "filters", side: 128, empty: "No filters in these runs: add FilterMaximizationCallback() to the Trainer's callbacks." });
-  }
 
   columnsOf(model) {
-    return Math.max(2, Math.floor(((this.root.clientWidth || this.page.stage.clientWidth) - 170) / 60));
+    return Math.max(2, Math.floor(((this.root.clientWidth || this.page.stage.clientWidth) - 40) / (SMALL + 4)));
   }
 
   // The filters as they are at the moment, and under each the way it came there.
@@ -146,19 +148,5 @@ export class Filters extends Sheets {
     ));
     const times = element("div", { className: "row times" }, element("span"), ...heads);
     return element("div", {}, now, element("details", { open: looks.length > 1 }, element("summary", { textContent: "over time" }), times, ...strips));
-  }
-}
-
-export class Twins extends Sheets {
-  constructor(page) {
-    super(page, { prefix: "twins", side: 112, empty: "No twins in these runs: give the Probe masks, so that objects can be pasted on other backgrounds." });
-  }
-
-  columnsOf() {
-    return 0;
-  }
-
-  arranged(run, name, now) {
-    return now;
   }
 }

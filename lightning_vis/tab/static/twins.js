@@ -1,0 +1,113 @@
+// Twins: one object on several backgrounds, and what is answered on each. The proof beside the maps.
+
+import { replace } from "./controls.js";
+import { className, labelOf, lookAt } from "./looks.js";
+import { element, fitCanvas } from "./parts.js";
+
+const SIDE = 96;
+const EMPTY = "No twins in these runs: give the Probe labels and masks, so that its objects can be pasted on other backgrounds.";
+
+export class Twins {
+  constructor(page) {
+    this.page = page;
+    this.root = element("div", { className: "sheets twins" });
+    this.tiles = [];
+    this.isAsked = 0;
+  }
+
+  ready() {
+    return Promise.resolve();
+  }
+
+  update(model) {
+    const structure = JSON.stringify(model.runs.map((run) => [run.name, run.colour, run.twins?.key]));
+    replace(this.root, structure, () => this.build(model));
+    for (const tile of this.tiles) this.fill(tile, model);
+    this.paint(model);
+  }
+
+  build(model) {
+    this.tiles = [];
+    if (!model.runs.some((run) => run.twins)) return [element("p", { className: "empty", textContent: EMPTY })];
+    return model.runs.map((run) => this.section(run));
+  }
+
+  section(run) {
+    const when = element("span", { className: "quiet" });
+    const effects = element("p", { className: "effects" });
+    const head = element("h2", {}, element("strong", { textContent: run.name }), when);
+    head.style.borderColor = `var(${run.colour})`;
+    this.tiles.push({ kind: "head", run: run.name, when, effects });
+    const objects = [...Array(run.twins?.objects || 0).keys()].map((object) => this.object(run, object));
+    return element("section", {}, head, effects, element("div", { className: "tiles" }, ...objects));
+  }
+
+  object(run, object) {
+    const label = className(run.inputs, labelOf(run.inputs, imageOf(run, object)));
+    return element(
+      "figure", { className: "object" }, element("div", { className: "tiles" }, ...run.twins.kinds.map((_, kind) => this.tile(run, object, kind))),
+      element("figcaption", { className: "small quiet", textContent: `${object + 1}: ${label}` }),
+    );
+  }
+
+  tile(run, object, kind) {
+    const canvas = element("canvas", { role: "img" });
+    const says = element("span", { className: "name" });
+    const share = element("span", { className: "quiet number" });
+    const fill = element("i");
+    fill.style.background = `var(${run.colour})`;
+    const place = element("div", { className: "small quiet name", textContent: `on ${run.twins.kinds[kind]}` });
+    const figure = element("figure", {}, canvas, element("figcaption", {}, says, share), element("div", { className: "share" }, fill), place);
+    this.tiles.push({ kind: "twin", run: run.name, object, place: kind, canvas, says, share, fill, figure });
+    return figure;
+  }
+
+  fill(tile, model) {
+    const run = model.runs.find((each) => each.name === tile.run);
+    const look = lookAt(run.looks, model.steps);
+    if (tile.kind === "head") return this.fillHead(tile, look);
+    const image = imageOf(run, tile.object);
+    const answers = run.twins.kinds.map((kind) => look?.per_image[`reliance/says/${kind}`]?.[image]);
+    const kind = run.twins.kinds[tile.place];
+    const own = look?.per_image[`reliance/on/${kind}`]?.[image];
+    const label = labelOf(run.inputs, image);
+    const answer = answers[tile.place];
+    const isWrong = Number.isFinite(answer) && answer !== label;
+    const flips = isWrong && answers.some((each) => each === label);
+    tile.figure.classList.toggle("flips", flips);
+    tile.says.classList.toggle("wrong", isWrong);
+    tile.says.textContent = Number.isFinite(answer) ? `${isWrong ? "✗ " : ""}${className(run.inputs, answer)}` : "";
+    tile.share.textContent = Number.isFinite(own) ? own.toFixed(2) : "–";
+    tile.share.title = `probability of ${className(run.inputs, label)}, its own class`;
+    tile.fill.style.width = `${100 * (own || 0)}%`;
+    const said = Number.isFinite(answer) ? `says ${className(run.inputs, answer)}${flips ? ", the answer flips" : ""}` : "not asked";
+    tile.canvas.setAttribute("aria-label", `object ${tile.object + 1}, ${className(run.inputs, label)} on ${kind}, run ${run.name}: ${said}`);
+    return fitCanvas(tile.canvas, SIDE, Math.round((SIDE * run.twins.size[0]) / run.twins.size[1]));
+  }
+
+  fillHead(tile, look) {
+    tile.when.textContent = look ? ` ${look.when}` : " not yet";
+    const points = (name) => (Number.isFinite(look?.numbers[`reliance/${name}`]) ? `${Math.round(100 * look.numbers[`reliance/${name}`])} points` : null);
+    const [background, object, shifted] = ["background_effect", "object_effect", "paste_control"].map(points);
+    tile.effects.textContent = background && object
+      ? `Swapping the background moves the answer by ${background}, swapping the object by ${object}${shifted ? `, moving the object by 3 pixels by ${shifted}` : ""}.`
+      : "";
+  }
+
+  async paint(model) {
+    const asked = (this.isAsked += 1);
+    this.root.setAttribute("aria-busy", "true");
+    await this.page.painter.ready(model.runs.map((run) => run.twins).filter(Boolean));
+    if (asked !== this.isAsked) return;
+    for (const tile of this.tiles) {
+      const run = model.runs.find((each) => each.name === tile.run);
+      if (tile.canvas) this.page.painter.paintPicture(tile.canvas, run.twins, tile.object * run.twins.kinds.length + tile.place);
+    }
+    this.root.setAttribute("aria-busy", "false");
+  }
+}
+
+// Ready-made twins are several probe images per object; the first one stands for it.
+function imageOf(run, object) {
+  return object * Math.max(1, Math.floor(run.count / run.twins.objects));
+}

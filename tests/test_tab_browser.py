@@ -1,0 +1,574 @@
+"""The page in a real browser, on a real TensorBoard."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace as replaced
+from itertools import pairwise
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from PIL import Image
+from tab_runs import EVIDENCE, film_of, frame_of, inputs_of, pictures_of, with_twins, write_run
+from tab_server import tensorboard, wait_for_looks
+
+from lightning_vis.exporting import export_html
+from lightning_vis.frames import Frame, Maps
+from lightning_vis.reading import read_frames
+from lightning_vis.rendering import _drawn
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+LONG = 300
+
+if CHROMIUM is None and not os.environ.get("LIGHTNING_VIS_BROWSER"):
+    pytest.skip("no chromium here (apt-get install chromium)", allow_module_level=True)
+if os.environ.get("LIGHTNING_VIS_BROWSER"):
+    import playwright.sync_api as api
+else:
+    api = pytest.importorskip("playwright.sync_api", reason="no playwright here (pip install playwright)")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    assert CHROMIUM, "LIGHTNING_VIS_BROWSER asks for these tests, but there is no chromium"
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def logdir(tmp_path_factory):
+    """Three runs of 12 looks; the second one's alert goes on at its sixth look, the third has twins and filters."""
+    root = tmp_path_factory.mktemp("logs")
+    write_run(root / "alpha", film_of(12, wrong=(1,)), inputs_of())
+    alerted = [frame_of(10 * at, share=at / 11, seed=1, alert=1.0 if at >= 5 else 0.0) for at in range(12)]
+    write_run(root / "beta", alerted, inputs_of())
+    nobody = np.full(0, -1), np.full(0, np.nan, np.float32)
+    found = {at: {"filters/conv1": pictures_of(8, value=20 * at)} for at in (0, 4, 11)}
+    filters = [
+        Frame("probe", *nobody, pictures=each, finished_steps=10 * at, log_step=10 * at - 1)
+        for at, each in found.items()
+    ]
+    write_run(root / "gamma", [*with_twins(film_of(12, seed=2)), *filters], inputs_of(twins=True))
+    return root
+
+
+@pytest.fixture(scope="module")
+def server(logdir):
+    with tensorboard(logdir) as address:
+        for run in ("alpha", "beta", "gamma"):
+            wait_for_looks(address, run, 12)
+        yield address
+
+
+class Tab:
+    """The page as a reader meets it. Everything that a console or a foreign address would show is noted."""
+
+    def __init__(self, browser, address, link="", *, width=1440, height=900, ratio=1, query=""):
+        self.address = address
+        self.context = browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=ratio)
+        self.page = self.context.new_page()
+        self.errors, self.foreign = [], []
+        self.page.on("console", self._note_console)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", self._note)
+        self.page.on("response", self._note_answer)
+        self.page.goto(f"{address}/{query}#lightning_vis{link}")
+        self.wait()
+
+    def _note_console(self, message):
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.errors.append(message.text)
+
+    def _note_answer(self, answer):
+        if answer.status >= 400 and "/font-roboto/" not in answer.url:  # TensorBoard's own font forgets the prefix
+            self.errors.append(answer.url)
+
+    def _note(self, request):
+        if urlsplit(request.url).netloc not in (urlsplit(self.address).netloc, ""):
+            self.foreign.append(request.url)
+
+    def wait(self):
+        self.frame = self.page.wait_for_selector("iframe").content_frame()
+        self.frame.wait_for_selector("footer .when:not(:empty)", timeout=60_000)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            assert self.errors == []
+            assert self.foreign == []
+        self.context.close()
+
+    @property
+    def when(self):
+        return self.frame.inner_text("footer .when")
+
+    @property
+    def position(self):
+        return int(self.frame.get_attribute("canvas.chart", "aria-valuenow"))
+
+    def press(self, key):
+        self.page.keyboard.press(key)
+
+    def click(self, text):
+        self.frame.click(f"role=radio[name='{text}']")
+
+    def until(self, expression, argument=None):
+        self.frame.wait_for_function(expression, arg=argument, timeout=60_000)
+
+    def until_when(self, text):
+        self.until("text => document.querySelector('footer .when').textContent === text", text)
+
+    def painted(self):
+        """Waits until every picture of the page is painted."""
+        self.frame.wait_for_selector("main > [aria-busy=false]", timeout=60_000)
+
+    def pixels(self, selector=".picture canvas", at=0):
+        """A canvas as an array (H, W, 3)."""
+        width, height, data = self.frame.evaluate(
+            "([selector, at]) => { const each = document.querySelectorAll(selector)[at];"
+            " const all = each.getContext('2d').getImageData(0, 0, each.width, each.height);"
+            " return [each.width, each.height, [...all.data]]; }",
+            [selector, at],
+        )
+        return np.array(data, np.uint8).reshape(height, width, 4)[..., :3]
+
+    def texts(self, selector):
+        return self.frame.eval_on_selector_all(selector, "all => all.map(each => each.textContent)")
+
+    def drag_to(self, share):
+        """Clicks on the chart at a share of its axis."""
+        box = self.frame.query_selector("canvas.chart").bounding_box()
+        self.page.mouse.move(box["x"] + 64 + share * (box["width"] - 64 - 150), box["y"] + 40)
+        self.page.mouse.down()
+        self.page.mouse.up()
+
+
+def test_the_tab_is_there_without_a_flag_and_opens_on_the_newest_look(browser, server):
+    with Tab(browser, server) as tab:
+        assert tab.page.get_by_text("Lightning Vis").count() == 1
+        assert tab.when == "epoch 11"
+        assert tab.frame.inner_text("summary").strip() == "3 of 3 runs"
+        assert len(tab.frame.query_selector_all(".picture canvas")) == 12  # 4 images x 3 runs
+        tab.painted()
+
+
+def test_three_hundred_epochs_are_kept_the_untrained_one_first(browser, tmp_path):
+    write_run(tmp_path / "long", film_of(LONG, count=2), inputs_of(2))
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "long", LONG)
+        with Tab(browser, address) as tab:
+            assert tab.frame.inner_text("footer .quiet") == f"look {LONG} of {LONG}"
+            assert tab.when == "epoch 299"
+            tab.painted()
+            last = tab.pixels()
+            tab.press("Home")
+            assert tab.when == "untrained"
+            tab.until("() => document.querySelector('.state').textContent === 'empty'")
+            assert not np.array_equal(last, tab.pixels())
+            tab.press("ArrowRight")
+            assert tab.when == "epoch 1"
+            tab.press("2")
+            heads = tab.frame.eval_on_selector_all(".film .times button", "all => all.map(each => each.title)")
+            assert heads[0].startswith("untrained:")
+            assert heads[-1].startswith("epoch 299:")
+
+
+def test_play_goes_on_by_itself_and_stops_at_the_end_or_when_asked(browser, server):
+    with Tab(browser, server) as tab:
+        tab.press("Home")
+        tab.press("Space")
+        tab.until("() => Number(document.querySelector('canvas.chart').getAttribute('aria-valuenow')) >= 2")
+        tab.press("Space")
+        stopped = tab.position
+        tab.page.wait_for_timeout(900)
+        assert tab.position == stopped < 11
+        tab.frame.click("role=button[name='play']")
+        tab.until("() => document.querySelector('canvas.chart').getAttribute('aria-valuenow') === '11'")
+        tab.frame.wait_for_selector("role=button[name='play']")
+
+
+def test_the_chart_is_the_scrubber(browser, server):
+    with Tab(browser, server) as tab:
+        tab.painted()
+        before = tab.pixels()
+        tab.drag_to(3 / 11)
+        assert tab.position == 3
+        tab.until_when("epoch 3")
+        tab.painted()
+        assert not np.array_equal(before, tab.pixels())
+
+
+def test_any_scalar_can_be_on_the_chart_those_of_the_training_too(browser, server):
+    with Tab(browser, server) as tab:
+        tab.frame.wait_for_selector("footer select option[value='logged:val/accuracy']", state="attached")
+        values = tab.frame.eval_on_selector_all("footer option", "all => all.map(each => each.value)")
+        assert {"attribution/evidence/lift", "answers/right", "logged:val/accuracy"} <= set(values)
+        assert tab.frame.input_value("footer select") == "reliance/background_effect"
+        before = tab.pixels("canvas.chart")
+        tab.frame.select_option("footer select", "logged:val/accuracy")
+        tab.until("() => new URLSearchParams(parent.location.hash.slice(1)).get('p.lightning_vis.scalar')")
+        tab.page.wait_for_timeout(500)
+        assert not np.array_equal(before, tab.pixels("canvas.chart"))
+
+
+def test_runs_are_chosen_from_a_list(browser, server):
+    with Tab(browser, server) as tab:
+        tab.frame.click("summary")
+        tab.frame.uncheck(".list input[value=beta]")
+        assert tab.texts(".run strong") == ["alpha", "gamma"]
+        tab.frame.uncheck(".list input[value=alpha]")
+        assert tab.texts(".run strong") == ["gamma"]
+        tab.frame.check(".list input[value=beta]")
+        assert tab.texts(".run strong") == ["beta", "gamma"]
+
+
+def test_a_click_in_the_film_goes_there(browser, server):
+    with Tab(browser, server, "&p.lightning_vis.tab=film") as tab:
+        tab.painted()
+        tab.frame.click(".film .row > canvas >> nth=0", position={"x": 4 * 76 + 30, "y": 30})
+        assert tab.when == "epoch 4"
+        tab.frame.click(".film .times button >> nth=1")
+        assert tab.when == "epoch 1"
+        assert tab.frame.get_attribute(".film .times button >> nth=1", "aria-current") == "true"
+
+
+def test_the_film_marks_a_change_of_the_explained_class(browser, tmp_path):
+    steady = [replaced(frame_of(10 * at), maps=flat_maps(0, 1)) for at in range(3)]
+    turned = [replaced(frame, maps=flat_maps(int(at == 1), 1)) for at, frame in enumerate(steady)]
+    write_run(tmp_path / "steady", steady, inputs_of())
+    write_run(tmp_path / "turned", turned, inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "turned", 3)
+        with Tab(browser, address, "&p.lightning_vis.tab=film") as tab:
+            tab.painted()
+            calm, changed = (tab.pixels(".film .row > canvas", at) for at in (0, 1))
+            gaps = slice(1 * 76 - 3, 1 * 76 - 1), slice(2 * 76 - 3, 2 * 76 - 1)
+            assert np.array_equal(calm[:, :70], changed[:, :70])
+            assert [np.array_equal(calm[:, gap], changed[:, gap]) for gap in gaps] == [False, False]
+            assert not np.array_equal(calm[60:, 76:140], changed[60:, 76:140])  # the new name
+
+
+def flat_maps(explained, value):
+    values = np.full((4, 7, 7), value, np.float32) + np.eye(7, dtype=np.float32)
+    return {"evidence": Maps(values, np.full(4, explained), "conv3", EVIDENCE, "Evidence", "label")}
+
+
+def test_keys(browser, server):
+    with Tab(browser, server) as tab:
+        keys = ("Home", "ArrowRight", "ArrowRight", "ArrowLeft", "End")
+        seen = [(tab.press(key), tab.when)[1] for key in keys]
+        assert seen == ["untrained", "epoch 1", "epoch 2", "epoch 1", "epoch 11"]
+        for key, shown in (("2", ".film"), ("3", ".sheets"), ("4", ".sheets"), ("1", ".compare")):
+            tab.press(key)
+            assert tab.frame.query_selector(f"main > {shown}")
+        tab.press("v")
+        assert tab.frame.query_selector("[role=radio][aria-checked=true] >> text=Grad-CAM")
+        before = tab.pixels()
+        tab.press("o")
+        tab.until("() => document.querySelector('.labelled input[type=checkbox]').checked")
+        tab.painted()
+        assert not np.array_equal(before, tab.pixels())
+
+
+def test_every_control_has_a_name_and_the_chart_says_where_it_is(browser, server):
+    with Tab(browser, server) as tab:
+        nameless = tab.frame.evaluate(
+            "() => [...document.querySelectorAll('button, input, select, canvas')]"
+            ".filter(each => !each.closest('[hidden]')"
+            " && !each.matches('[aria-label], [aria-hidden]') && !each.closest('label') && !each.textContent.trim())"
+            ".map(each => each.outerHTML)"
+        )
+        assert nameless == []
+        chart = tab.frame.query_selector("canvas.chart")
+        assert chart.get_attribute("role") == "slider"
+        assert chart.get_attribute("aria-valuetext") == "epoch 11"
+        label = tab.frame.query_selector_all(".picture canvas")[1].get_attribute("aria-label")
+        assert label == "image 2, run alpha, epoch 11: says bird, wrong, on the object 1.7 × chance"  # noqa: RUF001
+        tab.frame.focus("role=radio[name='Compare']")
+        tab.page.keyboard.press("Tab")
+        outline = tab.frame.evaluate("() => getComputedStyle(document.activeElement).outlineStyle")
+        assert outline == "solid"
+
+
+def test_a_wrong_answer_is_marked_by_more_than_its_colour(browser, server):
+    with Tab(browser, server) as tab:
+        names = tab.texts(".picture + figcaption .name")
+        assert names[:4] == ["bird", "✗ bird", "bird", "quadruped"]
+        assert [each for each in names[4:] if "✗" in each] == []
+
+
+def test_dark_and_light_follow_tensorboard(browser, server):
+    ground = "() => getComputedStyle(document.body).backgroundColor"
+    with Tab(browser, server) as tab:
+        assert tab.frame.evaluate(ground) == "rgb(255, 255, 255)"
+        tab.page.evaluate("() => document.body.classList.add('dark-mode')")
+        tab.until("() => getComputedStyle(document.body).backgroundColor === 'rgb(48, 48, 48)'")
+    with Tab(browser, server, query="?darkMode=true") as tab:
+        assert tab.frame.evaluate(ground) == "rgb(48, 48, 48)"
+
+
+def test_a_reload_keeps_the_position_and_a_link_opens_it(browser, server):
+    with Tab(browser, server) as tab:
+        tab.drag_to(4 / 11)
+        tab.click("Saliency")
+        tab.frame.click("summary")
+        tab.frame.uncheck(".list input[value=beta]")
+        tab.until("() => parent.location.hash.includes('saliency')")
+        link = tab.page.url
+        tab.page.reload()
+        tab.wait()
+        assert tab.when == "epoch 4"
+        assert tab.frame.query_selector("[role=radio][aria-checked=true] >> text=Saliency")
+    with Tab(browser, server, link.split("#lightning_vis")[1]) as tab:
+        assert tab.when == "epoch 4"
+        assert tab.texts(".run strong") == ["alpha", "gamma"]
+
+
+def test_a_link_may_name_the_epoch_alone_and_a_broken_one_still_opens(browser, server):
+    with Tab(browser, server, "&p.lightning_vis.epoch=7&p.lightning_vis.tab=film") as tab:
+        assert tab.when == "epoch 7"
+    broken = {"tab": "<b>", "steps": "-1e99", "gain": "NaN", "runs": "%25E0", "view": "no"}
+    with Tab(browser, server, "".join(f"&p.lightning_vis.{name}={value}" for name, value in broken.items())) as tab:
+        assert tab.when == "epoch 11"
+        tab.painted()
+
+
+def test_under_a_path_prefix(browser, logdir):
+    with tensorboard(logdir, prefix="/deep/down") as address:
+        wait_for_looks(address, "alpha", 12)
+        with Tab(browser, address) as tab:
+            tab.painted()
+
+
+def test_with_the_older_loader(browser, logdir):
+    with tensorboard(logdir, "--load_fast=false") as address:
+        for run in ("alpha", "beta", "gamma"):
+            wait_for_looks(address, run, 12)
+        with Tab(browser, address) as tab:
+            assert tab.frame.inner_text("footer .quiet") == "look 12 of 12"
+            tab.painted()
+
+
+def test_a_running_training_is_followed_unless_somebody_looks_back(browser, tmp_path):
+    from torch.utils.tensorboard import SummaryWriter
+
+    from lightning_vis.storing import Store
+
+    writer = SummaryWriter(tmp_path / "live")
+    store, frames = Store([writer]), film_of(6)
+    for frame in frames[:3]:
+        store.add(frame, inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "live", 3)
+        with Tab(browser, address) as tab:
+            assert tab.when == "epoch 2"
+            store.add(frames[3], inputs_of())
+            tab.until_when("epoch 3")
+            tab.press("Home")
+            store.add(frames[4], inputs_of())
+            tab.until("() => document.querySelector('footer .quiet').textContent.endsWith('of 5')")
+            assert tab.when == "untrained"
+            tab.press("End")
+            assert tab.when == "epoch 4"
+            tab.painted()
+    writer.close()
+
+
+def test_a_training_that_begins_anew_in_the_same_folder_replaces_the_old_one(browser, tmp_path):
+    write_run(tmp_path / "again", film_of(6), inputs_of())
+    write_run(tmp_path / "again", film_of(3, seed=9, wrong=(0, 1)), inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "again", 6)
+        with Tab(browser, address) as tab:
+            assert tab.frame.inner_text("footer .quiet") == "look 3 of 3"
+            assert "✗" in tab.frame.inner_text(".picture + figcaption")
+
+
+HOSTILE = "<img src=x onerror=window.top.hacked=1>"
+
+
+def test_hostile_names_are_text(browser, tmp_path):
+    inputs = inputs_of(twins=True, class_names=(HOSTILE, "</script><script>window.top.hacked=1</script>"), name=HOSTILE)
+    frames = [replaced(frame, notes=(HOSTILE,), numbers={f"{HOSTILE}/lift": 1.0}) for frame in film_of(3, name=HOSTILE)]
+    filters = {f"filters/{HOSTILE}": pictures_of(3, caption=HOSTILE)}
+    frames = [replaced(frame, pictures=filters) for frame in with_twins(frames, kinds=(HOSTILE, "stones"))]
+    write_run(tmp_path / "<img src=x onerror=alert(1)>", frames, replaced(inputs, kinds=(HOSTILE, "stones")))
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "<img src=x onerror=alert(1)>", 3)
+        with Tab(browser, address) as tab:
+            tab.painted()
+            assert HOSTILE in tab.frame.inner_text(".name >> nth=0")
+            for key in "243":
+                tab.press(key)
+                tab.painted()
+            tab.until("() => document.querySelector('main figcaption')?.textContent.includes('onerror')")
+            assert tab.frame.query_selector("img, script:not([type=module])") is None
+            assert tab.page.evaluate("() => window.hacked") is None
+
+
+@pytest.mark.parametrize("view", ["Evidence", "Grad-CAM", "Saliency"])
+def test_pixels_are_those_that_rendering_draws(browser, logdir, server, view):
+    run = next(each for each in read_frames(logdir) if each.name == "alpha")
+    key = {"Evidence": "evidence", "Grad-CAM": "grad_cam", "Saliency": "saliency"}[view]
+    with Tab(browser, server, "&p.lightning_vis.runs=alpha&p.lightning_vis.steps=70") as tab:
+        tab.click(view)
+        tab.painted()
+        tab.page.wait_for_timeout(300)
+        for index in range(4):
+            shown = tab.pixels(at=index)
+            flat = np.broadcast_to(run.inputs.pictures[index][16, 16], shown.shape)
+            drawn = _drawn(flat, run.frames[7].maps[key], index)
+            assert np.abs(shown.astype(int) - drawn).max() <= 3
+
+
+def test_gain_opacity_photo_and_shape_change_what_is_drawn_and_cividis_is_cividis(browser, server):
+    with Tab(browser, server, "&p.lightning_vis.runs=alpha&p.lightning_vis.view=grad_cam") as tab:
+        tab.painted()
+        seen = [tab.pixels()]
+        for act in (
+            lambda: tab.frame.fill(".labelled input[type=range] >> nth=1", "3"),
+            lambda: tab.frame.fill(".labelled input[type=range] >> nth=0", "0.3"),
+            lambda: tab.click("colour"),
+            lambda: tab.click("spotlight"),
+            lambda: tab.click("grey"),
+            lambda: tab.click("cividis"),
+            lambda: tab.click("shape only"),
+        ):
+            act()
+            tab.page.wait_for_timeout(200)
+            seen.append(tab.pixels())
+        assert tab.frame.inner_text(".labelled output") == "to 1.5 × mean"  # noqa: RUF001
+        different = [not np.array_equal(one, other) for one, other in pairwise(seen)]
+        assert different == [True] * 7
+
+
+def test_the_legend_has_the_scale_s_ticks_and_follows_the_gain(browser, server):
+    with Tab(browser, server, "&p.lightning_vis.view=grad_cam") as tab:
+        ticks = "all => all.map(each => [each.textContent, parseFloat(each.style.left)])"
+        shown = tab.frame.eval_on_selector_all(".ticks span", ticks)
+        assert [text for text, _ in shown] == ["0", "1", "3", "7", "15", "31"]
+        assert [at for _, at in shown] == pytest.approx([0, 20, 40, 60, 80, 100])
+        tab.frame.fill(".labelled input[type=range] >> nth=1", "1")
+        shown = tab.frame.eval_on_selector_all(".ticks span", ticks)
+        assert [text for text, _ in shown] == ["0", "1", "3", "7", "15"]
+        assert tab.frame.inner_text(".labelled output") == "to 15"
+
+
+def test_the_alert_stands_on_the_timeline_and_leads_to_its_look(browser, server):
+    with Tab(browser, server) as tab:
+        flags = tab.texts(".flag")
+        assert flags == ["⚑ beta: background, from epoch 5"]
+        tab.frame.click(".flag")
+        assert tab.when == "epoch 5"
+        assert tab.frame.query_selector(".alert.red")
+        tab.press("ArrowLeft")
+        assert tab.frame.query_selector(".alert") is None
+
+
+def test_filters_at_the_moment_and_over_time(browser, server):
+    with Tab(browser, server, "&p.lightning_vis.runs=gamma&p.lightning_vis.tab=filters") as tab:
+        tab.painted()
+        assert np.abs(tab.pixels(".tiles canvas").astype(int) - 220).max() <= 2
+        tab.drag_to(6 / 11)  # filters were maximized at looks 0, 4 and 11
+        tab.page.wait_for_timeout(300)
+        assert np.abs(tab.pixels(".tiles canvas").astype(int) - 80).max() <= 2
+        tab.until("() => document.querySelector('.tiles figcaption').textContent === 'channel 0'")
+        assert tab.frame.inner_text(".sheets h2").split() == ["gamma", "step", "40"]
+        assert len(tab.frame.query_selector_all(".row canvas")) == 8 * 3
+        tab.frame.click("details .times button >> nth=0")
+        assert tab.when == "untrained"
+
+
+def test_twins_say_where_the_answer_flips(browser, server):
+    with Tab(browser, server, "&p.lightning_vis.runs=gamma&p.lightning_vis.tab=twins") as tab:
+        tab.painted()
+        assert len(tab.frame.query_selector_all(".object canvas")) == 8
+        said = tab.texts(".object figure .name:not(.quiet)")
+        assert said == ["bird", "✗ quadruped", "✗ bird", "quadruped"] * 2
+        assert len(tab.frame.query_selector_all(".flips")) == 4
+        assert tab.frame.inner_text(".effects").startswith("Swapping the background moves the answer by 50 points")
+        assert np.abs(tab.pixels(".object canvas", at=3).astype(int) - 90).max() <= 2
+        tab.press("Home")
+        assert tab.frame.query_selector(".flips") is None
+    with Tab(browser, server, "&p.lightning_vis.runs=alpha&p.lightning_vis.tab=twins") as tab:
+        assert tab.frame.inner_text(".empty").startswith("No twins in these runs")
+
+
+def test_without_masks_without_labels_and_with_broken_maps(browser, tmp_path):
+    bare = [replaced(frame, numbers={}, per_image={}) for frame in film_of(3, masks=False)]
+    values = np.stack([np.zeros((7, 7)), np.full((7, 7), 2.0), np.full((7, 7), np.nan), np.eye(7)]).astype(np.float32)
+    maps = {"evidence": Maps(values, np.full(4, -1), "conv", EVIDENCE, "Evidence", "label")}
+    inputs = inputs_of(labels=False, masks=False, class_names=())
+    write_run(tmp_path / "bare", [*bare[:2], replaced(bare[2], maps=maps)], inputs)
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "bare", 3)
+        with Tab(browser, address) as tab:
+            tab.painted()
+            states = tab.texts(".state")
+            assert states == ["empty", "constant", "not finite", ""]
+            halves = tab.frame.eval_on_selector_all(".measures", "all => all.map(each => each.innerText.trim())")
+            assert halves[3] == "half of it in 7 % of the image"  # 3.5 of 49 cells
+            assert tab.frame.input_value("footer select") == "answers/probability"
+            assert tab.frame.query_selector(".labelled:has-text('outline')[hidden]")
+
+
+def test_more_than_eight_images_are_on_pages(browser, tmp_path):
+    write_run(tmp_path / "many", film_of(2, count=11), inputs_of(11))
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "many", 2)
+        with Tab(browser, address) as tab:
+            assert tab.frame.inner_text(".pager span") == "images 1 to 8 of 11"
+            tab.frame.click("role=button[name='next images']")
+            assert tab.frame.inner_text(".pager span") == "images 9 to 11 of 11"
+            tab.painted()
+            assert len(tab.frame.query_selector_all(".picture canvas")) == 3
+
+
+def test_sharp_on_dense_screens_and_usable_at_a_thousand_pixels(browser, server):
+    with Tab(browser, server, ratio=2) as tab:
+        ratios = tab.frame.eval_on_selector_all("canvas", "all => all.map(each => each.width / each.clientWidth)")
+        assert ratios == pytest.approx([2] * len(ratios), rel=0.01)
+    for link in ("", "&p.lightning_vis.tab=film"):
+        with Tab(browser, server, link, width=1000, height=760) as tab:
+            wide = "each => each.scrollWidth - each.clientWidth"
+            assert [tab.frame.eval_on_selector(each, wide) for each in ("html", "main", "header", "footer")] == [0] * 4
+
+
+def test_the_exported_page_shows_the_same_offline(browser, logdir, server, tmp_path):
+    export_html(logdir, tmp_path / "film.html")
+    with Tab(browser, server, "&p.lightning_vis.steps=50") as tab:
+        tab.painted()
+        served = tab.pixels()
+    context = browser.new_context(viewport={"width": 1440, "height": 836}, offline=True)
+    page = context.new_page()
+    errors, asked = [], []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda request: asked.append(request.url) if not request.url.startswith("data:") else None)
+    page.goto(f"file://{tmp_path}/film.html#p.lightning_vis.steps=50")
+    tab = Tab.__new__(Tab)
+    tab.frame = page.main_frame
+    tab.painted()
+    assert tab.when == "epoch 5"
+    assert np.abs(tab.pixels().astype(int) - served[: tab.pixels().shape[0], : tab.pixels().shape[1]]).max() <= 3
+    page.keyboard.press("2")
+    tab.painted()
+    assert errors == []
+    assert asked == [f"file://{tmp_path}/film.html"]
+    context.close()
+
+
+def test_the_screenshot_of_a_dead_page_would_be_noticed(browser, server):
+    """The page is looked at once as a picture: it has the colours of its maps, and not those of an error."""
+    import io
+
+    with Tab(browser, server) as tab:
+        tab.painted()
+        picture = np.asarray(Image.open(io.BytesIO(tab.page.screenshot())).convert("RGB")).reshape(-1, 3)
+        assert len(np.unique(picture // 8, axis=0)) > 150
