@@ -11,7 +11,9 @@ from lightning_vis.frames import Array, Frame, Inputs, Pictures
 from lightning_vis.rendering import FAINT, GAP, INK, PANEL, TEXT, WIDTH, WRONG, _fit, _mark, _paste, _text, _width
 
 MOST = 16
-"""Objects on one sheet."""
+"""Objects in a frame."""
+ROWS = 8
+"""Rows of a sheet."""
 TILE = 96
 BAR = 8
 
@@ -41,8 +43,9 @@ def twins_sheet(frame: Frame, inputs: Inputs) -> Array | None:
     """
     if inputs.twins is None or not _was_asked(frame, inputs):
         return None
-    count, kinds = min(len(inputs.twins), MOST), len(inputs.kinds)
+    kinds = len(inputs.kinds)
     beside = max(1, 4 // kinds)
+    count = min(len(inputs.twins), ROWS * beside)
     side = (WIDTH - GAP * (1 + beside)) // (beside * kinds) - GAP // 2
     head, row_height = 4 * TEXT + 2 * GAP, side + BAR + TEXT + 2 * GAP
     sheet = Image.new("RGB", (WIDTH, head + -(-count // beside) * row_height + GAP), PANEL)
@@ -111,10 +114,10 @@ def _tile(picture: Array, side: int, wrong: bool) -> Array:
 
 
 def _flips(frame: Frame, inputs: Inputs, index: int) -> list[bool]:
-    """For each background, whether the answer is wrong there and another one elsewhere."""
+    """For each background, whether the answer is wrong there and right on another one."""
     said = [int(_answer(frame, inputs, "says", index, kind)) for kind in range(len(inputs.kinds))]
     label = _label_index(inputs, index)
-    return [answer != label and len(set(said)) > 1 for answer in said]
+    return [answer != label and label in said for answer in said]
 
 
 def _caption(frame: Frame, inputs: Inputs, index: int, kind: int, wrong: bool) -> str:

@@ -56,8 +56,9 @@ show what the answer rests on. **on object 1.6 x**: the map is 1.6 times denser 
 below it goes from a quarter to four times, its tick is chance."""
 
 _TWINS = """The same object on each background. The bar and the number: the probability of the object's own class there.
-An orange frame and a cross: the answer flips to a wrong one. The line above says by how many points the answer moves
-when the background is swapped, when the object is swapped, and when the object is only moved by three pixels."""
+An orange frame and a cross: the answer is wrong here and right on another background. The line above says by how many
+points the answer moves when the background is swapped, when the object is swapped, and when the object is only moved by
+three pixels."""
 
 _STRIP = """A film of the whole training so far: a row per probe image, a column per look, on one scale that never changes.
 An orange frame and a cross: the prediction is wrong. A name in a tile: from here on another class is explained."""

@@ -41,7 +41,7 @@ def has(picture, colour):
 
 
 def test_tiles_are_framed_where_the_answer_flips_to_a_wrong_one_and_nowhere_else():
-    # a bird that flips on stones, a mammal that is right everywhere, a mammal that is wrong everywhere
+    # a bird that is lost on stones, a mammal that is right everywhere, a mammal that is wrong everywhere
     frame = asked([[0.9, 0.2], [0.8, 0.7], [0.1, 0.3]], [[0, 1], [1, 1], [0, 0]])
     tiles = with_twins(frame, seen([0, 1, 1])).pictures["twins"]
     assert tiles.values.shape == (6, TILE, TILE, 3)
@@ -49,6 +49,11 @@ def test_tiles_are_framed_where_the_answer_flips_to_a_wrong_one_and_nowhere_else
     assert tiles.captions[0] == "0: bird on leaves: 0.90, says bird"
     assert tiles.captions[1] == "0: bird on stones: 0.20, says mammal: the answer flips"
     assert tiles.captions[4] == "2: mammal on leaves: 0.10, says bird"
+
+
+def test_an_answer_that_only_wanders_from_one_mistake_to_another_is_not_framed():
+    tiles = with_twins(asked([[0.3, 0.3]], [[1, 2]]), seen([0])).pictures["twins"]
+    assert not any(has(tile, WRONG) for tile in tiles.values)
 
 
 def test_bars_are_as_long_as_the_probabilities():
@@ -89,6 +94,14 @@ def test_any_number_of_kinds_fits(count):
     frame = Frame("probe", np.zeros(3), np.ones(3), per_image=per_image)
     inputs = replace(seen([0, 1, 0]), twins=np.zeros((3, count, 12, 12, 3), np.uint8), kinds=kinds)
     assert twins_sheet(frame, inputs).shape[1] == WIDTH
+
+
+def test_a_sheet_has_at_most_eight_rows():
+    kinds = ("a", "b", "c")
+    per_image = {f"reliance/{word}/{kind}": np.zeros(20) for kind in kinds for word in ("on", "says")}
+    frame = Frame("probe", np.zeros(20), np.ones(20), per_image=per_image)
+    tall = replace(seen([0] * 20), twins=np.zeros((20, 3, 12, 12, 3), np.uint8), kinds=kinds)
+    assert twins_sheet(frame, tall).shape[0] < 8 * 300 + 200
 
 
 def test_a_training_writes_the_picture_and_keeps_the_tiles_of_every_look(trainer, events):
