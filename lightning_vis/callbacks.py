@@ -23,14 +23,14 @@ from lightning_vis.layers import find_layer
 from lightning_vis.looking import TWINS, Attempt, Running, attempt_look, choose_feature_map, usual_views
 from lightning_vis.monitoring import Monitor, OnAlert, lift_view, monitored_tags, progress
 from lightning_vis.probe import Probe
-from lightning_vis.recording import INPUT
+from lightning_vis.recording import INPUT, PROBABILITIES
 from lightning_vis.rendering import card, strip
 from lightning_vis.scores import Score, Target, log_odds
 from lightning_vis.storing import Store
 from lightning_vis.timing import ends_epoch, finished_steps, is_early, log_step
 from lightning_vis.twin_pictures import twins_sheet, with_twins
 from lightning_vis.views import View, grad_cam, saliency
-from lightning_vis.writing import descriptions, encoded, image_writers, write_pictures
+from lightning_vis.writing import descriptions, encoded, film_tag, image_writers, write_pictures
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback
@@ -257,6 +257,8 @@ class ProbeCallback(Callback):
     def _keep(self, frame: Frame) -> None:
         self.film.add(frame)
         self._last = frame
+        if PROBABILITIES in frame.notes:
+            self.failures.say(PROBABILITIES)
         self._count(frame.seconds)
         with self.failures.surviving("storing a look for the tab"):
             self._store_frame(frame)
@@ -278,7 +280,7 @@ class ProbeCallback(Callback):
         started = time.perf_counter()
         pictures = {f"{self._inputs.name}/{index}": card(frame, self._inputs, index) for index in range(len(frame.predicted))}
         shown = [self.film.frames[at] for at in thinned(len(self.film.frames), COLUMNS)]
-        pictures |= {f"film/{key}": strip(shown, self._inputs, key) for key in frame.maps}
+        pictures |= {film_tag(self._inputs.name, key): strip(shown, self._inputs, key) for key in frame.maps}
         twins = twins_sheet(frame, self._inputs)
         pictures |= {} if twins is None else {"twins": twins}
         drawn = time.perf_counter()
@@ -408,7 +410,8 @@ def _moment(trainer: Any, moment: str, finished: int) -> dict[str, Any]:
 
 def _probe_of(trainer: Any) -> Probe:
     """Images of the Trainer's own data, by index: no loader is iterated and no random stream is touched."""
-    loaders = trainer.val_dataloaders or trainer.train_dataloader
+    # Neither `or` nor `if`: the truth of a loader is its length, which iterable data do not have.
+    loaders = trainer.train_dataloader if trainer.val_dataloaders in (None, [], ()) else trainer.val_dataloaders
     loader = loaders[0] if isinstance(loaders, (list, tuple)) else loaders
     try:
         return Probe.from_dataset(loader.dataset)

@@ -70,10 +70,13 @@ class Failures:
         """Warns once per fit, or raises, as `on_error` says."""
         if self.on_error == "raise":
             raise error
-        message = f"{what}: {reason(error)}"
+        self.say(f"{what}: {reason(error)}", f". {remedy(error)}")
+
+    def say(self, message: str, more: str = "") -> None:
+        """Warns once per fit; `more` is said too, but makes no other message."""
         if message not in self._said:
             self._said.add(message)
-            warnings.warn(f"lightning_vis: {message}. {remedy(error)}", UserWarning, stacklevel=3)
+            warnings.warn(f"lightning_vis: {message}{more}", UserWarning, stacklevel=3)
 
 
 def reason(error: Exception) -> str:

@@ -32,19 +32,26 @@ def write_pictures(
         descriptions: by tag, what TensorBoard shows under the picture's "i".
     """
     for tag, picture in pictures.items():
-        if type(writer).__module__.startswith("torch.utils.tensorboard"):
+        if any(kind.__module__.startswith("torch.utils.tensorboard") for kind in type(writer).__mro__):
             writer._get_file_writer().add_summary(_summary(tag, picture, descriptions.get(tag, "")), step)
         else:
             _add_image(writer, tag, picture[0], step)
-    writer.flush()
+    if hasattr(writer, "flush"):
+        writer.flush()
+
+
+def film_tag(probe: str, key: str) -> str:
+    """Where a view's film is written; two probes with other names than "probe" do not write one tag."""
+    return f"film/{key}" if probe == "probe" else f"film/{probe}/{key}"
 
 
 def descriptions(frame: Frame, inputs: Inputs) -> dict[str, str]:
     """How to read each picture, by tag."""
     layers = ", ".join(f"{each.title}: layer `{each.layer}`" for each in frame.maps.values())
-    cards = {f"{inputs.name}/{index}": f"{_CARD}\n\n{layers}." for index in range(len(inputs.pictures))}
+    notes = "".join(f"\n\nNote: {note}." for note in frame.notes)
+    cards = {f"{inputs.name}/{index}": f"{_CARD}\n\n{layers}.{notes}" for index in range(len(inputs.pictures))}
     return {"twins": _TWINS} | cards | {
-        f"film/{key}": f"{_STRIP}\n\n{each.title}: layer `{each.layer}`." for key, each in frame.maps.items()
+        film_tag(inputs.name, key): f"{_STRIP}\n\n{each.title}: layer `{each.layer}`." for key, each in frame.maps.items()
     }
 
 
