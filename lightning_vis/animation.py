@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from lightning_vis.frames import Array, Frame, Inputs, thinned
 from lightning_vis.rendering import FAINT, GAP, INK, PANEL, WRONG, _drawn, _fit, _paste, _state, _text
-from lightning_vis.writing import write_pictures
+from lightning_vis.writing import film_tag, write_pictures
 
 SIDE = 96
 COLUMNS = 8
@@ -121,7 +121,7 @@ def leave_films(writer: Any, frames: Sequence[Frame], inputs: Inputs) -> list[Pa
         paths[-1].write_bytes(data)
         if key == keys[0]:
             width, height = Image.open(io.BytesIO(data)).size
-            tag = f"film/{key}, played"
+            tag = f"{film_tag(inputs.name, key)}, played"
             write_pictures(writer, {tag: (data, height, width)}, frames[-1].log_step, {tag: _READING})
     return paths
 

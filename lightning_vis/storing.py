@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -68,7 +68,8 @@ def fit_of(writer: Any) -> Fit:
     """
     fit = _FITS.get(writer)
     if fit is None or fit.has_begun:
-        fit = _FITS[writer] = Fit(f"{time.time_ns() // 1_000_000:013d}")
+        after = int(fit.name) + 1 if fit is not None else 0
+        fit = _FITS[writer] = Fit(f"{max(after, time.time_ns() // 1_000_000):013d}")
     return fit
 
 
@@ -88,6 +89,8 @@ class Store:
     def add(self, frame: Frame, inputs: Inputs | None) -> dict[str, Exception]:
         """Writes a frame; returns what could not be written, by part, and each part only once in a fit."""
         failures: dict[str, Exception] = {}
+        if inputs is not None and inputs.twins is not None:  # they are stored with the inputs, once
+            frame = replace(frame, pictures={name: each for name, each in frame.pictures.items() if name != "twins"})
         for writer, fit in self.fits:
             fit.has_begun = True
             if inputs is not None and not self._has_inputs:

@@ -6,6 +6,7 @@ TensorBoard imports this module at its start, unguarded against its failing: it 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -214,7 +215,8 @@ def _text(request: wrappers.Request, name: str) -> str:
 
 
 def _float(request: wrappers.Request, name: str) -> float:
-    value = float(request.args.get(name, "0")[:40])
-    if value != value or abs(value) == float("inf"):
-        raise ValueError(f"{name}= must be a finite number")
+    text = request.args.get(name, "0")
+    value = float(text) if len(text) < 40 else math.inf
+    if not math.isfinite(value):
+        raise ValueError(f"{name}= must be a number")
     return value

@@ -1,0 +1,181 @@
+"""Frames come back from event files as they were written, as far as the files are whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tab_runs import film_of, frame_of, inputs_of, pictures_of, with_twins, write_run
+
+from lightning_vis import Film
+from lightning_vis.colours import map_strength
+from lightning_vis.frames import Frame, Maps, Scale
+from lightning_vis.reading import masked_crc, read_frames, records
+
+
+def the_file(folder):
+    (path,) = folder.glob("*tfevents*")
+    return path
+
+
+def test_frames_come_back_as_they_were_written(tmp_path):
+    written = with_twins(film_of(4, wrong=(2,)))
+    write_run(tmp_path / "run", written, inputs_of(twins=True))
+    (run,) = read_frames(tmp_path)
+    assert (run.name, run.damage, len(run.frames)) == ("run", (), 4)
+    for found, frame in zip(run.frames, written, strict=True):
+        same = ("probe", "finished_steps", "log_step", "epoch", "moment", "weights", "notes", "when")
+        assert [getattr(found, name) for name in same] == [getattr(frame, name) for name in same]
+        assert np.array_equal(found.predicted, frame.predicted)
+        assert found.probability == pytest.approx(frame.probability, rel=1e-4)
+        assert dict(found.numbers) == pytest.approx(dict(frame.numbers), rel=1e-4)
+        assert {key: values.tolist() for key, values in found.per_image.items()} == {
+            key: pytest.approx(values, rel=1e-4) for key, values in frame.per_image.items()
+        }
+
+
+def test_maps_come_back_to_within_half_a_code_of_their_own_maximum(tmp_path):
+    frame = frame_of(10)
+    write_run(tmp_path / "run", [frame], inputs_of())
+    (run,) = read_frames(tmp_path / "run")
+    for key, maps in frame.maps.items():
+        found = run.frames[0].maps[key]
+        assert (found.layer, found.scale, found.title, found.target) == (
+            maps.layer,
+            maps.scale,
+            maps.title,
+            maps.target,
+        )
+        assert np.array_equal(found.classes, maps.classes)
+        half = np.abs(maps.values).max((1, 2), keepdims=True) / (254 if maps.scale.signed else 510)
+        assert (np.abs(found.values - maps.values) <= 1.01 * half).all()
+
+
+def test_empty_constant_and_broken_maps_stay_what_they_were(tmp_path):
+    values = np.stack([np.zeros((3, 3)), np.full((3, 3), 2.0), np.full((3, 3), np.nan), np.eye(3)]).astype(np.float32)
+    maps = {"v": Maps(values, np.full(4, -1), "conv", Scale())}
+    write_run(tmp_path / "run", [Frame(**{**vars(frame_of(0)), "maps": maps})], inputs_of())
+    found = read_frames(tmp_path)[0].frames[0].maps["v"].values
+    assert np.array_equal(found, values, equal_nan=True)
+
+
+def test_colours_stay_the_same_where_cells_were_joined(tmp_path):
+    """Grad-CAM of a large feature map is multiplied by its number of cells: by those it had, not by those stored."""
+    values = np.full((4, 224, 224), 5 / 224**2, np.float32)
+    maps = {"grad_cam": Maps(values, np.zeros(4, int), "conv1", Scale("log", 31.0, by_area=True))}
+    frame = Frame(**{**vars(frame_of(0)), "maps": maps})
+    write_run(tmp_path / "run", [frame], inputs_of())
+    found = read_frames(tmp_path)[0].frames[0].maps["grad_cam"]
+    assert found.values.shape == (4, 112, 112)
+    shares = [map_strength(each, 0, (20, 20)) for each in (maps["grad_cam"], found)]
+    assert shares[0] == pytest.approx(np.log1p(5) / np.log1p(31))
+    assert shares[1] == pytest.approx(shares[0], rel=1e-4)
+
+
+def test_inputs_masks_and_twins_come_back(tmp_path):
+    written = inputs_of(twins=True)
+    write_run(tmp_path / "run", film_of(2), written)
+    found = read_frames(tmp_path)[0].inputs
+    assert np.abs(found.pictures.astype(int) - written.pictures).max() <= 3  # JPEG
+    assert np.abs(found.twins.astype(int) - written.twins).max() <= 3
+    assert (found.kinds, found.class_names, found.labels.tolist()) == (written.kinds, written.class_names, [0, 1, 0, 1])
+    assert np.array_equal(found.masks, written.masks)
+
+
+def test_pictures_of_another_callback_join_the_look_of_the_same_step(tmp_path):
+    nobody = np.full(0, -1), np.full(0, np.nan, np.float32)
+    filters = Frame("probe", *nobody, pictures={"filters/conv": pictures_of(3)}, finished_steps=10, log_step=9)
+    write_run(tmp_path / "run", [*film_of(3), filters], inputs_of())
+    frames = read_frames(tmp_path)[0].frames
+    assert [sorted(frame.pictures) for frame in frames] == [[], ["filters/conv"], []]
+    assert frames[1].pictures["filters/conv"].captions == ("channel 0", "channel 1", "channel 2")
+    assert len(frames[1].predicted) == 4
+
+
+def test_a_later_fit_replaces_what_it_repeats(tmp_path):
+    write_run(tmp_path / "run", film_of(5), inputs_of())
+    resumed = [frame_of(steps, seed=1, wrong=(0,)) for steps in (25, 30)]
+    write_run(tmp_path / "run", resumed, inputs_of())
+    (run,) = read_frames(tmp_path)
+    assert [frame.finished_steps for frame in run.frames] == [0, 10, 20, 25, 30]
+    assert [int(frame.predicted[0]) for frame in run.frames] == [0, 0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_a_truncated_file_is_read_up_to_the_damage_and_that_is_said(tmp_path, share):
+    path = the_file(write_run(tmp_path / "run", film_of(20), inputs_of()))
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    (run,) = read_frames(tmp_path)
+    assert 20 * share - 3 < len(run.frames) < 20 * share + 3
+    assert len(run.damage) == 1
+    assert run.damage[0].startswith(f"{path.name}: ends within a record, at byte ")
+    with pytest.warns(UserWarning, match="ends within a record"):
+        Film.from_logdir(tmp_path / "run")
+
+
+def test_a_file_with_a_broken_length_is_read_up_to_it(tmp_path):
+    path = the_file(write_run(tmp_path / "run", film_of(6), inputs_of()))
+    data, lengths = bytearray(path.read_bytes()), [len(each) + 16 for each in records(path)]
+    at = sum(lengths[: len(lengths) // 2])
+    data[at + 2] ^= 1
+    path.write_bytes(bytes(data))
+    (run,) = read_frames(tmp_path)
+    assert run.damage == (f"{path.name}: damaged at byte {at}; what lies before it was read",)
+    assert 1 <= len(run.frames) < 6
+
+
+def test_a_part_that_is_damaged_inside_takes_no_other_along(tmp_path):
+    path = the_file(write_run(tmp_path / "run", film_of(3), inputs_of()))
+    data = path.read_bytes()
+    at = [at for at in range(len(data)) if data.startswith(b"\x89PNG", at)]
+    path.write_bytes(data[: at[1]] + b"\x00" * 30 + data[at[1] + 30 :])
+    (run,) = read_frames(tmp_path)
+    assert len(run.frames) == 3
+    assert len(run.damage) == 1
+    assert "after 0 steps cannot be read" in run.damage[0]
+    assert [len(frame.maps) for frame in run.frames] == [2, 3, 3]
+
+
+def test_lengths_are_checked_as_tensorboard_checks_them():
+    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+
+    generator = np.random.default_rng(0)
+    for size in (1, 8, 50):
+        data = generator.bytes(size)
+        assert masked_crc(data) == masked_crc32c(data)
+
+
+def test_other_versions_and_others_summaries_are_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("lightning_vis.storing.FORMAT", 99)
+    write_run(tmp_path / "later", film_of(2), inputs_of())
+    with pytest.raises(ValueError, match="no frames in"):
+        read_frames(tmp_path)
+
+
+def test_what_is_not_there_is_said(tmp_path):
+    with pytest.raises(ValueError, match=r"there is no folder '.*nowhere'"):
+        read_frames(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"no frames in '.*': they are written by ProbeCallback while it trains"):
+        read_frames(tmp_path)
+    write_run(tmp_path / "a", film_of(2), inputs_of())
+    write_run(tmp_path / "b", film_of(2), inputs_of())
+    with pytest.raises(ValueError, match="no frames of a probe 'x' in"):
+        read_frames(tmp_path, "x")
+    with pytest.raises(ValueError, match=r"holds several runs \(a, b\): give the folder of one"):
+        Film.from_logdir(tmp_path)
+    with pytest.raises(ValueError, match="view='x': this film has evidence, grad_cam, saliency"):
+        Film.from_logdir(tmp_path / "a").plot("x")
+    with pytest.raises(ValueError, match="this film has no maps to show"):
+        Film().plot()
+
+
+def test_a_film_is_shown_in_a_notebook(tmp_path):
+    write_run(tmp_path / "run", film_of(14), inputs_of())
+    film = Film.from_logdir(tmp_path / "run")
+    assert len(film.frames) == film.count == 14
+    assert film._repr_html_().count("<img ") == 3
+    figure = film.plot("grad_cam", columns=5)
+    assert len(figure.axes[0].images) == 1
+    few, many = (film.plot(columns=count).get_size_inches()[0] for count in (3, 9))
+    assert few < many
+    assert Film()._repr_html_() == "<p>A film of 0 looks, without pictures.</p>"
