@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import subprocess
 import sys
@@ -353,13 +354,12 @@ trainer.fit(Classifier(), loader(48, .95, batch_size=8), loader(32, .95, seed=1)
 
 
 def test_two_processes_log_the_same_values_and_stop_together(tmp_path):
-    import json
-
     script = tmp_path / "two.py"
     script.write_text(SCRIPT.format(tests=str(Path(__file__).parent), folder=str(tmp_path)))
-    subprocess.run(
-        [sys.executable, script], check=True, timeout=300, capture_output=True, cwd=Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, script], timeout=300, capture_output=True, text=True, cwd=Path(__file__).parents[1]
     )
+    assert done.returncode == 0, done.stderr[-3000:]
     one, other = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
     assert len(one) == len(other) <= 3
     for mine, theirs in zip(one, other, strict=True):

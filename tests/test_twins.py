@@ -8,7 +8,7 @@ from torch import nn
 
 from lightning_vis.asking import ask_twins
 from lightning_vis.looking import Running, look_at_twins
-from lightning_vis.pasting import filled
+from lightning_vis.pasting import filled, moved
 from lightning_vis.probe import Probe
 from lightning_vis.recording import Pass
 
@@ -87,6 +87,17 @@ def test_the_paste_control_moves_the_object_by_three_pixels_into_the_picture():
     assert torch.equal(right.shifted, twins.shifted.flip(3))
 
 
+def test_what_leaves_the_picture_on_one_side_does_not_come_back_on_the_other():
+    image, mask = torch.arange(12.0).expand(3, 12, 12), torch.zeros(12, 12)
+    mask[4:6] = 1  # from one side to the other
+    there, shown = moved(image, mask, (0, 3))
+    assert shown[4].tolist() == [0] * 3 + [1] * 9
+    assert there[0, 4, 3:].tolist() == list(range(9))
+    there, shown = moved(image, mask, (-5, -2))
+    assert shown.sum() == 1 * 10  # one of the two rows is left, and ten of its places
+    assert shown[0].tolist() == [1] * 10 + [0] * 2
+
+
 def test_the_clean_plates_come_along_with_their_kinds():
     twins = made().twins
     assert torch.equal(twins.plates, torch.cat([plates(3), plates(2, start=-20.0)]))
@@ -124,6 +135,13 @@ def test_a_filled_hole_shows_nothing_of_the_object_and_leaves_the_rest_as_it_is(
         far = nn.functional.max_pool2d(mask[None], 3, 1, 1)[0] == 0
         assert torch.equal(result[:, far], image[:, far])
         assert result[:, mask == 1].std() > 0.2  # texture, not a grey patch
+
+
+def test_the_rim_of_an_object_goes_with_it():
+    image, mask = torch.zeros(3, 16, 16), torch.zeros(16, 16)
+    image[:, 5:11, 5:11] = 5  # one pixel wider on each side than its mask, as a blurred outline is
+    mask[6:10, 6:10] = 1
+    assert filled(image, mask).abs().max() == 0
 
 
 def test_a_hole_that_no_shift_can_fill_gets_the_mean_of_the_rest():
