@@ -55,23 +55,26 @@ chance (*balanced*). Seeds 101 to 105; none was used to choose a threshold. An e
 Intervals are the smallest and the largest run; they are no confidence intervals.
 
 The photographs are the birds (35) and land mammals (57) of the Debian package tuxpaint-stamps-default, before five
-pictures of leaves and grass (Dragonfly, Blinds, GreenMeadow, LadyBird, RainDrops) and four of other things (Bridge, Aqua,
-Storm, Wood) from mate-backgrounds and lomiri-wallpapers-16.04 and -20.04.
+pictures of leaves and grass (Dragonfly, Blinds, GreenMeadow, LadyBird, RainDrops) and four of other things (Bridge,
+Aqua, Storm, Wood) from mate-backgrounds and lomiri-wallpapers-16.04 and -20.04.
 
 What to read out of it:
 
 - Red at epoch 2 in all 15 spurious runs, never in the 15 balanced ones.
-- At 75 % on photographs the effect at the end lies above every balanced run's (0.08 to 0.26 against -0.12 to 0.05), while
-  the lift of Grad-CAM is the same (1.99 and 1.99): attribution does not see half reliance. The share overlaps.
-- At 75 % on drawn animals the networks use the background in the first epochs (effect 0.36, then 0.23) and have dropped it
-  at the end (0.04 against 0.01): there the worst group is as good as in the balanced runs, and nothing is left to find.
-- The drawn spurious networks learn the animals too, from epoch 4 on, and the alert goes down to amber or off with them.
-- Twins with filled holes give the same verdicts for spurious and balanced runs, on photographs up to two epochs later, and
-  miss what is left of the background at 75 %, because the donors of a class stand on both kinds. Their effect is smaller
-  by a tenth to a third.
-- In young networks (epoch 2) every number has outliers, the effect up to -0.79 in a balanced run.
-- Share, worst group and background-driven channels say little before epoch 4; the channels of a balanced network are
-  "background-driven" by a half and more at epoch 2, because they hardly move at all."""
+- At 75 % on photographs the effect at the end lies above every balanced run's (0.08 to 0.26 against -0.12 to 0.05),
+  while the lift of Grad-CAM is the same (1.99 and 1.99): attribution does not see this reliance. The shares overlap.
+- At 75 % on drawn animals the networks use the background in the first epochs (effect 0.36, then 0.23) and have
+  dropped it at the end (0.04 against 0.01): there the worst group is as good as in the balanced runs, and little is
+  left to find.
+- The drawn spurious networks learn the animals too, from epoch 4 on, and the alert goes down to amber or off with
+  them. Off does not mean clean: seed 104 ends without an alert, with an effect of 0.26 and a worst group of 0.48.
+- Twins with filled holes give the same verdicts for spurious and balanced runs, on photographs up to two epochs
+  later, and no red alert at 75 %, where the donors of a class stand on both kinds. Their effect is smaller by a tenth
+  to a third.
+- Without `typical=` the verdicts for spurious and balanced runs are the same too, on photographs up to two epochs
+  later; at 75 % on photographs one of the four red runs is found.
+- In young networks (epoch 2) every number has outliers, the effect down to -0.79 in a balanced run. The worst group
+  and the share of background-driven channels say little before epoch 4."""
 
 
 def arms(runs: list[Run]) -> dict[str, list[Run]]:
