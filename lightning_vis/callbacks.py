@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
 from lightning_vis.alert import Thresholds
+from lightning_vis.budget import Budget
 from lightning_vis.failures import Failures
-from lightning_vis.film import Film, is_spaced
-from lightning_vis.frames import Frame, Inputs, thinned
+from lightning_vis.film import Film
+from lightning_vis.frames import Frame
+from lightning_vis.gallery import Gallery
 from lightning_vis.layers import find_layer
 from lightning_vis.looking import TWINS, Attempt, Running, attempt_look, choose_feature_map, usual_views
 from lightning_vis.monitoring import Monitor, OnAlert, lift_view, monitored_tags, progress
 from lightning_vis.probe import Probe
-from lightning_vis.recording import INPUT, PROBABILITIES
-from lightning_vis.rendering import card, strip
+from lightning_vis.recording import INPUT
 from lightning_vis.scores import Score, Target, log_odds
-from lightning_vis.storing import Store
-from lightning_vis.timing import ends_epoch, finished_steps, is_early, log_step
-from lightning_vis.twin_pictures import twins_sheet, with_twins
+from lightning_vis.state import as_arrays, as_tensors
+from lightning_vis.timing import ends_epoch, finished_steps, is_early, moment_of, precision_of, where
 from lightning_vis.views import View, grad_cam, saliency
-from lightning_vis.writing import descriptions, encoded, film_tag, image_writers, write_pictures
+from lightning_vis.writing import image_writers
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback
@@ -47,15 +45,11 @@ else:
 
     Callback = type("Callback", _callback_bases(), {})
 
-COLUMNS = 10
-"""Looks shown side by side in a film strip."""
-
-
 class ProbeCallback(Callback):
     """Looks at a fixed probe while the network trains, and leaves the training exactly as it was.
 
     Looks are taken at the start (the untrained network), after steps 1, 2, 4, 8, ... of the first epoch, and after every
-    epoch (after its validation, if there is one).
+    epoch (after its validation, if there is one); ``trainer.validate`` and ``trainer.test`` take one look each.
 
     Args:
         probe: the images, or a function that returns them; None takes some from the Trainer's validation data (else its
@@ -69,6 +63,11 @@ class ProbeCallback(Callback):
         on_alert: what happens when the alert changes, where the probe has twins: ``"warn"``; ``"stop"``, which also ends
             the training when it turns red; or a function of a `lightning_vis.alert.Alert`.
         thresholds: when the alert turns amber or red.
+        images: draw cards, film strips and animations; the tab gets its frames in any case.
+        loggers: ``"tensorboard"``, or ``"all"``: pictures go to every logger that takes images.
+        on_validate: look in ``trainer.validate`` and ``trainer.test`` too.
+        max_overhead: the share of the training time so far that all looks together may cost (or 60 seconds, whichever is
+            more). Over it filters pause first, then pictures, then looks, and it is said.
 
     Where the probe has masks and labels of several classes, these numbers go through the Trainer's log at the end of
     every epoch (and of every validation in between), and can be monitored: ``reliance/background_effect``,
@@ -90,10 +89,16 @@ class ProbeCallback(Callback):
         on_error: str = "warn",
         on_alert: OnAlert = "warn",
         thresholds: Thresholds | None = None,
+        images: bool = True,
+        loggers: str = "tensorboard",
+        on_validate: bool = True,
+        max_overhead: float = 0.01,
     ) -> None:
         super().__init__()
         if not isinstance(every_n_epochs, int) or every_n_epochs < 1:
             raise ValueError(f"every_n_epochs={every_n_epochs!r}: expected a whole number of at least 1")
+        if loggers not in ("tensorboard", "all"):
+            raise ValueError(f"loggers={loggers!r}: expected 'tensorboard' or 'all'")
         self.probe = probe() if callable(probe) else probe
         self.views = [view if isinstance(view, View) else view() for view in (usual_views() if views is None else views)]
         self.every_n_epochs = every_n_epochs
@@ -101,19 +106,26 @@ class ProbeCallback(Callback):
         self.score = score
         self.failures = Failures(on_error)
         self.monitor = Monitor(on_alert, thresholds or Thresholds())
-        self.film = Film()
-        self.seconds: dict[str, float] = {}
+        self.budget = Budget(max_overhead)
+        self.gallery = Gallery(self.failures, self.budget, images)
+        self.loggers = loggers
+        self.on_validate = on_validate
         self._joined: list[View] = []  # views of other callbacks that share this one's looks
         self._served = False  # another callback looks for this one
-        self._drawn = 0
-        self._last: Frame | None = None
         self._failed = ""  # why the last look gave no numbers
         self._published = -1  # finished steps when numbers went out last
-        self._writers: list[Any] = []
-        self._store = Store(())
         self._images: Probe | None = None
-        self._inputs: Inputs | None = None
         self._layer: str | None = None
+
+    @property
+    def film(self) -> Film:
+        """The looks so far, at most 64 of them."""
+        return self.gallery.film
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """What looking has cost since the fit began, by part."""
+        return self.budget.seconds
 
     @property
     def state_key(self) -> str:
@@ -126,33 +138,22 @@ class ProbeCallback(Callback):
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Shares looks with the other callbacks of this probe."""
-        if stage == "fit":
+        if stage in ("fit", "validate", "test"):
             self._share(trainer)
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Refuses what cannot work, before anything is trained."""
-        if self._served:
-            return
-        for layer in {layer for view in self._all_views() for layer in view.layers if layer not in (None, INPUT)}:
-            find_layer(pl_module, str(layer))
-        self.failures.forget()
-        self._layer = None
-        self._published = -1
-        self.monitor.tags = self._tags()
-        self._writers = image_writers(trainer.loggers) if trainer.is_global_zero else []
-        self._store = Store(self._writers)
-        if not self._writers and not self.monitor.tags and trainer.is_global_zero:
-            given = ", ".join(type(logger).__name__ for logger in trainer.loggers) or "none"
-            _warn(f"no logger of this Trainer takes images (loggers: {given}), so nothing is shown: add a TensorBoardLogger")
+        if not self._served:
+            self._begin(trainer, pl_module)
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Takes the probe and looks at the untrained network."""
-        if self._served or not trainer.is_global_zero or not (self._writers or self.monitor.tags):
+        if self._served or not trainer.is_global_zero or not (self.gallery.writers or self.monitor.tags):
             return
-        self._images = self.probe or _probe_of(trainer)
-        self._inputs = self._images.inputs()
+        self._take(self.probe or _probe_of(trainer))
         if trainer.global_step == 0:
             self._look(trainer, pl_module, "start")
+        self._announce(trainer)
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Looks after early steps; the last batch of an epoch that is looked at is left to that look."""
@@ -162,23 +163,56 @@ class ProbeCallback(Callback):
             self._look(trainer, pl_module, "step")
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Looks after a validation inside fit."""
+        """Looks after a validation, inside fit or alone."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._look_and_publish(trainer, pl_module, "validation")
+        elif trainer.state.fn == "validate":
+            self._look_alone(trainer, pl_module, "validate")
+
+    def on_test_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Looks after a test."""
+        self._look_alone(trainer, pl_module, "test")
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Looks after an epoch that no validation ended."""
         self._look_and_publish(trainer, pl_module, "epoch")
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        """Looks at the finished network, if no look has seen it, and draws the last look."""
+        """Looks at the finished network, if no look has seen it, and leaves what is to be taken along."""
         self._look(trainer, pl_module, "end")
-        if self._writers and self._last is not None and self._drawn < self.film.count:
-            with self.failures.surviving("drawing a look"):
-                self._draw(self._last)
+        if not self._served and self._images is not None:
+            self.gallery.finish()
 
     def _due(self, trainer: Any) -> bool:
         return bool((trainer.current_epoch + 1) % self.every_n_epochs == 0)
+
+    def _begin(self, trainer: Any, pl_module: Any) -> None:
+        for layer in {layer for view in self._all_views() for layer in view.layers if layer not in (None, INPUT)}:
+            find_layer(pl_module, str(layer))
+        self.failures.forget()
+        self.budget.start()
+        self._layer = None
+        self._published = -1
+        self.monitor.tags = self._tags()
+        self.gallery.open(image_writers(trainer.loggers, self.loggers) if trainer.is_global_zero else [])
+        if not self.gallery.writers and not self.monitor.tags and trainer.is_global_zero:
+            given = ", ".join(type(logger).__name__ for logger in trainer.loggers) or "none"
+            _warn(f"no logger of this Trainer takes images (loggers: {given}), so nothing is shown: add a TensorBoardLogger")
+
+    def _take(self, probe: Probe) -> None:
+        self._images = probe
+        self.gallery.inputs = probe.inputs()
+
+    def _announce(self, trainer: Any) -> None:
+        """The one line that is said where nothing is wrong."""
+        if self._images is None or not self.gallery.writers:
+            return
+        package = type(trainer).__module__.partition(".trainer")[0]
+        layer = f" at layer {self._layer!r}" if self._layer else ""
+        logging.getLogger(f"{package}.lightning_vis").info(
+            f"lightning_vis looks at {len(self._images)} images ({', '.join(self._keys())}){layer};"
+            f" see them with: tensorboard --logdir {where(trainer)}"
+        )
 
     # --- what -------------------------------------------------------------------------------------------------------
 
@@ -198,17 +232,42 @@ class ProbeCallback(Callback):
             return None
         if any(is_lazy(value) for value in pl_module.parameters()):
             return None  # its layers get their shapes from the first batch: there is nothing to see yet
-        if self._last is not None and self._last.finished_steps == finished:
-            return self._last
+        last = self.gallery.last
+        if last is not None and last.finished_steps == finished:
+            return last
+        refusal = self.budget.refusal("looks", trainer.callbacks) if moment not in ("start", "end") else ""
+        if refusal:
+            self._failed = refusal
+            self.failures.say(refusal)
+            return None
+        started = self.budget.spent
         attempt = self._attempt(trainer, pl_module, self._monitored_views() if numbers_only else self._all_views())
         if attempt.frame is None:
             return None
-        frame = replace(attempt.frame, **_moment(trainer, moment, finished))
+        frame = replace(attempt.frame, **moment_of(trainer, self, moment, finished))
         shown = self._images.twins.shown if self._images.twins is not None else 1
-        frame = self.monitor.judge(frame, *progress(trainer, frame.epoch), shown)
+        if moment not in ("validate", "test"):
+            frame = self.monitor.judge(frame, *progress(trainer, frame.epoch), shown)
         if not numbers_only:
-            self._keep(frame if self._inputs is None else with_twins(frame, self._inputs))
+            self._keep(trainer, frame, started)
         return frame
+
+    def _keep(self, trainer: Any, frame: Frame, spent_before: float) -> None:
+        refusal = self.budget.refusal("pictures", trainer.callbacks)
+        if refusal:
+            self.failures.say(refusal)
+        self.gallery.keep(frame, has_time=not refusal)
+        self.gallery.write_seconds(frame, self.budget.spent - spent_before)
+
+    def _look_alone(self, trainer: Any, pl_module: Any, moment: str) -> None:
+        """One look in ``trainer.validate`` or ``trainer.test``."""
+        if self._served or not self.on_validate:
+            return
+        self._begin(trainer, pl_module)
+        if self.gallery.writers:
+            self.gallery.last = None  # it may be another network than the one seen last
+            self._take(self.probe or _probe_of(trainer))
+            self._look(trainer, pl_module, moment)
 
     def _attempt(self, trainer: Any, pl_module: nn.Module, views: Sequence[View]) -> Attempt:
         """A look whose failures are dealt with: a view rests, the twins are asked again next time."""
@@ -254,53 +313,9 @@ class ProbeCallback(Callback):
     def _keys(self) -> list[str]:
         return [view.key for view in self._all_views()]
 
-    def _keep(self, frame: Frame) -> None:
-        self.film.add(frame)
-        self._last = frame
-        if PROBABILITIES in frame.notes:
-            self.failures.say(PROBABILITIES)
-        self._count(frame.seconds)
-        with self.failures.surviving("storing a look for the tab"):
-            self._store_frame(frame)
-        if self._writers and is_spaced(self.film.count, self._drawn):
-            with self.failures.surviving("drawing a look"):
-                self._draw(frame)
-
-    def _store_frame(self, frame: Frame) -> None:
-        """Every look goes to the tab, whether it is drawn or not."""
-        started = time.perf_counter()
-        failures = self._store.add(frame, self._inputs)
-        if failures:
-            parts = ", ".join(map(repr, failures))
-            self.failures.tell(f"of a look, {parts} could not be stored for the tab", next(iter(failures.values())))
-        self._count({"storing": time.perf_counter() - started})
-
-    def _draw(self, frame: Frame) -> None:
-        assert self._inputs is not None  # a frame exists, so a probe does
-        started = time.perf_counter()
-        pictures = {f"{self._inputs.name}/{index}": card(frame, self._inputs, index) for index in range(len(frame.predicted))}
-        shown = [self.film.frames[at] for at in thinned(len(self.film.frames), COLUMNS)]
-        pictures |= {film_tag(self._inputs.name, key): strip(shown, self._inputs, key) for key in frame.maps}
-        twins = twins_sheet(frame, self._inputs)
-        pictures |= {} if twins is None else {"twins": twins}
-        drawn = time.perf_counter()
-        data = encoded(pictures)
-        done = time.perf_counter()
-        for writer in self._writers:
-            write_pictures(writer, data, frame.log_step, descriptions(frame, self._inputs))
-        self._drawn = self.film.count
-        self._count({"drawing": drawn - started, "encoding": done - drawn, "writing": time.perf_counter() - done})
-
-    def _count(self, seconds: Mapping[str, float]) -> None:
-        for part, spent in seconds.items():
-            self.seconds[part] = self.seconds.get(part, 0.0) + spent
-
     def _running(self, trainer: Any) -> Running:
-        """Under ``*-mixed`` the weights are fp32, and so is the look; under ``*-true`` the Trainer's precision rules."""
-        plugin = trainer.precision_plugin
-        if "true" not in str(plugin.precision) or plugin.precision == "32-true":
-            return Running(score=self.score, context=nullcontext)
-        return Running(score=self.score, context=plugin.forward_context, convert=plugin.convert_input)
+        context, convert = precision_of(trainer)
+        return Running(score=self.score, context=context, convert=convert)
 
     # --- with whom --------------------------------------------------------------------------------------------------
 
@@ -339,14 +354,11 @@ class ProbeCallback(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The film so far."""
-        film = _convert(self.film.state(), np.ndarray, torch.as_tensor)
-        return {"film": film, "drawn": self._drawn, "monitor": self.monitor.state_dict()}
+        return {**as_tensors(self.gallery.state()), "monitor": self.monitor.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The film goes on where it stopped."""
-        self.film = Film.from_state(_convert(state_dict["film"], torch.Tensor, lambda tensor: tensor.numpy()))
-        self._drawn = int(state_dict["drawn"])
-        self._last = self.film.frames[-1] if self.film.frames else None
+        self.gallery.load(as_arrays(state_dict))
         self.monitor.load_state_dict(state_dict["monitor"])
 
 
@@ -394,24 +406,11 @@ class GradCAMCallback(ProbeCallback):
         super().__init__(probe, [grad_cam(layer, target)], every_n_epochs=every_n_epochs, at_steps=at_steps)
 
 
-def _moment(trainer: Any, moment: str, finished: int) -> dict[str, Any]:
-    """Where in the training a frame stands. At the end of fit Lightning has already counted the last epoch.
-
-    An epoch that is cut short (``max_steps``) is none: its last look is called by its step.
-    """
-    whole = ends_epoch(trainer)
-    if moment in ("epoch", "validation"):
-        epoch, named = trainer.current_epoch + whole, "epoch" if whole else moment.replace("epoch", "step")
-    else:
-        cut = moment == "end" and not whole
-        epoch, named = trainer.current_epoch - cut, "step" if cut else moment
-    return {"finished_steps": finished, "log_step": log_step(trainer, finished), "epoch": epoch, "moment": named}
-
-
 def _probe_of(trainer: Any) -> Probe:
     """Images of the Trainer's own data, by index: no loader is iterated and no random stream is touched."""
     # Neither `or` nor `if`: the truth of a loader is its length, which iterable data do not have.
-    loaders = trainer.train_dataloader if trainer.val_dataloaders in (None, [], ()) else trainer.val_dataloaders
+    given = trainer.test_dataloaders if trainer.state.fn == "test" else trainer.val_dataloaders
+    loaders = trainer.train_dataloader if given in (None, [], ()) else given
     loader = loaders[0] if isinstance(loaders, (list, tuple)) else loaders
     try:
         return Probe.from_dataset(loader.dataset)
@@ -421,14 +420,6 @@ def _probe_of(trainer: Any) -> Probe:
 
 def _name(callback: ProbeCallback) -> str:
     return callback.probe.name if callback.probe else "probe"
-
-
-def _convert(value: Any, kind: type, convert: Callable[[Any], Any]) -> Any:
-    if isinstance(value, dict):
-        return {key: _convert(item, kind, convert) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_convert(item, kind, convert) for item in value]
-    return convert(value) if isinstance(value, kind) else value
 
 
 def _warn(message: str) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lightning_vis.callbacks import COLUMNS, _convert, _moment, _probe_of, _warn
+from lightning_vis.budget import Budget
+from lightning_vis.callbacks import _probe_of, _warn
 from lightning_vis.film import Film, is_spaced
 from lightning_vis.filter_facts import numbers_of
 from lightning_vis.filter_rendering import filter_sheet, filter_strip, small
@@ -25,11 +26,14 @@ from lightning_vis.filters import (
     usual_layers,
 )
 from lightning_vis.frames import Array, Frame, Pictures, thinned
+from lightning_vis.gallery import COLUMNS
 from lightning_vis.layers import find_layer
 from lightning_vis.maximization import OUTPUT
 from lightning_vis.probe import Probe
 from lightning_vis.recipes import Recipe, recipe_of
-from lightning_vis.timing import ends_epoch, finished_steps
+from lightning_vis.storing import Store
+from lightning_vis.state import as_arrays, as_tensors
+from lightning_vis.timing import ends_epoch, finished_steps, moment_of, precision_of
 from lightning_vis.writing import encoded, image_writers, write_pictures
 
 if TYPE_CHECKING:
@@ -57,6 +61,8 @@ class FilterMaximizationCallback(Callback):
         size: height and width of the pictures; those of the probe if None.
         seed: of start and transforms.
         scalars: whether the activation reached is written as a scalar for each filter too.
+        max_overhead: the share of the training time so far that all looks together may cost (or 60 seconds, whichever is
+            more); over it filters are the first to pause.
 
     Raises:
         ValueError: arguments out of range, or, when fit starts, layers or channels that do not exist.
@@ -74,6 +80,7 @@ class FilterMaximizationCallback(Callback):
         size: tuple[int, int] | None = None,
         seed: int = 0,
         scalars: bool = False,
+        max_overhead: float = 0.01,
     ) -> None:
         super().__init__()
         check_channels(channels)
@@ -90,15 +97,22 @@ class FilterMaximizationCallback(Callback):
         self.scalars = scalars
         self.arguments: dict[str, Any] = {"steps": steps, "preset": preset, "size": size, "seed": seed}
         self.film = Film()
-        self.seconds: dict[str, float] = {}
+        self.budget = Budget(max_overhead)
         self._visits = 0  # moments at which filters could have been maximized; the film holds those at which they were
         self._drawn = 0
         self._finished: int | None = None
         self._profiles: dict[str, Tensor] = {}
         self._shown: list[str] = []
         self._resting: set[str] = set()
+        self._said: set[str] = set()
         self._writers: list[Any] = []
+        self._store = Store(())
         self._images: Probe | None = None
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """What maximizing has cost since the fit began, by part."""
+        return self.budget.seconds
 
     @property
     def state_key(self) -> str:
@@ -114,7 +128,9 @@ class FilterMaximizationCallback(Callback):
                 find_layer(pl_module, layer)
         self._refuse_twice(trainer)
         self._resting.clear()
+        self.budget.start()
         self._writers = image_writers(trainer.loggers) if trainer.is_global_zero else []
+        self._store = Store(self._writers)
         if not self._writers and trainer.is_global_zero:
             given = ", ".join(type(logger).__name__ for logger in trainer.loggers) or "none"
             _warn(f"no logger of this Trainer takes images (loggers: {given}), so no filters are shown")
@@ -158,8 +174,17 @@ class FilterMaximizationCallback(Callback):
         self._visits += finished != self._finished
         self._finished = finished
         if is_spaced(self._visits, self._drawn) if not at_end else self._last_step() != finished:
-            self._look(trainer, pl_module, _moment(trainer, moment, finished))
+            refusal = self.budget.refusal("filters", trainer.callbacks)
+            if refusal and moment not in ("start", "end"):
+                self._say(refusal)
+                return
+            self._look(trainer, pl_module, moment_of(trainer, self, moment, finished))
             self._drawn = self._visits
+
+    def _say(self, message: str) -> None:
+        if message not in self._said:
+            self._said.add(message)
+            _warn(message)
 
     def _last_step(self) -> int:
         return self.film.frames[-1].finished_steps if self.film.frames else -1
@@ -191,6 +216,8 @@ class FilterMaximizationCallback(Callback):
 
     def _show(self, frame: Frame) -> None:
         started = time.perf_counter()
+        for part, failure in self._store.add(frame, None).items():
+            _warn(f"{part!r} could not be stored for the tab: {failure}")
         self.film.add(replace(frame, pictures={name: small(each) for name, each in frame.pictures.items()}))
         shown = [self.film.frames[at] for at in thinned(len(self.film.frames), COLUMNS)]
         pictures: dict[str, Array] = {}
@@ -211,7 +238,7 @@ class FilterMaximizationCallback(Callback):
         _warn(f"the filters of {layer!r} rest until the next fit, because their maximization failed: {error}")
 
     def _count(self, part: str, started: float) -> None:
-        self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - started
+        self.budget.count(part, time.perf_counter() - started)
 
     def _refuse_twice(self, trainer: Any) -> None:
         for other in trainer.callbacks:
@@ -227,12 +254,12 @@ class FilterMaximizationCallback(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The film so far."""
-        film = _convert(self.film.state(), np.ndarray, torch.as_tensor)
+        film = as_tensors(self.film.state())
         return {"film": film, "visits": self._visits, "drawn": self._drawn, "profiles": dict(self._profiles)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The film goes on where it stopped."""
-        self.film = Film.from_state(_convert(state_dict["film"], Tensor, lambda tensor: tensor.numpy()))
+        self.film = Film.from_state(as_arrays(state_dict["film"]))
         self._visits, self._drawn = int(state_dict["visits"]), int(state_dict["drawn"])
         self._profiles = dict(state_dict["profiles"])
         self._finished = self._last_step()
@@ -252,13 +279,10 @@ def _frame(probe: Probe, found: dict[str, tuple[Pictures, dict[str, float]]], wh
 
 
 def _forward(trainer: Any, model: nn.Module) -> Callable[[Tensor], Any]:
-    """Under ``*-mixed`` the weights are fp32, and so are we; under ``*-true`` the Trainer's precision rules."""
-    plugin = trainer.precision_plugin
-    if "true" not in str(plugin.precision) or plugin.precision == "32-true":
-        return model
+    context, _ = precision_of(trainer)
 
     def forward(images: Tensor) -> Any:
-        with plugin.forward_context():
+        with context():
             return model(images)
 
     return forward
@@ -267,7 +291,7 @@ def _forward(trainer: Any, model: nn.Module) -> Callable[[Tensor], Any]:
 def _background(trainer: Any, layer: str) -> list[int] | None:
     """The channels that follow the background, most of all first, as the callback beside this one last saw them."""
     for other in trainer.callbacks:
-        numbers = getattr(getattr(other, "_last", None), "per_image", {}).get(f"reliance/background_driven/{layer}")
+        numbers = getattr(getattr(getattr(other, "gallery", None), "last", None), "per_image", {}).get(f"reliance/background_driven/{layer}")
         if numbers is not None:
             order = np.argsort(-np.asarray(numbers), kind="stable")
             return [int(index) for index in order if numbers[index] > 0.5]

@@ -67,7 +67,8 @@ class Frame:
         finished_steps: optimizer steps finished before the look: what identifies a frame.
         log_step: the step it is written at, that of Lightning's epoch scalars.
         epoch: finished epochs.
-        moment: ``"start"``, ``"step"``, ``"validation"``, ``"epoch"`` or ``"end"``.
+        moment: ``"start"``, ``"step"``, ``"validation"``, ``"epoch"``, ``"end"``, or ``"validate"`` and
+            ``"test"`` outside of fit.
         weights: ``"raw"`` or ``"averaged"``: which weights were looked at.
         predicted: ``(N,)`` the predicted class, -1 where the output has no class scores.
         probability: ``(N,)`` its softmax probability, NaN where there is none.
@@ -96,7 +97,9 @@ class Frame:
 
     @property
     def when(self) -> str:
-        """The moment in a reader's words: "untrained", "step 4", "epoch 3"."""
+        """The moment in a reader's words: "untrained", "step 4", "epoch 3", "validate"."""
+        if self.moment in ("validate", "test"):
+            return self.moment
         if self.finished_steps == 0:
             return "untrained"
         return f"epoch {self.epoch}" if self.moment in ("epoch", "end") else f"step {self.finished_steps}"

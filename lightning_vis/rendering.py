@@ -69,7 +69,7 @@ def strip(frames: Sequence[Frame], inputs: Inputs, key: str) -> Array:
         ``(H, W, 3)`` uint8.
     """
     frames = [frame for frame in frames if key in frame.maps]
-    side, head = 112, 2 * TEXT
+    side, head = 100, 2 * TEXT
     rows, columns = len(inputs.pictures), len(frames)
     size = (GAP + (columns + 1) * (side + GAP), head + rows * (side + GAP) + TEXT + 3 * GAP)
     sheet = Image.new("RGB", size, PANEL)
@@ -87,10 +87,10 @@ def strip(frames: Sequence[Frame], inputs: Inputs, key: str) -> Array:
     return np.asarray(sheet)
 
 
-def jpeg(picture: Array, quality: int = 90) -> bytes:
+def jpeg(picture: Array, quality: int = 82) -> bytes:
     """A picture ``(H, W, 3)`` uint8 as JPEG: a quarter of the bytes of PNG, and bytes are what logging costs."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=quality, subsampling=0)
+    Image.fromarray(picture).save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 
@@ -163,9 +163,10 @@ def _small_tile(
     _paste(sheet, corner, _fit(_drawn(inputs.pictures[index], maps, index), SMALL))
     _state(sheet, corner, maps, index)
     room, left = width - SMALL - GAP, x + SMALL + GAP
+    mean = maps.values[index].mean() if np.isfinite(maps.values[index]).all() else np.nan
     _text(sheet, (left, y), f"{maps.title}: where a small", FAINT, room)
     _text(sheet, (left, y + TEXT + 4), "change matters, not what the", FAINT, room)
-    _text(sheet, (left, y + 2 * TEXT + 8), f"answer rests on (mean {maps.values[index].mean():.2g})", FAINT, room)
+    _text(sheet, (left, y + 2 * TEXT + 8), f"answer rests on (mean {mean:.2g})", FAINT, room)
 
 
 def _drawn(picture: Array, maps: Maps, index: int) -> Array:

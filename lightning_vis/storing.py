@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from PIL import Image
 
-from lightning_vis.constants import FORMAT, PLUGIN, SPRITE_COLUMNS
+from lightning_vis.constants import FORMAT, LATEST, PLUGIN, SPRITE_COLUMNS
 from lightning_vis.frames import Array, Frame, Inputs, Maps, Pictures, Quantised, quantise, reduced
 
 MAP_SIDE = 112
@@ -96,6 +96,9 @@ class Store:
             if inputs is not None and not self._has_inputs:
                 failures |= store_inputs(writer, inputs, fit.name, frame.log_step)
             failures |= store_frame(writer, frame, fit.name)
+            writer._get_file_writer().add_summary(
+                _summary(LATEST, {"format": FORMAT, "part": "latest"}, b""), frame.log_step
+            )
             writer.flush()
         self._has_inputs = True
         new = {part: failure for part, failure in failures.items() if part not in self._failed}
@@ -151,18 +154,23 @@ def summary(part: Part, where: Mapping[str, Any]) -> Any:
         part: what is stored.
         where: ``fit``, ``probe``, ``stream`` (frames of pictures alone have their own) and, but for inputs, ``steps``.
     """
+    return _summary(
+        tag_of(part.name, where), {"format": FORMAT, "part": part.name, **where, **part.facts}, part.picture
+    )
+
+
+def _summary(tag: str, facts: Mapping[str, Any], picture: bytes) -> Any:
     from tensorboard.compat.proto import summary_pb2 as proto
     from tensorboard.compat.proto import tensor_pb2, tensor_shape_pb2, types_pb2
 
-    facts = {"format": FORMAT, "part": part.name, **where, **part.facts}
     content = json.dumps(facts, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     metadata = proto.SummaryMetadata(
         plugin_data=proto.SummaryMetadata.PluginData(plugin_name=PLUGIN, content=content),
         data_class=proto.DATA_CLASS_BLOB_SEQUENCE,
     )
     shape = tensor_shape_pb2.TensorShapeProto(dim=[tensor_shape_pb2.TensorShapeProto.Dim(size=1)])
-    tensor = tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, tensor_shape=shape, string_val=[part.picture])
-    return proto.Summary(value=[proto.Summary.Value(tag=tag_of(part.name, where), tensor=tensor, metadata=metadata)])
+    tensor = tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, tensor_shape=shape, string_val=[picture])
+    return proto.Summary(value=[proto.Summary.Value(tag=tag, tensor=tensor, metadata=metadata)])
 
 
 def tag_of(name: str, where: Mapping[str, Any]) -> str:

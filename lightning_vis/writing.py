@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from lightning_vis.frames import Array, Frame, Inputs
 from lightning_vis.rendering import jpeg
 
 
-def image_writers(loggers: Iterable[Any]) -> list[Any]:
-    """What draws in each logger: the experiments that take images, found by what they can do and not by their class."""
+def image_writers(loggers: Iterable[Any], which: str = "tensorboard") -> list[Any]:
+    """What draws in each logger, found by what it can do and not by its class.
+
+    Args:
+        loggers: of the Trainer.
+        which: ``"tensorboard"``: experiments with ``add_image``; ``"all"``: loggers with ``log_image`` too.
+    """
     experiments = [getattr(logger, "experiment", None) for logger in loggers]
-    return [experiment for experiment in experiments if hasattr(experiment, "add_image")]
+    writers: list[Any] = [experiment for experiment in experiments if hasattr(experiment, "add_image")]
+    others = [ImageLogger(logger) for logger in loggers if hasattr(logger, "log_image")]
+    return [*writers, *others] if which == "all" else writers
+
+
+@dataclass(frozen=True)
+class ImageLogger:
+    """A logger with ``log_image`` (Weights & Biases has one) as something with ``add_image``."""
+
+    logger: Any
+
+    def add_image(self, tag: str, picture: Array, step: int, dataformats: str = "HWC") -> None:
+        """Hands a picture ``(H, W, 3)`` uint8 on; such loggers know no step below 0."""
+        self.logger.log_image(key=tag, images=[picture], step=max(0, step))
+
+
+def write_number(writer: Any, tag: str, value: float, step: int) -> None:
+    """Writes a scalar where the writer takes scalars."""
+    if hasattr(writer, "add_scalar"):
+        writer.add_scalar(tag, value, step)
 
 
 def encoded(pictures: Mapping[str, Array]) -> dict[str, tuple[bytes, int, int]]:

@@ -1,0 +1,120 @@
+"""One picture of a whole training: the most telling two images, at the first and at the last look, and what happened."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from lightning_vis.frames import Array, Frame, Inputs
+from lightning_vis.rendering import FAINT, GAP, INK, PANEL, WRONG, _drawn, _fit, _legend, _paste, _text
+
+SIZE = (1200, 630)
+SIDE = 244
+TOP = 64
+WORDS = 40
+"""Characters in a line of the text."""
+
+
+def leave_summary(folder: Path, frames: Sequence[Frame], inputs: Inputs) -> Path:
+    """Writes ``summary.png`` (1200 x 630) into a run's folder and returns its path.
+
+    Args:
+        folder: of the run.
+        frames: the film, at least one frame.
+        inputs: what people see of the probe.
+    """
+    name = "summary.png" if inputs.name == "probe" else f"summary_{inputs.name}.png".replace("/", "_")
+    Image.fromarray(summary(folder.resolve().name, frames, inputs)).save(folder / name)
+    return folder / name
+
+
+def summary(run: str, frames: Sequence[Frame], inputs: Inputs) -> Array:
+    """Two probe images, how they were seen first and last, and what happened in words: ``(630, 1200, 3)`` uint8."""
+    first, last = frames[0], frames[-1]
+    key = next(iter(last.maps), "")
+    sheet = Image.new("RGB", SIZE, PANEL)
+    for column, title in enumerate(("input", first.when, last.when)):
+        _text(sheet, (GAP + column * (SIDE + GAP), 18), title, FAINT, SIDE)
+    for row, index in enumerate(telling(frames, inputs)):
+        corner = (GAP, TOP + row * (SIDE + GAP))
+        _paste(sheet, corner, _fit(inputs.pictures[index], SIDE))
+        for column, frame in enumerate((first, last)):
+            if key in frame.maps:
+                _seen(sheet, (corner[0] + (column + 1) * (SIDE + GAP), corner[1]), frame, inputs, key, index)
+    if key and last.maps[key].scale.kind == "log":
+        _legend(sheet, (GAP, SIZE[1] - 52), SIDE, last.maps[key].scale)
+        _text(sheet, (2 * GAP + SIDE, SIZE[1] - 48), f"{last.maps[key].title}, log-odds", FAINT, 2 * SIDE, 24)
+    _tell(sheet, (3 * (SIDE + GAP) + 2 * GAP, 18), run, words(frames, inputs))
+    return np.asarray(sheet)
+
+
+def telling(frames: Sequence[Frame], inputs: Inputs) -> list[int]:
+    """Two images: of all pairs of one object the one whose answers differ most; without twins those that changed most."""
+    last = frames[-1]
+    count = len(inputs.pictures)
+    if count < 2:
+        return list(range(count))
+    correct = np.where(last.predicted == inputs.labels, last.probability, 1 - last.probability)
+    if inputs.labels is None or not np.isfinite(correct).all():
+        changed = _change(frames)
+        return sorted(np.argsort(-changed, kind="stable")[:2].tolist())
+    surest, wrongest = int(np.argmax(correct)), int(np.argmin(correct))
+    return [surest, wrongest] if surest != wrongest else [0, 1]
+
+
+def words(frames: Sequence[Frame], inputs: Inputs) -> list[str]:
+    """What happened, a sentence each; only what was measured."""
+    last = frames[-1]
+    said = []
+    if inputs.labels is not None and (last.predicted >= 0).all():
+        right = [int((frame.predicted == inputs.labels).sum()) for frame in (frames[0], last)]
+        said.append(f"Right on {right[0]} of {len(last.predicted)} probe images at first, on {right[1]} at last.")
+    numbers = last.numbers
+    if "reliance/background_effect" in numbers:
+        background, thing = (round(100 * abs(numbers[f"reliance/{name}_effect"])) for name in ("background", "object"))
+        said.append(
+            f"Swapping the background moves the answer by {background} points, swapping the object by {thing}."
+        )
+        alert = {0.0: "off", 0.5: "amber", 1.0: "red"}[numbers.get("reliance/alert", 0.0)]
+        said.append(f"The alert is {alert}.")
+    lift = numbers.get("attribution/grad_cam/lift", np.nan)
+    if np.isfinite(lift):
+        said.append(f"Grad-CAM on the object: {lift:.1f} x chance.")
+    return [*said, *(f"{note[0].upper()}{note[1:]}." for note in last.notes)]
+
+
+def _change(frames: Sequence[Frame]) -> Array:
+    pair = [next(iter(frame.maps.values())).values for frame in (frames[0], frames[-1]) if frame.maps]
+    if len(pair) < 2 or pair[0].shape != pair[1].shape:
+        return np.zeros(len(frames[-1].predicted))
+    return np.asarray(np.nan_to_num(np.abs(pair[1] - pair[0])).mean(axis=(1, 2)))
+
+
+def _seen(sheet: Image.Image, corner: tuple[int, int], frame: Frame, inputs: Inputs, key: str, index: int) -> None:
+    x, y = corner
+    _paste(sheet, corner, _fit(_drawn(inputs.pictures[index], frame.maps[key], index), SIDE))
+    predicted = int(frame.predicted[index])
+    if predicted < 0:
+        return
+    wrong = inputs.labels is not None and predicted != int(inputs.labels[index])
+    draw = ImageDraw.Draw(sheet)
+    draw.rectangle((x, y + SIDE - 36, x + SIDE - 1, y + SIDE - 1), fill=PANEL)
+    text = f"{'x ' if wrong else ''}{inputs.class_name(predicted)} {frame.probability[index]:.2f}"
+    _text(sheet, (x + 6, y + SIDE - 34), text, WRONG if wrong else INK, SIDE - 12, 26)
+    if wrong:
+        draw.rectangle((x, y, x + SIDE - 1, y + SIDE - 1), outline=WRONG, width=4)
+
+
+def _tell(sheet: Image.Image, corner: tuple[int, int], run: str, sentences: Sequence[str]) -> None:
+    x, y = corner
+    _text(sheet, (x, y), run, INK, SIZE[0] - x - GAP, 40)
+    y += 70
+    for sentence in sentences:
+        for line in textwrap.wrap(sentence, WORDS - 8):
+            _text(sheet, (x, y), line, INK, SIZE[0] - x - GAP, 26)
+            y += 34
+        y += 16
