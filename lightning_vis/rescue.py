@@ -29,12 +29,12 @@ class RedirectedReLU(TorchFunctionMode):
     def __torch_function__(
         self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Replaces ReLU and ReLU6, under any of their names."""
+        """Replaces ReLU and ReLU6, under all their names."""
         kwargs = dict(kwargs or {})
-        top = _RECTIFIERS.get(function)
+        top = _hardtanh_top(*args, **kwargs) if function is F.hardtanh else _RECTIFIERS.get(function)
         if top is None or not isinstance(args[0], Tensor) or len(args[0]) != len(self.rows):
             return function(*args, **kwargs)
-        in_place = function in _IN_PLACE or kwargs.get("inplace", len(args) > 1 and args[1] is True)
+        in_place = function in _IN_PLACE or kwargs.get("inplace", args[-1] is True)
         apply: Any = _Redirected.apply
         return apply(args[0], self.rows, top, bool(in_place))
 
@@ -57,6 +57,13 @@ class _Redirected(torch.autograd.Function):
         # The objective rises along the gradient: one that pushes what is shut further down is no help.
         opening = gradient.masked_fill((below & (gradient < 0)) | (above & (gradient > 0)), 0)
         return torch.where(shut.view(-1, *[1] * (gradient.ndim - 1)), opening, passed), None, None, None
+
+
+def _hardtanh_top(
+    values: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False, **_: Any
+) -> float | None:
+    """Where a hardtanh that rectifies ends (``nn.ReLU6`` calls one); None if it is another."""
+    return max_val if min_val == 0 else None
 
 
 _IN_PLACE = (torch.relu_, Tensor.relu_)
