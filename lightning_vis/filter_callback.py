@@ -29,6 +29,7 @@ from lightning_vis.frames import Array, Frame, Pictures, thinned
 from lightning_vis.gallery import COLUMNS
 from lightning_vis.layers import find_layer
 from lightning_vis.maximization import OUTPUT
+from lightning_vis.objectives import Objective, channel
 from lightning_vis.probe import Probe
 from lightning_vis.recipes import Recipe, recipe_of
 from lightning_vis.storing import Store
@@ -57,6 +58,7 @@ class FilterMaximizationCallback(Callback):
             the Trainer's data.
         every_n_epochs: after every so many epochs.
         steps: of each optimization.
+        objective: what of a channel is to rise: `channel` (its mean), `neuron`, for classes `log_odds`, or your own.
         preset: ``"default"``, ``"keras-vis"``, ``"lucid"`` or a `Recipe`.
         size: height and width of the pictures; those of the probe if None.
         seed: of start and transforms.
@@ -76,6 +78,7 @@ class FilterMaximizationCallback(Callback):
         *,
         every_n_epochs: int = 1,
         steps: int = 64,
+        objective: Objective = channel,
         preset: str | Recipe = "default",
         size: tuple[int, int] | None = None,
         seed: int = 0,
@@ -95,7 +98,8 @@ class FilterMaximizationCallback(Callback):
         self.probe = probe() if callable(probe) else probe
         self.every_n_epochs = every_n_epochs
         self.scalars = scalars
-        self.arguments: dict[str, Any] = {"steps": steps, "preset": preset, "size": size, "seed": seed}
+        self.arguments: dict[str, Any] = {"objective": objective, "steps": steps, "preset": preset}
+        self.arguments |= {"size": size, "seed": seed}
         self.film = Film()
         self.budget = Budget(max_overhead)
         self._visits = 0  # moments at which filters could have been maximized; the film holds those at which they were
