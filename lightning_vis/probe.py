@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_vis.checking import Typical
+from lightning_vis.choosing import check_choice, hardest
+from lightning_vis.datasets import Key, check_indexable, pick, read_item, scaling_of, stacked
 from lightning_vis.frames import Inputs
+from lightning_vis.labelling import class_names_of
 from lightning_vis.observing import keeping_randomness
+from lightning_vis.picturing import Array, concealed, display_of
 from lightning_vis.twins import twins_of
 
 
@@ -23,16 +27,23 @@ class Probe:
         images: ``(N, C, H, W)`` float, in the model's input scale; or ready-made twins, the same objects on several
             backgrounds, ``(objects, backgrounds, C, H, W)``, with one label and one mask per object.
         labels: ``(N,)`` true classes, if known.
-        masks: ``(N, H, W)`` bool or 0..1, 1 on the object, if known. With labels of at least two classes they are enough
-            to put each object on the backgrounds of the others.
-        backgrounds: by kind, clean plates ``(P, C, H', W')`` in the scale of the images and at least as large, on which
-            the objects are pasted; for ready-made twins the names of their backgrounds.
-        typical: the class, by name or index, that goes with each kind of background. Without it every object is pasted on
-            two plates of each kind, and differences between kinds are measured against those within one.
+        masks: ``(N, H, W)`` bool or 0..1, 1 on the object, if known. With labels of at least two classes they are
+            enough to put each object on the backgrounds of the others.
+        backgrounds: by kind, clean plates ``(P, C, H', W')`` in the scale of the images and at least as large, on
+            which the objects are pasted; for ready-made twins the names of their backgrounds.
+        typical: the class, by name or index, that goes with each kind of background. Without it every object is
+            pasted on two plates of each kind, and differences between kinds are measured against those within one.
         name: the first word of its tags in TensorBoard.
         class_names: by class index.
         mean: per channel, undone for the pictures: picture = image x std + mean, in 0..1.
         std: per channel.
+        window: centre and width of the values shown, in units before the normalisation, as radiology says it.
+        channels: which one is shown grey, or which three as red, green and blue; by default as
+            `lightning_vis.picturing.display_of` decides.
+        inputs: False where nobody may see the images (patients): maps are drawn on grey, and no picture is written.
+
+    Attributes:
+        indices: where the images lie in their data set, if they come from one.
 
     Raises:
         ValueError: shapes that do not fit each other; the message quotes them.
@@ -50,6 +61,9 @@ class Probe:
         class_names: Sequence[str] | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        window: tuple[float, float] | None = None,
+        channels: Sequence[int] | None = None,
+        inputs: bool = True,
     ) -> None:
         given = _images(images)
         count = given.shape[1] if given.ndim == 5 else 1
@@ -63,67 +77,113 @@ class Probe:
         self.labels = None if labels is None else labels.repeat_interleave(count)
         self.masks = None if masks is None else masks.repeat_interleave(count, 0)
         self.mean, self.std = mean, std
+        self.indices: tuple[int, ...] | None = None
+        self._shown = inputs
+        self._display = display_of(_numpy(self.images), mean, std, window, channels)
 
     @classmethod
     def from_dataset(
-        cls, dataset: Any, n: int = 8, *, indices: Sequence[int] | None = None, seed: int = 0, **arguments: Any
+        cls,
+        dataset: Any,
+        n: int = 8,
+        *,
+        indices: Sequence[int] | None = None,
+        choose: str | None = None,
+        model: nn.Module | None = None,
+        seed: int = 0,
+        image_key: Key = None,
+        label_key: Key = None,
+        **arguments: Any,
     ) -> Probe:
-        """A probe of `n` images of a map-style ``(image, label)`` data set: by index, the classes in turn, seeded.
+        """A probe of `n` images of a map-style data set: by index, the classes in turn, seeded.
+
+        Labels are read from ``.targets``, ``.samples`` and the like, without loading images; class names from
+        ``.classes``; mean and std from the data set's transforms; all of it through ``Subset`` and ``ConcatDataset``
+        too. Label maps ``(H, W)`` become masks of their largest foreground class, and that class the label.
 
         Args:
-            dataset: with ``__len__`` and ``__getitem__``.
+            dataset: with ``__len__`` and ``__getitem__``; items are ``(image, label)``, images alone, or dicts.
             n: how many images, if no indices are given.
             indices: these images and no others.
+            choose: ``"mistakes"`` or ``"unsure"``: the images that `model` gets most wrong or is least sure of.
+            model: whose answers decide; it is left as it was.
             seed: of the choice; no random stream but a private one is touched.
-            arguments: the other arguments of `Probe` (``mean=``, ``std=``, ``class_names=``, ``name=``).
+            image_key: the image's key in items that are dicts, or its position if it is not the first.
+            label_key: the label's.
+            arguments: the other arguments of `Probe` (``mean=``, ``std=``, ``class_names=``, ``name=``, ...).
 
         Raises:
-            ValueError: items that are not ``(image, label)`` with image a tensor, images of different sizes, no images.
+            ValueError: items without an image tensor, images of different sizes, no images.
             TypeError: the data set cannot be indexed.
         """
-        if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
-            raise TypeError(
-                f"a {type(dataset).__name__} cannot be indexed, so no fixed images can be taken from it:"
-                " collect some yourself and pass probe=Probe(images, labels)"
-            )
+        check_indexable(dataset)
+        if choose is not None:
+            check_choice(choose, model, indices)
         with keeping_randomness(dataset):
-            chosen = list(indices) if indices is not None else _choose(dataset, n, seed)
-            items = [_item(dataset, index) for index in chosen]
-        shapes = sorted({tuple(image.shape) for image, _ in items})
-        if len(shapes) != 1:
-            raise ValueError(f"the images of a probe need one size, but those of {type(dataset).__name__} have {shapes or 'none'}")
-        labels = [label for _, label in items]
-        arguments.setdefault("class_names", getattr(dataset, "classes", None))
-        known = None if any(label is None for label in labels) else torch.tensor(labels)
-        return cls(torch.stack([image for image, _ in items]), known, **arguments)
+            if choose is not None and model is not None:
+                items = hardest(dataset, model, choose, n, image_key, label_key)
+            elif indices is not None:
+                items = [read_item(dataset, index, image_key, label_key) for index in indices]
+            else:
+                items = pick(dataset, n, seed, image_key, label_key)
+        images, labels, masks = stacked(items, type(dataset).__name__)
+        known = {"labels": labels, "masks": masks, "class_names": class_names_of(dataset)}
+        probe = cls(images, **(known | _scaling(dataset, images) | arguments))
+        probe.indices = tuple(item.index for item in items)
+        return probe
 
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def fingerprint(self) -> str:
+        """Tells probes apart: a hash of the images' bytes and the labels."""
+        found = hashlib.sha256(str(tuple(self.images.shape)).encode())
+        found.update(_numpy(self.images).tobytes())
+        found.update(b"" if self.labels is None else self.labels.numpy().tobytes())
+        return found.hexdigest()[:16]
+
     def inputs(self) -> Inputs:
         """What people see of the probe, as plain arrays."""
-        pictures, note = _pictures(self.images, self.mean, self.std)
         labels = None if self.labels is None else self.labels.numpy()
         masks = None if self.masks is None else self.masks.numpy()
-        seen = Inputs(self.name, pictures, labels, masks, self.class_names, note)
+        note = self._display.note if self._shown else "not shown"
+        seen = Inputs(self.name, self._pictures(self.images), labels, masks, self.class_names, note)
         if self.twins is None:
             return seen
         grid = self.twins.images[:, :, 0]
-        twins, _ = _pictures(grid.flatten(0, 1), self.mean, self.std)
+        twins = self._pictures(grid.flatten(0, 1))
         return replace(seen, twins=twins.reshape(*grid.shape[:2], *twins.shape[1:]), kinds=self.twins.kinds)
 
+    def _pictures(self, images: Tensor) -> Array:
+        values = _numpy(images)
+        return self._display.pictures(values) if self._shown else concealed(values)
 
-def _images(images: Any) -> Tensor:
-    images = torch.as_tensor(images)
+
+def _numpy(images: Tensor) -> Array:
+    return images.float().numpy()
+
+
+def _scaling(dataset: Any, images: Tensor) -> dict[str, Any]:
+    """Mean and std as arguments of a probe, where the data set has them for images like these."""
+    scaling = scaling_of(dataset)
+    if scaling is None or {len(scaling[0]), len(scaling[1])} - {1, images.shape[1]}:
+        return {}
+    return dict(zip(("mean", "std"), scaling, strict=True))
+
+
+def _images(given: Any) -> Tensor:
+    images: Tensor = torch.as_tensor(given)
     if images.ndim not in (4, 5) or not images.numel() or not images.is_floating_point():
         raise ValueError(
-            f"Probe(images): expected floating point images (N, C, H, W), at least one; got {images.dtype} {tuple(images.shape)}"
+            "Probe(images): expected floating point images (N, C, H, W), at least one;"
+            f" got {images.dtype} {tuple(images.shape)}"
         )
     return images.detach().cpu().clone()
 
 
-def _labels(labels: Any, count: int) -> Tensor:
-    labels = torch.as_tensor(labels).detach().cpu()
+def _labels(given: Any, count: int) -> Tensor:
+    labels: Tensor = torch.as_tensor(given).detach().cpu()
     if labels.is_floating_point() and labels.ndim == 2 and labels.shape[1] > 1:
         labels = labels.argmax(1)  # soft labels: the class they favour
     if labels.shape != (count,):
@@ -131,84 +191,10 @@ def _labels(labels: Any, count: int) -> Tensor:
     return labels.long()
 
 
-def _masks(masks: Any, images: Tensor) -> Tensor:
-    masks = torch.as_tensor(masks).detach().cpu().float()
+def _masks(given: Any, images: Tensor) -> Tensor:
+    masks: Tensor = torch.as_tensor(given).detach().cpu().float()
     masks = masks[:, 0] if masks.ndim == 4 and masks.shape[1] == 1 else masks
     expected = (len(images), *images.shape[2:])
     if masks.shape != expected or masks.min() < 0 or masks.max() > 1:
         raise ValueError(f"Probe(masks): expected {expected} with values in 0..1; got {tuple(masks.shape)}")
     return masks.clone()
-
-
-def _item(dataset: Any, index: int) -> tuple[Tensor, int | None]:
-    item = dataset[index]
-    image, label = (item[0], item[1] if len(item) > 1 else None) if isinstance(item, (tuple, list)) else (item, None)
-    if not isinstance(image, (Tensor, np.ndarray)):
-        raise ValueError(
-            f"item {index} of {type(dataset).__name__} is a {type(item).__name__} whose image is a {type(image).__name__}:"
-            " expected (image, label) with the image a tensor (C, H, W); or pass probe=Probe(images, labels)"
-        )
-    image = torch.as_tensor(image)
-    return image.float() if not image.is_floating_point() else image, _label(label)
-
-
-def _label(label: Any) -> int | None:
-    value = None if label is None else torch.as_tensor(label)
-    return int(value) if value is not None and value.numel() == 1 else None
-
-
-def _choose(dataset: Any, n: int, seed: int) -> list[int]:
-    """Classes in turn, in an order that depends on the seed alone."""
-    order = np.random.default_rng(seed).permutation(len(dataset)).tolist()
-    labels = _known_labels(dataset)
-    if labels is None:
-        order = order[: 8 * n]  # labels can only be had by loading images: look at a few
-        labels = {index: _item(dataset, index)[1] for index in order}
-    else:
-        labels = {index: labels[index] for index in order}
-    return list(_in_turn(order, labels, n))
-
-
-def _in_turn(order: list[int], labels: dict[int, Any], n: int) -> Iterator[int]:
-    classes = sorted({label for label in labels.values() if label is not None}) or [None]
-    classes = [classes[round(step)] for step in np.linspace(0, len(classes) - 1, min(n, len(classes)))]
-    queues = {label: [index for index in order if labels[index] == label] for label in classes}
-    taken = 0
-    while taken < n and any(queues.values()):
-        for label in classes:
-            if queues[label] and taken < n:
-                taken += 1
-                yield queues[label].pop(0)
-
-
-def _known_labels(dataset: Any) -> list[int] | None:
-    labels = getattr(dataset, "targets", None)
-    if labels is None and getattr(dataset, "samples", None) is not None:
-        labels = [label for _, label in dataset.samples]
-    if labels is None or len(labels) != len(dataset):
-        return None
-    values = torch.as_tensor(labels)
-    return [int(value) for value in values] if values.ndim == 1 else None
-
-
-def _pictures(images: Tensor, mean: Sequence[float] | None, std: Sequence[float] | None) -> tuple[np.ndarray[Any, Any], str]:
-    """Images as ``(N, H, W, 3)`` uint8, and what to say about it."""
-    values = images.float().numpy()
-    note = ""
-    if mean is not None or std is not None:
-        values = values * _per_channel(std, 1.0) + _per_channel(mean, 0.0)
-    elif values.min() < 0 or values.max() > 1:
-        low, high = np.percentile(values, (1, 99), axis=(0, 2, 3), keepdims=True)
-        values = (values - low) / np.maximum(high - low, 1e-12)
-        note = "display rescaled"
-    channels = values.shape[1]
-    if channels not in (1, 3):
-        values = values[:, :1] if channels == 2 else values[:, :3]
-        note = ", ".join(filter(None, (note, f"{values.shape[1]} of {channels} channels shown")))
-    values = np.repeat(values, 3, axis=1) if values.shape[1] == 1 else values
-    pictures = np.rint(np.nan_to_num(values).clip(0, 1) * 255).astype(np.uint8)
-    return np.ascontiguousarray(pictures.transpose(0, 2, 3, 1)), note
-
-
-def _per_channel(values: Sequence[float] | None, default: float) -> np.ndarray[Any, Any]:
-    return np.asarray([default] if values is None else values, dtype=np.float32).reshape(1, -1, 1, 1)
