@@ -6,6 +6,8 @@ PLUGIN = "lightning_vis"
 """Our name in TensorBoard: of the tab, of its addresses, and of the summaries it reads."""
 FORMAT = 1
 """Version of what is stored. A reader leaves alone what has a higher one."""
+LATEST = f"{PLUGIN}/latest"
+"""A tag that is written behind every look: one small question tells which runs have frames, and how new they are."""
 
 SPRITE_COLUMNS = 8
 """Tiles stand side by side in a stored picture up to this number; the next ones begin a row below."""

@@ -162,6 +162,8 @@ def _part(value: Any, wall_time: float) -> StoredPart | None:
         return None
     if not isinstance(facts, dict) or not isinstance(facts.get("format"), int) or facts["format"] > FORMAT:
         return None
+    if facts["part"] == "latest":
+        return None
     return StoredPart(facts, value.tensor.string_val[0] if value.tensor.string_val else b"", wall_time)
 
 

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.tensorboard import SummaryWriter
 
 from lightning_vis.callbacks import ProbeCallback
+from lightning_vis.constants import LATEST
 from lightning_vis.frames import Frame, Maps, Pictures, Scale
 from lightning_vis.probe import Probe
 from lightning_vis.reading import tiles
@@ -32,6 +33,8 @@ def stored(folder):
     reader = EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
     found = {}
     for tag in reader.PluginTagToContent(PLUGIN):
+        if tag == LATEST:
+            continue
         events = reader.Tensors(tag)
         assert len(events) == 1, "a tag holds one event: more would be thinned"
         facts = json.loads(reader.SummaryMetadata(tag).plugin_data.content)
@@ -52,6 +55,13 @@ def test_every_look_has_tags_of_its_own_at_lightning_s_step_the_untrained_one_at
     assert [facts[steps][0] for steps in sorted(facts)] == [10 * at - 1 for at in range(30)]
     assert len(parts_of(found, "maps/evidence")) == 30
     assert list(parts_of(found, "inputs")) == list(parts_of(found, "masks")) == [None]  # once, however many looks
+
+
+def test_the_latest_look_is_announced_behind_all_its_parts(tmp_path):
+    reader = EventAccumulator(str(write_run(tmp_path / "run", film_of(3), inputs_of()))).Reload()
+    tags = reader.PluginTagToContent(PLUGIN)
+    newest = max(reader.Tensors(tag)[-1].wall_time for tag in tags if tag != LATEST)
+    assert reader.Tensors(LATEST)[-1].wall_time >= newest
 
 
 def test_stored_facts_are_the_frame_s(tmp_path):

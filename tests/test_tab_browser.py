@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import venv
 from dataclasses import replace as replaced
 from itertools import pairwise
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -21,6 +24,7 @@ from lightning_vis.rendering import _drawn
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 LONG = 300
+OLDEST = "2.9.1"
 
 if CHROMIUM is None and not os.environ.get("LIGHTNING_VIS_BROWSER"):
     pytest.skip("no chromium here (apt-get install chromium)", allow_module_level=True)
@@ -353,6 +357,33 @@ def test_with_the_older_loader(browser, logdir):
         with Tab(browser, address) as tab:
             assert tab.frame.inner_text("footer .quiet") == "look 12 of 12"
             tab.painted()
+
+
+@pytest.mark.skipif(
+    not os.environ.get("LIGHTNING_VIS_BROWSER"), reason="installs an old TensorBoard: set LIGHTNING_VIS_BROWSER=1"
+)
+@pytest.mark.parametrize("flags", [[], ["--load_fast=false"]])
+def test_beside_the_oldest_tensorboard_installed_without_dependencies(browser, logdir, oldest, flags):
+    with tensorboard(logdir, *flags, python=oldest) as address:
+        for run in ("alpha", "beta", "gamma"):
+            wait_for_looks(address, run, 12)
+        with Tab(browser, address) as tab:
+            assert tab.frame.inner_text("footer .quiet") == "look 12 of 12"
+            for key in "1234":
+                tab.press(key)
+                tab.painted()
+
+
+@pytest.fixture(scope="module")
+def oldest(tmp_path_factory):
+    """The Python of an environment with the oldest TensorBoard that is supported, and this package without torch."""
+    folder = tmp_path_factory.mktemp("oldest")
+    venv.create(folder, with_pip=True)
+    install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    # What that TensorBoard needs and does not ask for: releases of its own time.
+    subprocess.run([*install, f"tensorboard=={OLDEST}", "six", "numpy<2", "setuptools<81"], check=True)
+    subprocess.run([*install, "--no-deps", str(Path(__file__).parents[1])], check=True)
+    return install[0]
 
 
 def test_a_running_training_is_followed_unless_somebody_looks_back(browser, tmp_path):

@@ -21,10 +21,9 @@ NOT_OURS = "this is not a key of ours"
 Series = Any
 
 
-def runs(found: Mapping[str, Mapping[str, Series]]) -> dict[str, Any]:
-    """All runs with frames, the one that was written last first, and the constants that colour them."""
-    newest = {run: max((series.max_wall_time for series in tags.values()), default=0.0) for run, tags in found.items()}
-    listed = [{"run": run, "newest": newest[run]} for run in sorted(found)]
+def runs(newest: Mapping[str, float]) -> dict[str, Any]:
+    """All runs with frames and when they were written last, and the constants that colour them."""
+    listed = [{"run": run, "newest": newest[run]} for run in sorted(newest)]
     return {"runs": listed, "constants": shared_constants()}
 
 
@@ -75,7 +74,7 @@ def facts(content: bytes) -> dict[str, Any] | None:
         found = json.loads(content)
     except (ValueError, TypeError):
         return None
-    if not isinstance(found, dict) or not isinstance(found.get("part"), str):
+    if not isinstance(found, dict) or not isinstance(found.get("part"), str) or found["part"] == "latest":
         return None
     return found if isinstance(found.get("format"), int) and found["format"] <= constants.FORMAT else None
 

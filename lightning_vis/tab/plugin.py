@@ -17,7 +17,7 @@ from tensorboard.data import provider
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
-from lightning_vis.constants import PLUGIN
+from lightning_vis.constants import LATEST, PLUGIN
 from lightning_vis.tab import answers
 
 STATIC = Path(__file__).parent / "static"
@@ -86,8 +86,13 @@ class LightningVisPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorB
 
     def _runs(self, request: wrappers.Request, ctx: Any, experiment: str) -> wrappers.Response:
         """All runs with frames, and the constants that colour them."""
-        found = self._provider.list_blob_sequences(ctx, experiment_id=experiment, plugin_name=PLUGIN)
-        return _json(request, answers.runs(found))
+        found = self._provider.list_blob_sequences(
+            ctx,
+            experiment_id=experiment,
+            plugin_name=PLUGIN,
+            run_tag_filter=provider.RunTagFilter(tags=[LATEST]),
+        )
+        return _json(request, answers.runs({run: tags[LATEST].max_wall_time for run, tags in found.items()}))
 
     def _data(self, request: wrappers.Request, ctx: Any, experiment: str) -> wrappers.Response:
         """The looks of one run that were written after a moment: when, what was answered, numbers, keys of pictures."""

@@ -1,6 +1,7 @@
 // Values to colours: the same formulas as in colours.py, with the same constants (the server hands them over). A test compares pixels.
 
 export const STEPS = 8; // table entries per stored code
+const MIXTURES = 4096; // strengths told apart
 
 export function limitOf(scale, settings, constants) {
   const isLog = scale.kind === "log" && settings.mode === "evidence";
@@ -38,13 +39,24 @@ export function mixture(share, scale, settings, constants) {
   return [red * cover, green * cover, blue * cover, 1 - cover];
 }
 
-// The mixture for every code of one map, STEPS entries per code.
-export function tableOf(map, settings, constants) {
+// For every code of one map, STEPS entries per code: the place of its strength in the mixtures below.
+export function placesOfStrength(map, settings, constants) {
   const zero = map.scale.signed ? 128 : 0;
-  const table = new Float32Array((255 * STEPS + 1) * 4);
-  for (let at = 0; at <= 255 * STEPS; at += 1) {
+  const places = new Uint16Array(255 * STEPS + 1);
+  for (let at = 0; at < places.length; at += 1) {
     const value = ((at / STEPS - zero) / (255 - zero)) * (map.maximum || 0);
-    table.set(mixture(strength(value, map.scale, map, settings, constants), map.scale, settings, constants), at * 4);
+    const share = strength(value, map.scale, map, settings, constants);
+    places[at] = Math.round((map.scale.signed ? (share + 1) / 2 : share) * MIXTURES) * 4;
+  }
+  return places;
+}
+
+// The mixture for every strength, from one end of a scale to the other: the same for all maps of a view.
+export function mixturesOf(scale, settings, constants) {
+  const table = new Float32Array((MIXTURES + 1) * 4);
+  for (let at = 0; at <= MIXTURES; at += 1) {
+    const share = scale.signed ? (2 * at) / MIXTURES - 1 : at / MIXTURES;
+    table.set(mixture(share, scale, settings, constants), at * 4);
   }
   return table;
 }

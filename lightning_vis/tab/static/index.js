@@ -162,7 +162,7 @@ class Page {
     if (this.stage.firstChild !== this.current.root) this.stage.replaceChildren(this.current.root);
     this.current.update(this.model);
     this.timeline.update(this.model);
-    const look = this.model.runs[0]?.looks.find((each) => each.steps === this.model.steps);
+    const look = this.model.runs.flatMap((run) => run.looks).find((each) => each.steps === this.model.steps);
     writeState(this.host, { ...this.state, epoch: this.state.steps === null ? null : look?.epoch ?? this.state.epoch });
   }
 

@@ -1,10 +1,10 @@
 // Stored pictures to pixels on canvases. What is decoded is kept for a while, so that a film plays without a hitch.
 
-import { STEPS, mixture, tableOf } from "./colours.js";
+import { STEPS, mixture, mixturesOf, placesOfStrength } from "./colours.js";
 
 const MOST_SPRITES = 600;
 const MOST_BASES = 800;
-const MOST_TABLES = 512;
+const MOST_TABLES = 2000;
 
 export class Painter {
   constructor(source, constants) {
@@ -13,7 +13,7 @@ export class Painter {
     this.sprites = new Map(); // key -> promise of a picture, or the picture
     this.tiles = new Map(); // key -> tiles of codes with what is known of each
     this.bases = new Map(); // photo at a size -> pixels
-    this.tables = new Map(); // map and settings -> what each code becomes
+    this.tables = new Map(); // map and scale -> the strength of each code; scale and colours -> the mixture of each strength
   }
 
   // A promise until the picture is there, then the picture itself; null if it cannot be had.
@@ -54,7 +54,7 @@ export class Painter {
     const context = canvas.getContext("2d");
     const pixels = context.createImageData(canvas.width, canvas.height);
     const map = maps[index];
-    if (map) blend(pixels, base, map, this.table(`${part.key}/${index}`, map, settings));
+    if (map) blend(pixels, base, map, this.strengths(`${part.key}/${index}`, map, settings), this.mixtures(map.scale, settings));
     else pixels.data.set(base);
     if (settings.outline && masks && !this.outline(pixels, masks, index)) return false;
     context.putImageData(pixels, 0, 0);
@@ -74,13 +74,21 @@ export class Painter {
     return done;
   }
 
-  table(name, map, settings) {
-    const whole = [name, settings.mode, settings.gain, settings.opacity, settings.photo === "spotlight", settings.palette].join();
-    if (!this.tables.has(whole)) {
+  kept(name, make) {
+    if (!this.tables.has(name)) {
       forgetOldest(this.tables, MOST_TABLES);
-      this.tables.set(whole, tableOf(map, settings, this.constants));
+      this.tables.set(name, make());
     }
-    return this.tables.get(whole);
+    return this.tables.get(name);
+  }
+
+  strengths(name, map, settings) {
+    return this.kept([name, settings.mode, settings.gain].join(), () => placesOfStrength(map, settings, this.constants));
+  }
+
+  mixtures(scale, settings) {
+    const name = [scale.kind, scale.signed, settings.opacity, settings.photo === "spotlight", settings.palette].join();
+    return this.kept(name, () => mixturesOf(scale, settings, this.constants));
   }
 
   base(inputs, index, width, height, photo) {
@@ -170,7 +178,7 @@ function stateOf(codes, maximum) {
 }
 
 // Bilinear in the codes, which is bilinear in the values; then each pixel's mixture with the photo from the table.
-function blend(pixels, base, map, table) {
+function blend(pixels, base, map, strengths, mixtures) {
   const { width, height, data } = pixels;
   const across = placesOf(map.width, width);
   const down = placesOf(map.height, height);
@@ -181,11 +189,11 @@ function blend(pixels, base, map, table) {
     for (let x = 0; x < map.width; x += 1) row[x] = map.codes[above + x] * (1 - part) + map.codes[below + x] * part;
     for (let x = 0; x < width; x += 1) {
       const left = row[across.low[x]];
-      const entry = Math.round((left + (row[across.high[x]] - left) * across.part[x]) * STEPS) * 4;
-      const keep = table[entry + 3];
-      data[at] = base[at] * keep + table[entry];
-      data[at + 1] = base[at + 1] * keep + table[entry + 1];
-      data[at + 2] = base[at + 2] * keep + table[entry + 2];
+      const entry = strengths[Math.round((left + (row[across.high[x]] - left) * across.part[x]) * STEPS)];
+      const keep = mixtures[entry + 3];
+      data[at] = base[at] * keep + mixtures[entry];
+      data[at + 1] = base[at + 1] * keep + mixtures[entry + 1];
+      data[at + 2] = base[at + 2] * keep + mixtures[entry + 2];
       data[at + 3] = 255;
       at += 4;
     }
