@@ -1,7 +1,8 @@
-"""Train one network where the background tells the class, and one where it tells nothing, and look at both meanwhile."""
+"""Train a network where the background tells the class, and one where it tells nothing, and look at both meanwhile."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,21 @@ import pytorch_lightning as pl
 import torch
 from network import MEAN, STD, SmallCNN, dataset, group_accuracies
 from pytorch_lightning.loggers import TensorBoardLogger
-from scenes import Scenes
+from scenes import Array, Painter, Scenes, compose, twins
 from torch.utils.data import DataLoader
 
 from lightning_vis import Probe, ProbeCallback, look
+
+CORRELATION = {"spurious": 0.95, "balanced": 0.5}
+"""The runs: how often an object stands on the kind of background that goes with its class."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What scenes are made of: a painter per class, and plates ``(P, height, width, 3)`` per kind of background."""
+
+    objects: list[Painter]
+    plates: list[Array]
 
 
 @dataclass(frozen=True)
@@ -27,11 +39,23 @@ class Data:
 
 @dataclass(frozen=True)
 class Result:
-    """What came out of one run; group accuracies ``(classes, kinds)``, lifts of Grad-CAM on the object, seconds by part."""
+    """What came out of one run.
+
+    Attributes:
+        accuracy: on the validation data, which are like the training data.
+        groups: accuracy of each class on each kind of background, ``(classes, kinds)``.
+        lift: of Grad-CAM on the object.
+        background: how far the answer follows the background, 0..1.
+        object: how far it follows the object.
+        seconds: what the looks cost, by part.
+        looks: how many there were.
+    """
 
     accuracy: float
     groups: np.ndarray
     lift: float
+    background: float
+    object: float
     seconds: dict[str, float]
     looks: int
 
@@ -40,6 +64,52 @@ def probe_of(scenes: Scenes, class_names: list[str]) -> Probe:
     """A probe of these scenes with their masks; `mean` and `std` tell it how to show normalised images."""
     images, labels = dataset(scenes).tensors
     return Probe(images, labels, torch.from_numpy(scenes.masks), class_names=class_names, mean=MEAN, std=STD)
+
+
+def data_of(seen: Sources, unseen: Sources, images: int, correlation: float, size: int, seed: int) -> Data:
+    """The data of one run; with equal seeds the objects and their places are the same whatever the correlation.
+
+    Args:
+        seen: what the network learns from.
+        unseen: what it is tested on.
+        images: for training; a third of it for validation, and for the test.
+        correlation: how often an object stands on the kind that goes with its class.
+        size: of the images.
+        seed: the only source of randomness.
+    """
+    rngs = np.random.default_rng(seed).spawn(3)
+    wanted = [(seen, images, correlation), (unseen, images // 3, correlation), (unseen, images // 3, 0.5)]
+    made = [
+        compose(sources.objects, sources.plates, count, share, size, rng)
+        for (sources, count, share), rng in zip(wanted, rngs, strict=True)
+    ]
+    return Data(*made)
+
+
+def probes_of(
+    unseen: Sources,
+    class_names: list[str],
+    kinds: list[str],
+    size: int,
+    rng: np.random.Generator,
+    mean: Sequence[float] = MEAN,
+    std: Sequence[float] = STD,
+) -> tuple[Probe, Probe]:
+    """A small probe to be shown, four objects on two kinds each, and one of 16 objects for the numbers at the end.
+
+    Kind i of background is typical of class i.
+    """
+    made = twins(unseen.objects, unseen.plates, 16, size, rng)
+    m, s = (torch.tensor(values).view(3, 1, 1) for values in (mean, std))
+    plates = {kind: (torch.from_numpy(each) - m) / s for kind, each in zip(kinds, made.plates, strict=True)}
+    typical = dict(zip(kinds, class_names, strict=True))
+
+    def probe(scenes: Scenes) -> Probe:
+        images, labels = dataset(scenes, mean, std).tensors
+        masks = torch.from_numpy(scenes.masks)
+        return Probe(images, labels, masks, plates, typical, class_names=class_names, mean=mean, std=std)
+
+    return probe(Scenes(*(part[:8] for part in made.scenes))), probe(made.scenes)
 
 
 def train(folder: Path, data: Data, probe: Probe, many: Probe, epochs: int, seed: int, batch_size: int = 50) -> Result:
@@ -73,6 +143,8 @@ def train(folder: Path, data: Data, probe: Probe, many: Probe, epochs: int, seed
         accuracy=float(trainer.callback_metrics["val/accuracy"]),
         groups=group_accuracies(model, data.test),
         lift=frame.numbers["attribution/grad_cam/lift"],
+        background=frame.numbers["reliance/background_effect"],
+        object=frame.numbers["reliance/object_effect"],
         seconds=callback.seconds,
         looks=callback.film.count,
     )
@@ -91,6 +163,7 @@ def report(results: dict[str, Result], class_names: list[str], kinds: list[str])
         lines += [
             f"{name}: validation accuracy {result.accuracy:.2f}, worst group {result.groups.min():.2f}",
             f"  {', '.join(cells)}",
+            f"  the answer follows the background by {result.background:.2f}, the object by {result.object:.2f}",
             f"  Grad-CAM on the object: {result.lift:.2f} x chance",
             f"  cost of a look, averaged over {result.looks}: {parts}",
         ]
