@@ -33,7 +33,7 @@ def filter_sheet(frame: Frame, layer: str) -> Array:
     row_height = side + 2 * TEXT + 2 * GAP
     sheet = Image.new("RGB", (WIDTH, TEXT + 3 * GAP + rows * row_height), PANEL)
     end = _text(sheet, (GAP, GAP), frame.when, INK, WIDTH // 2)
-    _text(sheet, (end + GAP, GAP), "activation, best on the probe", FAINT, WIDTH - end - 2 * GAP)
+    _text(sheet, (end + GAP, GAP), "channel: activation, best on the probe", FAINT, WIDTH - end - 2 * GAP)
     for position, each in enumerate(filters):
         x = GAP + position % COLUMNS * (side + GAP)
         y = TEXT + 3 * GAP + position // COLUMNS * row_height
@@ -79,4 +79,4 @@ def small(pictures: Pictures) -> Pictures:
 def _lines(each: Filter) -> tuple[str, str]:
     if each.dead:
         return f"{each.name}:", "dead"
-    return f"{each.name}: {each.reached:.3g}", f"probe {each.on_probe:.2g}"
+    return f"{each.name}: {each.reached:.3g}", f"best {each.on_probe:.2g}"
