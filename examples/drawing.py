@@ -174,7 +174,7 @@ def fan(s: Sheet, p: Palette, angle: float, length: float) -> list[Layer]:
     back = turned(s, (0, 0), angle)
     turned_sheet = Sheet(*back, s.scale)
     tail = polygon(turned_sheet, (-0.1, -0.06), (-0.1, 0.06), (-length, 0.13), (-length - 0.03, 0), (-length, -0.13))
-    feathers = 0.95 + 0.2 * np.sin(60 * back[1] / (0.3 - back[0]))
+    feathers = 0.95 + 0.2 * np.sin(60 * back[1] / np.maximum(0.3 - back[0], 0.1))
     return [Layer(tail, p.mark * feathers)]
 
 

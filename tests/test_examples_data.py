@@ -176,6 +176,14 @@ def weighted(rgba):
     return (rgba[..., :3] * rgba[..., 3:]).sum((0, 1)) / rgba[..., 3].sum()
 
 
+def test_a_tail_is_a_number_where_its_feathers_would_meet():
+    """One pixel that is not a number spreads through a whole batch, though nothing of the tail lies there."""
+    sheet = drawing.Sheet(np.float32([[0.3, -0.5]]), np.float32([[0.0, 0.05]]), 100.0)
+    assert np.isfinite(
+        drawing.over(drawing.fan(sheet, drawing.palette(np.random.default_rng(0)), 0.0, 0.5), 100.0)
+    ).all()
+
+
 @pytest.mark.parametrize("name", drawing.PAINTERS)
 def test_animals_stay_inside_the_picture(name):
     rng = np.random.default_rng(9)
