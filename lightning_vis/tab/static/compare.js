@@ -86,7 +86,7 @@ export class Compare {
     const canvas = element("canvas", { role: "img" });
     const state = element("span", { className: "state" });
     const name = element("span", { className: "name" });
-    const probability = element("span", { className: "quiet number" });
+    const probability = element("span", { className: "quiet number", title: "probability of the predicted class" });
     const fill = element("i");
     const bar = element("div", { className: "lift", "aria-hidden": "true" }, fill, element("b"));
     fill.style.background = `var(${run.colour})`;
@@ -133,7 +133,7 @@ export class Compare {
     const lift = look?.numbers[`attribution/${model.view?.key}/lift`];
     if (Number.isFinite(lift)) lines.push(`object ${times(lift)} chance`);
     const effect = look?.numbers["reliance/background_effect"];
-    if (Number.isFinite(effect)) lines.push(`background ${Math.round(100 * effect)} points`);
+    if (Number.isFinite(effect)) lines.push(`background ${Math.round(100 * effect)} pts`);
     const alert = look?.numbers["reliance/alert"];
     const lit = alert >= 1 ? "red" : alert >= 0.5 ? "amber" : "";
     replace(tile.facts, JSON.stringify([lines, lit]), () => [
@@ -155,7 +155,8 @@ export class Compare {
     tile.name.classList.toggle("wrong", isWrong);
     tile.name.title = [answers ? `says ${className(run.inputs, predicted)}` : "", explained && `explained: ${explained}`].filter(Boolean).join("; ");
     const probability = look?.probability[image];
-    tile.probability.textContent = Number.isFinite(probability) ? `p ${probability.toFixed(2)}` : "";
+    const prefix = tile.canvas.clientWidth < 120 ? "" : "p "; // a small tile has room for the name alone
+    tile.probability.textContent = Number.isFinite(probability) ? `${prefix}${probability.toFixed(2)}` : "";
     const lift = look?.per_image[`attribution/${model.view?.key}/lift`]?.[image];
     const hasLift = run.looks.some((each) => each.per_image[`attribution/${model.view?.key}/lift`]);
     tile.bar.hidden = tile.lift.hidden = !hasLift;

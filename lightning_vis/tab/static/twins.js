@@ -4,7 +4,7 @@ import { replace } from "./controls.js";
 import { className, labelOf, lookAt } from "./looks.js";
 import { element, fitCanvas } from "./parts.js";
 
-const SIDE = 96;
+const SIDE = 112;
 const EMPTY = "No twins in these runs: give the Probe labels and masks, so that its objects can be pasted on other backgrounds.";
 
 export class Twins {
