@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 trained on ImageNet, its weights from a package, and the names of ImageNet's birds."""
+"""EfficientNet-Lite0 trained on ImageNet, its weights from a package, and the names of birds and insects."""
 
 from __future__ import annotations
 
@@ -18,8 +18,20 @@ _BIRDS = {
     " gallinule, coot, bustard, turnstone, sandpiper, redshank, dowitcher, oystercatcher, pelican, king penguin,"
     " albatross",
 }
-BIRDS = {first + at: name for first, names in _BIRDS.items() for at, name in enumerate(names.split(", "))}
-NAMES = [BIRDS.get(index, f"class {index}") for index in range(1000)]
+_AMONG_LEAVES = {
+    300: "tiger beetle, ladybug, ground beetle, longhorn beetle, leaf beetle, dung beetle, rhinoceros beetle, weevil, fly,"
+    " bee, ant, grasshopper, cricket, walking stick, cockroach, mantis, cicada, leafhopper, lacewing, dragonfly, damselfly,"
+    " admiral, ringlet, monarch, cabbage butterfly, sulphur butterfly, lycaenid",
+    990: "buckeye",
+}
+
+
+def numbered(lists: dict[int, str]) -> dict[int, str]:
+    return {first + at: name for first, names in lists.items() for at, name in enumerate(names.split(", "))}
+
+
+BIRDS = numbered(_BIRDS)
+NAMES = [(BIRDS | numbered(_AMONG_LEAVES)).get(index, f"class {index}") for index in range(1000)]
 
 
 def efficientnet_lite0() -> nn.Module:

@@ -107,6 +107,8 @@ def figure(frame: Frame, inputs: Inputs, rows: int = 4) -> Figure:
         for at in axes:
             at.set_axis_off()
         axes[0].set_title(f"says {inputs.class_name(frame.predicted[row])} {frame.probability[row]:.2f}", color="w")
+    scales = "Grad-CAM: one log scale for all, brightest at 31; saliency: multiples of its mean, brightest at 12"
+    sheet.supxlabel(f"Ring: the hottest point. {scales}", color="w", fontsize="medium")
     return sheet
 
 

@@ -143,6 +143,7 @@ def test_the_birds_of_imagenet():
     assert [imagenet.NAMES[at] for at in (7, 24, 80, 96, 100, 127, 146)] == [
         "cock", "great grey owl", "black grouse", "toucan", "black swan", "white stork", "albatross",
     ]  # fmt: skip
+    assert [imagenet.NAMES[at] for at in (0, 301, 326, 990)] == ["class 0", "ladybug", "lycaenid", "buckeye"]
 
 
 def test_missing_weights_say_how_to_get_them(monkeypatch):
