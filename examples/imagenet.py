@@ -19,9 +19,9 @@ _BIRDS = {
     " albatross",
 }
 _AMONG_LEAVES = {
-    300: "tiger beetle, ladybug, ground beetle, longhorn beetle, leaf beetle, dung beetle, rhinoceros beetle, weevil, fly,"
-    " bee, ant, grasshopper, cricket, walking stick, cockroach, mantis, cicada, leafhopper, lacewing, dragonfly, damselfly,"
-    " admiral, ringlet, monarch, cabbage butterfly, sulphur butterfly, lycaenid",
+    300: "tiger beetle, ladybug, ground beetle, longhorn beetle, leaf beetle, dung beetle, rhinoceros beetle, weevil,"
+    " fly, bee, ant, grasshopper, cricket, walking stick, cockroach, mantis, cicada, leafhopper, lacewing, dragonfly,"
+    " damselfly, admiral, ringlet, monarch, cabbage butterfly, sulphur butterfly, lycaenid",
     990: "buckeye",
 }
 
