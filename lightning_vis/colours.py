@@ -74,7 +74,7 @@ def colours(shares: Array, signed: bool) -> Array:
     """Inferno for 0..1; for signed maps warm colours above 0 and blue ones below. ``(..., 3)`` float in 0..255."""
     if not signed:
         return _interpolated(shares, INFERNO)
-    return np.where((shares < 0)[..., None], _interpolated(-shares, COOL), _interpolated(shares, WARM))
+    return np.asarray(np.where((shares < 0)[..., None], _interpolated(-shares, COOL), _interpolated(shares, WARM)))
 
 
 def _interpolated(shares: Array, anchors: tuple[str, ...]) -> Array:
