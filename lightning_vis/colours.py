@@ -26,7 +26,7 @@ def strength(values: Array, scale: Scale, mean: float = 1.0, area: int = 1) -> A
 
 
 def map_strength(maps: Maps, index: int, size: tuple[int, int]) -> Array:
-    """One map on its scale at the size ``(H, W)``: first enlarged (bilinear), then scaled; nothing if it is not finite."""
+    """One map on its scale at the size ``(H, W)``: first enlarged (bilinear), then scaled; 0 if not finite."""
     values = maps.values[index]
     if not np.isfinite(values).all():
         return np.zeros(size, np.float32)
@@ -67,7 +67,7 @@ def opacity(shares: Array) -> Array:
 def blend(below: Array, above: Array, alpha: Array) -> Array:
     """One picture over another, ``(H, W, 3)`` uint8."""
     mixed = below * (1 - alpha[..., None]) + above * alpha[..., None]
-    return np.rint(mixed).clip(0, 255).astype(np.uint8)
+    return np.asarray(np.rint(mixed).clip(0, 255), np.uint8)
 
 
 def colours(shares: Array, signed: bool) -> Array:
