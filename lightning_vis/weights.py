@@ -1,0 +1,96 @@
+"""The weights of a layer as pictures, what changed in them, and the filters applied to images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lightning_vis.colours import colours
+from lightning_vis.frames import Array
+from lightning_vis.layers import find_layer
+from lightning_vis.observing import observing
+from lightning_vis.truncation import activation_of
+
+
+def filter_weights(model: nn.Module, layer: str) -> Array:
+    """A convolution's weights ``(K, C, h, w)`` float32, a copy.
+
+    Raises:
+        ValueError: the layer has no such weights.
+    """
+    weight = getattr(find_layer(model, layer), "weight", None)
+    if not isinstance(weight, Tensor) or weight.ndim != 4:
+        given = "no weight" if not isinstance(weight, Tensor) else f"a weight of shape {tuple(weight.shape)}"
+        raise ValueError(f"layer {layer!r} has {given}: only weights (K, C, h, w) of a convolution are drawn")
+    return np.array(weight.detach().float().cpu().numpy())
+
+
+def weight_limit(weights: Array) -> float:
+    """The value drawn at full strength: four times the root mean square, taken once, so that a film has one scale."""
+    return float(4 * np.sqrt(np.mean(np.square(weights)))) or 1.0
+
+
+def weight_pictures(weights: Array, limit: float) -> Array:
+    """Weights as pictures on a symmetric scale: 0 is the middle, and the sign is never lost.
+
+    Args:
+        weights: ``(K, C, h, w)``, or the difference of two of them.
+        limit: drawn at full strength, in both directions; the same for a whole film.
+
+    Returns:
+        Of three input channels ``(K, h, w, 3)`` uint8, 0 being grey and the channels red, green and blue; of any other
+        number ``(K, h, C w, 3)``, the input channels side by side, warm above 0 and blue below.
+    """
+    shares = np.nan_to_num(weights / limit).clip(-1, 1)
+    if shares.shape[1] == 3:
+        return np.asarray(np.rint(127.5 + 127.5 * shares.transpose(0, 2, 3, 1)), np.uint8)
+    count, channels, height, width = shares.shape
+    row = shares.transpose(0, 2, 1, 3).reshape(count, height, channels * width)
+    strength = np.abs(row)[..., None]
+    return np.asarray(np.rint(strength * colours(row, signed=True) + (1 - strength) * 24), np.uint8)
+
+
+def feature_maps(
+    model: nn.Module,
+    layer: str,
+    images: Tensor,
+    channels: Sequence[int] | None = None,
+    forward: Callable[[Tensor], Any] | None = None,
+) -> Array:
+    """What the filters of any layer answer to images, ``(N, K, h, w)`` float32. The model is left exactly as it was.
+
+    Args:
+        model: any network.
+        layer: dotted name of a layer that returns ``(N, K, h, w)``.
+        images: ``(N, C, H, W)`` in the model's input scale.
+        channels: only these; all if None.
+        forward: how to run the model, if not by calling it.
+
+    Raises:
+        ValueError: the layer does not exist or returns no maps, or channels are out of range.
+    """
+    with observing(model), torch.no_grad():
+        weight = next((value for value in model.parameters() if value.is_floating_point()), images)
+        found = activation_of(model, layer, forward)(images.to(weight.device, weight.dtype)).float().cpu()
+    if found.ndim != 4:
+        raise ValueError(f"layer {layer!r} returns {tuple(found.shape)}: only maps (N, K, h, w) are drawn")
+    count = found.shape[1]
+    if any(not 0 <= index < count for index in channels or ()):
+        raise ValueError(f"channels={list(channels or ())!r}: the layer has the {count} channels 0 to {count - 1}")
+    return np.array(found.numpy() if channels is None else found[:, list(channels)].numpy())
+
+
+def map_limits(maps: Array) -> Array:
+    """Each channel's greatest magnitude over all images, ``(K,)``: the scale its maps share."""
+    return np.asarray(np.abs(maps).max(axis=(0, 2, 3), initial=0.0))
+
+
+def map_pictures(maps: Array, limits: Array) -> Array:
+    """Feature maps ``(N, K, h, w)`` as pictures ``(N, K, h, w, 3)`` uint8: black at 0, warm above, blue below."""
+    limits = np.where(limits > 0, limits, 1.0)[None, :, None, None]
+    shares = np.nan_to_num(maps / limits).clip(-1, 1)
+    return np.asarray(np.rint(np.abs(shares)[..., None] * colours(shares, signed=True)), np.uint8)
