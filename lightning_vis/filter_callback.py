@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from lightning_vis.budget import Budget
@@ -32,9 +31,10 @@ from lightning_vis.maximization import OUTPUT
 from lightning_vis.objectives import Objective, channel
 from lightning_vis.probe import Probe
 from lightning_vis.recipes import Recipe, recipe_of
-from lightning_vis.storing import Store
 from lightning_vis.state import as_arrays, as_tensors
+from lightning_vis.storing import Store
 from lightning_vis.timing import ends_epoch, finished_steps, moment_of, precision_of
+from lightning_vis.weight_film import WeightFilm
 from lightning_vis.writing import encoded, image_writers, write_pictures
 
 if TYPE_CHECKING:
@@ -63,8 +63,10 @@ class FilterMaximizationCallback(Callback):
         size: height and width of the pictures; those of the probe if None.
         seed: of start and transforms.
         scalars: whether the activation reached is written as a scalar for each filter too.
-        max_overhead: the share of the training time so far that all looks together may cost (or 60 seconds, whichever is
-            more); over it filters are the first to pause.
+        weights: whether a card ``weights/<layer>`` is written too: the layer's weights where it is a convolution, what
+            moved in them since the last look, and what each filter answers to the first images of the probe.
+        max_overhead: the share of the training time so far that all looks together may cost (or 60 seconds, whichever
+            is more); over it filters are the first to pause.
 
     Raises:
         ValueError: arguments out of range, or, when fit starts, layers or channels that do not exist.
@@ -83,6 +85,7 @@ class FilterMaximizationCallback(Callback):
         size: tuple[int, int] | None = None,
         seed: int = 0,
         scalars: bool = False,
+        weights: bool = False,
         max_overhead: float = 0.01,
     ) -> None:
         super().__init__()
@@ -100,6 +103,7 @@ class FilterMaximizationCallback(Callback):
         self.scalars = scalars
         self.arguments: dict[str, Any] = {"objective": objective, "steps": steps, "preset": preset}
         self.arguments |= {"size": size, "seed": seed}
+        self.weights: dict[str, WeightFilm] | None = {} if weights else None
         self.film = Film()
         self.budget = Budget(max_overhead)
         self._visits = 0  # moments at which filters could have been maximized; the film holds those at which they were
@@ -107,6 +111,7 @@ class FilterMaximizationCallback(Callback):
         self._finished: int | None = None
         self._profiles: dict[str, Tensor] = {}
         self._shown: list[str] = []
+        self._cards: dict[str, Array] = {}
         self._resting: set[str] = set()
         self._said: set[str] = set()
         self._writers: list[Any] = []
@@ -213,9 +218,15 @@ class FilterMaximizationCallback(Callback):
         assert self._images is not None  # as in _look
         forward = _forward(trainer, model)
         now = profile(model, layer, self._images.images, forward)
-        channels = chosen_channels(self.channels, now, self._profiles.get(layer), _background(trainer, layer))
+        background = _background(trainer, layer)
+        unknown_yet = self.channels == "background-driven" and background is None and not self.film.frames
+        wanted: Channels = "first" if unknown_yet else self.channels
+        channels = chosen_channels(wanted, now, self._profiles.get(layer), background)
         pictures, filters = filter_pictures(model, layer, channels, self._images, forward=forward, **self.arguments)
         self._profiles[layer] = now
+        if self.weights is not None:
+            film = self.weights.setdefault(layer, WeightFilm())
+            self._cards[f"weights/{layer}"] = film.card(model, layer, channels, self._images, forward)
         return pictures, numbers_of(layer, filters)
 
     def _show(self, frame: Frame) -> None:
@@ -224,7 +235,7 @@ class FilterMaximizationCallback(Callback):
             _warn(f"{part!r} could not be stored for the tab: {failure}")
         self.film.add(replace(frame, pictures={name: small(each) for name, each in frame.pictures.items()}))
         shown = [self.film.frames[at] for at in thinned(len(self.film.frames), COLUMNS)]
-        pictures: dict[str, Array] = {}
+        pictures, self._cards = self._cards, {}
         for name in frame.pictures:
             layer = name.removeprefix("filters/")
             pictures |= {name: filter_sheet(frame, layer), f"film/filters.{layer}": filter_strip(shown, layer)}
@@ -259,13 +270,17 @@ class FilterMaximizationCallback(Callback):
     def state_dict(self) -> dict[str, Any]:
         """The film so far."""
         film = as_tensors(self.film.state())
-        return {"film": film, "visits": self._visits, "drawn": self._drawn, "profiles": dict(self._profiles)}
+        return {"film": film, "visits": self._visits, "drawn": self._drawn, "profiles": dict(self._profiles)} | {
+            "weights": {layer: (each.limit, each.last) for layer, each in (self.weights or {}).items()}
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The film goes on where it stopped."""
         self.film = Film.from_state(as_arrays(state_dict["film"]))
         self._visits, self._drawn = int(state_dict["visits"]), int(state_dict["drawn"])
         self._profiles = dict(state_dict["profiles"])
+        if self.weights is not None:
+            self.weights = {layer: WeightFilm(*each) for layer, each in state_dict["weights"].items()}
         self._finished = self._last_step()
 
 
@@ -295,7 +310,8 @@ def _forward(trainer: Any, model: nn.Module) -> Callable[[Tensor], Any]:
 def _background(trainer: Any, layer: str) -> list[int] | None:
     """The channels that follow the background, most of all first, as the callback beside this one last saw them."""
     for other in trainer.callbacks:
-        numbers = getattr(getattr(getattr(other, "gallery", None), "last", None), "per_image", {}).get(f"reliance/background_driven/{layer}")
+        frame = getattr(getattr(other, "gallery", None), "last", None)
+        numbers = getattr(frame, "per_image", {}).get(f"reliance/background_driven/{layer}")
         if numbers is not None:
             order = np.argsort(-np.asarray(numbers), kind="stable")
             return [int(index) for index in order if numbers[index] > 0.5]

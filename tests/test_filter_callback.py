@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -135,6 +136,38 @@ def test_scalars_come_on_request(trainer, events):
     trainer([filters(scalars=True)], max_epochs=1).fit(small(), loader())
     found = events()
     assert [event.step for event in found.Scalars("filters/net.4/2/activation")] == [-1, 2]
+
+
+def test_background_driven_without_twins_is_said_in_one_sentence(trainer):
+    callback = filters(channels="background-driven", layers=["net.4"], steps=1)
+    with pytest.warns(UserWarning, match="no look has told yet which channels follow the background; it takes a Probe"):
+        trainer([callback], max_epochs=2).fit(small(), loader())
+
+
+def test_background_driven_shows_the_channels_that_a_neighbour_names(trainer):
+    class Neighbour(pl.Callback):
+        """Stands in for a ProbeCallback with twins: all that is read of it is its last frame."""
+
+        def __init__(self):
+            driven = np.array([0.1, 0.9, 0.5, 0.2, 0.7, 0.0, 0.6, 0.3])
+            last = SimpleNamespace(per_image={"reliance/background_driven/net.4": driven})
+            self.gallery = SimpleNamespace(last=last)
+
+    callback = filters(channels="background-driven", layers=["net.4"], steps=1)
+    trainer([Neighbour(), callback], max_epochs=1).fit(small(), loader())
+    assert [each.name for each in filters_of(callback.film.frames[-1], "net.4")] == ["1", "4", "6"]
+
+
+def test_weights_come_on_request(trainer, events, tmp_path):
+    saving = ModelCheckpoint(tmp_path / "kept", save_last=True)
+    first = filters(weights=True)
+    trainer([first, saving], max_epochs=1, enable_checkpointing=True).fit(small(), loader())
+    assert [event.step for event in events().Images("weights/net.0")] == [-1, 2]
+    resumed = filters(weights=True)
+    kept = torch.load(tmp_path / "kept" / "last.ckpt", weights_only=True)
+    resumed.load_state_dict(kept["callbacks"][first.state_key])
+    assert resumed.weights["net.0"].limit == first.weights["net.0"].limit
+    assert torch.equal(resumed.weights["net.0"].last, first.weights["net.0"].last)
 
 
 def test_looks_are_spaced_and_the_last_one_is_there(trainer):
