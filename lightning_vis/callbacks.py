@@ -17,6 +17,7 @@ from lightning_vis.alert import Thresholds
 from lightning_vis.budget import Budget
 from lightning_vis.failures import Failures
 from lightning_vis.film import Film
+from lightning_vis.finding import Finder, loader_of
 from lightning_vis.frames import Frame
 from lightning_vis.gallery import Gallery
 from lightning_vis.layers import find_layer
@@ -116,6 +117,8 @@ class ProbeCallback(Callback):
         self._published = -1  # finished steps when numbers went out last
         self._images: Probe | None = None
         self._layer: str | None = None
+        self._finder = Finder(self.probe)
+        self._resumed: dict[str, Any] = {}  # the probe of the checkpoint that this run goes on from
 
     @property
     def film(self) -> Film:
@@ -140,6 +143,15 @@ class ProbeCallback(Callback):
         """Shares looks with the other callbacks of this probe."""
         if stage in ("fit", "validate", "test"):
             self._share(trainer)
+            self._finder = Finder(self.probe)
+
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Takes off what still watches, whatever ended the run."""
+        self._finder.stop()
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """Likewise."""
+        self._finder.stop()
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Refuses what cannot work, before anything is trained."""
@@ -150,13 +162,51 @@ class ProbeCallback(Callback):
         """Takes the probe and looks at the untrained network."""
         if self._served or not trainer.is_global_zero or not (self.gallery.writers or self.monitor.tags):
             return
-        self._take(self.probe or _probe_of(trainer))
-        if trainer.global_step == 0:
+        probe = self._finder.by_index(trainer, pl_module, self._running(trainer), self._resumed.get("indices"))
+        if probe is not None:
+            self._start(trainer, pl_module, probe)
+
+    def _start(self, trainer: Any, pl_module: Any, probe: Probe) -> None:
+        self._take(probe)
+        if finished_steps(trainer, "start") == 0:
             self._look(trainer, pl_module, "start")
         self._announce(trainer)
 
+    def on_validation_batch_start(
+        self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Watches the first batch, where no images can be taken by index."""
+        self._watch(trainer, pl_module, batch)
+
+    def on_validation_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Takes what was watched."""
+        self._find(trainer, pl_module)
+
+    def on_test_batch_start(
+        self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """As in validation."""
+        self._watch(trainer, pl_module, batch)
+
+    def on_test_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """As in validation."""
+        self._find(trainer, pl_module)
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """As in validation, where there was none."""
+        self._watch(trainer, pl_module, batch)
+
+    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
+        """Looks at the untrained network, if the first batch has only now told how: its weights are still untouched."""
+        self._find(trainer, pl_module)
+
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Looks after early steps; the last batch of an epoch that is looked at is left to that look."""
+        self._find(trainer, pl_module)  # if no step was taken: gradients are accumulated
         finished = finished_steps(trainer, "step")
         left = ends_epoch(trainer) and self._due(trainer)
         if is_early(finished, self.at_steps, trainer.current_epoch) and not left:
@@ -202,6 +252,27 @@ class ProbeCallback(Callback):
     def _take(self, probe: Probe) -> None:
         self._images = probe
         self.gallery.inputs = probe.inputs()
+        known, self._resumed = self._resumed, {}
+        if known and known["fingerprint"] != probe.fingerprint:
+            self.failures.say(
+                f"this run goes on with other images in the probe {probe.name!r} than those in its checkpoint:"
+                " earlier looks of the film show the ones, later looks the others"
+            )
+
+    def _watch(self, trainer: Any, pl_module: nn.Module, batch: Any) -> None:
+        alone = trainer.state.fn != "fit"
+        if self._served or not trainer.is_global_zero or not (alone or self.gallery.writers or self.monitor.tags):
+            return
+        with self.failures.surviving("watching the first batch"):
+            indices = self._resumed.get("indices")
+            if self._finder.by_index(trainer, pl_module, self._running(trainer), indices) is None:
+                self._finder.start(pl_module, batch)
+
+    def _find(self, trainer: Any, pl_module: Any) -> None:
+        with self.failures.surviving("finding images to look at"):
+            probe = self._finder.finish(trainer)
+            if probe is not None and trainer.training:
+                self._start(trainer, pl_module, probe)
 
     def _announce(self, trainer: Any) -> None:
         """The one line that is said where nothing is wrong."""
@@ -209,6 +280,7 @@ class ProbeCallback(Callback):
             return
         package = type(trainer).__module__.partition(".trainer")[0]
         layer = f" at layer {self._layer!r}" if self._layer else ""
+        layer += f" of the submodule {self._finder.entry.name!r}" if self._finder.entry else ""
         logging.getLogger(f"{package}.lightning_vis").info(
             f"lightning_vis looks at {len(self._images)} images ({', '.join(self._keys())}){layer};"
             f" see them with: tensorboard --logdir {where(trainer)}"
@@ -266,7 +338,10 @@ class ProbeCallback(Callback):
         self._begin(trainer, pl_module)
         if self.gallery.writers:
             self.gallery.last = None  # it may be another network than the one seen last
-            self._take(self.probe or _probe_of(trainer))
+            probe = self._finder.by_index(trainer, pl_module, self._running(trainer))
+            if probe is None:
+                return
+            self._take(probe)
             self._look(trainer, pl_module, moment)
 
     def _attempt(self, trainer: Any, pl_module: nn.Module, views: Sequence[View]) -> Attempt:
@@ -315,7 +390,7 @@ class ProbeCallback(Callback):
 
     def _running(self, trainer: Any) -> Running:
         context, convert = precision_of(trainer)
-        return Running(score=self.score, context=context, convert=convert)
+        return Running(self._finder.entry, self.score, context, convert)
 
     # --- with whom --------------------------------------------------------------------------------------------------
 
@@ -354,12 +429,15 @@ class ProbeCallback(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The film so far."""
-        return {**as_tensors(self.gallery.state()), "monitor": self.monitor.state_dict()}
+        probe = self._images
+        known = {} if probe is None else {"fingerprint": probe.fingerprint, "indices": probe.indices and [*probe.indices]}
+        return {**as_tensors(self.gallery.state()), "monitor": self.monitor.state_dict(), "probe": known}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The film goes on where it stopped."""
         self.gallery.load(as_arrays(state_dict))
         self.monitor.load_state_dict(state_dict["monitor"])
+        self._resumed = dict(state_dict.get("probe", {}))
 
 
 class SaliencyCallback(ProbeCallback):
@@ -408,12 +486,8 @@ class GradCAMCallback(ProbeCallback):
 
 def _probe_of(trainer: Any) -> Probe:
     """Images of the Trainer's own data, by index: no loader is iterated and no random stream is touched."""
-    # Neither `or` nor `if`: the truth of a loader is its length, which iterable data do not have.
-    given = trainer.test_dataloaders if trainer.state.fn == "test" else trainer.val_dataloaders
-    loaders = trainer.train_dataloader if given in (None, [], ()) else given
-    loader = loaders[0] if isinstance(loaders, (list, tuple)) else loaders
     try:
-        return Probe.from_dataset(loader.dataset)
+        return Probe.from_dataset(loader_of(trainer).dataset)
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise ValueError(f"no probe= was given, and none can be taken from the Trainer's data: {error}") from error
 

@@ -51,9 +51,14 @@ def logit(output: Any, classes: Tensor) -> Tensor:
 def class_scores(output: Any) -> Tensor:
     """Reads logits ``(N, C)`` out of what a model returned.
 
-    Read are tensors ``(N, C)``; one logit per image, ``(N,)`` or ``(N, 1)``, as two classes with logits -z/2 and z/2 (so
-    that probabilities are the sigmoid's and log-odds are -z and z); objects and dicts with ``logits``; tuples, lists and
-    dicts that hold one such tensor. Probabilities are noticed (rows are nonnegative and sum to one) and their logarithm is taken.
+    Read are tensors ``(N, C)``; one logit per image, ``(N,)`` or ``(N, 1)``, as two classes with logits -z/2 and z/2
+    (so that probabilities are the sigmoid's and log-odds are -z and z); objects and dicts with ``logits`` or ``out``;
+    tuples, lists and dicts that hold one such tensor. Probabilities are noticed (rows are nonnegative and sum to one)
+    and their logarithm is taken.
+
+    Of a segmentation ``(N, C, H, W)`` the mean logits over the pixels that are predicted as the image's largest
+    foreground class are read, or over all pixels where none is predicted; class 0 is the background, and one logit per
+    pixel, ``(N, 1, H, W)``, is two classes.
 
     Raises:
         ValueError: nothing in the output looks like class scores.
@@ -65,14 +70,17 @@ def class_scores(output: Any) -> Tensor:
             " pass score=, a function (output, classes) -> (N,) that gives one number per image"
         )
     if scores.ndim == 1 or scores.shape[1] == 1:
-        return _two_classes(scores.reshape(-1))
-    return scores.clamp_min(torch.finfo(scores.dtype).tiny).log() if are_probabilities(scores) else scores
+        scores = torch.cat((-scores / 2, scores / 2), 1) if scores.ndim == 4 else _two_classes(scores.reshape(-1))
+    elif are_probabilities(scores):
+        scores = scores.clamp_min(torch.finfo(scores.dtype).tiny).log()
+    return _of_the_object(scores) if scores.ndim == 4 else scores
 
 
 def are_probabilities(scores: Tensor) -> bool:
-    """Whether the rows of ``(N, C)`` are nonnegative and sum to one, as after a softmax."""
+    """Whether the classes of ``(N, C)`` or ``(N, C, H, W)`` are nonnegative and sum to one, as after a softmax."""
     rows = scores.detach().float()
-    return rows.ndim == 2 and rows.shape[1] > 1 and bool((rows >= 0).all()) and bool(((rows.sum(1) - 1).abs() < 1e-2).all())
+    several = rows.ndim in (2, 4) and rows.shape[1] > 1
+    return several and bool((rows >= 0).all()) and bool(((rows.sum(1) - 1).abs() < 1e-2).all())
 
 
 def returns_probabilities(output: Any) -> bool:
@@ -121,11 +129,22 @@ def _two_classes(z: Tensor) -> Tensor:
     return torch.stack((-z / 2, z / 2), dim=1)
 
 
+def _of_the_object(scores: Tensor) -> Tensor:
+    """Mean scores ``(N, C)`` over the pixels of ``(N, C, H, W)`` predicted as the largest foreground class."""
+    said = scores.detach().argmax(1)
+    areas = torch.stack([(said == each).sum((1, 2)) for each in range(1, scores.shape[1])], 1)
+    where = (said == (areas.argmax(1) + 1)[:, None, None]) & (areas.amax(1) > 0)[:, None, None]
+    where = where | ~where.any(2).any(1)[:, None, None]
+    return (scores * where[:, None]).sum((2, 3)) / where.sum((1, 2))[:, None]
+
+
 def _find(output: Any) -> Tensor | None:
     """The one tensor of scores in an output; None where there is none, or where several could be meant."""
-    named = output["logits"] if isinstance(output, Mapping) and "logits" in output else getattr(output, "logits", output)
+    named = output
+    for name in ("out", "logits"):  # as torchvision and transformers call them
+        named = output[name] if isinstance(output, Mapping) and name in output else getattr(output, name, named)
     tensors = [value for value in _parts(named) if isinstance(value, Tensor) and value.is_floating_point()]
-    for rank in (2, 1):
+    for rank in (2, 1, 4):
         found = [value for value in tensors if value.ndim == rank and value.numel()]
         if found:
             return found[0] if len(found) == 1 else None
