@@ -285,4 +285,4 @@ def _notes(maps: Mapping[str, Maps], found: Mapping[str, Recorded]) -> tuple[str
 
 
 def _numpy(tensor: Tensor) -> Array:
-    return tensor.detach().cpu().numpy()
+    return tensor.detach().cpu().numpy().copy()  # an array of its own: a frame keeps no tensor alive

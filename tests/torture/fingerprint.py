@@ -18,7 +18,7 @@ from torch import nn
 
 from .encoding import digest, encoded
 
-OURS = ("reliance/", "attribution/")
+OURS = ("reliance/", "attribution/", "filters/", "lightning_vis/")
 COMING_AND_GOING = {"_AsyncWriterThread", "TMonitor"}  # of TensorBoard and tqdm, as soon as either is used
 BOOKKEEPING = {"_parameters", "_buffers", "_modules", "training", "_trainer", "_fabric", "_lightning_module"} | {
     "_torchdynamo_wrapper_id"

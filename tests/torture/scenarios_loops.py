@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import (
     EarlyStopping,
@@ -13,8 +14,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from .nets import Net, loaders
-from .running import Run
-from .scenario import scenario, unconfigured
+from .running import Run, leftovers
+from .scenario import drawing, scenario, unconfigured
 
 # Steps 0, 1 and 2, and the ends of both epochs: three batches each.
 USUAL = 5
@@ -120,7 +121,7 @@ def checkpoints_every_two_steps(run: Run) -> None:
     run.fit(Net(), ModelCheckpoint(run.folder / "often", every_n_train_steps=2, save_top_k=-1))
 
 
-@scenario("loops", frames=7)
+@scenario("loops", frames=7, callbacks=drawing)
 def fit_twice_with_one_trainer(run: Run) -> None:
     model, data = Net(), loaders()
     trainer = run.fit(model, data=data)
@@ -135,7 +136,7 @@ def fit_twice_with_two_trainers(run: Run) -> None:
     run.fit(model, data=data)
 
 
-@scenario("loops", frames=7)
+@scenario("loops", frames=7, callbacks=drawing)
 def resume(run: Run) -> None:
     run.fit().save_checkpoint(run.folder / "kept.ckpt")
     again = run.trainer(max_epochs=4)
@@ -158,12 +159,12 @@ def resume_without_the_callbacks_state(run: Run) -> None:
     run.trainer(max_epochs=4).fit(Net(), *loaders(), ckpt_path=run.folder / "stripped.ckpt")
 
 
-@scenario("loops", frames=0)
+@scenario("loops", frames=1)
 def validate_alone(run: Run) -> None:
     run.trainer().validate(Net(), loaders()[1], verbose=False)
 
 
-@scenario("loops", frames=0)
+@scenario("loops", frames=1)
 def test_and_predict_alone(run: Run) -> None:
     model = Net()
     run.trainer().test(model, loaders()[1], verbose=False)
@@ -263,3 +264,22 @@ class Accumulating(Net):
 @scenario("loops")
 def manual_accumulation_across_epochs(run: Run) -> None:
     run.fit(Accumulating(), max_epochs=3, data=(loaders()[0],))
+
+
+class Counted(pl.Callback):
+    """Counts what is alive after every epoch and refuses that it grows; the first two epochs may fill caches."""
+
+    def __init__(self) -> None:
+        self.found: list[dict[str, int]] = []
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        self.found.append(leftovers())
+        if len(self.found) > 3 and any(
+            now > then for now, then in zip(self.found[-1].values(), self.found[2].values())
+        ):
+            raise RuntimeError(f"grown from {self.found[2]} to {self.found[-1]}")
+
+
+@scenario("loops", frames=13, callbacks=drawing)
+def ten_epochs_leak_nothing(run: Run) -> None:
+    run.fit(Net(), Counted(), max_epochs=10)

@@ -21,7 +21,7 @@ from lightning_vis.recording import INPUT
 
 from .nets import Net, images
 from .running import Run
-from .scenario import probe, scenario
+from .scenario import drawing, probe, scenario
 
 
 @scenario("loggers", frames=0, refusal="no logger")
@@ -34,7 +34,7 @@ def csv_logger(run: Run) -> None:
     run.fit(logger=CSVLogger(run.folder, name=None, version=""))
 
 
-@scenario("loggers")
+@scenario("loggers", callbacks=drawing)
 def two_loggers(run: Run) -> None:
     board = TensorBoardLogger(run.folder, name="board", version="")
     run.fit(logger=[CSVLogger(run.folder, name="table", version=""), board])
@@ -57,12 +57,12 @@ def full_disk(*arguments: Any) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-@scenario("loggers", refusal="[Nn]o space left")
+@scenario("loggers", refusal="[Nn]o space left", callbacks=drawing)
 def disk_full_for_pictures(run: Run) -> None:
     run.fit(logger=BrokenWriter(run.folder, name=None, version=""))
 
 
-@scenario("loggers", frames=3)
+@scenario("loggers", frames=3, callbacks=drawing)
 def fast_dev_run(run: Run) -> None:
     run.fit(fast_dev_run=2)
 
@@ -93,7 +93,7 @@ def no_inference_mode(run: Run) -> None:
     run.fit(inference_mode=False, num_sanity_val_steps=1)
 
 
-@scenario("switches")
+@scenario("switches", callbacks=drawing)
 def numpy_errors_raise(run: Run) -> None:
     with np.errstate(all="raise"):
         run.fit()
