@@ -27,7 +27,7 @@ from lightning_vis.probe import Probe
 from lightning_vis.recording import INPUT
 from lightning_vis.scores import Score, Target, log_odds
 from lightning_vis.state import as_arrays, as_tensors
-from lightning_vis.timing import ends_epoch, finished_steps, is_early, moment_of, precision_of, where
+from lightning_vis.timing import ends_epoch, finished_steps, is_early, moment_of, precision_of, weights_looked_at, where
 from lightning_vis.views import View, grad_cam, saliency
 from lightning_vis.writing import image_writers
 
@@ -305,7 +305,7 @@ class ProbeCallback(Callback):
         if any(is_lazy(value) for value in pl_module.parameters()):
             return None  # its layers get their shapes from the first batch: there is nothing to see yet
         last = self.gallery.last
-        if last is not None and last.finished_steps == finished:
+        if last is not None and last.finished_steps == finished and not self._is_new_average(trainer, last, moment):
             return last
         refusal = self.budget.refusal("looks", trainer.callbacks) if moment not in ("start", "end") else ""
         if refusal:
@@ -343,6 +343,10 @@ class ProbeCallback(Callback):
                 return
             self._take(probe)
             self._look(trainer, pl_module, moment)
+
+    def _is_new_average(self, trainer: Any, last: Frame, moment: str) -> bool:
+        """Whether another callback has left an average of weights in the finished network that no look has seen."""
+        return moment == "end" and last.weights == "raw" and weights_looked_at(trainer, self, moment) == "averaged"
 
     def _attempt(self, trainer: Any, pl_module: nn.Module, views: Sequence[View]) -> Attempt:
         """A look whose failures are dealt with: a view rests, the twins are asked again next time."""
