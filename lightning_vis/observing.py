@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from lightning_vis.remembering import Restore, random_streams, remember, tensor
+from lightning_vis.watching import LARGE, Watch
 
 
 @contextmanager
@@ -38,9 +39,12 @@ def observing(model: nn.Module) -> Iterator[nn.Module]:
         stack.enter_context(torch.enable_grad())
         stack.enter_context(_eagerly())
         # An ExitStack runs every callback, also after one of them has raised: no restore step depends on another.
-        for restore in (*random_streams(), *_weights(model), *_attributes(model), *_modes(model)):
+        watch = _watch(model)
+        for restore in (*random_streams(), *_weights(model, watch), *_attributes(model), *_modes(model)):
             stack.callback(restore)
         _prepare(model)
+        if watch is not None:
+            stack.enter_context(watch)
         yield model
 
 
@@ -92,12 +96,19 @@ def _modes(model: nn.Module) -> Iterator[Restore]:
             yield partial(_set, module, "training", module.training)
 
 
-def _weights(model: nn.Module) -> Iterator[Restore]:
+def _watch(model: nn.Module) -> Watch | None:
+    # The operations of scripted modules cannot all be watched.
+    scripted = any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
+    return Watch() if not scripted and sum(value.nbytes for value in model.parameters()) > LARGE else None
+
+
+def _weights(model: nn.Module, watch: Watch | None) -> Iterator[Restore]:
     for parameter in model.parameters():
         # Set aside, not copied: whatever a backward pass would add meanwhile lands in another tensor.
         yield partial(setattr, parameter, "grad", parameter.grad)
         yield partial(_set, parameter, "requires_grad", parameter.requires_grad)
-        yield tensor(parameter)  # the last is done first: flags can only be set where no graph hangs on
+        # The last is done first: flags can only be set where no graph hangs on.
+        yield tensor(parameter) if watch is None else watch.keep(parameter)
     for buffer in model.buffers():
         yield tensor(buffer)
 

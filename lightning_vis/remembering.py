@@ -90,17 +90,41 @@ def _package(value: Any) -> str:
 
 
 def tensor(value: Tensor) -> Restore:
-    """What puts a tensor's values back, bit by bit, if they have changed; and takes the graph off that has come to hang on it."""
-    kept, was_leaf = value.detach().clone(), value.is_leaf
+    """What puts a tensor back: its memory, bit by bit what it said there if that has changed, and no graph hanging on it."""
+    return tensor_after(value, [contents(value)])
+
+
+def tensor_after(value: Tensor, steps: list[Restore]) -> Restore:
+    """What gives a tensor its memory back and then takes these steps."""
+    same, was_leaf = value.detach(), value.is_leaf
 
     def restore() -> None:
         if was_leaf and not value.is_leaf:
             value.detach_()  # written to in place from an image that requires grad: the graph would live on in it
-        with torch.no_grad():
-            if not _same_bits(value.detach(), kept):
-                value.copy_(kept)
+        if memory(value) != memory(same) or value.shape != same.shape:
+            value.data = same
+        for step in steps:
+            step()
 
     return restore
+
+
+def contents(value: Tensor) -> Restore:
+    """What writes a tensor's present values to its memory again, if they have changed."""
+    same, kept = value.detach(), value.detach().clone()
+
+    def restore() -> None:
+        with torch.no_grad():
+            if not _same_bits(same, kept):
+                same.copy_(kept)
+
+    return restore
+
+
+def memory(value: Tensor) -> int:
+    """Tells apart where tensors keep their values; 0 for those that have no one place (sharded, sparse)."""
+    plain = type(value.data) is Tensor and value.layout == torch.strided
+    return int(value.untyped_storage()._cdata) if plain else 0
 
 
 def _same_bits(one: Tensor, other: Tensor) -> bool:

@@ -14,8 +14,9 @@ HOUSE = {
     "__init__": set(),  # names are fetched lazily; imports for type checkers only
     "attribution": set(),
     "frames": set(),
-    "observing": {"remembering"},
+    "observing": {"remembering", "watching"},
     "remembering": set(),
+    "watching": {"remembering"},
     "failures": set(),
     "scores": set(),
     "timing": set(),
@@ -136,6 +137,7 @@ HOUSE = {
 OUTSIDE = {
     "failures": set(),
     "remembering": {"torch", "numpy"},
+    "watching": {"torch"},
     "__init__": set(),
     "timing": set(),
     "film": {"matplotlib"},

@@ -129,7 +129,7 @@ def test_score_forward_and_chunks_are_handed_along(net, probe):
 
 def test_an_output_without_class_scores_and_a_score_of_ones_own(probe):
     net = nn.Conv2d(3, 2, 3)
-    frame = look(net, probe, [saliency()], score=lambda output, classes: output.mean((1, 2, 3)))
+    frame = look(net, probe, [saliency()], score=lambda output, _: output.mean((1, 2, 3, 4)), forward=lambda x: net(x)[:, None])
     assert frame.predicted.tolist() == [-1] * 4
     assert np.isnan(frame.probability).all()
     assert frame.maps["saliency"].values.max() > 0

@@ -21,6 +21,7 @@ class Burdened(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(3, 4, 3)
         self.norm = nn.BatchNorm2d(4)
+        self.table = nn.Embedding(2, 3)
         self.frozen = nn.BatchNorm2d(4)
         self.frozen.eval().requires_grad_(False)
         self.register_buffer("seen", torch.zeros(3))
@@ -92,6 +93,31 @@ DISTURBANCES = {
     "submodule replaced": (lambda m: setattr(m, "conv", nn.Identity()), lambda m: id(m.conv)),
     "submodule added": (lambda m: m.add_module("extra", nn.Identity()), lambda m: list(m._modules)),
     "weights": (lambda m: m.conv.weight.data.mul_(2), lambda m: m.conv.weight.tolist()),
+    "weights under no_grad": (
+        lambda m: torch.no_grad()(m.conv.weight.clamp_)(-0.01, 0.01),
+        lambda m: m.conv.weight.tolist(),
+    ),
+    "part of a weight": (lambda m: m.conv.weight.data[0, 0].fill_(7), lambda m: m.conv.weight.tolist()),
+    "weight as a result": (
+        lambda m: torch.mul(m.conv.bias.detach(), 2, out=m.conv.bias.data),
+        lambda m: m.conv.bias.tolist(),
+    ),
+    "weights all at once": (
+        lambda m: torch._foreach_mul_([m.conv.weight.data, m.conv.bias.data], 2),
+        lambda m: (m.conv.weight.tolist(), m.conv.bias.tolist()),
+    ),
+    "weight set to another tensor": (
+        lambda m: setattr(m.conv.weight, "data", torch.zeros(4, 3, 3, 3)),
+        lambda m: m.conv.weight.tolist(),
+    ),
+    "weight of not a number": (
+        lambda m: m.conv.weight.data.fill_(torch.nan),
+        lambda m: m.conv.weight.tolist(),
+    ),
+    "weight renormed by embedding": (
+        lambda m: nn.functional.embedding(torch.tensor([0, 1]), m.table.weight, max_norm=0.1),
+        lambda m: m.table.weight.tolist(),
+    ),
     "history of a buffer": (
         lambda m: m.seen.add_(torch.ones(3, requires_grad=True)),
         lambda m: (m.seen.requires_grad, m.seen.is_leaf, m.seen.tolist()),
@@ -129,9 +155,11 @@ def burdened():
     return model
 
 
+@pytest.mark.parametrize("watched", [False, True], ids=["copied", "watched"])
 @pytest.mark.parametrize("ending", [None, ValueError, KeyboardInterrupt])
 @pytest.mark.parametrize("name", DISTURBANCES)
-def test_each_disturbance_is_undone(name, ending):
+def test_each_disturbance_is_undone(name, ending, watched, monkeypatch):
+    monkeypatch.setattr("lightning_vis.observing.LARGE", 0 if watched else 2**40)
     model = burdened()
     disturb, read = DISTURBANCES[name]
     before = repr(read(model))
@@ -182,23 +210,34 @@ def test_a_hand_frozen_norm_stays_frozen_and_an_overridden_train_is_never_called
     with observing(model):
         pass
     assert Frozen.calls == 0
-    assert [module.training for module in model.modules()] == [True, True, True, False]
+    assert [module.training for module in model.modules()] == [True, True, True, True, False]
 
 
-def test_one_restore_step_that_fails_stops_no_other(monkeypatch):
-    """The weight cannot be put back because its storage has another shape; all the rest is put back all the same."""
+class Stubborn(list):
+    """A list that cannot be emptied."""
+
+    def clear(self):
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_one_restore_step_that_fails_stops_no_other(place):
     model = burdened()
-    before = {name: repr(read(model)) for name, (_, read) in DISTURBANCES.items() if name != "weights"}
-    with pytest.raises(RuntimeError, match="size"), observing(model):
-        for name in ("buffer in place", "counter", "torch stream", "numpy stream", "python stream", "gradients zeroed", "list"):
+    owner = model.conv if place == "first" else model.frozen
+    owner.stubborn = Stubborn()
+    before = {name: repr(read(model)) for name, (_, read) in DISTURBANCES.items()}
+    with pytest.raises(RuntimeError, match="no"), observing(model):
+        owner.stubborn.append(1)
+        for name in ("weights", "buffer in place", "counter", "torch stream", "numpy stream", "gradients zeroed", "list"):
             DISTURBANCES[name][0](model)
         model.norm.train()
-        model.conv.weight.data = torch.zeros(2)
-    assert {name: repr(read(model)) for name, (_, read) in DISTURBANCES.items() if name != "weights"} == before
+    assert {name: repr(read(model)) for name, (_, read) in DISTURBANCES.items()} == before
 
 
-def test_nothing_is_written_to_where_nothing_changed():
+@pytest.mark.parametrize("large", [0, 2**40])
+def test_nothing_is_written_to_where_nothing_changed(large, monkeypatch):
     """A needless write would raise the version counter, and a graph that a user keeps across the look would break."""
+    monkeypatch.setattr("lightning_vis.observing.LARGE", large)
     model = burdened()
     versions = [value._version for value in (*model.parameters(), *model.buffers(), model.loose)]
     with observing(model):
