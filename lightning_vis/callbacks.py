@@ -23,12 +23,12 @@ from lightning_vis.gallery import Gallery
 from lightning_vis.layers import find_layer
 from lightning_vis.looking import TWINS, Attempt, Running, attempt_look, choose_feature_map, usual_views
 from lightning_vis.monitoring import Monitor, OnAlert, lift_view, monitored_tags, progress
-from lightning_vis.probe import Probe
+from lightning_vis.probe import Probe, given_probe
 from lightning_vis.recording import INPUT
 from lightning_vis.scores import Score, Target, log_odds
 from lightning_vis.state import as_arrays, as_tensors
 from lightning_vis.timing import ends_epoch, finished_steps, is_early, moment_of, precision_of, weights_looked_at, where
-from lightning_vis.views import View, grad_cam, saliency
+from lightning_vis.views import View, given_views, grad_cam, saliency
 from lightning_vis.writing import image_writers
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ class ProbeCallback(Callback):
             raise ValueError(f"every_n_epochs={every_n_epochs!r}: expected a whole number of at least 1")
         if loggers not in ("tensorboard", "all"):
             raise ValueError(f"loggers={loggers!r}: expected 'tensorboard' or 'all'")
-        self.probe = probe() if callable(probe) else probe
-        self.views = [view if isinstance(view, View) else view() for view in (usual_views() if views is None else views)]
+        self.probe = given_probe(probe)
+        self.views = given_views(usual_views() if views is None else views)
         self.every_n_epochs = every_n_epochs
         self.at_steps = None if at_steps is None else tuple(at_steps)
         self.score = score
@@ -231,7 +231,8 @@ class ProbeCallback(Callback):
         """Looks at the finished network, if no look has seen it, and leaves what is to be taken along."""
         self._look(trainer, pl_module, "end")
         if not self._served and self._images is not None:
-            self.gallery.finish()
+            for path in self.gallery.finish():
+                _log(trainer, f"what happened, in one picture: {path}")
 
     def _due(self, trainer: Any) -> bool:
         return bool((trainer.current_epoch + 1) % self.every_n_epochs == 0)
@@ -278,13 +279,10 @@ class ProbeCallback(Callback):
         """The one line that is said where nothing is wrong."""
         if self._images is None or not self.gallery.writers:
             return
-        package = type(trainer).__module__.partition(".trainer")[0]
         layer = f" at layer {self._layer!r}" if self._layer else ""
         layer += f" of the submodule {self._finder.entry.name!r}" if self._finder.entry else ""
-        logging.getLogger(f"{package}.lightning_vis").info(
-            f"lightning_vis looks at {len(self._images)} images ({', '.join(self._keys())}){layer};"
-            f" see them with: tensorboard --logdir {where(trainer)}"
-        )
+        keys = ", ".join(self._keys())
+        _log(trainer, f"{len(self._images)} images ({keys}){layer}; see them with: tensorboard --logdir {where(trainer)}")
 
     # --- what -------------------------------------------------------------------------------------------------------
 
@@ -307,11 +305,10 @@ class ProbeCallback(Callback):
         last = self.gallery.last
         if last is not None and last.finished_steps == finished and not self._is_new_average(trainer, last, moment):
             return last
-        refusal = self.budget.refusal("looks", trainer.callbacks) if moment not in ("start", "end") else ""
-        if refusal:
-            self._failed = refusal
-            self.failures.say(refusal)
-            return None
+        if moment not in ("start", "end") and self._pauses("looks", trainer):
+            numbers_only = True  # what is monitored is measured all the same
+            if not self.monitor.tags:
+                return None
         started = self.budget.spent
         attempt = self._attempt(trainer, pl_module, self._monitored_views() if numbers_only else self._all_views())
         if attempt.frame is None:
@@ -325,11 +322,15 @@ class ProbeCallback(Callback):
         return frame
 
     def _keep(self, trainer: Any, frame: Frame, spent_before: float) -> None:
-        refusal = self.budget.refusal("pictures", trainer.callbacks)
+        self.gallery.keep(frame, has_time=not self._pauses("pictures", trainer))
+        self.gallery.write_seconds(frame, self.budget.spent - spent_before)
+
+    def _pauses(self, kind: str, trainer: Any) -> bool:
+        """Whether the budget is used up for this kind of work; said once."""
+        refusal = self.budget.refusal(kind, trainer.callbacks)
         if refusal:
             self.failures.say(refusal)
-        self.gallery.keep(frame, has_time=not refusal)
-        self.gallery.write_seconds(frame, self.budget.spent - spent_before)
+        return bool(refusal)
 
     def _look_alone(self, trainer: Any, pl_module: Any, moment: str) -> None:
         """One look in ``trainer.validate`` or ``trainer.test``."""
@@ -498,6 +499,12 @@ def _probe_of(trainer: Any) -> Probe:
 
 def _name(callback: ProbeCallback) -> str:
     return callback.probe.name if callback.probe else "probe"
+
+
+def _log(trainer: Any, message: str) -> None:
+    """Says something where Lightning says such things."""
+    package = type(trainer).__module__.partition(".trainer")[0]
+    logging.getLogger(f"{package}.lightning_vis").info(f"lightning_vis: {message}")
 
 
 def _warn(message: str) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from lightning_vis.arguments import shortened, tensor_of
+
 Typical = Mapping[str, str | int]
 """The class, by name or index, that goes with each kind of background."""
 
@@ -40,6 +42,8 @@ def class_indices(kinds: Sequence[str], typical: Typical | None, class_names: Se
         raise ValueError(f"Probe(backgrounds): expected at least two kinds to compare; got {got}")
     if typical is None:
         return None
+    if not isinstance(typical, Mapping):
+        raise TypeError(f"Probe(typical): expected a dict of one class for each background; got {shortened(typical)}")
     if set(typical) != set(kinds):
         raise ValueError(
             f"Probe(typical): expected one class for each background ({', '.join(kinds)});"
@@ -64,7 +68,8 @@ def class_index(name: str | int, class_names: Sequence[str]) -> int:
 
 def cropped_plates(kind: str, plates: Tensor, images: Tensor, least: int) -> Tensor:
     """The middle of each plate at the size of the images, ``(P, C, H, W)``; ValueError if shapes do not fit."""
-    plates = torch.as_tensor(plates).detach().cpu().to(images.dtype)
+    given = tensor_of(plates, "Probe(backgrounds)", f"plates (P, C, H, W) for {kind!r}")
+    plates = given.detach().cpu().to(images.dtype)
     channels, height, width = images.shape[1:]
     if plates.ndim != 4 or plates.shape[1] != channels or len(plates) < least:
         several = "two, because typical= is not given" if least == 2 else "one"

@@ -29,7 +29,7 @@ from lightning_vis.gallery import COLUMNS
 from lightning_vis.layers import find_layer
 from lightning_vis.maximization import OUTPUT
 from lightning_vis.objectives import Objective, channel
-from lightning_vis.probe import Probe
+from lightning_vis.probe import Probe, given_probe
 from lightning_vis.recipes import Recipe, recipe_of
 from lightning_vis.state import as_arrays, as_tensors
 from lightning_vis.storing import Store
@@ -98,7 +98,7 @@ class FilterMaximizationCallback(Callback):
             raise ValueError(f"layers={layers!r}: expected a list of names, [{layers!r}]")
         self.layers = None if layers is None else list(layers)
         self.channels = channels
-        self.probe = probe() if callable(probe) else probe
+        self.probe = given_probe(probe)
         self.every_n_epochs = every_n_epochs
         self.scalars = scalars
         self.arguments: dict[str, Any] = {"objective": objective, "steps": steps, "preset": preset}

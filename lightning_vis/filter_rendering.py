@@ -79,4 +79,5 @@ def small(pictures: Pictures) -> Pictures:
 def _lines(each: Filter) -> tuple[str, str]:
     if each.dead:
         return f"{each.name}:", "dead"
-    return f"{each.name}: {each.reached:.3g}", f"best {each.on_probe:.2g}"
+    reached = f"{each.reached:.3g}" if abs(each.reached) >= 1 else f"{each.reached:.2f}"
+    return f"{each.name}: {reached}", f"best {each.on_probe:.2g}"

@@ -61,8 +61,13 @@ class Gallery:
         if has_time and is_spaced(self.film.count, self.drawn):
             self._draw(frame)
 
-    def finish(self) -> None:
-        """Draws the last look if that has not been done, and leaves films and a summary in the run's folder."""
+    def finish(self) -> list[Path]:
+        """Draws the last look if that has not been done, and leaves films and a summary in the run's folder.
+
+        Returns:
+            The summaries.
+        """
+        summaries: list[Path] = []
         if self.last is not None and self.drawn < self.film.count:
             self._draw(self.last)
         if self._images and self.inputs is not None and self.film.frames:
@@ -70,13 +75,9 @@ class Gallery:
                 for writer, _ in self._store.fits:
                     leave_films(writer, self.film.frames, self.inputs)
             with self._failures.surviving("making the summary"), self._timed("films"):
-                self._summarize(self.inputs)
-
-    def _summarize(self, inputs: Inputs) -> None:
-        folders = {Path(writer.log_dir) for writer, _ in self._store.fits if hasattr(writer, "log_dir")}
-        for folder in folders:
-            path = leave_summary(folder, self.film.frames, inputs)
-            print(f"lightning_vis: what happened, in one picture: {path}")  # noqa: T201  a path to be clicked on
+                folders = sorted({Path(writer.log_dir) for writer, _ in self._store.fits})
+                summaries = [leave_summary(folder, self.film.frames, self.inputs) for folder in folders]
+        return summaries
 
     def _draw(self, frame: Frame) -> None:
         if not self.writers or not self._images or self.inputs is None:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lightning_vis.remembering import Restore, random_streams, remember, tensor
+from lightning_vis.remembering import Restore, put_back, random_streams, remember, tensor
 from lightning_vis.watching import LARGE, Watch
 
 
@@ -38,10 +38,8 @@ def observing(model: nn.Module) -> Iterator[nn.Module]:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(_eagerly())
-        # An ExitStack runs every callback, also after one of them has raised: no restore step depends on another.
         watch = _watch(model)
-        for restore in (*random_streams(), *_weights(model, watch), *_attributes(model), *_modes(model)):
-            stack.callback(restore)
+        stack.callback(put_back, [*random_streams(), *_weights(model, watch), *_attributes(model), *_modes(model)])
         _prepare(model)
         if watch is not None:
             stack.enter_context(watch)
@@ -55,10 +53,11 @@ def keeping_randomness(*owners: Any) -> Iterator[None]:
     Args:
         owners: objects whose generators, counters and lists are put back too, data sets say; their tensors are not copied.
     """
-    with ExitStack() as stack:
-        for restore in (*random_streams(), *remember(owners, values=False)):
-            stack.callback(restore)
+    restores = [*random_streams(), *remember(owners, values=False)]
+    try:
         yield
+    finally:
+        put_back(restores)
 
 
 def _prepare(model: nn.Module) -> None:

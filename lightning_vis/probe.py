@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lightning_vis.arguments import indices_of, names_of, shortened, tensor_of
 from lightning_vis.checking import Typical
 from lightning_vis.choosing import check_choice, hardest
 from lightning_vis.datasets import Key, check_indexable, pick, read_item, scaling_of, stacked
@@ -71,7 +72,7 @@ class Probe:
         labels = None if labels is None else _labels(labels, len(objects))
         masks = None if masks is None else _masks(masks, objects)
         self.name = name
-        self.class_names = tuple(class_names or ())
+        self.class_names = tuple(_class_names(() if class_names is None else class_names))
         self.twins = twins_of(given, labels, masks, backgrounds, typical, self.class_names)
         self.images = given.flatten(0, 1) if given.ndim == 5 else given
         self.labels = None if labels is None else labels.repeat_interleave(count)
@@ -123,7 +124,7 @@ class Probe:
             if choose is not None and model is not None:
                 items = hardest(dataset, model, choose, n, image_key, label_key)
             elif indices is not None:
-                items = [read_item(dataset, index, image_key, label_key) for index in indices]
+                items = [read_item(dataset, index, image_key, label_key) for index in indices_of(indices, len(dataset), "indices")]
             else:
                 items = pick(dataset, n, seed, image_key, label_key)
         images, labels, masks = stacked(items, type(dataset).__name__)
@@ -173,7 +174,7 @@ def _scaling(dataset: Any, images: Tensor) -> dict[str, Any]:
 
 
 def _images(given: Any) -> Tensor:
-    images: Tensor = torch.as_tensor(given)
+    images = tensor_of(given, "Probe(images)", "floating point images (N, C, H, W)")
     if images.ndim not in (4, 5) or not images.numel() or not images.is_floating_point():
         raise ValueError(
             "Probe(images): expected floating point images (N, C, H, W), at least one;"
@@ -182,8 +183,14 @@ def _images(given: Any) -> Tensor:
     return images.detach().cpu().clone()
 
 
+def _class_names(given: Any) -> list[str]:
+    """Names; numbers are named by themselves."""
+    numbered = [str(name) if isinstance(name, int) else name for name in given] if isinstance(given, (list, tuple)) else given
+    return names_of(numbered, "Probe(class_names)")
+
+
 def _labels(given: Any, count: int) -> Tensor:
-    labels: Tensor = torch.as_tensor(given).detach().cpu()
+    labels = tensor_of(given, "Probe(labels)", f"one class index per image, ({count},)").detach().cpu()
     if labels.is_floating_point() and labels.ndim == 2 and labels.shape[1] > 1:
         labels = labels.argmax(1)  # soft labels: the class they favour
     if labels.shape != (count,):
@@ -192,9 +199,21 @@ def _labels(given: Any, count: int) -> Tensor:
 
 
 def _masks(given: Any, images: Tensor) -> Tensor:
-    masks: Tensor = torch.as_tensor(given).detach().cpu().float()
+    masks = tensor_of(given, "Probe(masks)", "values in 0..1").detach().cpu().float()
     masks = masks[:, 0] if masks.ndim == 4 and masks.shape[1] == 1 else masks
     expected = (len(images), *images.shape[2:])
-    if masks.shape != expected or masks.min() < 0 or masks.max() > 1:
+    if masks.shape != expected or not (masks.min() >= 0 and masks.max() <= 1):
         raise ValueError(f"Probe(masks): expected {expected} with values in 0..1; got {tuple(masks.shape)}")
     return masks.clone()
+
+
+def given_probe(given: Any) -> Probe | None:
+    """A probe as callbacks take it: ready, or a function that returns it; None for none.
+
+    Raises:
+        TypeError: anything else.
+    """
+    probe = given() if callable(given) else given
+    if probe is not None and not isinstance(probe, Probe):
+        raise TypeError(f"probe={shortened(given)}: expected a Probe, or a function that returns one; got {shortened(probe)}")
+    return probe

@@ -121,7 +121,7 @@ def recipe_of(preset: str | Recipe) -> Recipe:
     """
     if isinstance(preset, Recipe):
         return preset
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise ValueError(f"preset={preset!r}: expected one of {', '.join(map(repr, PRESETS))}, or a Recipe")
     return PRESETS[preset]()
 

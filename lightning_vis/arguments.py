@@ -1,0 +1,97 @@
+"""What users pass, as what we need: tensors, names, indices. Each refusal quotes what was written and what is expected."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def tensor_of(given: Any, what: str, expected: str) -> Tensor:
+    """A tensor, of anything that has numbers.
+
+    Raises:
+        TypeError: it has none.
+    """
+    try:
+        return torch.as_tensor(given)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise TypeError(f"{what}: expected {expected}; got {shortened(given)}, which cannot become a tensor") from error
+
+
+def names_of(given: Any, what: str, *, of: str = "names") -> list[str]:
+    """A list of strings.
+
+    Raises:
+        TypeError: a single string, or anything else.
+    """
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise TypeError(f"{what}: expected a list of {of}; got {shortened(given)}")
+    names = list(given)
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"{what}: expected a list of {of}, all of them strings; got {shortened(names)}")
+    return names
+
+
+def indices_of(given: Any, count: int, what: str) -> list[int]:
+    """Indices below `count`; negative ones count from the end.
+
+    Raises:
+        TypeError: not all are whole numbers.
+        ValueError: some are out of range.
+    """
+    try:
+        indices = [operator.index(each) for each in given]
+    except TypeError as error:
+        raise TypeError(f"{what}: expected a list of whole numbers; got {shortened(given)}") from error
+    wrong = [index for index in indices if not -count <= index < count]
+    if wrong:
+        raise ValueError(f"{what}: there is no item {wrong[0]}, there are {count}")
+    return indices
+
+
+def chunk_size_of(given: Any) -> int | None:
+    """At most how many images in one pass; None for all.
+
+    Raises:
+        ValueError: not a whole number of at least 1.
+    """
+    if given is not None and (not isinstance(given, int) or isinstance(given, bool) or given < 1):
+        raise ValueError(f"chunk_size={shortened(given)}: expected a whole number of at least 1, or None for all at once")
+    return given
+
+
+def class_indices_of(classes: Any, scores: Tensor) -> Tensor:
+    """One class per row of the scores ``(N, C)``, as ``(N,)`` on their device.
+
+    Raises:
+        TypeError: no numbers.
+        ValueError: another shape, no whole numbers, or a class that the scores do not have.
+    """
+    indices = tensor_of(classes, "classes", f"one class index per image, ({len(scores)},)").to(scores.device)
+    whole = not (indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool)
+    if indices.shape != (len(scores),) or not (whole or not len(indices)):
+        got = f"{indices.dtype} {tuple(indices.shape)}"
+        raise ValueError(f"classes: expected one class index per image, ({len(scores)},) whole numbers; got {got}")
+    wrong = indices[(indices < 0) | (indices >= scores.shape[1])]
+    if len(wrong):
+        raise ValueError(f"class {int(wrong[0])} was asked for, but the model gives scores for {scores.shape[1]} classes")
+    return indices.long()
+
+
+def check_layers(layers: Sequence[str | None], what: str) -> None:
+    """TypeError if these are not names of layers, None for the last feature map."""
+    fine = isinstance(layers, (tuple, list)) and all(name is None or isinstance(name, str) for name in layers)
+    if not fine or not layers:
+        raise TypeError(f"{what}: expected names of layers, None for the last feature map; got {shortened(layers)}")
+
+
+def shortened(value: Any, limit: int = 80) -> str:
+    """A value as users wrote it, at most `limit` characters."""
+    if isinstance(value, Tensor):
+        return f"a tensor {value.dtype} {tuple(value.shape)}"
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 4]} ..."
