@@ -16,7 +16,6 @@ test: $(VENV)/test lint torture
 
 lint: $(VENV)/test
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
 torture: $(VENV)/test

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from lightning_vis.callbacks import GradCAMCallback as GradCAMCallback
     from lightning_vis.callbacks import ProbeCallback as ProbeCallback
     from lightning_vis.callbacks import SaliencyCallback as SaliencyCallback
-    from lightning_vis.filter_callback import FilterMaximizationCallback as FilterMaximizationCallback
     from lightning_vis.film import Film as Film
+    from lightning_vis.filter_callback import FilterMaximizationCallback as FilterMaximizationCallback
     from lightning_vis.frames import Frame as Frame
     from lightning_vis.layers import last_feature_map as last_feature_map
     from lightning_vis.looking import look as look
@@ -57,7 +57,7 @@ _HOME = {
     "saliency": "views",
 }
 
-__all__ = sorted(_HOME)  # noqa: PLE0605
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:

@@ -16,9 +16,9 @@ class Recording(Protocol):
     """What a map is made of: activation and gradient, both ``(N, K, h, w)``."""
 
     @property
-    def activation(self) -> Tensor: ...
+    def activation(self) -> Tensor: ...  # noqa: D102
     @property
-    def gradient(self) -> Tensor: ...
+    def gradient(self) -> Tensor: ...  # noqa: D102
 
 
 def saliency_map(record: Recording) -> Tensor:

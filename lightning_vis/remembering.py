@@ -47,7 +47,8 @@ def _remember(value: Any, seen: dict[int, Any], restores: list[Restore], owners:
     if id(value) in seen or isinstance(value, (int, float, str, bytes, type(None), type)):
         return
     seen[id(value)] = value
-    restores.extend(keep(value) for keep in _keepers(type(value), values))
+    kind: Any = type(value)
+    restores.extend(keep(value) for keep in _keepers(kind, values))
     for item in _items(value, owners):
         _remember(item, seen, restores, owners, values)
 

@@ -122,12 +122,12 @@ def test_no_random_stream_is_touched_although_the_data_set_draws():
     class Augments(Data):
         def __getitem__(self, index):
             image, label = super().__getitem__(index)
-            return image + torch.rand(1) + random.random() + np.random.rand(), label  # noqa: NPY002
+            return image + torch.rand(1) + random.random() + np.random.rand(), label
 
-    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
     Probe.from_dataset(Augments(pairs([0, 1] * 4)), n=4)
     assert torch.equal(torch.get_rng_state(), before[0])
-    assert (random.getstate(), np.random.get_state()[1].tolist()) == before[1:]  # noqa: NPY002
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before[1:]
 
 
 # --- items ------------------------------------------------------------------------------------------------------------

@@ -213,7 +213,7 @@ def test_leaves_are_green_and_pebbles_are_grey():
 
 
 def test_the_seed_decides_everything_and_the_global_generator_is_left_alone():
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    before = np.random.get_state()[1].copy()
     first, again, other = (
         scenes.compose(BIRD_AND_QUADRUPED, noisy_plates(2), 12, 0.5, SIZE, np.random.default_rng(seed))
         for seed in (0, 0, 1)
@@ -221,7 +221,7 @@ def test_the_seed_decides_everything_and_the_global_generator_is_left_alone():
     for one, two in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, two)
     assert (first.images != other.images).mean() > 0.9
-    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
 
 
 # --- cut-outs ------------------------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ def test_probe_takes_or_refuses_any_images(images: Any, labels: Any, masks: Any)
 
 
 @usual
-@given(values=st.fixed_dictionaries({}, optional={key: junk for key in ("mean", "std", "class_names", "name")}))
+@given(values=st.fixed_dictionaries({}, optional=dict.fromkeys(("mean", "std", "class_names", "name"), junk)))
 def test_probe_takes_or_refuses_any_words_about_it(values: dict[str, Any]) -> None:
     probe = works_or_refuses(lambda: Probe(torch.rand(2, 3, 4, 4), [0, 1], **values))
     if probe is not None:
@@ -191,14 +191,12 @@ def test_a_score_of_any_result(found: Any) -> None:
     works_or_refuses(lambda: record(NET, torch.rand(2, 3, 8, 8), [INPUT], score=lambda *_: found))
 
 
-PROBE_CALLBACK = (
-    "probe views every_n_epochs at_steps score on_error on_alert thresholds images loggers on_validate max_overhead"
-).split()
-FILTERS = "layers channels probe every_n_epochs steps objective preset size seed scalars max_overhead".split()
+PROBE_CALLBACK = ["probe", "views", "every_n_epochs", "at_steps", "score", "on_error", "on_alert", "thresholds", "images", "loggers", "on_validate", "max_overhead"]
+FILTERS = ["layers", "channels", "probe", "every_n_epochs", "steps", "objective", "preset", "size", "seed", "scalars", "max_overhead"]
 
 
 @usual
-@given(values=st.fixed_dictionaries({}, optional={key: junk for key in PROBE_CALLBACK}))
+@given(values=st.fixed_dictionaries({}, optional=dict.fromkeys(PROBE_CALLBACK, junk)))
 def test_probe_callback_takes_or_refuses_anything(values: dict[str, Any]) -> None:
     callback = works_or_refuses(lambda: ProbeCallback(**values))
     assert callback is None or callback.state_key
@@ -212,7 +210,7 @@ def test_short_callbacks_take_or_refuse_anything(layer: Any, target: Any, every:
 
 
 @usual
-@given(values=st.fixed_dictionaries({}, optional={key: junk for key in FILTERS}))
+@given(values=st.fixed_dictionaries({}, optional=dict.fromkeys(FILTERS, junk)))
 def test_filter_callback_takes_or_refuses_anything(values: dict[str, Any]) -> None:
     callback = works_or_refuses(lambda: FilterMaximizationCallback(**values))
     assert callback is None or callback.state_key

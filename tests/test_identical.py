@@ -67,7 +67,7 @@ def same(one, other):
 
 def fingerprint(trainer, callbacks, module, validated=True, **arguments):
     """One training from one seed, its data shuffled by the global stream, with these callbacks before the fingerprint's."""
-    random.seed(5), np.random.seed(5), torch.manual_seed(5)  # noqa: NPY002
+    random.seed(5), np.random.seed(5), torch.manual_seed(5)
     watching = Fingerprint()
     training = trainer([*callbacks, watching], **arguments)
     training.fit(module(), loader(shuffle=True), loader(12, seed=2) if validated else None)
@@ -86,7 +86,7 @@ class Drawing(Classifier):
     def forward(self, x):
         self.calls += 1
         self.mean.add_(0.1 * (x.mean() - self.mean))
-        noise = torch.rand(1).item() + random.random() + np.random.rand()  # noqa: NPY002
+        noise = torch.rand(1).item() + random.random() + np.random.rand()
         self.log("noise", noise)
         return self.net(x + 1e-3 * noise * self.calls + self.mean)
 

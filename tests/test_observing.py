@@ -76,7 +76,7 @@ DISTURBANCES = {
     ),
     "python generator": (lambda m: m.streams["python"].random(), lambda m: m.streams["python"].getstate()),
     "python stream": (lambda m: random.random(), lambda m: random.getstate()),
-    "numpy stream": (lambda m: np.random.rand(), lambda m: np.random.get_state()[1].tolist()),  # noqa: NPY002
+    "numpy stream": (lambda m: np.random.rand(), lambda m: np.random.get_state()[1].tolist()),
     "torch stream": (lambda m: torch.rand(3), lambda m: torch.get_rng_state().tolist()),
     "forward hook": (
         lambda m: m.conv.register_forward_hook(lambda *_: None),
@@ -169,7 +169,7 @@ def test_each_disturbance_is_undone(name, ending, watched, monkeypatch):
             if ending:
                 raise ending
     except (ValueError, KeyboardInterrupt) as error:
-        assert type(error) is ending  # noqa: PT017
+        assert type(error) is ending
     assert repr(read(model)) == before
 
 
@@ -302,7 +302,7 @@ def test_a_torchmetric_inside_forward_keeps_its_count():
 def test_keeping_randomness_keeps_all_three_streams():
     before = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
     with keeping_randomness():
-        random.random(), np.random.rand(), torch.rand(1)  # noqa: NPY002
+        random.random(), np.random.rand(), torch.rand(1)
     assert (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == before
 
 

@@ -108,7 +108,7 @@ BAD: dict[str, tuple[Callable[[], list[pl.Callback]], str]] = {
     "a forward pass in train mode": (at_epoch_end(forward_in_train_mode), "plain"),
     "a batch of an unshuffled loader": (at_epoch_end(next_batch), "plain"),
     "a random number of torch": (at_epoch_end(lambda *_: torch.rand(1)), "plain"),
-    "a random number of NumPy": (at_epoch_end(lambda *_: np.random.rand()), "plain"),  # noqa: NPY002
+    "a random number of NumPy": (at_epoch_end(lambda *_: np.random.rand()), "plain"),
     "a figure left open": (at_epoch_end(lambda *_: plt.figure()), "plain"),
     "a file left open": (at_epoch_end(open_file), "plain"),
     "a thread left running": (at_epoch_end(start_thread), "plain"),
