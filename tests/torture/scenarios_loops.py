@@ -275,7 +275,7 @@ class Counted(pl.Callback):
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         self.found.append(leftovers())
         if len(self.found) > 3 and any(
-            now > then for now, then in zip(self.found[-1].values(), self.found[2].values())
+            now > then for now, then in zip(self.found[-1].values(), self.found[2].values(), strict=True)
         ):
             raise RuntimeError(f"grown from {self.found[2]} to {self.found[-1]}")
 
