@@ -26,9 +26,12 @@ def names_of(given: Any, what: str, *, of: str = "names") -> list[str]:
     """A list of strings.
 
     Raises:
-        TypeError: a single string, or anything else.
+        ValueError: a single string.
+        TypeError: anything else.
     """
-    if isinstance(given, str) or not isinstance(given, Iterable):
+    if isinstance(given, str):
+        raise ValueError(f"{what}={given!r}: expected a list of {of}, [{given!r}]")
+    if not isinstance(given, Iterable) or getattr(given, "shape", True) == ():
         raise TypeError(f"{what}: expected a list of {of}; got {shortened(given)}")
     names = list(given)
     if not all(isinstance(name, str) for name in names):
@@ -51,6 +54,41 @@ def indices_of(given: Any, count: int, what: str) -> list[int]:
     if wrong:
         raise ValueError(f"{what}: there is no item {wrong[0]}, there are {count}")
     return indices
+
+
+def count_of(given: Any, what: str) -> int:
+    """A whole number of at least 1.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if not isinstance(given, int) or isinstance(given, bool) or given < 1:
+        raise ValueError(f"{what}={shortened(given)}: expected a whole number of at least 1")
+    return given
+
+
+def steps_of(given: Any, what: str) -> tuple[int, ...]:
+    """Numbers of steps.
+
+    Raises:
+        TypeError: not all are whole numbers.
+    """
+    try:
+        return tuple(operator.index(each) for each in given)
+    except TypeError as error:
+        raise TypeError(f"{what}={shortened(given)}: expected a list of whole numbers, like (100, 200)") from error
+
+
+def floats_of(given: Any, what: str) -> list[float]:
+    """One number, or one per channel.
+
+    Raises:
+        TypeError: something that is no number.
+    """
+    try:
+        return [float(each) for each in (given if isinstance(given, Iterable) else [given])]
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{what}={shortened(given)}: expected one number per channel") from error
 
 
 def chunk_size_of(given: Any) -> int | None:

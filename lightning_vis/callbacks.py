@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from lightning_vis.alert import Thresholds
+from lightning_vis.arguments import steps_of
 from lightning_vis.budget import Budget
 from lightning_vis.failures import Failures
 from lightning_vis.film import Film
@@ -102,7 +103,7 @@ class ProbeCallback(Callback):
         self.probe = given_probe(probe)
         self.views = given_views(usual_views() if views is None else views)
         self.every_n_epochs = every_n_epochs
-        self.at_steps = None if at_steps is None else tuple(at_steps)
+        self.at_steps = None if at_steps is None else steps_of(at_steps, "at_steps")
         self.score = score
         self.failures = Failures(on_error)
         self.monitor = Monitor(on_alert, thresholds or Thresholds())

@@ -36,7 +36,7 @@ class Item:
 def check_indexable(dataset: Any) -> None:
     """TypeError if no item can be had by its index."""
     can = hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")
-    if not can or isinstance(dataset, (IterableDataset, Mapping, str)):
+    if not can or isinstance(dataset, (IterableDataset, Mapping, str)) or getattr(dataset, "shape", True) == ():
         raise TypeError(
             f"a {type(dataset).__name__} cannot be indexed, so no fixed images can be taken from it:"
             " collect some yourself and pass probe=Probe(images, labels)"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor, nn
 
+from lightning_vis.arguments import names_of
 from lightning_vis.budget import Budget
 from lightning_vis.callbacks import _probe_of, _warn
 from lightning_vis.film import Film, is_spaced
@@ -94,9 +95,7 @@ class FilterMaximizationCallback(Callback):
         for name, value in (("every_n_epochs", every_n_epochs), ("steps", steps)):
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name}={value!r}: expected a whole number of at least 1")
-        if isinstance(layers, str):
-            raise ValueError(f"layers={layers!r}: expected a list of names, [{layers!r}]")
-        self.layers = None if layers is None else list(layers)
+        self.layers = None if layers is None else names_of(layers, "layers")
         self.channels = channels
         self.probe = given_probe(probe)
         self.every_n_epochs = every_n_epochs

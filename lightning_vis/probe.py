@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lightning_vis.arguments import indices_of, names_of, shortened, tensor_of
+from lightning_vis.arguments import count_of, floats_of, indices_of, names_of, shortened, tensor_of
 from lightning_vis.checking import Typical
 from lightning_vis.choosing import check_choice, hardest
 from lightning_vis.datasets import Key, check_indexable, pick, read_item, scaling_of, stacked
@@ -76,6 +76,8 @@ class Probe:
         self.images = given.flatten(0, 1) if given.ndim == 5 else given
         self.labels = None if labels is None else labels.repeat_interleave(count)
         self.masks = None if masks is None else masks.repeat_interleave(count, 0)
+        mean = None if mean is None else floats_of(mean, "Probe(mean)")
+        std = None if std is None else floats_of(std, "Probe(std)")
         self.mean, self.std = mean, std
         self.indices: tuple[int, ...] | None = None
         self._shown = inputs
@@ -117,6 +119,8 @@ class Probe:
             TypeError: the data set cannot be indexed.
         """
         check_indexable(dataset)
+        if indices is None:
+            count_of(n, "n")
         if choose is not None:
             check_choice(choose, model, indices)
         with keeping_randomness(dataset):

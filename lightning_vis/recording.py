@@ -255,7 +255,8 @@ def _explain(
         layers = list(dict.fromkeys(name for target in targets for name in requests[target]))
         score = run.score(output, classes)
         if not isinstance(score, Tensor) or score.shape != (len(run.images),):
-            raise ValueError(f"score= returned {shortened(score)} for {len(run.images)} images: one number per image")
+            shape = f"shape {tuple(score.shape)}" if isinstance(score, Tensor) else shortened(score)
+            raise ValueError(f"score= returned {shape} for {len(run.images)} images: one number per image")
         again = position + 1 < len(groups)
         records = _records(run.model, score, {name: sites[name] for name in layers}, differentiate, again)
         for target in targets:

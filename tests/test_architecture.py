@@ -76,6 +76,7 @@ HOUSE = {
     "filter_rendering": {"filter_facts", "frames", "rendering"},
     "filters": {"filter_facts", "frames", "layers", "maximization", "observing", "probe", "truncation"},
     "filter_callback": {
+        "arguments",
         "budget",
         "callbacks",
         "film",
@@ -112,6 +113,7 @@ HOUSE = {
         "writing",
     },
     "callbacks": {
+        "arguments",
         "alert",
         "budget",
         "gallery",

@@ -57,9 +57,7 @@ def _modules(model: nn.Module) -> Iterator[tuple[str, Any]]:
                 f"hooks of {at}",
                 tuple((key, len(value or ())) for key, value in vars(module).items() if _is_hooks(key)),
             )
-            yield from (
-                (f"attribute {at}.{key}", encoded(value)) for key, value in vars(module).items() if _is_own(key)
-            )
+            yield from ((f"attribute {at}.{key}", encoded(value)) for key, value in vars(module).items() if _is_own(key))
     shared = vars(torch.nn.modules.module)
     yield (
         "global hooks",

@@ -114,9 +114,7 @@ def play(scenario: Callable[[Run], None], folder: Path, ours: Makers, seed: int 
     said = [str(each.message) for each in caught]
     mine = [each for each in said if each.startswith("lightning_vis: ")]
     files = _written(folder)
-    return Outcome(
-        trace, files, mine, raised, films, left, sorted(_relative(each, folder) for each in set(said) - set(mine))
-    )
+    return Outcome(trace, files, mine, raised, films, left, sorted(_relative(each, folder) for each in set(said) - set(mine)))
 
 
 def _films(run: Run) -> list[Any]:
@@ -172,8 +170,7 @@ def _written(folder: Path) -> dict[str, Any]:
     """Checkpoints without our own entries, and the scalars the user logged, by file."""
     checkpoints = {str(path.relative_to(folder)): _checkpoint(path, folder) for path in sorted(folder.rglob("*.ckpt"))}
     scalars = {
-        f"scalars of {at.relative_to(folder)}": _scalars(at)
-        for at in sorted({p.parent for p in folder.rglob("events.*")})
+        f"scalars of {at.relative_to(folder)}": _scalars(at) for at in sorted({p.parent for p in folder.rglob("events.*")})
     }
     tables = {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("metrics.csv"))}
     return {**checkpoints, **scalars, **tables}
@@ -181,9 +178,7 @@ def _written(folder: Path) -> dict[str, Any]:
 
 def _checkpoint(path: Path, folder: Path) -> Any:
     content = torch.load(path, weights_only=True, map_location="cpu")
-    kept = {
-        key: value for key, value in content.get("callbacks", {}).items() if "Probe" not in key and "CAM" not in key
-    }
+    kept = {key: value for key, value in content.get("callbacks", {}).items() if "Probe" not in key and "CAM" not in key}
     content["callbacks"] = {key: value for key, value in kept.items() if not key.startswith(("Saliency", "FilterMax"))}
     return _shortened(encoded(content, depth=9), folder)
 

@@ -78,9 +78,7 @@ def traced_network(run: Run) -> None:
 
 def partly_scripted() -> nn.Module:
     stem = torch.jit.script(nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU()))
-    return nn.Sequential(
-        stem, nn.Conv2d(6, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, CLASSES)
-    )
+    return nn.Sequential(stem, nn.Conv2d(6, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, CLASSES))
 
 
 @scenario("wrapped")
@@ -142,9 +140,7 @@ def functional_call_with_computed_weights(run: Run) -> None:
 
 class Mapped(Net):
     def __init__(self) -> None:
-        super().__init__(
-            nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(0), nn.Linear(6, 4))
-        )
+        super().__init__(nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(0), nn.Linear(6, 4)))
 
     def forward(self, x: Tensor) -> Tensor:
         return vmap(self.net)(x)

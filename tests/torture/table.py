@@ -21,7 +21,9 @@ def table(rows: Sequence[Row], caught: Sequence[Sequence[object]]) -> str:
         else "CUDA is untested: there is none."
     )
     passed, drawn = sum(bool(row[2]) for row in rows), sum(bool(row[3]) for row in rows)
-    total = f"{passed} of {len(rows)} scenarios passed, {drawn} drew frames, {sum(bool(row[4]) for row in rows)} refused something"
+    total = (
+        f"{passed} of {len(rows)} scenarios passed, {drawn} drew frames, {sum(bool(row[4]) for row in rows)} refused something"
+    )
     lines = [_line("theme", "scenario", "", "frames", "refusal"), *map(_row, rows), "", total]
     proof = [f"  {'caught' if found else 'MISSED'}  {what}: {where}" for what, found, where in caught]
     return "\n".join([*lines, "", *proof, "", FOOTER.format(cuda=cuda)])
