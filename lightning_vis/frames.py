@@ -92,16 +92,16 @@ class Frame:
     finished_steps: int = 0
     log_step: int = -1
     epoch: int = 0
-    moment: str = "start"
+    moment: str = "now"
     weights: str = "raw"
 
     @property
     def when(self) -> str:
-        """The moment in a reader's words: "untrained", "step 4", "epoch 3", "validate"."""
-        if self.moment in ("validate", "test"):
+        """The moment in a reader's words: "start", "step 4", "epoch 3", "validate"; outside of a training "now"."""
+        if self.moment in ("validate", "test", "now"):
             return self.moment
         if self.finished_steps == 0:
-            return "untrained"
+            return "start"
         return f"epoch {self.epoch}" if self.moment in ("epoch", "end") else f"step {self.finished_steps}"
 
 
@@ -179,11 +179,18 @@ def thumbnail(frame: Frame, side: int = 56) -> Frame:
     """The frame with its maps at `side` cells at most and rounded as `quantise` rounds them, without larger
     pictures."""
     maps = {
-        key: replace(each, values=restored(quantise(reduced(each.values, side), each.scale.signed)))
+        key: replace(each, values=restored(quantise(_joined(each, side), each.scale.signed)))
         for key, each in frame.maps.items()
     }
     small = {name: each for name, each in frame.pictures.items() if max(each.values.shape[1:3]) <= side}
     return replace(frame, maps=maps, pictures=small)
+
+
+def _joined(maps: Maps, side: int) -> Array:
+    """Fewer cells; drawing multiplies some maps by the number of cells, and that product is to stay."""
+    values = reduced(maps.values, side)
+    lost = maps.values[0].size / max(1, values[0].size) if len(values) else 1.0
+    return values * np.float32(lost) if maps.scale.by_area else values
 
 
 def reduced(values: Array, side: int) -> Array:

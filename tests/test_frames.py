@@ -110,7 +110,7 @@ def test_thinning_keeps_first_and_last_and_never_more_than_the_limit(count, limi
 @pytest.mark.parametrize(
     ("finished", "moment", "epoch", "said"),
     [
-        (0, "start", 0, "untrained"),
+        (0, "start", 0, "start"),
         (4, "step", 0, "step 4"),
         (12, "epoch", 2, "epoch 2"),
         (12, "end", 2, "epoch 2"),

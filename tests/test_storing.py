@@ -191,7 +191,7 @@ def test_a_training_stores_every_look_the_first_one_untrained_and_leaves_films(t
     data = DataLoader(TensorDataset(images(8), torch.arange(8) % CLASSES), batch_size=4)
     trainer([callback], max_epochs=3).fit(Classifier(), data, data)
     facts = parts_of(stored(tmp_path / "run"), "facts")
-    assert [facts[steps][1]["when"] for steps in sorted(facts)] == ["untrained", "epoch 1", "epoch 2", "epoch 3"]
+    assert [facts[steps][1]["when"] for steps in sorted(facts)] == ["start", "epoch 1", "epoch 2", "epoch 3"]
     assert [facts[steps][0] for steps in sorted(facts)] == [-1, 1, 3, 5]
     films = sorted((tmp_path / "run").glob("*.gif"))
     assert [path.name for path in films] == [f"film_probe_{key}.gif" for key in ("evidence", "grad_cam", "saliency")]

@@ -24,44 +24,44 @@ def fitted(trainer, probe, module=None, *, validated=True, count=24, looking=Non
 
 # what: (arguments of fitted, finished steps that are looked at, what they are called)
 SETUPS = {
-    "plain": ({}, USUAL, ["untrained", "step 1", "step 2", "step 4", "epoch 1", "epoch 2"]),
-    "no validation": ({"validated": False}, USUAL, ["untrained", "step 1", "step 2", "step 4", "epoch 1", "epoch 2"]),
+    "plain": ({}, USUAL, ["start", "step 1", "step 2", "step 4", "epoch 1", "epoch 2"]),
+    "no validation": ({"validated": False}, USUAL, ["start", "step 1", "step 2", "step 4", "epoch 1", "epoch 2"]),
     "no validation batches": ({"limit_val_batches": 0}, USUAL, None),
     "sanity check": ({"num_sanity_val_steps": 2}, USUAL, None),
     "longer epoch": ({"count": 48}, [0, 1, 2, 4, 8, 12, 24], None),
     "accumulation": (
         {"accumulate_grad_batches": 4},  # steps after batches 4 and 6 of each epoch: Lightning steps on the last one
         [0, 1, 2, 4],
-        ["untrained", "step 1", "epoch 1", "epoch 2"],
+        ["start", "step 1", "epoch 1", "epoch 2"],
     ),
     "accumulation, no validation": ({"accumulate_grad_batches": 4, "validated": False}, [0, 1, 2, 4], None),
-    "accumulation of a whole epoch": ({"accumulate_grad_batches": 10}, [0, 1, 2], ["untrained", "epoch 1", "epoch 2"]),
+    "accumulation of a whole epoch": ({"accumulate_grad_batches": 10}, [0, 1, 2], ["start", "epoch 1", "epoch 2"]),
     "validation every second epoch": ({"check_val_every_n_epoch": 2, "max_epochs": 3}, [*USUAL, 18], None),
     "validation twice an epoch": (
         {"val_check_interval": 0.5},
         [0, 1, 2, 3, 4, 6, 9, 12],
-        ["untrained", "step 1", "step 2", "step 3", "step 4", "epoch 1", "step 9", "epoch 2"],
+        ["start", "step 1", "step 2", "step 3", "step 4", "epoch 1", "step 9", "epoch 2"],
     ),
     "validation across epochs": (
         {"val_check_interval": 5, "check_val_every_n_epoch": None},
         [0, 1, 2, 4, 5, 6, 10, 12],
-        ["untrained", "step 1", "step 2", "step 4", "step 5", "epoch 1", "step 10", "epoch 2"],
+        ["start", "step 1", "step 2", "step 4", "step 5", "epoch 1", "step 10", "epoch 2"],
     ),
     "max_steps in mid-epoch": (
         {"max_steps": 9, "max_epochs": -1},
         [0, 1, 2, 4, 6, 9],
-        ["untrained", "step 1", "step 2", "step 4", "epoch 1", "step 9"],
+        ["start", "step 1", "step 2", "step 4", "epoch 1", "step 9"],
     ),
     "max_steps in an epoch that is not looked at": (
         {"max_steps": 9, "max_epochs": -1, "looking": {"every_n_epochs": 3}},
         [0, 1, 2, 4, 9],
-        ["untrained", "step 1", "step 2", "step 4", "step 9"],
+        ["start", "step 1", "step 2", "step 4", "step 9"],
     ),
-    "fewer batches": ({"limit_train_batches": 0.5}, [0, 1, 2, 3, 6], ["untrained", "step 1", "step 2", "epoch 1", "epoch 2"]),
+    "fewer batches": ({"limit_train_batches": 0.5}, [0, 1, 2, 3, 6], ["start", "step 1", "step 2", "epoch 1", "epoch 2"]),
     "every third epoch": (
         {"looking": {"every_n_epochs": 3}, "max_epochs": 7},
         [0, 1, 2, 4, 18, 36, 42],
-        ["untrained", "step 1", "step 2", "step 4", "epoch 3", "epoch 6", "epoch 7"],
+        ["start", "step 1", "step 2", "step 4", "epoch 3", "epoch 6", "epoch 7"],
     ),
     "at steps": ({"looking": {"at_steps": [3, 6, 8]}}, [0, 3, 6, 8, 12], None),
     "at steps that end epochs in between": ({"looking": {"at_steps": [6], "every_n_epochs": 2}}, [0, 6, 12], None),

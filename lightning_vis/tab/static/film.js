@@ -168,5 +168,5 @@ function drawLabel(context, text, x, y) {
 }
 
 function shortWhen(when) {
-  return when.replace("untrained", "start").replace("epoch ", "").replace("step ", "s");
+  return when.replace("epoch ", "").replace("step ", "s");
 }

@@ -139,7 +139,7 @@ export class Filters {
     const looks = this.looksOf(run, name);
     const shown = thinned(looks.length, columns).map((at) => looks[at]);
     const heads = shown.map((look) => element("button", {
-      type: "button", textContent: look.when.replace("untrained", "start"), title: `${look.when}: go there`,
+      type: "button", textContent: look.when, title: `${look.when}: go there`,
       onclick: () => this.page.go(this.page.model.positions.indexOf(look.steps)),
     }));
     const strips = [...Array(count).keys()].map((index) => element(

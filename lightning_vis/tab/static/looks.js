@@ -44,7 +44,7 @@ function looksOf(parts) {
 }
 
 function emptyLook(steps) {
-  const when = steps === 0 ? "untrained" : `step ${steps}`;
+  const when = steps === 0 ? "start" : `step ${steps}`;
   return { steps, when, step: steps - 1, predicted: [], probability: [], numbers: {}, per_image: {}, notes: [], maps: {}, pictures: {} };
 }
 
