@@ -1,6 +1,6 @@
 """Watch a network learn the leaves instead of the birds, and another one learn the birds. Two minutes on two cores.
 
-In the first run birds stand on leaves and four-legged animals on pebbles, 19 times out of 20; in the second, leaves and
+In the first run birds stand on leaves and four-legged animals on pebbles, 49 times out of 50; in the second, leaves and
 pebbles tell nothing. Everything is drawn; nothing is downloaded.
 """
 
@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 from backgrounds import leaves, pebbles, plates
 from drawing import PAINTERS
-from experiment import CORRELATION, Result, Sources, data_of, probes_of, report, train
+from experiment import Result, Sources, data_of, probes_of, report, train
 
 CLASSES = ["bird", "quadruped"]
 KINDS = {"leaves": leaves, "pebbles": pebbles}
+CORRELATION = {"spurious": 0.98, "balanced": 0.5}  # at 0.95 the first network learns the animals too, after four epochs
 SIZE = 64
 IMAGES = 1200
 EPOCHS = 8
