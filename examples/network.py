@@ -75,14 +75,15 @@ def dataset(scenes: Scenes, mean: Sequence[float] = MEAN, std: Sequence[float] =
 def group_accuracies(model: nn.Module, scenes: Scenes) -> NDArray[np.float64]:
     """Accuracy of each class on each kind of background, ``(classes, kinds)``; NaN where there is no such image.
 
-    The model is put into eval mode. The worst-group accuracy (Sagawa et al., 2020, "Distributionally robust neural
+    The model answers in eval mode. The worst-group accuracy (Sagawa et al., 2020, "Distributionally robust neural
     networks") is the minimum.
     """
+    images, labels = dataset(scenes).tensors
+    training = model.training
     model.eval()
     with torch.no_grad():
-        images, labels = dataset(scenes).tensors
-        predicted = torch.cat([model(some).argmax(1) for some in images.split(100)])
-        right = (predicted == labels).numpy()
+        right = torch.cat([model(some).argmax(1) for some in images.split(100)]).eq(labels).numpy()
+    model.train(training)  # a Trainer would go on training a BatchNorm in eval mode
     table = np.full((scenes.labels.max() + 1, scenes.kinds.max() + 1), np.nan)
     for label, kind in np.ndindex(*table.shape):
         group = right[(scenes.labels == label) & (scenes.kinds == kind)]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
@@ -15,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 import backgrounds
 import cutouts
 import drawing
+import network
 import scenes
 
 SIZE = 64
@@ -179,9 +181,7 @@ def weighted(rgba):
 def test_a_tail_is_a_number_where_its_feathers_would_meet():
     """One pixel that is not a number spreads through a whole batch, though nothing of the tail lies there."""
     sheet = drawing.Sheet(np.float32([[0.3, -0.5]]), np.float32([[0.0, 0.05]]), 100.0)
-    assert np.isfinite(
-        drawing.over(drawing.fan(sheet, drawing.palette(np.random.default_rng(0)), 0.0, 0.5), 100.0)
-    ).all()
+    assert np.isfinite(drawing.over(drawing.fan(sheet, drawing.palette(np.random.default_rng(0)), 0.0, 0.5), 100.0)).all()
 
 
 @pytest.mark.parametrize("name", drawing.PAINTERS)
@@ -215,13 +215,43 @@ def test_leaves_are_green_and_pebbles_are_grey():
 def test_the_seed_decides_everything_and_the_global_generator_is_left_alone():
     before = np.random.get_state()[1].copy()
     first, again, other = (
-        scenes.compose(BIRD_AND_QUADRUPED, noisy_plates(2), 12, 0.5, SIZE, np.random.default_rng(seed))
-        for seed in (0, 0, 1)
+        scenes.compose(BIRD_AND_QUADRUPED, noisy_plates(2), 12, 0.5, SIZE, np.random.default_rng(seed)) for seed in (0, 0, 1)
     )
     for one, two in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, two)
     assert (first.images != other.images).mean() > 0.9
     np.testing.assert_array_equal(np.random.get_state()[1], before)
+
+
+# --- network -------------------------------------------------------------------------------------------------------
+
+
+class Background(torch.nn.Module):
+    """Answers 1 where the corner is bright, and only in eval mode."""
+
+    def forward(self, images):
+        assert not self.training
+        bright = images[:, 0, 0, 0] > 0
+        return torch.stack([~bright, bright], 1).float()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_group_accuracies_of_a_network_that_answers_by_background(training):
+    model = Background().train(training)
+    test = scenes.compose([square(0.9), square(0.9)], flat(0.25, 0.75), 250, 0.5, SIZE, np.random.default_rng(0))
+    np.testing.assert_array_equal(network.group_accuracies(model, test), [[1, 0], [0, 1]])
+    one = scenes.compose([square(0.9), square(0.9)], flat(0.25, 0.75), 10, 1.0, SIZE, np.random.default_rng(0))
+    np.testing.assert_array_equal(network.group_accuracies(model, one), [[1, np.nan], [np.nan, 1]])
+    assert model.training is training
+
+
+def test_the_network_ends_in_a_map_whose_mean_decides():
+    model = network.SmallCNN(classes=3).eval()
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    features = model.features(images)
+    assert features.shape == (2, 64, 8, 8)
+    by_place = torch.nn.functional.conv2d(features, model.head.weight[..., None, None], model.head.bias)
+    torch.testing.assert_close(model(images), by_place.mean((2, 3)))
 
 
 # --- cut-outs ------------------------------------------------------------------------------------------------------
