@@ -8,7 +8,6 @@ import sys
 import types
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -47,8 +46,7 @@ def _remember(value: Any, seen: dict[int, Any], restores: list[Restore], owners:
     if id(value) in seen or isinstance(value, (int, float, str, bytes, type(None), type)):
         return
     seen[id(value)] = value
-    kind: Any = type(value)
-    restores.extend(keep(value) for keep in _keepers(kind, values))
+    restores.extend(keep(value) for keep in _keepers(type(value), values))
     for item in _items(value, owners):
         _remember(item, seen, restores, owners, values)
 
@@ -233,9 +231,9 @@ _STATE: tuple[tuple[Any, Callable[[Any], Restore]], ...] = (
 _VALUES: tuple[tuple[Any, Callable[[Any], Restore]], ...] = ((Tensor, _leaf), (np.ndarray, _array))
 
 
-@lru_cache(maxsize=512)
 def _keepers(kind: type, values: bool) -> tuple[Callable[[Any], Restore], ...]:
-    return tuple(keep for known, keep in (*_STATE, *(_VALUES if values else ())) if issubclass(kind, known))
+    # Not cached by kind: a parametrized layer has a class of its own, which a cache would keep alive, and the layer with it.
+    return tuple(keep for base, keep in (*_STATE, *(_VALUES if values else ())) if issubclass(kind, base))
 
 
 def put_back(restores: Sequence[Restore]) -> None:
