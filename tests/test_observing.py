@@ -36,7 +36,11 @@ class Burdened(nn.Module):
         self.listed = [torch.ones(2)]
         self.array = np.array([1.0, np.nan])
         self.pair = ([1], 2)
-        self.streams = {"numpy": np.random.default_rng(1), "torch": torch.Generator().manual_seed(1), "python": random.Random(1)}
+        self.streams = {
+            "numpy": np.random.default_rng(1),
+            "torch": torch.Generator().manual_seed(1),
+            "python": random.Random(1),
+        }
 
     def forward(self, x):
         return self.frozen(self.norm(self.conv(x))).mean(dim=(2, 3))
@@ -218,6 +222,17 @@ class Stubborn(list):
 
     def clear(self):
         raise RuntimeError("no")
+
+
+def test_flags_of_scripted_modules_are_put_back():
+    """They are no attributes of Python."""
+    net = torch.jit.script(nn.Sequential(nn.Dropout(0.5), nn.Dropout(0.5)))
+    first, second = net.children()
+    second.eval()
+    with observing(net):
+        assert not net.training
+        assert not first.training
+    assert [net.training, first.training, second.training] == [True, True, False]
 
 
 @pytest.mark.parametrize("place", ["first", "last"])
