@@ -198,7 +198,9 @@ def table(rounds: int, threads: int) -> str:
     with tqdm(total=len(CASES) * (rounds + 1), desc="rounds", file=sys.stderr) as progress:
         rows = [row for side, count in CASES for row in measured(side, count, rounds, names, progress)]
     head = ["| ResNet-18 | contestant | time / floor | peak memory / floor | MiB |", "|---|---|---|---|---|"]
-    said = f"{datetime.date.today()}, {platform.processor() or platform.machine()}, torch {torch.__version__}, {threads} thread(s)"
+    said = (
+        f"{datetime.date.today()}, {platform.processor() or platform.machine()}, torch {torch.__version__}, {threads} thread(s)"
+    )
     command = f"python benchmarks/attribution.py --rounds {rounds} --threads {threads}"
     return "\n".join([f"{said}: `{command}`", "", *head, *rows, "", NOTE, ""])
 

@@ -14,7 +14,7 @@ from lightning_vis import GradCAMCallback, Probe, ProbeCallback, SaliencyCallbac
 
 from .nets import images
 from .running import Makers, Outcome, Run, play
-from .spy import differing, first_difference
+from .spy import differing, first_difference, without_lent_hooks
 
 VIEWS = 4  # evidence, Grad-CAM, saliency, and Grad-CAM of the other callback's layer
 
@@ -53,6 +53,8 @@ class Scenario:
         views: how many views each frame must hold.
         callbacks: makes the callbacks.
         raises: what the training raises, with us and without.
+        lends_hooks: whether forward hooks may stand on the network until the end of its first batch: where no image can
+            be taken by index, the first batch is watched to find one.
     """
 
     act: Callable[[Run], None]
@@ -62,6 +64,7 @@ class Scenario:
     views: int = VIEWS
     callbacks: Makers = ours
     raises: str = ""
+    lends_hooks: bool = False
 
     @property
     def name(self) -> str:
@@ -102,6 +105,8 @@ def judge(case: Scenario, folder: Path, callbacks: Makers | None = None) -> Verd
     """
     without = play(case.act, folder / "without", list)
     watched = play(case.act, folder / "with", callbacks or case.callbacks)
+    if case.lends_hooks:
+        without.trace, watched.trace = (without_lent_hooks(each.trace) for each in (without, watched))
     found = [
         *_difference(without, watched),
         *_files(without, watched),

@@ -218,16 +218,16 @@ def unshuffled_with_a_private_generator(run: Run) -> None:
     run.fit(data=(DataLoader(data, 8, shuffle=True, generator=generator), DataLoader(data, 8)))
 
 
-@scenario("data", callbacks=unconfigured)
+@scenario("data", callbacks=unconfigured, lends_hooks=True)
 def iterable_data_nothing_configured(run: Run) -> None:
     run.fit(data=(DataLoader(Stream(), 8), DataLoader(Stream(), 8)))
 
 
-@scenario("data", callbacks=unconfigured)
+@scenario("data", callbacks=unconfigured, lends_hooks=True)
 def dict_batches_nothing_configured(run: Run) -> None:
     run.fit(Dicts(), data=(DataLoader(DictData(), 8),))
 
 
-@scenario("data", callbacks=unconfigured)
+@scenario("data", callbacks=unconfigured, lends_hooks=True)
 def augmentation_after_the_transfer_nothing_configured(run: Run) -> None:
     run.fit(Noisy())
