@@ -121,7 +121,7 @@ def test_one_added_line_shows_the_whole_training(trainer, events, project, note,
             module, DataLoader(train, 8, shuffle=True), DataLoader(validation, 8)
         )
     frames = callback.gallery.film.frames
-    assert [frame.when for frame in frames] == ["untrained", "step 1", "step 2", "step 4", "epoch 1", "epoch 2"]
+    assert [frame.when for frame in frames] == ["start", "step 1", "step 2", "step 4", "epoch 1", "epoch 2"]
     assert all(set(frame.maps) == {"evidence", "grad_cam", "saliency"} for frame in frames)
     inputs = callback.gallery.inputs
     assert sorted(set(inputs.labels.tolist())) == ([1, 2] if objects else [0, 1])

@@ -172,14 +172,14 @@ def test_three_hundred_epochs_are_kept_the_untrained_one_first(browser, tmp_path
             tab.painted()
             last = tab.pixels()
             tab.press("Home")
-            assert tab.when == "untrained"
+            assert tab.when == "start"
             tab.until("() => document.querySelector('.state').textContent === 'empty'")
             assert not np.array_equal(last, tab.pixels())
             tab.press("ArrowRight")
             assert tab.when == "epoch 1"
             tab.press("2")
             heads = tab.frame.eval_on_selector_all(".film .times button", "all => all.map(each => each.title)")
-            assert heads[0].startswith("untrained:")
+            assert heads[0].startswith("start:")
             assert heads[-1].startswith("epoch 299:")
 
 
@@ -267,7 +267,7 @@ def test_keys(browser, server):
     with Tab(browser, server) as tab:
         keys = ("Home", "ArrowRight", "ArrowRight", "ArrowLeft", "End")
         seen = [(tab.press(key), tab.when)[1] for key in keys]
-        assert seen == ["untrained", "epoch 1", "epoch 2", "epoch 1", "epoch 11"]
+        assert seen == ["start", "epoch 1", "epoch 2", "epoch 1", "epoch 11"]
         for key, shown in (("2", ".film"), ("3", ".sheets"), ("4", ".sheets"), ("1", ".compare")):
             tab.press(key)
             assert tab.frame.query_selector(f"main > {shown}")
@@ -404,7 +404,7 @@ def test_a_running_training_is_followed_unless_somebody_looks_back(browser, tmp_
             tab.press("Home")
             store.add(frames[4], inputs_of())
             tab.until("() => document.querySelector('footer .quiet').textContent.endsWith('of 5')")
-            assert tab.when == "untrained"
+            assert tab.when == "start"
             tab.press("End")
             assert tab.when == "epoch 4"
             tab.painted()
@@ -513,7 +513,7 @@ def test_filters_at_the_moment_and_over_time(browser, server):
         assert tab.frame.inner_text(".sheets h2").split() == ["gamma", "step", "40"]
         assert len(tab.frame.query_selector_all(".row canvas")) == 8 * 3
         tab.frame.click("details .times button >> nth=0")
-        assert tab.when == "untrained"
+        assert tab.when == "start"
 
 
 def test_twins_say_where_the_answer_flips(browser, server):
