@@ -53,7 +53,7 @@ def logdir(tmp_path_factory):
     nobody = np.full(0, -1), np.full(0, np.nan, np.float32)
     found = {at: {"filters/conv1": pictures_of(8, value=20 * at)} for at in (0, 4, 11)}
     filters = [
-        Frame("probe", *nobody, pictures=each, finished_steps=10 * at, log_step=10 * at - 1)
+        Frame("probe", *nobody, pictures=each, finished_steps=10 * at, log_step=10 * at - 1, moment="step")
         for at, each in found.items()
     ]
     write_run(root / "gamma", [*with_twins(film_of(12, seed=2)), *filters], inputs_of(twins=True))

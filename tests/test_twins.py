@@ -349,7 +349,7 @@ def test_per_image_values_stand_beside_the_probe_images():
     ("output", "message"),
     [
         (lambda x: x.new_full((len(x), 2), torch.nan), "not finite"),
-        (lambda x: {"map": x}, "cannot read class scores"),
+        (lambda x: {"maps": x, "again": x}, "cannot read class scores"),
     ],
 )
 def test_answers_that_cannot_be_used_are_refused(output, message):

@@ -74,12 +74,13 @@ def _is_own(key: str) -> bool:
 
 
 def _random_streams() -> Fingerprint:
+    numpy = np.random.get_state()  # noqa: NPY002
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     return {
         "random torch": encoded(torch.get_rng_state()),
         "random cuda": encoded(cuda),
-        "random numpy": digest(repr(np.random.get_state()[1:]).encode() + np.random.get_state()[1].tobytes()),
-        "random python": digest(repr(random.getstate()).encode()),
+        "random numpy": (digest(numpy[1].tobytes()), *numpy[2:]),
+        "random python": hash(random.getstate()),
     }
 
 
