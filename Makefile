@@ -16,6 +16,7 @@ test: $(VENV)/test lint torture
 
 lint: $(VENV)/test
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
 torture: $(VENV)/test

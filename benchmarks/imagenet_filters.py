@@ -40,9 +40,7 @@ def main() -> None:
     rows = []
     for layer in tqdm(LAYERS):
         started = time.perf_counter()
-        found = maximize(
-            model, layer, 16, grey, steps=args.steps, mean=MEAN, std=STD, parameterization=colours, memory=2**28
-        )
+        found = maximize(model, layer, 16, grey, steps=args.steps, mean=MEAN, std=STD, parameterization=colours, memory=2**28)
         rows.append(grid(shown(found.pictures)))
         tqdm.write(
             f"{layer}: activation {found.activation.median():.2f} in the median, grey {found.on_images.median():.2f},"

@@ -88,9 +88,7 @@ def alerts(runs: list[Run]) -> str:
             levels = [epoch["logged"]["reliance/alert"] for epoch in run["epochs"]]
             first = next((str(at + 1) for at, level in enumerate(levels) if level == 1), "never")
             worst, mean = np.nanmin(run["groups"]), np.nanmean(run["groups"])
-            rows.append(
-                [arm, run["seed"], " ".join(MARKS[level] for level in levels), first, f"{mean:.2f}", f"{worst:.2f}"]
-            )
+            rows.append([arm, run["seed"], " ".join(MARKS[level] for level in levels), first, f"{mean:.2f}", f"{worst:.2f}"])
     return table("Alert", ["arm", "seed", "epochs", "first red", "balanced accuracy", "worst group"], rows)
 
 
@@ -130,14 +128,10 @@ def ways(runs: list[Run]) -> str:
     rows = []
     for way, title in WAYS.items():
         verdicts = [
-            f"{sum(first_red(run, way) is not None for run in some)}/{len(some)}"
-            for some in arms(runs).values()
-            if some
+            f"{sum(first_red(run, way) is not None for run in some)}/{len(some)}" for some in arms(runs).values() if some
         ]
         late = [str(max((first_red(run, way) or 99 for run in arms(runs)["spurious"]), default=99))]
-        pairs = np.array(
-            [[epoch[name]["reliance/background_effect"] for name in ("many", way)] for epoch in every(runs)]
-        )
+        pairs = np.array([[epoch[name]["reliance/background_effect"] for name in ("many", way)] for epoch in every(runs)])
         slope = (pairs[:, 0] @ pairs[:, 1]) / (pairs[:, 0] @ pairs[:, 0])
         rows.append([title, *verdicts, *late, f"{np.corrcoef(pairs.T)[0, 1]:.2f}", f"{slope:.2f}"])
     names = [f"red in {arm}" for arm, some in arms(runs).items() if some]

@@ -39,15 +39,11 @@ def frames(seed):
         predicted = generator.integers(0, 2, IMAGES)
         maps = {
             "evidence": Maps(evidence, predicted, "layer4", Scale("log", 31.0, signed=True), "Evidence", "label"),
-            "grad_cam": Maps(
-                np.maximum(evidence, 0) / 49, predicted, "layer4", Scale("log", 31.0, by_area=True), "Grad-CAM"
-            ),
+            "grad_cam": Maps(np.maximum(evidence, 0) / 49, predicted, "layer4", Scale("log", 31.0, by_area=True), "Grad-CAM"),
             "saliency": Maps(saliency, predicted, "<input>", Scale("density", 12.0), "Saliency"),
         }
         lifts = {f"attribution/{key}/lift": generator.random(IMAGES) for key in maps}
-        numbers = {
-            f"attribution/{key}/{name}": generator.random() for key in maps for name in ("lift", "empty", "pointing")
-        }
+        numbers = {f"attribution/{key}/{name}": generator.random() for key in maps for name in ("lift", "empty", "pointing")}
         numbers |= {f"reliance/{name}": generator.random() for name in ("background_effect", "object_effect", "alert")}
         yield Frame(
             "probe", predicted, generator.random(IMAGES), maps, numbers=numbers, per_image=lifts,
@@ -147,9 +143,7 @@ def main():
     print(f"# The tab with {RUNS} runs of {EPOCHS} epochs, {IMAGES} images of {SIDE} x {SIDE}, three maps\n")
     print("| what | measured | goal |\n|---|---|---|")
     print(f"| first answer, two runs shown | {first[0]:.2f} s, {first[1] / 1e6:.2f} MB on the wire | 0.5 s, 1.5 MB |")
-    print(
-        f"| all ten runs | {every[0]:.2f} s, {every[1] / 1e6:.2f} MB on the wire ({every[2] / 1e6:.1f} MB of JSON) | |"
-    )
+    print(f"| all ten runs | {every[0]:.2f} s, {every[1] / 1e6:.2f} MB on the wire ({every[2] / 1e6:.1f} MB of JSON) | |")
     for view, (opened, repaint) in pages.items():
         print(f"| {view}: page reloaded until painted | {opened:.1f} s | |")
         print(f"| {view}: repaint of 16 tiles, once decoded, median | {repaint:.0f} ms | 60 ms |")

@@ -50,9 +50,7 @@ def main():
     arguments.folder.mkdir(parents=True, exist_ok=True)
     with tensorboard(arguments.logdir) as address, sync_playwright() as playwright:
         wait_for(lambda: ask_json(address, "runs")["runs"], f"no frames in {arguments.logdir}")
-        runs = sorted(
-            (each["run"] for each in ask_json(address, "runs")["runs"]), key=lambda run: (run != "spurious", run)
-        )
+        runs = sorted((each["run"] for each in ask_json(address, "runs")["runs"]), key=lambda run: (run != "spurious", run))
         for run in runs:
             wait_for_looks(address, run, 2)
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])

@@ -38,9 +38,7 @@ def both(logdir: Path, seed: int) -> dict[str, Result]:
     seen, unseen = (Sources(objects, [plates(draw, count, rng) for draw in KINDS.values()]) for count in (16, 8))
     probe, many = probes_of(unseen, CLASSES, list(KINDS), SIZE, rng)
     return {
-        name: train(
-            logdir / name, data_of(seen, unseen, IMAGES, correlation, SIZE, seed + 1), probe, many, EPOCHS, seed
-        )
+        name: train(logdir / name, data_of(seen, unseen, IMAGES, correlation, SIZE, seed + 1), probe, many, EPOCHS, seed)
         for name, correlation in CORRELATION.items()
     }
 

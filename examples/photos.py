@@ -49,9 +49,7 @@ def sources(classes: list[Path], kinds: list[Path], plates: int, rng: np.random.
     """Cut-outs and parts of photographs to learn from, and others to be tested on."""
     cutouts = [split(load_cutouts(folder), rng) for folder in classes]
     photographs = [load_plates(folder, plates, SIZE, rng) for folder in kinds]
-    seen, unseen = (
-        Sources([painter(each[part]) for each in cutouts], [each[part] for each in photographs]) for part in (0, 1)
-    )
+    seen, unseen = (Sources([painter(each[part]) for each in cutouts], [each[part] for each in photographs]) for part in (0, 1))
     return seen, unseen
 
 

@@ -170,9 +170,7 @@ def main(given: Sequence[str] | None = None) -> None:
     look_at_birds(one_of_each(cutouts[0], plates[0][1], rng), args.logdir / "birds.png")
 
     parts = [split(each, rng) for each in cutouts]
-    seen, unseen = (
-        Sources([smaller(painter(part[at])) for part in parts], [kind[at] for kind in plates]) for at in (0, 1)
-    )
+    seen, unseen = (Sources([smaller(painter(part[at])) for part in parts], [kind[at] for kind in plates]) for at in (0, 1))
     class_names, kind_names = [path.name for path in classes], [path.name for path in kinds]
     probe, _ = probes_of(unseen, class_names, kind_names, SIZE, rng, MEAN, STD)
     train = compose(seen.objects, seen.plates, 8 * args.steps, 0.95, SIZE, rng)

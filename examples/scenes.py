@@ -125,9 +125,7 @@ def pasted(painted: Sequence[Array], squares: Sequence[Array], labels: Integers,
 
 def check(objects: Sequence[Painter], plates: Sequence[Array], correlation: float, size: int) -> None:
     if len(plates) < max(2, len(objects)):
-        raise ValueError(
-            f"{len(objects)} classes need at least {max(2, len(objects))} kinds of background, got {len(plates)}"
-        )
+        raise ValueError(f"{len(objects)} classes need at least {max(2, len(objects))} kinds of background, got {len(plates)}")
     if not 0 <= correlation <= 1:
         raise ValueError(f"correlation is a share between 0 and 1, got {correlation}")
     smallest = min(min(plate.shape[:2]) for kind in plates for plate in kind)

@@ -88,9 +88,7 @@ def _block(title: str, inputs: Inputs, frame: Frame | None, key: str) -> Array:
     return np.asarray(sheet)
 
 
-def _tile(
-    sheet: Image.Image, corner: tuple[int, int], inputs: Inputs, frame: Frame | None, key: str, index: int
-) -> None:
+def _tile(sheet: Image.Image, corner: tuple[int, int], inputs: Inputs, frame: Frame | None, key: str, index: int) -> None:
     picture = inputs.pictures[index]
     _paste(sheet, corner, _fit(picture if frame is None else _drawn(picture, frame.maps[key], index), SIDE))
     if frame is None:

@@ -46,6 +46,7 @@ else:
 
     Callback = type("Callback", _callback_bases(), {})
 
+
 class ProbeCallback(Callback):
     """Looks at a fixed probe while the network trains, and leaves the training exactly as it was.
 
@@ -134,7 +135,10 @@ class ProbeCallback(Callback):
     def state_key(self) -> str:
         """Tells callbacks of one Trainer apart in a checkpoint."""
         return self._generate_state_key(
-            probe=_name(self), views=[view.key for view in self.views], every_n_epochs=self.every_n_epochs, at_steps=self.at_steps
+            probe=_name(self),
+            views=[view.key for view in self.views],
+            every_n_epochs=self.every_n_epochs,
+            at_steps=self.at_steps,
         )
 
     # --- when -------------------------------------------------------------------------------------------------------
@@ -184,9 +188,7 @@ class ProbeCallback(Callback):
         """Takes what was watched."""
         self._find(trainer, pl_module)
 
-    def on_test_batch_start(
-        self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
+    def on_test_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """As in validation."""
         self._watch(trainer, pl_module, batch)
 

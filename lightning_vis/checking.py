@@ -21,13 +21,9 @@ def compared(labels: Tensor | None, typical: Typical | None) -> Tensor:
         )
     counts = torch.bincount(labels)
     if int((counts > 0).sum()) < 2:
-        raise ValueError(
-            f"Probe(labels): all objects are of class {int(labels[0])}, so swapping the object means nothing"
-        )
+        raise ValueError(f"Probe(labels): all objects are of class {int(labels[0])}, so swapping the object means nothing")
     if typical is None and int(counts.max()) < 2:
-        raise ValueError(
-            "Probe(labels): without typical= at least one class needs two objects; here every class has one"
-        )
+        raise ValueError("Probe(labels): without typical= at least one class needs two objects; here every class has one")
     return labels
 
 

@@ -27,9 +27,7 @@ def check_choice(choose: str, model: Any, indices: Any) -> None:
         raise ValueError(f"choose={choose!r} and indices= were given, and each says which images: give one of them")
 
 
-def hardest(
-    dataset: Any, model: nn.Module, choose: str, n: int, image_key: Key = None, label_key: Key = None
-) -> list[Item]:
+def hardest(dataset: Any, model: nn.Module, choose: str, n: int, image_key: Key = None, label_key: Key = None) -> list[Item]:
     """The `n` items with the lowest log-odds of their label (mistakes) or of the predicted class (unsure), in order.
 
     All items are looked at once, in batches, without gradients; the network is left as it was.
@@ -68,7 +66,5 @@ def _margins(model: nn.Module, items: list[Item], choose: str, of: str) -> Tenso
     scores = class_scores(model(prepare(model, images).images))
     classes = scores.argmax(1) if choose == "unsure" or labels is None else labels.to(scores.device)
     if int(classes.max()) >= scores.shape[1]:
-        raise ValueError(
-            f"class {int(classes.max())} was asked for, but the model gives scores for {scores.shape[1]} classes"
-        )
+        raise ValueError(f"class {int(classes.max())} was asked for, but the model gives scores for {scores.shape[1]} classes")
     return log_odds(scores, classes).float().cpu()

@@ -148,9 +148,7 @@ def is_spaced(count: int, drawn: int) -> bool:
 
 def _packed(frame: Frame) -> dict[str, Any]:
     plain = {key: value for key, value in vars(frame).items() if key not in ("maps", "pictures", "notes")}
-    maps = {
-        key: {**vars(each), "scale": asdict(each.scale), "values": _coded(each)} for key, each in frame.maps.items()
-    }
+    maps = {key: {**vars(each), "scale": asdict(each.scale), "values": _coded(each)} for key, each in frame.maps.items()}
     plain = {key: dict(value) if isinstance(value, Mapping) else value for key, value in plain.items()}
     pictures = {name: {"values": each.values, "captions": list(each.captions)} for name, each in frame.pictures.items()}
     return {**plain, "maps": maps, "pictures": pictures, "notes": list(frame.notes)}

@@ -45,9 +45,7 @@ class Finder:
         self._watch: Watch | None = None
 
     @torch.inference_mode(False)  # Lightning validates in it, and what is made there takes no gradient ever
-    def by_index(
-        self, trainer: Any, module: nn.Module, running: Running, indices: Sequence[int] | None = None
-    ) -> Probe | None:
+    def by_index(self, trainer: Any, module: nn.Module, running: Running, indices: Sequence[int] | None = None) -> Probe | None:
         """Images of the Trainer's own data: no loader is iterated and no random stream is touched.
 
         Args:

@@ -160,7 +160,9 @@ def _depends(output: Any, tensor: Tensor) -> bool:
 def _tensors(output: Any) -> list[Tensor]:
     if isinstance(output, Tensor):
         return [output]
-    parts = output.values() if isinstance(output, dict) else output if isinstance(output, (tuple, list)) else vars(output).values()
+    parts = (
+        output.values() if isinstance(output, dict) else output if isinstance(output, (tuple, list)) else vars(output).values()
+    )
     return [value for value in parts if isinstance(value, Tensor)]
 
 

@@ -139,9 +139,7 @@ def _look(
     return None if frame is None else replace(frame, seconds=seconds)
 
 
-def look_at_twins(
-    model: nn.Module, probe: Probe, running: Running | None = None, layer: str | None = None
-) -> Answers:
+def look_at_twins(model: nn.Module, probe: Probe, running: Running | None = None, layer: str | None = None) -> Answers:
     """Only the numbers of the twins: one forward pass without gradients, the model left as it was.
 
     Args:
@@ -175,9 +173,7 @@ def _attempt_twins(
 
 
 def _with_answers(frame: Frame, answers: Answers) -> Frame:
-    return replace(
-        frame, numbers={**frame.numbers, **answers.numbers}, per_image={**frame.per_image, **answers.per_image}
-    )
+    return replace(frame, numbers={**frame.numbers, **answers.numbers}, per_image={**frame.per_image, **answers.per_image})
 
 
 def _record(

@@ -149,9 +149,7 @@ def progress(trainer: Any, epoch: int) -> tuple[float, float | None]:
     if trainer.max_epochs is not None and trainer.max_epochs > 0:
         batches = trainer.num_training_batches * trainer.max_epochs
         known = batches and math.isfinite(batches)
-        ways.append(
-            (trainer.fit_loop.epoch_loop.total_batch_idx + 1, batches) if known else (epoch, trainer.max_epochs)
-        )
+        ways.append((trainer.fit_loop.epoch_loop.total_batch_idx + 1, batches) if known else (epoch, trainer.max_epochs))
     return max(ways, key=lambda way: way[0] / way[1]) if ways else (epoch, None)
 
 

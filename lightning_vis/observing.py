@@ -119,4 +119,3 @@ def _attributes(model: nn.Module) -> list[Restore]:
 def _set(owner: Any, name: str, value: Any) -> None:
     if getattr(owner, name) != value:
         setattr(owner, name, value)
-

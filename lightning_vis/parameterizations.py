@@ -109,9 +109,7 @@ def _amplitudes(height: int, width: int, decay: float) -> Tensor:
     return torch.as_tensor(1 / frequencies.clamp_min(1 / max(height, width)) ** decay)
 
 
-def bounds(
-    images: Tensor, mean: Sequence[float] | None = None, std: Sequence[float] | None = None
-) -> tuple[Tensor, Tensor]:
+def bounds(images: Tensor, mean: Sequence[float] | None = None, std: Sequence[float] | None = None) -> tuple[Tensor, Tensor]:
     """The darkest and the brightest input of each channel, ``(1, C, 1, 1)`` each.
 
     Args:

@@ -127,7 +127,9 @@ class Probe:
             if choose is not None and model is not None:
                 items = hardest(dataset, model, choose, n, image_key, label_key)
             elif indices is not None:
-                items = [read_item(dataset, index, image_key, label_key) for index in indices_of(indices, len(dataset), "indices")]
+                items = [
+                    read_item(dataset, index, image_key, label_key) for index in indices_of(indices, len(dataset), "indices")
+                ]
             else:
                 items = pick(dataset, n, seed, image_key, label_key)
         images, labels, masks = stacked(items, type(dataset).__name__)

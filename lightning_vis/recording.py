@@ -198,7 +198,9 @@ def _split(targets: Any, count: int) -> tuple[Tensor | None, Target]:
         return None, "predicted" if targets is None else targets
     labels = tensor_of(targets, "targets", f"a word, one class, or one class per image, ({count},)")
     if labels.shape != (count,):
-        raise ValueError(f"targets of shape {tuple(labels.shape)} were given for {count} images: one class per image, ({count},)")
+        raise ValueError(
+            f"targets of shape {tuple(labels.shape)} were given for {count} images: one class per image, ({count},)"
+        )
     return labels, "label"
 
 

@@ -211,12 +211,23 @@ def _strip_legend(sheet: Image.Image, maps: Maps) -> None:
     if maps.scale.kind == "log":
         _legend(sheet, (GAP, sheet.height - TEXT - 2 * GAP), width, maps.scale)
     left = 2 * GAP + width if maps.scale.kind == "log" else GAP
-    text = f"{maps.title} of the {maps.target.replace('_', ' ')} class" if maps.target != "label" else f"{maps.title} for the label"
+    text = (
+        f"{maps.title} of the {maps.target.replace('_', ' ')} class"
+        if maps.target != "label"
+        else f"{maps.title} for the label"
+    )
     _text(sheet, (left, sheet.height - TEXT - GAP), f"{text}; orange frame: wrong", FAINT, sheet.width - left - GAP)
 
 
 def _marks(
-    sheet: Image.Image, corner: tuple[int, int], side: int, inputs: Inputs, frame: Frame, before: Frame | None, key: str, row: int
+    sheet: Image.Image,
+    corner: tuple[int, int],
+    side: int,
+    inputs: Inputs,
+    frame: Frame,
+    before: Frame | None,
+    key: str,
+    row: int,
 ) -> None:
     """A frame and a cross where the prediction is wrong; the new name where another class is explained than before."""
     x, y = corner
@@ -260,9 +271,7 @@ def _paste(sheet: Image.Image, corner: tuple[int, int], picture: Array) -> None:
     sheet.paste(Image.fromarray(picture), corner)
 
 
-def _text(
-    sheet: Image.Image, corner: tuple[int, int], text: str, colour: Colour, width: int, size: int = TEXT
-) -> int:
+def _text(sheet: Image.Image, corner: tuple[int, int], text: str, colour: Colour, width: int, size: int = TEXT) -> int:
     """Writes one line that is at most `width` pixels wide; returns where it ends."""
     draw, font = ImageDraw.Draw(sheet), _font(size)
     text = shorten(draw, text, width, font)

@@ -59,9 +59,7 @@ class _Redirected(torch.autograd.Function):
         return torch.where(shut.view(-1, *[1] * (gradient.ndim - 1)), opening, passed), None, None, None
 
 
-def _hardtanh_top(
-    values: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False, **_: Any
-) -> float | None:
+def _hardtanh_top(values: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False, **_: Any) -> float | None:
     """Where a hardtanh that rectifies ends (``nn.ReLU6`` calls one); None if it is another."""
     return max_val if min_val == 0 else None
 

@@ -96,9 +96,7 @@ class Store:
             if inputs is not None and not self._has_inputs:
                 failures |= store_inputs(writer, inputs, fit.name, frame.log_step)
             failures |= store_frame(writer, frame, fit.name)
-            writer._get_file_writer().add_summary(
-                _summary(LATEST, {"format": FORMAT, "part": "latest"}, b""), frame.log_step
-            )
+            writer._get_file_writer().add_summary(_summary(LATEST, {"format": FORMAT, "part": "latest"}, b""), frame.log_step)
             writer.flush()
         self._has_inputs = True
         new = {part: failure for part, failure in failures.items() if part not in self._failed}
@@ -135,9 +133,7 @@ def store_frame(writer: Any, frame: Frame, fit: str) -> dict[str, Exception]:
     return _store(writer, parts, where, frame.log_step)
 
 
-def _store(
-    writer: Any, parts: Mapping[str, Callable[[], Part]], where: Mapping[str, Any], step: int
-) -> dict[str, Exception]:
+def _store(writer: Any, parts: Mapping[str, Callable[[], Part]], where: Mapping[str, Any], step: int) -> dict[str, Exception]:
     failures: dict[str, Exception] = {}
     for name, make in parts.items():
         try:
@@ -154,9 +150,7 @@ def summary(part: Part, where: Mapping[str, Any]) -> Any:
         part: what is stored.
         where: ``fit``, ``probe``, ``stream`` (frames of pictures alone have their own) and, but for inputs, ``steps``.
     """
-    return _summary(
-        tag_of(part.name, where), {"format": FORMAT, "part": part.name, **where, **part.facts}, part.picture
-    )
+    return _summary(tag_of(part.name, where), {"format": FORMAT, "part": part.name, **where, **part.facts}, part.picture)
 
 
 def _summary(tag: str, facts: Mapping[str, Any], picture: bytes) -> Any:

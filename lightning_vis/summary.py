@@ -76,9 +76,7 @@ def words(frames: Sequence[Frame], inputs: Inputs) -> list[str]:
     numbers = last.numbers
     if "reliance/background_effect" in numbers:
         background, thing = (round(100 * abs(numbers[f"reliance/{name}_effect"])) for name in ("background", "object"))
-        said.append(
-            f"Swapping the background moves the answer by {background} points, swapping the object by {thing}."
-        )
+        said.append(f"Swapping the background moves the answer by {background} points, swapping the object by {thing}.")
         alert = {0.0: "off", 0.5: "amber", 1.0: "red"}[numbers.get("reliance/alert", 0.0)]
         said.append(f"The alert is {alert}.")
     lift = numbers.get("attribution/grad_cam/lift", np.nan)

@@ -47,7 +47,9 @@ class View:
         check_layers(self.layers, f"layers of the view {self.name!r}")
         if not isinstance(self.target, int) and not (isinstance(self.target, str) and self.target in TARGETS):
             known = ", ".join(map(repr, TARGETS))
-            raise ValueError(f"target={shortened(self.target)} of the view {self.name!r}: expected one of {known} or a class index")
+            raise ValueError(
+                f"target={shortened(self.target)} of the view {self.name!r}: expected one of {known} or a class index"
+            )
 
     @property
     def key(self) -> str:
@@ -81,7 +83,9 @@ def evidence(layer: str | None = None, target: Target = "label") -> View:
     Returns:
         A view of `lightning_vis.attribution.evidence_map`.
     """
-    return View("evidence", (layer,), evidence_map, target=target, scale=Scale(signed=True), title="evidence", usual_target="label")
+    return View(
+        "evidence", (layer,), evidence_map, target=target, scale=Scale(signed=True), title="evidence", usual_target="label"
+    )
 
 
 def grad_cam(layer: str | None = None, target: Target = "predicted") -> View:

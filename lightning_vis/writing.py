@@ -75,9 +75,11 @@ def descriptions(frame: Frame, inputs: Inputs) -> dict[str, str]:
     layers = ", ".join(f"{each.title}: layer `{each.layer}`" for each in frame.maps.values())
     notes = "".join(f"\n\nNote: {note}." for note in frame.notes)
     cards = {f"{inputs.name}/{index}": f"{_CARD}\n\n{layers}.{notes}" for index in range(len(inputs.pictures))}
-    return {"twins": _TWINS} | cards | {
-        film_tag(inputs.name, key): f"{_STRIP}\n\n{each.title}: layer `{each.layer}`." for key, each in frame.maps.items()
-    }
+    return (
+        {"twins": _TWINS}
+        | cards
+        | {film_tag(inputs.name, key): f"{_STRIP}\n\n{each.title}: layer `{each.layer}`." for key, each in frame.maps.items()}
+    )
 
 
 _CARD = """One probe image and what the network makes of it today.

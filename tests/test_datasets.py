@@ -181,9 +181,7 @@ def test_what_a_label_means(label, expected):
     assert read_label(label, (4, 4)) == (expected, None)
 
 
-@pytest.mark.parametrize(
-    "items", [[IMAGE] * 4, [(IMAGE,)] * 4, [(IMAGE, torch.rand(4, 4))] * 4, [(IMAGE, 0), (IMAGE, None)]]
-)
+@pytest.mark.parametrize("items", [[IMAGE] * 4, [(IMAGE,)] * 4, [(IMAGE, torch.rand(4, 4))] * 4, [(IMAGE, 0), (IMAGE, None)]])
 def test_items_without_a_label_make_a_probe_without_labels(items):
     probe = Probe.from_dataset(Data(items), indices=[0, 1])
     assert (len(probe), probe.labels, probe.masks) == (2, None, None)
@@ -257,11 +255,7 @@ class Compose:
     "given",
     [
         {"transform": Normalize([0.5, 0.4, 0.3], (0.2, 0.2, 0.1))},
-        {
-            "transform": Compose(
-                str, Compose(Normalize(torch.tensor([0.5, 0.4, 0.3]), torch.tensor([[0.2], [0.2], [0.1]])))
-            )
-        },
+        {"transform": Compose(str, Compose(Normalize(torch.tensor([0.5, 0.4, 0.3]), torch.tensor([[0.2], [0.2], [0.1]]))))},
         {"transforms": Compose(Normalize(np.array([0.5, 0.4, 0.3]), [0.2, 0.2, 0.1]))},
         {"transform": nn.Sequential(nn.Identity(), nn.Sequential(nn.Identity()))},
     ],

@@ -243,6 +243,4 @@ def test_a_given_probe_that_has_changed_is_said(trainer, tmp_path):
     training.fit(Classifier(), loader())
     training.save_checkpoint(tmp_path / "last.ckpt")
     with pytest.warns(UserWarning, match="this run goes on with other images in the probe 'probe'"):
-        trainer([SaliencyCallback(Probe(images(2, seed=4)))]).fit(
-            Classifier(), loader(), ckpt_path=tmp_path / "last.ckpt"
-        )
+        trainer([SaliencyCallback(Probe(images(2, seed=4)))]).fit(Classifier(), loader(), ckpt_path=tmp_path / "last.ckpt")

@@ -28,9 +28,7 @@ def logdir(tmp_path):
 
 
 def exported_data(path):
-    (found,) = re.findall(
-        r'<script type="application/json" id="exported">(.*?)</script>', path.read_text("utf-8"), re.DOTALL
-    )
+    (found,) = re.findall(r'<script type="application/json" id="exported">(.*?)</script>', path.read_text("utf-8"), re.DOTALL)
     return json.loads(found)
 
 

@@ -64,7 +64,9 @@ def test_a_map_that_is_not_finite_comes_back_as_nan_and_spoils_no_other(bad, sig
     assert (restored(found)[[0, 2]] == 1).all()
 
 
-@pytest.mark.parametrize(("shape", "small"), [((224, 224), (56, 56)), ((57, 57), (29, 29)), ((120, 60), (40, 20)), ((7, 7), (7, 7))])
+@pytest.mark.parametrize(
+    ("shape", "small"), [((224, 224), (56, 56)), ((57, 57), (29, 29)), ((120, 60), (40, 20)), ((7, 7), (7, 7))]
+)
 def test_thumbnails_have_at_most_56_cells_an_edge(shape, small):
     assert reduced(np.ones((2, *shape), np.float32), 56).shape == (2, *small)
 

@@ -141,7 +141,9 @@ def test_the_default_layer(net, layer, shape, note):
 
 
 def test_a_map_of_one_pixel_is_none():
-    net = chain(("wide", conv(3, 8, 3)), ("act", nn.ReLU()), ("point", conv(8, 8, 10)), ("flat", nn.Flatten()), ("fc", nn.Linear(8, 3)))
+    net = chain(
+        ("wide", conv(3, 8, 3)), ("act", nn.ReLU()), ("point", conv(8, 8, 10)), ("flat", nn.Flatten()), ("fc", nn.Linear(8, 3))
+    )
     assert last_feature_map(net, images(1)).layer == "act"
 
 

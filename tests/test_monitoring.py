@@ -156,9 +156,7 @@ def test_early_stopping_ends_the_run_that_answers_by_background_and_lets_the_oth
     assert look_at_twins(model, twin_probe()).numbers["reliance/object_effect"] > 0.3  # it has learnt something
 
 
-@pytest.mark.parametrize(
-    "arguments", [{}, {"check_val_every_n_epoch": 2}, {"val_check_interval": 0.5}, {"validates": False}]
-)
+@pytest.mark.parametrize("arguments", [{}, {"check_val_every_n_epoch": 2}, {"val_check_interval": 0.5}, {"validates": False}])
 def test_checkpoints_are_named_after_the_share_of_the_weights_in_them(trainer, tmp_path, arguments):
     saving = ModelCheckpoint(
         tmp_path / "best",
@@ -356,9 +354,7 @@ trainer.fit(Classifier(), loader(48, .95, batch_size=8), loader(32, .95, seed=1)
 def test_two_processes_log_the_same_values_and_stop_together(tmp_path):
     script = tmp_path / "two.py"
     script.write_text(SCRIPT.format(tests=str(Path(__file__).parent), folder=str(tmp_path)))
-    done = subprocess.run(
-        [sys.executable, script], timeout=300, capture_output=True, text=True, cwd=Path(__file__).parents[1]
-    )
+    done = subprocess.run([sys.executable, script], timeout=300, capture_output=True, text=True, cwd=Path(__file__).parents[1])
     assert done.returncode == 0, done.stderr[-3000:]
     one, other = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
     assert len(one) == len(other) <= 3

@@ -117,9 +117,7 @@ def test_one_added_line_shows_the_whole_training(trainer, events, project, note,
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         warnings.filterwarnings("ignore", "The number of training batches|.*does not have many workers")
-        trainer([callback], num_sanity_val_steps=2).fit(
-            module, DataLoader(train, 8, shuffle=True), DataLoader(validation, 8)
-        )
+        trainer([callback], num_sanity_val_steps=2).fit(module, DataLoader(train, 8, shuffle=True), DataLoader(validation, 8))
     frames = callback.gallery.film.frames
     assert [frame.when for frame in frames] == ["start", "step 1", "step 2", "step 4", "epoch 1", "epoch 2"]
     assert all(set(frame.maps) == {"evidence", "grad_cam", "saliency"} for frame in frames)

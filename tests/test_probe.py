@@ -75,10 +75,7 @@ def test_the_fingerprint_is_of_images_and_labels():
         len(
             {
                 known,
-                *(
-                    each.fingerprint
-                    for each in (Probe(other, labels=[0, 1]), Probe(given, labels=[1, 0]), Probe(given))
-                ),
+                *(each.fingerprint for each in (Probe(other, labels=[0, 1]), Probe(given, labels=[1, 0]), Probe(given))),
             }
         )
         == 4

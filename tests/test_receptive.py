@@ -77,9 +77,7 @@ def test_the_window_is_the_receptive_field_in_whole_strides(model, layer, stride
 
 
 @pytest.mark.parametrize("place", [(0, 0), (0, 11), (12, 23), (23, 1)])
-@pytest.mark.parametrize(
-    ("kind", "layer"), [(Plain, "4"), (Residual, "layer2"), (Depthwise, "norm"), (Functional, "second")]
-)
+@pytest.mark.parametrize(("kind", "layer"), [(Plain, "4"), (Residual, "layer2"), (Depthwise, "norm"), (Functional, "second")])
 def test_the_neuron_does_in_its_window_what_it_does_in_the_full_image(kind, layer, place):
     model = trained_looking(kind()).eval()
     window = window_of(model, layer, *place)

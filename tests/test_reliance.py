@@ -156,9 +156,7 @@ def test_variations_against_loops():
         between.append(mean([distance(p[i][a], p[i][b]) for a, b in pairs if a[0] != b[0]]))
         within.append(mean([distance(p[i][a], p[i][b]) for a, b in pairs if a[0] == b[0]]))
         others.append(mean([distance(p[i][c], p[j][c]) for j in range(6) if labels[j] != labels[i] for c in cells]))
-        own.append(
-            mean([distance(p[i][c], p[j][c]) for j in range(6) if labels[j] == labels[i] and j != i for c in cells])
-        )
+        own.append(mean([distance(p[i][c], p[j][c]) for j in range(6) if labels[j] == labels[i] and j != i for c in cells]))
     for found, expected in zip(variation_of_backgrounds(p), (between, within), strict=True):
         torch.testing.assert_close(found, torch.stack(expected))
     for found, expected in zip(variation_of_objects(p, labels), (others, own), strict=True):

@@ -131,4 +131,6 @@ def test_targets_that_there_are_not(target, labels, message):
 
 
 def test_describe_says_types_and_shapes():
-    assert describe({"a": LOGITS, "b": (LOGITS, 1)}) == "a dict with 'a': a tensor (2, 3), 'b': a tuple of a tensor (2, 3), a int"
+    assert (
+        describe({"a": LOGITS, "b": (LOGITS, 1)}) == "a dict with 'a': a tensor (2, 3), 'b': a tuple of a tensor (2, 3), a int"
+    )

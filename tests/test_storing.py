@@ -43,9 +43,7 @@ def stored(folder):
 
 
 def parts_of(found, name):
-    return {
-        facts.get("steps"): (step, facts, picture) for step, facts, picture in found.values() if facts["part"] == name
-    }
+    return {facts.get("steps"): (step, facts, picture) for step, facts, picture in found.values() if facts["part"] == name}
 
 
 def test_every_look_has_tags_of_its_own_at_lightning_s_step_the_untrained_one_at_minus_one(tmp_path):
@@ -76,9 +74,7 @@ def test_stored_facts_are_the_frame_s(tmp_path):
 
 def test_what_json_cannot_say_becomes_null_and_lists_of_another_length_stay_out():
     frame = frame_of(0)
-    frame = Frame(
-        "probe", frame.predicted, np.full(4, np.nan), numbers={"a": np.inf}, per_image={"channels": np.zeros(9)}
-    )
+    frame = Frame("probe", frame.predicted, np.full(4, np.nan), numbers={"a": np.inf}, per_image={"channels": np.zeros(9)})
     facts = facts_part(frame).facts
     assert facts["probability"] == [None] * 4
     assert facts["numbers"] == {"a": None}
@@ -124,9 +120,7 @@ def test_a_look_of_eight_images_stays_below_80_kilobytes(tmp_path):
     generator = np.random.default_rng(0)
     noise = np.abs(generator.normal(size=(8, 224, 224))).astype(np.float32)
     maps = {
-        "evidence": Maps(
-            generator.normal(size=(8, 14, 14)).astype(np.float32), np.zeros(8, int), "c", Scale(signed=True)
-        ),
+        "evidence": Maps(generator.normal(size=(8, 14, 14)).astype(np.float32), np.zeros(8, int), "c", Scale(signed=True)),
         "saliency": Maps(noise, np.zeros(8, int), "<input>", Scale("density", 12.0)),
     }
     frame = Frame("probe", np.zeros(8, int), np.full(8, 0.5), maps, finished_steps=3)
@@ -152,10 +146,7 @@ def test_twins_are_stored_once_with_the_inputs(tmp_path):
     found = stored(write_run(tmp_path / "run", frames, inputs_of(twins=True)))
     _, facts, picture = parts_of(found, "twins")[None]
     assert (facts["objects"], facts["kinds"], facts["count"]) == (4, ["leaves", "stones"], 8)
-    assert (
-        np.abs(tiles(picture, facts["size"], 8).astype(int) - inputs_of(twins=True).twins.reshape(8, 16, 16, 3)).max()
-        <= 2
-    )
+    assert np.abs(tiles(picture, facts["size"], 8).astype(int) - inputs_of(twins=True).twins.reshape(8, 16, 16, 3)).max() <= 2
     assert not parts_of(found, "pictures/twins")
 
 

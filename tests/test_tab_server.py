@@ -227,9 +227,7 @@ def test_an_error_inside_is_an_answer_and_no_end(tmp_path):
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     arguments = ["--logdir", str(tmp_path / "logs"), "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+    process = subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     address = f"http://127.0.0.1:{port}"
     try:
         wait_for(lambda: ask(address + "/data/plugins_listing")[0] == 200, "TensorBoard does not answer")

@@ -22,18 +22,14 @@ def asked(on, says):
         for k, kind in enumerate(("leaves", "stones"))
     }
     count = len(on)
-    return Frame(
-        "probe", np.zeros(count), np.ones(count), per_image=columns, numbers={"reliance/background_effect": 0.75}
-    )
+    return Frame("probe", np.zeros(count), np.ones(count), per_image=columns, numbers={"reliance/background_effect": 0.75})
 
 
 def seen(labels, shown=1):
     count = len(labels) // shown
     grey = np.full((count, 2, 12, 12, 3), 100, np.uint8)
     pictures = np.full((len(labels), 12, 12, 3), 100, np.uint8)
-    return Inputs(
-        "probe", pictures, np.array(labels), class_names=("bird", "mammal"), twins=grey, kinds=("leaves", "stones")
-    )
+    return Inputs("probe", pictures, np.array(labels), class_names=("bird", "mammal"), twins=grey, kinds=("leaves", "stones"))
 
 
 def has(picture, colour):

@@ -74,7 +74,7 @@ def _is_own(key: str) -> bool:
 
 
 def _random_streams() -> Fingerprint:
-    numpy = np.random.get_state()  # noqa: NPY002
+    numpy = np.random.get_state()
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     return {
         "random torch": encoded(torch.get_rng_state()),
