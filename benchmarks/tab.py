@@ -24,7 +24,8 @@ from tab_server import PLUGIN, tensorboard, wait_for_looks
 from tqdm import tqdm
 
 from lightning_vis.frames import Frame, Inputs, Maps, Scale
-from lightning_vis.storing import Store, facts_part, map_part
+from lightning_vis.parts import facts_part, map_part
+from lightning_vis.storing import Store
 
 RUNS, EPOCHS, IMAGES, SIDE = 10, 300, 8, 224
 

@@ -15,9 +15,11 @@ from PIL import Image
 
 from lightning_vis.animation import animated
 from lightning_vis.frames import Array, Frame, thinned
-from lightning_vis.reading import RunFrames, StoredPart, StoredRun, event_files, read_frames, read_run, without_repeated
+from lightning_vis.parts import Part
+from lightning_vis.reading import RunFrames, StoredRun, read_frames, read_run, without_repeated
 from lightning_vis.rendering import strip
 from lightning_vis.tab import answers
+from lightning_vis.tfevents import event_files
 
 STATIC = Path(__file__).parent / "tab" / "static"
 COLUMNS = 10
@@ -142,7 +144,7 @@ def _collect(path: Path, sources: dict[str, str]) -> None:
     sources[path.name] = f'modules["{path.name}"] = (() => {{\n{body}\nreturn {{ {names} }};\n}})();'
 
 
-def _thinned_parts(run: StoredRun, looks: int | None) -> Iterator[StoredPart]:
+def _thinned_parts(run: StoredRun, looks: int | None) -> Iterator[Part]:
     parts = without_repeated(run.parts)
     steps = sorted({part.facts["steps"] for part in parts if "steps" in part.facts})
     kept = set(steps) if looks is None else {steps[at] for at in thinned(len(steps), looks)}

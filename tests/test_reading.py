@@ -9,7 +9,8 @@ from tab_runs import film_of, frame_of, inputs_of, pictures_of, with_twins, writ
 from lightning_vis import Film
 from lightning_vis.colours import map_strength
 from lightning_vis.frames import Frame, Maps, Scale
-from lightning_vis.reading import masked_crc, read_frames, records
+from lightning_vis.reading import read_frames
+from lightning_vis.tfevents import masked_crc, records
 
 
 def the_file(folder):

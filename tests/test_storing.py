@@ -21,9 +21,10 @@ from torch.utils.tensorboard import SummaryWriter
 from lightning_vis.callbacks import ProbeCallback
 from lightning_vis.constants import LATEST
 from lightning_vis.frames import Frame, Maps, Pictures, Scale
+from lightning_vis.parts import BUDGET, facts_part, input_part, map_part, picture_part, shortened
 from lightning_vis.probe import Probe
-from lightning_vis.reading import tiles
-from lightning_vis.storing import BUDGET, Store, facts_part, input_part, map_part, picture_part, shortened, sprite
+from lightning_vis.sprites import sprite, tiles
+from lightning_vis.storing import Store
 
 PLUGIN = "lightning_vis"
 
