@@ -80,7 +80,7 @@ def _random_streams() -> Fingerprint:
         "random torch": encoded(torch.get_rng_state()),
         "random cuda": encoded(cuda),
         "random numpy": (digest(numpy[1].tobytes()), *numpy[2:]),
-        "random python": hash(random.getstate()),
+        "random python": digest(repr(random.getstate()).encode()),  # not its hash: that of None differs between processes
     }
 
 

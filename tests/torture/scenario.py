@@ -37,7 +37,12 @@ def drawing() -> list[pl.Callback]:
 
 
 def unconfigured() -> list[pl.Callback]:
-    """As people start: the probe comes from the Trainer's data."""
+    """The probe comes from the Trainer's data."""
+    return [ProbeCallback(images=False), SaliencyCallback(), GradCAMCallback(target="label")]
+
+
+def as_people_start() -> list[pl.Callback]:
+    """As `unconfigured`, with all pictures."""
     return [ProbeCallback(), SaliencyCallback(), GradCAMCallback(target="label")]
 
 

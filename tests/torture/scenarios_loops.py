@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from .nets import Net, loaders
 from .running import Run, leftovers
-from .scenario import drawing, scenario, unconfigured
+from .scenario import as_people_start, drawing, scenario, unconfigured
 
 # Steps 0, 1 and 2, and the ends of both epochs: three batches each.
 USUAL = 5
@@ -26,7 +26,7 @@ def plain(run: Run) -> None:
     run.fit()
 
 
-@scenario("loops", frames=USUAL, callbacks=unconfigured)
+@scenario("loops", frames=USUAL, callbacks=as_people_start)
 def nothing_configured(run: Run) -> None:
     run.fit()
 
