@@ -83,7 +83,8 @@ def _differentiated(task: Task, parameters: Tensor, wanted: Tensor, step: int) -
             view = transform(view, generator)
         output = task.activation(task.to_input(resized(view, *task.size)))
         value = task.objective(output.to(wanted), wanted)
-        gain = value - sum(prior(images * task.recipe.levels) for prior in task.recipe.priors)
+        judged = task.to_input(images).to(images) if task.recipe.priors_on_input else images
+        gain = value - sum(prior(judged) for prior in task.recipe.priors)
     if not gain.requires_grad:
         raise ValueError(
             "the objective does not depend on the image through gradients (is the model's forward wrapped in no_grad?)"

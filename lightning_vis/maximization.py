@@ -179,7 +179,7 @@ def _task(
     low, high = bounds(images, *normalisation)
     working = torch.promote_types(images.dtype, torch.float32)
     basis = colour_basis((images.to(working) - low) / (high - low))
-    canvas = recipe.parameterization(Subject(shape, basis), torch.Generator().manual_seed(seed))
+    canvas = recipe.parameterization(Subject(shape, basis, high - low), torch.Generator().manual_seed(seed))
     return Task(
         activation,
         objective,

@@ -14,10 +14,17 @@ IMAGENET_BASIS = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
 
 @dataclass(frozen=True)
 class Subject:
-    """What is to be painted: ``(C, H, W)`` and the colour basis ``(C, C)`` of the data it should look like."""
+    """What is to be painted.
+
+    Attributes:
+        shape: ``(C, H, W)``.
+        basis: ``(C, C)``, the colour basis of the data that it should look like.
+        span: ``(1, C, 1, 1)``, each channel's brightest input less its darkest, in the model's input scale.
+    """
 
     shape: tuple[int, int, int]
     basis: Tensor
+    span: Tensor
 
 
 @dataclass(frozen=True)
@@ -69,13 +76,20 @@ def pixels(sd: float = 0.01) -> Parameterization:
     return parameterization
 
 
-def raw_pixels(levels: float = 255.0, sd: float = 0.05) -> Parameterization:
-    """Unbounded pixels counted from 0 to `levels`, uniform noise around the middle at the start: keras-vis's way."""
+def raw_pixels(sd: float = 0.05) -> Parameterization:
+    """Unbounded pixels in the model's input scale: keras-vis's way.
+
+    Source: keras-vis 0.4.1, ``vis/utils/utils.py``, ``random_array``.
+
+    Args:
+        sd: of the uniform noise around mid-range at the start, as a share of the range.
+    """
 
     def parameterization(subject: Subject, generator: torch.Generator) -> Canvas:
         noise = torch.rand(1, *subject.shape, generator=generator)
         noise = (noise - noise.mean()) / (noise.std(correction=0) + 1e-7)
-        return Canvas((0.5 + sd * noise) * levels, lambda values: values / levels)
+        span = subject.span.cpu()
+        return Canvas((0.5 + sd * noise) * span, lambda values: values / span.to(values))
 
     return parameterization
 
@@ -105,7 +119,8 @@ def normalised_basis(basis: Tensor) -> Tensor:
 
 
 def _amplitudes(height: int, width: int, decay: float) -> Tensor:
-    frequencies = torch.hypot(torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None])
+    down, right = torch.fft.fftfreq(height, dtype=torch.float64), torch.fft.rfftfreq(width, dtype=torch.float64)
+    frequencies = torch.hypot(down[:, None], right[None])
     return torch.as_tensor(1 / frequencies.clamp_min(1 / max(height, width)) ** decay)
 
 

@@ -25,9 +25,10 @@ class Recipe:
         parameterization: what the image is made of.
         transforms: size of the picture (height, width) -> the changes of the view, in order.
         update: the step along the gradient.
-        priors: penalties on the image, counted in `levels`.
+        priors: penalties on the image.
+        priors_on_input: the priors see the image in the model's input scale, as in keras-vis; else in 0..1, so that
+            their weights mean the same for every model.
         steps: how many, if nobody says otherwise.
-        levels: the unit of the priors: 255 where a recipe counts 0..255, else 1.
         keeps_best: the result is the image after the best step instead of the last one.
         develop: images in the unit scale -> pictures in 0..1.
     """
@@ -36,8 +37,8 @@ class Recipe:
     transforms: Callable[[int, int], tuple[Transform, ...]]
     update: Update
     priors: tuple[Prior, ...] = ()
+    priors_on_input: bool = False
     steps: int = 64
-    levels: float = 1.0
     keeps_best: bool = False
     develop: Callable[[Tensor], Tensor] = lambda images: images.clamp(0, 1)
 
@@ -56,11 +57,14 @@ def adam(rate: float, decay: float = 0.9, square_decay: float = 0.999) -> Update
 
 
 def unit_rmsprop(decay: float = 0.95) -> Update:
-    """keras-vis's step: the gradient divided by its own norm, then by the running root of its squares; rate 1."""
+    """keras-vis's step: the gradient over its own root mean square, then over the running root of its squares; rate 1.
+
+    Source: keras-vis 0.4.1, ``vis/optimizer.py``.
+    """
 
     def update(gradient: Tensor, state: Any) -> tuple[Tensor, Any]:
-        norm = gradient.flatten(1).norm(dim=1).view(-1, *[1] * (gradient.ndim - 1))
-        gradient = gradient / norm.clamp_min(1e-6)
+        size = gradient.flatten(1).square().mean(1).sqrt().view(-1, *[1] * (gradient.ndim - 1))
+        gradient = gradient / (size + 1e-7)
         square = (torch.zeros_like(gradient) if state is None else state) * decay + (1 - decay) * gradient**2
         return gradient / (square + 1e-7).sqrt(), square
 
@@ -75,15 +79,20 @@ def default_recipe() -> Recipe:
 def keras_vis() -> Recipe:
     """keras-vis's defaults: raw pixels, L6 and total variation of weight 10, the best of 200 steps of RMSProp.
 
-    Source: R. Kotikalapudi, 2017, keras-vis.
+    It is ``visualize_activation(..., input_range=...)`` with the model's own range. Steps have the size 1 and the
+    priors' weights were chosen for the inputs 0..255 and the large activations of VGG16: on a model of another range the
+    image leaves that range (class scores of small digits: activation 1360 at pixels from -177 to 227), and a channel
+    with small activations drowns in the priors (10 of 10 below what images reach). Its author advises to tune the weights.
+
+    Source: R. Kotikalapudi, 2017, keras-vis 0.4.1.
     """
     return Recipe(
         raw_pixels(),
         lambda height, width: (),
         unit_rmsprop(),
         (lp_norm(10.0, 6.0), total_variation(10.0, 2.0)),
+        priors_on_input=True,
         steps=200,
-        levels=255.0,
         keeps_best=True,
         develop=_standardised,
     )
@@ -91,6 +100,10 @@ def keras_vis() -> Recipe:
 
 def lucid() -> Recipe:
     """Lucid's and lucent's defaults: a Fourier image in ImageNet's colours, their transforms, 512 steps of Adam.
+
+    Where the two differ: sizes are cut as in Lucid, the inverse transform of odd widths and Adam's epsilon are lucent's.
+    Other than both, rotations continue the image's edge outwards, where they paint black, and the view is brought back to
+    the picture's own size, because many networks take no other.
 
     Source: C. Olah, A. Mordvintsev, L. Schubert, 2017, "Feature visualization".
     """
@@ -136,4 +149,4 @@ def _standardised(images: Tensor) -> Tensor:
     """keras-vis's ``deprocess_input``: mean 0.5, standard deviation 0.1, clipped."""
     flat = images.flatten(1)
     mean, sd = (value.view(-1, 1, 1, 1) for value in (flat.mean(1), flat.std(1, correction=0)))
-    return ((images - mean) / (sd + 1e-7 / 255) * 0.1 + 0.5).clamp(0, 1)
+    return ((images - mean) / (sd + 1e-7) * 0.1 + 0.5).clamp(0, 1)

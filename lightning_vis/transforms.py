@@ -43,11 +43,11 @@ def roll(distance: int) -> Transform:
 
 
 def scale(factors: Sequence[float]) -> Transform:
-    """A random one of these sizes, bilinear."""
+    """A random one of these sizes, bilinear; parts of a pixel are dropped, as in Lucid."""
 
     def transform(images: Tensor, generator: torch.Generator) -> Tensor:
         factor = factors[_below(len(factors), generator)]
-        return resized(images, *(max(1, round(size * factor)) for size in images.shape[2:]))
+        return resized(images, *(max(1, int(size * factor)) for size in images.shape[2:]))
 
     return transform
 

@@ -82,7 +82,7 @@ OBJECTIVES = {
     "logit": (OUTPUT, channel),
     "odds": (OUTPUT, log_odds),
 }
-PARAMETERIZATIONS = {"fourier": fourier(), "pixels": pixels(), "raw": raw_pixels(levels=1.0)}
+PARAMETERIZATIONS = {"fourier": fourier(), "pixels": pixels(), "raw": raw_pixels()}
 PRIORS = {
     "none": (),
     "tv": (total_variation(0.5),),
@@ -230,7 +230,7 @@ def test_a_fourier_image_is_the_slow_sum_of_its_waves():
     """The inverse transform written out for one spectrum of a 4 x 4 image, 1 / frequency and Lucid's 4 included."""
     from lightning_vis.parameterizations import Subject
 
-    canvas = fourier()(Subject((1, 4, 4), torch.ones(1, 1)), torch.Generator())
+    canvas = fourier()(Subject((1, 4, 4), torch.ones(1, 1), torch.ones(1, 1, 1, 1)), torch.Generator())
     spectrum = torch.zeros(1, 1, 4, 3, 2)
     spectrum[0, 0, 1, 1] = torch.tensor([0.7, -0.3])
     painted = canvas.paint(spectrum)
