@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
-from torch.nn.parameter import is_lazy
 
 from lightning_vis.alert import Thresholds
 from lightning_vis.arguments import steps_of
 from lightning_vis.budget import Budget
 from lightning_vis.failures import Failures
 from lightning_vis.film import Film
-from lightning_vis.finding import Finder, loader_of
+from lightning_vis.finding import loader_of
 from lightning_vis.frames import Frame
 from lightning_vis.gallery import Gallery
 from lightning_vis.layers import find_layer
-from lightning_vis.looking import TWINS, Attempt, Running, attempt_look, choose_feature_map, usual_views
-from lightning_vis.monitoring import Monitor, OnAlert, lift_view, monitored_tags, progress
+from lightning_vis.looking import usual_views
+from lightning_vis.monitoring import Monitor, OnAlert, monitored_tags
 from lightning_vis.probe import Probe, given_probe
 from lightning_vis.recording import INPUT
+from lightning_vis.saying import log, loggers_of, warn
 from lightning_vis.scores import Score, Target, log_odds
-from lightning_vis.state import as_arrays, as_tensors
-from lightning_vis.timing import ends_epoch, finished_steps, is_early, moment_of, precision_of, weights_looked_at, where
+from lightning_vis.sharing import refuse_clashes, sharers
+from lightning_vis.timing import ends_epoch, finished_steps, is_early, moment_of, weights_looked_at, where
 from lightning_vis.views import View, given_views, grad_cam, saliency
+from lightning_vis.visiting import Visits
 from lightning_vis.writing import image_writers
 
 if TYPE_CHECKING:
@@ -106,20 +104,15 @@ class ProbeCallback(Callback):
         self.every_n_epochs = every_n_epochs
         self.at_steps = None if at_steps is None else steps_of(at_steps, "at_steps")
         self.score = score
-        self.failures = Failures(on_error)
         self.monitor = Monitor(on_alert, thresholds or Thresholds())
         self.budget = Budget(max_overhead)
-        self.gallery = Gallery(self.failures, self.budget, images)
+        self.failures = Failures(on_error)
+        self.visits = Visits(self.probe, score, self.failures, self.budget, images)
         self.loggers = loggers
         self.on_validate = on_validate
-        self._joined: list[View] = []  # views of other callbacks that share this one's looks
+        self._all_views = self.views  # with those of the callbacks that share the looks
         self._served = False  # another callback looks for this one
-        self._failed = ""  # why the last look gave no numbers
         self._published = -1  # finished steps when numbers went out last
-        self._images: Probe | None = None
-        self._layer: str | None = None
-        self._finder = Finder(self.probe)
-        self._resumed: dict[str, Any] = {}  # the probe of the checkpoint that this run goes on from
 
     @property
     def film(self) -> Film:
@@ -127,15 +120,30 @@ class ProbeCallback(Callback):
         return self.gallery.film
 
     @property
+    def gallery(self) -> Gallery:
+        """Where the looks go."""
+        return self.visits.gallery
+
+    @property
     def seconds(self) -> dict[str, float]:
         """What looking has cost since the fit began, by part."""
         return self.budget.seconds
 
     @property
+    def probe_name(self) -> str:
+        """What stands before the tags of its pictures."""
+        return self.probe.name if self.probe else "probe"
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The numbers that go through the Trainer's log."""
+        return () if self.probe is None else monitored_tags(self.probe, [view.key for view in self._all_views])
+
+    @property
     def state_key(self) -> str:
         """Tells callbacks of one Trainer apart in a checkpoint."""
         return self._generate_state_key(
-            probe=_name(self),
+            probe=self.probe_name,
             views=[view.key for view in self.views],
             every_n_epochs=self.every_n_epochs,
             at_steps=self.at_steps,
@@ -144,18 +152,24 @@ class ProbeCallback(Callback):
     # --- when -------------------------------------------------------------------------------------------------------
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """Shares looks with the other callbacks of this probe."""
-        if stage in ("fit", "validate", "test"):
-            self._share(trainer)
-            self._finder = Finder(self.probe)
+        """Shares looks with the other callbacks of this probe: the first takes over the views of the others."""
+        if stage not in ("fit", "validate", "test"):
+            return
+        probes = [other for other in trainer.callbacks if isinstance(other, ProbeCallback)]
+        refuse_clashes(self, probes)
+        group = sharers(self, probes)
+        self._served = group[0] is not self
+        self._all_views = list({view.key: view for other in group for view in other.views}.values())
+        self.monitor = next((other.monitor for other in group if other.monitor != Monitor()), self.monitor)
+        self.visits.prepare()
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Takes off what still watches, whatever ended the run."""
-        self._finder.stop()
+        self.visits.finder.stop()
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Likewise."""
-        self._finder.stop()
+        self.visits.finder.stop()
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Refuses what cannot work, before anything is trained."""
@@ -164,17 +178,10 @@ class ProbeCallback(Callback):
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Takes the probe and looks at the untrained network."""
-        if self._served or not trainer.is_global_zero or not (self.gallery.writers or self.monitor.tags):
-            return
-        probe = self._finder.by_index(trainer, pl_module, self._running(trainer), self._resumed.get("indices"))
-        if probe is not None:
-            self._start(trainer, pl_module, probe)
-
-    def _start(self, trainer: Any, pl_module: Any, probe: Probe) -> None:
-        self._take(probe)
-        if finished_steps(trainer, "start") == 0:
-            self._look(trainer, pl_module, "start")
-        self._announce(trainer)
+        if self._looks(trainer):
+            probe = self.visits.by_index(trainer, pl_module)
+            if probe is not None:
+                self._start(trainer, pl_module, probe)
 
     def on_validation_batch_start(
         self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
@@ -232,61 +239,48 @@ class ProbeCallback(Callback):
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Looks at the finished network, if no look has seen it, and leaves what is to be taken along."""
         self._look(trainer, pl_module, "end")
-        if not self._served and self._images is not None:
+        if not self._served and self.visits.probe is not None:
             for path in self.gallery.finish():
-                _log(trainer, f"what happened, in one picture: {path}")
+                log(trainer, f"what happened, in one picture: {path}")
 
     def _due(self, trainer: Any) -> bool:
         return bool((trainer.current_epoch + 1) % self.every_n_epochs == 0)
 
-    def _begin(self, trainer: Any, pl_module: Any) -> None:
-        for layer in {layer for view in self._all_views() for layer in view.layers if layer not in (None, INPUT)}:
-            find_layer(pl_module, str(layer))
-        self.failures.forget()
-        self.budget.start()
-        self._layer = None
-        self._published = -1
-        self.monitor.tags = self._tags()
-        self.gallery.open(image_writers(trainer.loggers, self.loggers) if trainer.is_global_zero else [])
-        if not self.gallery.writers and not self.monitor.tags and trainer.is_global_zero:
-            given = ", ".join(type(logger).__name__ for logger in trainer.loggers) or "none"
-            _warn(f"no logger of this Trainer takes images (loggers: {given}), so nothing is shown: add a TensorBoardLogger")
+    def _looks(self, trainer: Any) -> bool:
+        """Whether this callback looks for itself, in this process, and somebody wants to know."""
+        wanted = self.gallery.writers or self.monitor.tags or trainer.state.fn != "fit"
+        return bool(wanted) and not self._served and trainer.is_global_zero
 
-    def _take(self, probe: Probe) -> None:
-        self._images = probe
-        self.gallery.inputs = probe.inputs()
-        known, self._resumed = self._resumed, {}
-        if known and known["fingerprint"] != probe.fingerprint:
-            self.failures.say(
-                f"this run goes on with other images in the probe {probe.name!r} than those in its checkpoint:"
-                " earlier looks of the film show the ones, later looks the others"
+    # --- what -------------------------------------------------------------------------------------------------------
+
+    def _begin(self, trainer: Any, pl_module: Any) -> None:
+        for layer in {layer for view in self._all_views for layer in view.layers if layer not in (None, INPUT)}:
+            find_layer(pl_module, str(layer))
+        self._published = -1
+        self.monitor.tags = self.tags
+        self.visits.open(image_writers(trainer.loggers, self.loggers) if trainer.is_global_zero else [], self._all_views)
+        if not self.gallery.writers and not self.monitor.tags and trainer.is_global_zero:
+            warn(
+                f"no logger of this Trainer takes images ({loggers_of(trainer)}), so nothing is shown: add a TensorBoardLogger"
             )
 
+    def _start(self, trainer: Any, pl_module: Any, probe: Probe) -> None:
+        """The probe is known: the first look, and the one line that is said where nothing is wrong."""
+        self.visits.take(probe)
+        if finished_steps(trainer, "start") == 0:
+            self._look(trainer, pl_module, "start")
+        if self.gallery.writers:
+            log(trainer, f"{self.visits.summary()}; see them with: tensorboard --logdir {where(trainer)}")
+
     def _watch(self, trainer: Any, pl_module: nn.Module, batch: Any) -> None:
-        alone = trainer.state.fn != "fit"
-        if self._served or not trainer.is_global_zero or not (alone or self.gallery.writers or self.monitor.tags):
-            return
-        with self.failures.surviving("watching the first batch"):
-            indices = self._resumed.get("indices")
-            if self._finder.by_index(trainer, pl_module, self._running(trainer), indices) is None:
-                self._finder.start(pl_module, batch)
+        if self._looks(trainer):
+            self.visits.watch(trainer, pl_module, batch)
 
     def _find(self, trainer: Any, pl_module: Any) -> None:
         with self.failures.surviving("finding images to look at"):
-            probe = self._finder.finish(trainer)
+            probe = self.visits.finder.finish(trainer)
             if probe is not None and trainer.training:
                 self._start(trainer, pl_module, probe)
-
-    def _announce(self, trainer: Any) -> None:
-        """The one line that is said where nothing is wrong."""
-        if self._images is None or not self.gallery.writers:
-            return
-        layer = f" at layer {self._layer!r}" if self._layer else ""
-        layer += f" of the submodule {self._finder.entry.name!r}" if self._finder.entry else ""
-        keys = ", ".join(self._keys())
-        _log(trainer, f"{len(self._images)} images ({keys}){layer}; see them with: tensorboard --logdir {where(trainer)}")
-
-    # --- what -------------------------------------------------------------------------------------------------------
 
     def _look_and_publish(self, trainer: Any, pl_module: Any, moment: str) -> None:
         """Numbers are measured and logged at every epoch and validation; `every_n_epochs` thins the pictures."""
@@ -295,156 +289,47 @@ class ProbeCallback(Callback):
             return
         self._published = finished
         frame = self._look(trainer, pl_module, moment, numbers_only=not self._due(trainer))
-        self.monitor.publish(trainer, pl_module, frame, self._failed)
+        self.monitor.publish(trainer, pl_module, frame, self.visits.failed)
 
     def _look(self, trainer: Any, pl_module: nn.Module, moment: str, *, numbers_only: bool = False) -> Frame | None:
         """One look, if the network has changed since the last one; what it found, None if it failed or is not ours."""
-        finished = finished_steps(trainer, moment)
-        if self._served or self._images is None or (numbers_only and not self.monitor.tags):
+        if self._served or not self.visits.can_see(pl_module):
             return None
-        if any(is_lazy(value) for value in pl_module.parameters()):
-            return None  # its layers get their shapes from the first batch: there is nothing to see yet
+        finished = finished_steps(trainer, moment)
         last = self.gallery.last
         if last is not None and last.finished_steps == finished and not self._is_new_average(trainer, last, moment):
             return last
-        if moment not in ("start", "end") and self._pauses("looks", trainer):
-            numbers_only = True  # what is monitored is measured all the same
-            if not self.monitor.tags:
-                return None
-        started = self.budget.spent
-        attempt = self._attempt(trainer, pl_module, self._monitored_views() if numbers_only else self._all_views())
-        if attempt.frame is None:
+        numbers_only |= moment not in ("start", "end") and self.visits.pauses("looks", trainer)
+        if numbers_only and not self.monitor.tags:
             return None
-        frame = replace(attempt.frame, **moment_of(trainer, self, moment, finished))
-        shown = self._images.twins.shown if self._images.twins is not None else 1
-        if moment not in ("validate", "test"):
-            frame = self.monitor.judge(frame, *progress(trainer, frame.epoch), shown)
-        if not numbers_only:
-            self._keep(trainer, frame, started)
-        return frame
-
-    def _keep(self, trainer: Any, frame: Frame, spent_before: float) -> None:
-        self.gallery.keep(frame, has_time=not self._pauses("pictures", trainer))
-        self.gallery.write_seconds(frame, self.budget.spent - spent_before)
-
-    def _pauses(self, kind: str, trainer: Any) -> bool:
-        """Whether the budget is used up for this kind of work; said once."""
-        refusal = self.budget.refusal(kind, trainer.callbacks)
-        if refusal:
-            self.failures.say(refusal)
-        return bool(refusal)
+        when = moment_of(trainer, self, moment, finished)
+        return self.visits.look(trainer, pl_module, self.monitor, when, numbers_only=numbers_only)
 
     def _look_alone(self, trainer: Any, pl_module: Any, moment: str) -> None:
         """One look in ``trainer.validate`` or ``trainer.test``."""
         if self._served or not self.on_validate:
             return
         self._begin(trainer, pl_module)
-        if self.gallery.writers:
-            self.gallery.last = None  # it may be another network than the one seen last
-            probe = self._finder.by_index(trainer, pl_module, self._running(trainer))
-            if probe is None:
-                return
-            self._take(probe)
+        self.gallery.last = None  # it may be another network than the one seen last
+        probe = self.visits.by_index(trainer, pl_module) if self.gallery.writers else None
+        if probe is not None:
+            self.visits.take(probe)
             self._look(trainer, pl_module, moment)
 
     def _is_new_average(self, trainer: Any, last: Frame, moment: str) -> bool:
         """Whether another callback has left an average of weights in the finished network that no look has seen."""
         return moment == "end" and last.weights == "raw" and weights_looked_at(trainer, self, moment) == "averaged"
 
-    def _attempt(self, trainer: Any, pl_module: nn.Module, views: Sequence[View]) -> Attempt:
-        """A look whose failures are dealt with: a view rests, the twins are asked again next time."""
-        assert self._images is not None  # `_look` has made sure
-        self._failed = ""
-        self._choose_layer(trainer, pl_module, views)
-        awake = [view for view in views if view.key not in self.failures.resting]
-        try:
-            attempt = attempt_look(pl_module, self._images, awake, self._running(trainer), self._layer)
-        except Exception as error:
-            attempt = Attempt(None, {TWINS: error})
-        failures = dict(attempt.failures)
-        twins = failures.pop(TWINS, None)
-        if twins is not None and self.monitor.tags and self.failures.on_error == "warn":
-            self._failed = str(twins)  # said when the numbers go out
-        elif twins is not None:
-            self.failures.tell("a look failed", twins)
-        self.failures.rest(failures, self._layers_of(views))
-        return attempt
-
-    def _choose_layer(self, trainer: Any, pl_module: nn.Module, views: Sequence[View]) -> None:
-        """The layer of the views that name none; if there is none, they rest and the others go on."""
-        unnamed = [view.key for view in views if None in view.layers and view.key not in self.failures.resting]
-        if self._layer is not None or not unnamed or self._images is None:
-            return
-        try:
-            self._layer = choose_feature_map(pl_module, self._images, self._running(trainer)).layer
-        except Exception as error:
-            self.failures.rest(dict.fromkeys(unnamed, error), {})
-
-    def _layers_of(self, views: Sequence[View]) -> dict[str, str]:
-        named = {view.key: [self._layer if layer is None else layer for layer in view.layers] for view in views}
-        return {key: ", ".join(repr(layer) for layer in layers if layer) for key, layers in named.items()}
-
-    def _monitored_views(self) -> list[View]:
-        """What a look that is only for numbers looks through."""
-        key = None if self._images is None else lift_view(self._images, self._keys())
-        return [view for view in self._all_views() if view.key == key]
-
-    def _tags(self) -> tuple[str, ...]:
-        return () if self.probe is None else monitored_tags(self.probe, self._keys())
-
-    def _keys(self) -> list[str]:
-        return [view.key for view in self._all_views()]
-
-    def _running(self, trainer: Any) -> Running:
-        context, convert = precision_of(trainer)
-        return Running(self._finder.entry, self.score, context, convert)
-
-    # --- with whom --------------------------------------------------------------------------------------------------
-
-    def _all_views(self) -> list[View]:
-        return list({view.key: view for view in (*self.views, *self._joined)}.values())
-
-    def _share(self, trainer: Any) -> None:
-        """The first callback of a probe and a cadence takes over the views of the others."""
-        self._joined, self._served = [], False
-        for other in trainer.callbacks:
-            if not isinstance(other, ProbeCallback):
-                continue
-            if other._shares_with(self):
-                self._served = other is not self
-                break
-            if _name(other) == _name(self):
-                raise ValueError(
-                    f"two callbacks would write the pictures of the probe {_name(self)!r}: give them one probe and one cadence"
-                    " to share a look, or their probes different names (Probe(..., name=...))"
-                )
-            both = sorted(set(self._tags()) & set(other._tags()))
-            if both:
-                raise ValueError(
-                    f"the probes {_name(other)!r} and {_name(self)!r} would both log {both[0]!r}: only one probe of a Trainer"
-                    " can have twins"
-                )
-        mine = [other for other in trainer.callbacks if isinstance(other, ProbeCallback) and other._shares_with(self)]
-        self.monitor = next((other.monitor for other in mine if other.monitor != Monitor()), self.monitor)
-        self._joined = [] if self._served else [view for other in mine[1:] for view in other.views]
-
-    def _shares_with(self, other: ProbeCallback) -> bool:
-        mine = (self.every_n_epochs, self.at_steps, self.score)
-        return self.probe is other.probe and mine == (other.every_n_epochs, other.at_steps, other.score)
-
     # --- kept in checkpoints ----------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """The film so far."""
-        probe = self._images
-        known = {} if probe is None else {"fingerprint": probe.fingerprint, "indices": probe.indices and [*probe.indices]}
-        return {**as_tensors(self.gallery.state()), "monitor": self.monitor.state_dict(), "probe": known}
+        return {**self.visits.state(), "monitor": self.monitor.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The film goes on where it stopped."""
-        self.gallery.load(as_arrays(state_dict))
+        self.visits.load(state_dict)
         self.monitor.load_state_dict(state_dict["monitor"])
-        self._resumed = dict(state_dict.get("probe", {}))
 
 
 class SaliencyCallback(ProbeCallback):
@@ -499,15 +384,4 @@ def _probe_of(trainer: Any) -> Probe:
         raise ValueError(f"no probe= was given, and none can be taken from the Trainer's data: {error}") from error
 
 
-def _name(callback: ProbeCallback) -> str:
-    return callback.probe.name if callback.probe else "probe"
-
-
-def _log(trainer: Any, message: str) -> None:
-    """Says something where Lightning says such things."""
-    package = type(trainer).__module__.partition(".trainer")[0]
-    logging.getLogger(f"{package}.lightning_vis").info(f"lightning_vis: {message}")
-
-
-def _warn(message: str) -> None:
-    warnings.warn(f"lightning_vis: {message}", UserWarning, stacklevel=3)
+_warn = warn

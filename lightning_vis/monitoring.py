@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -11,6 +10,7 @@ from typing import Any, Literal
 from lightning_vis.alert import RED, Alert, AlertState, Seen, Thresholds, advance, most_telling, sentence
 from lightning_vis.frames import Frame
 from lightning_vis.probe import Probe
+from lightning_vis.saying import warn
 
 OnAlert = Literal["warn", "stop"] | Callable[[Alert], Any]
 
@@ -105,7 +105,7 @@ class Monitor:
     def _say_stale(self, tags: list[str], reason: str) -> None:
         known = [tag for tag in tags if tag in self.values]
         which = "the last good values are" if known else "neutral values (an effect of 0, a lift of 1) are"
-        _warn(
+        warn(
             f"{', '.join(tags)} could not be measured ({reason or 'no map had any content'}): {which} logged instead,"
             f" and {AGE} counts the looks since"
         )
@@ -119,7 +119,7 @@ class Monitor:
         if callable(self.on_alert):
             _call(self.on_alert, change)
         else:
-            _warn(change.sentence + (" The training stops here, because on_alert='stop'." if stops else ""))
+            warn(change.sentence + (" The training stops here, because on_alert='stop'." if stops else ""))
 
 
 def monitored_tags(probe: Probe, view_keys: list[str]) -> tuple[str, ...]:
@@ -177,8 +177,4 @@ def _call(function: Callable[[Alert], Any], change: Alert) -> None:
     try:
         function(change)
     except Exception as error:
-        _warn(f"on_alert failed ({error}) when it was told: {change.sentence}")
-
-
-def _warn(message: str) -> None:
-    warnings.warn(f"lightning_vis: {message}", UserWarning, stacklevel=4)
+        warn(f"on_alert failed ({error}) when it was told: {change.sentence}")

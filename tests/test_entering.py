@@ -97,8 +97,8 @@ def test_the_probe_is_what_the_network_really_got(trainer):
     callback = ProbeCallback()
     run(trainer, [callback], OnGPU(), loader(), loader(), num_sanity_val_steps=1)
     expected, labels = next(iter(loader()))
-    torch.testing.assert_close(callback._images.images, (expected - 5) / 2)
-    assert torch.equal(callback._images.labels, labels)
+    torch.testing.assert_close(callback.visits.probe.images, (expected - 5) / 2)
+    assert torch.equal(callback.visits.probe.labels, labels)
 
 
 def test_which_submodule_is_looked_at_is_said(trainer, caplog):
@@ -111,7 +111,7 @@ def test_which_submodule_is_looked_at_is_said(trainer, caplog):
 def test_a_given_probe_is_looked_at_through_the_submodule_too(trainer, probe):
     callback = ProbeCallback(probe, on_error="raise")
     run(trainer, [callback], OnlyNet(), dicts(), dicts(), num_sanity_val_steps=1)
-    assert callback._images is probe
+    assert callback.visits.probe is probe
     assert callback.gallery.film.frames[0].finished_steps == 0
 
 
@@ -227,7 +227,7 @@ def test_a_resumed_run_takes_the_same_images_and_says_so_if_it_cannot(trainer, t
     training.save_checkpoint(tmp_path / "last.ckpt")
     again = SaliencyCallback()
     trainer([again]).fit(Classifier(), loader(), loader(20), ckpt_path=tmp_path / "last.ckpt")
-    assert again._images.indices == first._images.indices
+    assert again.visits.probe.indices == first.visits.probe.indices
     other = SaliencyCallback()
     sentence = (
         "lightning_vis: this run goes on with other images in the probe 'probe' than those in its checkpoint: earlier"

@@ -1,0 +1,38 @@
+"""Which callbacks of one Trainer share a look, and which would write over one another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def sharers(callback: Any, callbacks: Sequence[Any]) -> list[Any]:
+    """Those that share this one's looks, itself among them, in the Trainer's order: the first one looks for all."""
+    return [other for other in callbacks if _cadence(other) == _cadence(callback)]
+
+
+def refuse_clashes(callback: Any, callbacks: Sequence[Any]) -> None:
+    """Refuses callbacks that look on their own and would write under this one's names.
+
+    Raises:
+        ValueError: the same name of a probe, or twins in two probes.
+    """
+    mine = sharers(callback, callbacks)
+    for other in callbacks[: callbacks.index(callback)]:
+        if other in mine:
+            continue
+        if other.probe_name == callback.probe_name:
+            raise ValueError(
+                f"two callbacks would write the pictures of the probe {callback.probe_name!r}: give them one probe and one"
+                " cadence to share a look, or their probes different names (Probe(..., name=...))"
+            )
+        both = sorted(set(other.tags) & set(callback.tags))
+        if both:
+            raise ValueError(
+                f"the probes {other.probe_name!r} and {callback.probe_name!r} would both log {both[0]!r}: only one probe of"
+                " a Trainer can have twins"
+            )
+
+
+def _cadence(callback: Any) -> tuple[Any, ...]:
+    return id(callback.probe), callback.every_n_epochs, callback.at_steps, callback.score
