@@ -71,10 +71,12 @@ def server(logdir):
 class Tab:
     """The page as a reader meets it. Everything that a console or a foreign address would show is noted."""
 
-    def __init__(self, browser, address, link="", *, width=1440, height=900, ratio=1, query=""):
+    def __init__(self, browser, address, link="", *, width=1440, height=900, ratio=1, query="", polls=True):
         self.address = address
         self.context = browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=ratio)
         self.page = self.context.new_page()
+        if not polls:
+            self.context.add_init_script("if (window !== top) window.setInterval = () => 0;")
         self.errors, self.foreign = [], []
         self.page.on("console", self._note_console)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -132,15 +134,15 @@ class Tab:
         """Waits until every picture of the page is painted."""
         self.frame.wait_for_selector("main > [aria-busy=false]", timeout=60_000)
 
-    def pixels(self, selector=".picture canvas", at=0):
-        """A canvas as an array (H, W, 3)."""
+    def pixels(self, selector=".picture canvas", at=0, channels=3):
+        """A canvas as an array (H, W, 3), or (H, W, 4) with its opacity."""
         width, height, data = self.frame.evaluate(
             "([selector, at]) => { const each = document.querySelectorAll(selector)[at];"
             " const all = each.getContext('2d').getImageData(0, 0, each.width, each.height);"
             " return [each.width, each.height, [...all.data]]; }",
             [selector, at],
         )
-        return np.array(data, np.uint8).reshape(height, width, 4)[..., :3]
+        return np.array(data, np.uint8).reshape(height, width, 4)[..., :channels]
 
     def texts(self, selector):
         return self.frame.eval_on_selector_all(selector, "all => all.map(each => each.textContent)")
@@ -303,7 +305,7 @@ def test_every_control_has_a_name_and_the_chart_says_where_it_is(browser, server
 def test_a_wrong_answer_is_marked_by_more_than_its_colour(browser, server):
     with Tab(browser, server) as tab:
         names = tab.texts(".picture + figcaption .name")
-        assert names[:4] == ["bird", "✗ bird", "bird", "quadruped"]
+        assert names[:4] == ["bird", "✗ bird", "bird", "mammal"]
         assert [each for each in names[4:] if "✗" in each] == []
 
 
@@ -521,7 +523,7 @@ def test_twins_say_where_the_answer_flips(browser, server):
         tab.painted()
         assert len(tab.frame.query_selector_all(".object canvas")) == 8
         said = tab.texts(".object figure .name:not(.quiet)")
-        assert said == ["bird", "✗ quadruped", "✗ bird", "quadruped"] * 2
+        assert said == ["bird", "✗ mammal", "✗ bird", "mammal"] * 2
         assert len(tab.frame.query_selector_all(".flips")) == 4
         assert tab.frame.inner_text(".effects").startswith("Swapping the background moves the answer by 50 points")
         assert np.abs(tab.pixels(".object canvas", at=3).astype(int) - 90).max() <= 2
@@ -603,3 +605,65 @@ def test_the_screenshot_of_a_dead_page_would_be_noticed(browser, server):
         tab.painted()
         picture = np.asarray(Image.open(io.BytesIO(tab.page.screenshot())).convert("RGB")).reshape(-1, 3)
         assert len(np.unique(picture // 8, axis=0)) > 150
+
+
+def test_a_tile_brings_its_own_line_to_the_chart(browser, tmp_path):
+    lifts = {"attribution/evidence/lift": np.array([0.25, 1.0, 1.0, 4.0])}
+    frames = [replaced(frame, per_image=lifts) for frame in film_of(3)]
+    write_run(tmp_path / "run", frames, inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 3)
+        with Tab(browser, address, "&p.lightning_vis.runs=run") as tab:
+            assert tab.frame.input_value("footer select") == "reliance/background_effect"  # not known of single images
+            tab.frame.click(".picture canvas >> nth=3")
+            assert tab.frame.input_value("footer select") == "attribution/evidence/lift"
+            assert tab.frame.inner_text(".one") == "image 4, mammal ✕"
+            assert tab.frame.get_attribute(".picture canvas >> nth=3", "aria-pressed") == "true"
+            assert line_at(tab) == pytest.approx(12, abs=1)  # 4 x stands at the top
+            tab.frame.focus(".picture canvas >> nth=0")
+            tab.press("Enter")
+            assert line_at(tab) == pytest.approx(96, abs=1)  # 1/4 x at the bottom
+            link = tab.page.url
+            tab.frame.select_option("footer select", "logged:val/accuracy")
+            assert tab.frame.inner_text(".one") == "image 1, bird: not known of one image ✕"
+            tab.frame.select_option("footer select", "attribution/evidence/lift")
+            tab.press("Escape")
+            assert tab.frame.query_selector(".one[hidden]")
+            mean = frames[0].numbers["attribution/evidence/lift"]
+            assert line_at(tab) == pytest.approx(96 - 84 * (np.log2(mean) + 2) / 4, abs=1)
+        with Tab(browser, address, link.split("#lightning_vis")[1]) as tab:
+            assert line_at(tab) == pytest.approx(96, abs=1)
+
+
+def line_at(tab):
+    """How far below the chart's upper edge the first run's line passes, halfway through the training."""
+    pixels = tab.pixels("canvas.chart", channels=4).astype(int)
+    column = pixels[:, 64 + (pixels.shape[1] - 64 - 150) // 2 - 20]  # beside the middle look, where a time is written below
+    (rows,) = np.nonzero(np.abs(column - (0xD5, 0x5E, 0x00, 255)).max(1) < 8)  # the line of all images is fainter
+    return rows.mean()
+
+
+def test_tensorboard_s_own_reload_brings_what_is_new(browser, tmp_path):
+    from torch.utils.tensorboard import SummaryWriter
+
+    from lightning_vis.storing import Store
+
+    writer = SummaryWriter(tmp_path / "live")
+    store, frames = Store([writer]), film_of(4)
+    for frame in frames[:2]:
+        store.add(frame, inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "live", 2)
+        with Tab(browser, address, polls=False) as tab:
+            store.add(frames[2], inputs_of())
+            wait_for_looks(address, "live", 3)
+            assert tab.when == "epoch 1"
+            tab.page.click(".reload-button")
+            tab.until_when("epoch 2")
+            tab.drag_to(0)  # the keyboard is with TensorBoard since the click on its button
+            store.add(frames[3], inputs_of())
+            wait_for_looks(address, "live", 4)
+            tab.page.click(".reload-button")
+            tab.until("() => document.querySelector('footer .quiet').textContent.endsWith('of 4')")
+            assert tab.when == "start"
+    writer.close()

@@ -21,22 +21,25 @@ from lightning_vis.constants import LATEST, PLUGIN
 from lightning_vis.tab import answers
 
 STATIC = Path(__file__).parent / "static"
-ASSETS = {
-    "index.js": "application/javascript",
-    "state.js": "application/javascript",
-    "source.js": "application/javascript",
-    "looks.js": "application/javascript",
-    "colours.js": "application/javascript",
-    "painting.js": "application/javascript",
-    "parts.js": "application/javascript",
-    "controls.js": "application/javascript",
-    "compare.js": "application/javascript",
-    "film.js": "application/javascript",
-    "filters.js": "application/javascript",
-    "timeline.js": "application/javascript",
-    "twins.js": "application/javascript",
-    "style.css": "text/css",
-}
+MODULES = (
+    *(
+        "caching",
+        "chart",
+        "colours",
+        "compare",
+        "controls",
+        "film",
+        "filters",
+        "host",
+        "index",
+        "logged",
+        "looks",
+        "maps",
+        "painting",
+    ),
+    *("parts", "pixels", "scalars", "scales", "source", "sprites", "state", "timeline", "twins"),
+)
+ASSETS = {"style.css": "text/css"} | {f"{name}.js": "application/javascript" for name in MODULES}
 """All that is ever read from the disk: no address decides on a path."""
 DAY = 86_400
 MOST_POINTS = 1000

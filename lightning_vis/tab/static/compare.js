@@ -2,7 +2,7 @@
 
 import { replace } from "./controls.js";
 import { className, labelOf, lookAt } from "./looks.js";
-import { element, fitCanvas } from "./parts.js";
+import { element, fitCanvas, pressable } from "./parts.js";
 
 const PER_PAGE = 8;
 const SIDE = 220;
@@ -67,10 +67,18 @@ export class Compare {
     return [head, ...images.map((image) => {
       const label = labelOf(run.inputs, image);
       const name = label === null ? `image ${image + 1}` : className(run.inputs, label);
-      const canvas = element("canvas", { role: "img", "aria-label": `image ${image + 1}: ${name}` });
+      const canvas = this.picture(image);
+      canvas.setAttribute("aria-label", `image ${image + 1}: ${name}`);
       this.tiles.push({ kind: "input", run: run.name, image, canvas });
       return element("figure", {}, canvas, element("figcaption", { title: name }, element("span", { className: "name", textContent: name })));
     })];
+  }
+
+  // Pressed, it brings the image's own line to the chart.
+  picture(image) {
+    const canvas = pressable(() => this.page.timeline.choose(image));
+    canvas.title = "its own line in the chart";
+    return canvas;
   }
 
   runRow(run, images) {
@@ -83,7 +91,7 @@ export class Compare {
   }
 
   tile(run, image) {
-    const canvas = element("canvas", { role: "img" });
+    const canvas = this.picture(image);
     const state = element("span", { className: "state" });
     const name = element("span", { className: "name" });
     const probability = element("span", { className: "quiet number", title: "probability of the predicted class" });
@@ -117,6 +125,7 @@ export class Compare {
 
   fill(model) {
     for (const tile of this.tiles) {
+      tile.canvas?.setAttribute("aria-pressed", String(tile.image === model.image));
       const run = model.runs.find((each) => each.name === tile.run);
       const look = lookAt(run.looks, model.steps);
       if (tile.kind === "head") this.fillHead(tile, run, look, model);

@@ -24,7 +24,7 @@ export class Controls {
     this.runList = element("div", { className: "list" });
     this.runSummary = element("summary");
     this.runs.append(this.runSummary, this.runList);
-    this.probe = element("select", { "aria-label": "probe", onchange: () => page.change({ probe: this.probe.value, page: 0 }) });
+    this.probe = element("select", { "aria-label": "probe", onchange: () => page.change({ probe: this.probe.value, page: 0, image: null }) });
     this.views = element("div");
     this.looks = element("div", { className: "bar second" });
     this.legend = element("canvas", { "aria-hidden": "true" });

@@ -2,7 +2,7 @@
 
 import { replace } from "./controls.js";
 import { className, labelOf, lookAt, thinned, whenAt } from "./looks.js";
-import { cssColour, element, fitCanvas, shortened } from "./parts.js";
+import { cssColour, element, fitCanvas, pressable, shortened } from "./parts.js";
 
 const SIDE = 72;
 const GAP = 4;
@@ -48,7 +48,9 @@ export class Film {
   row(run, image, isFirst) {
     const label = labelOf(run.inputs, image);
     const name = label === null ? `image ${image + 1}` : className(run.inputs, label);
-    const input = element("canvas", { role: "img", "aria-label": `image ${image + 1}: ${name}` });
+    const input = pressable(() => this.page.timeline.choose(image));
+    input.setAttribute("aria-label", `image ${image + 1}: ${name}`);
+    input.title = "its own line in the chart";
     const strip = element("canvas", { role: "img", "aria-label": `image ${image + 1}, ${name}, run ${run.name}, over time`, onclick: (event) => this.onClick(event) });
     const mark = element("span", { className: "mark", title: run.name });
     mark.style.background = `var(${run.colour})`;
@@ -67,6 +69,7 @@ export class Film {
     const nearest = this.columns.reduce((best, at, column) => (distance(at) < distance(this.columns[best]) ? column : best), 0);
     this.cursor.style.left = `${LEFT + nearest * (SIDE + GAP) - 3}px`;
     this.cursor.style.width = `${SIDE + 6}px`;
+    for (const row of this.rows) row.input?.setAttribute("aria-pressed", String(row.image === model.image));
     this.heads.forEach((head, column) => head.setAttribute("aria-current", String(column === nearest)));
   }
 

@@ -5,11 +5,12 @@ import { Compare } from "./compare.js";
 import { Controls } from "./controls.js";
 import { Film } from "./film.js";
 import { Filters } from "./filters.js";
+import { followTheme, hostWindow, onReload } from "./host.js";
 import { modelOf, streamsOf } from "./looks.js";
 import { Painter } from "./painting.js";
 import { element } from "./parts.js";
 import { exportedSource, serverSource } from "./source.js";
-import { hostWindow, readState, writeState } from "./state.js";
+import { readState, writeState } from "./state.js";
 import { Timeline } from "./timeline.js";
 import { Twins } from "./twins.js";
 
@@ -53,6 +54,7 @@ class Page {
     // TensorBoard opens a tab without its having the keyboard; keys should work before the first click.
     if (this.host !== window && this.host.document.activeElement === this.host.document.body) window.focus();
     if (this.source.isLive) setInterval(() => document.hidden || this.poll(), POLL);
+    if (this.source.isLive && this.host !== window) onReload(this.host, () => this.poll());
   }
 
   build() {
@@ -174,7 +176,7 @@ class Page {
   onKey(event) {
     const isTyping = event.target.closest("input[type=text], input[type=search], select, textarea");
     if (isTyping || event.ctrlKey || event.metaKey || event.altKey || !this.model?.positions.length) return;
-    const isControl = event.target.closest("button, input, summary, [role=radio]");
+    const isControl = event.target.closest("button, input, summary, [role=radio], [role=button]");
     const tabs = ["compare", "film", "filters", "twins"];
     const actions = {
       ArrowRight: () => this.go(this.model.index + 1),
@@ -183,6 +185,7 @@ class Page {
       End: () => this.go(this.model.positions.length - 1),
       o: () => this.change({ outline: !this.state.outline }),
       v: () => this.nextView(),
+      Escape: () => this.change({ image: null }),
     };
     if (!isControl) actions[" "] = () => (this.isPlaying ? this.stop() : this.play());
     if (event.target.closest("input[type=range]")) return;
@@ -202,17 +205,4 @@ class Page {
 function emptyText(runs) {
   return runs ? "These runs have no frames yet. The first one is written before the first training step."
     : "No frames yet: add ProbeCallback() to the Trainer's callbacks. The first frame is written before the first training step.";
-}
-
-function followTheme(host, onChange) {
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const apply = () => {
-    const isDark = host === window ? dark.matches : host.document.body.classList.contains("dark-mode");
-    document.documentElement.classList.toggle("dark", isDark);
-    onChange();
-  };
-  if (host === window) dark.addEventListener("change", apply);
-  else new MutationObserver(apply).observe(host.document.body, { attributes: true, attributeFilter: ["class"] });
-  const isDark = host === window ? dark.matches : host.document.body.classList.contains("dark-mode");
-  document.documentElement.classList.toggle("dark", isDark);
 }

@@ -87,9 +87,9 @@ export function modelOf(state, loaded, colours) {
   const views = viewsOf(runs);
   const view = views.find((each) => each.key === state.view) || views[0] || null;
   const index = indexOf(state, positions, runs);
-  return {
-    runs, probes, probe, positions, views, view, index, steps: positions[index], count: Math.max(0, ...runs.map((run) => run.count)),
-  };
+  const count = Math.max(0, ...runs.map((run) => run.count));
+  const image = Number.isInteger(state.image) && state.image < count ? state.image : null;
+  return { runs, probes, probe, positions, views, view, index, steps: positions[index], count, image };
 }
 
 function probesOf(streams) {

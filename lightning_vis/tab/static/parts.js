@@ -37,6 +37,19 @@ function moveChoice(event, group) {
     .find((button) => button.value === next.value)?.focus();
 }
 
+// A picture that can be pressed: by the mouse, and by Enter or space where it has the focus.
+export function pressable(onPress) {
+  return element("canvas", {
+    role: "button", tabIndex: 0, onclick: onPress,
+    onkeydown: (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      event.stopPropagation();
+      onPress();
+    },
+  });
+}
+
 export function labelled(text, ...controls) {
   return element("label", { className: "labelled" }, element("span", { textContent: text }), ...controls);
 }

@@ -5,14 +5,14 @@ const STORE = "lightning_vis";
 
 export const START = {
   tab: "compare", runs: null, probe: null, view: null, steps: null, epoch: null, page: 0, mode: "evidence", gain: 0, opacity: 1,
-  photo: "grey", palette: "inferno", outline: false, scalar: null, layer: null,
+  photo: "grey", palette: "inferno", outline: false, scalar: null, layer: null, image: null,
 };
 
 const CHOICES = {
   tab: ["compare", "film", "filters", "twins"], mode: ["evidence", "shape"], photo: ["grey", "colour", "spotlight"],
   palette: ["inferno", "cividis"],
 };
-const LIMITS = { page: [0, 9999], gain: [-3, 3], opacity: [0, 1], steps: [0, 1e15], epoch: [0, 1e9] };
+const LIMITS = { page: [0, 9999], gain: [-3, 3], opacity: [0, 1], steps: [0, 1e15], epoch: [0, 1e9], image: [0, 1e6] };
 
 export function readState(host) {
   const inAddress = fromAddress(host.location.hash);
@@ -33,15 +33,6 @@ export function writeState(host, state) {
   const ours = Object.entries(texts).map(([name, text]) => `${PREFIX}${name}=${encodeURIComponent(text)}`);
   const hash = `#${[...others, ...ours].join("&")}`;
   if (hash !== host.location.hash) host.history.replaceState(host.history.state, "", hash);
-}
-
-// TensorBoard's own window where the page is inside it: its address bar is the one that people copy.
-export function hostWindow() {
-  try {
-    return window.parent.location.hash === undefined ? window : window.parent;
-  } catch {
-    return window;
-  }
 }
 
 function fromAddress(hash) {

@@ -1,0 +1,130 @@
+// Draws the timeline's chart. `place` says where things stand: x of a look, y of a value, the right end.
+
+import { whenAt } from "./looks.js";
+import { cssColour, fitCanvas, shortened } from "./parts.js";
+import { valueAt } from "./scalars.js";
+
+const HEIGHT = 116;
+const MARGIN = { left: 64, right: 150, top: 12, bottom: 20 };
+
+// Series are { run, points, behind }: a run's line and, where that is one image's, that of all images, drawn faint behind it.
+export function drawChart(canvas, width, { model, series, scale }) {
+  fitCanvas(canvas, width, HEIGHT);
+  const context = canvas.getContext("2d");
+  const ratio = window.devicePixelRatio || 1;
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, HEIGHT);
+  context.font = "12px system-ui, sans-serif";
+  const place = placeIn(width, model, scale);
+  drawAxes(context, place, scale);
+  drawTimes(context, place, model);
+  for (const { run, behind } of series) drawLine(context, place, run, behind, 0.4);
+  for (const { run, points } of series) drawLine(context, place, run, points, 1);
+  for (const { run, points } of series) drawDot(context, place, run, points, model);
+  for (const run of model.runs) drawAlert(context, place, run, model);
+  drawCursor(context, place, model);
+  drawLabels(context, place, series, model, scale, width);
+  return place;
+}
+
+// The look that is nearest to a place on the canvas.
+export function lookUnder(x, place, model) {
+  return Math.round(((x - MARGIN.left) / (place.right - MARGIN.left)) * (model.positions.length - 1));
+}
+
+function placeIn(width, model, scale) {
+  const last = Math.max(1, model.positions.length - 1);
+  return {
+    x: (at) => MARGIN.left + (at / last) * (width - MARGIN.left - MARGIN.right),
+    y: (value) => HEIGHT - MARGIN.bottom - scale.share(value) * (HEIGHT - MARGIN.top - MARGIN.bottom),
+    right: width - MARGIN.right,
+  };
+}
+
+function drawAxes(context, place, scale) {
+  context.lineWidth = 1;
+  context.textAlign = "right";
+  for (const { value, text, isChance } of scale.ticks) {
+    context.strokeStyle = cssColour(isChance ? "--quiet" : "--line");
+    context.setLineDash(isChance ? [4, 3] : []);
+    context.beginPath();
+    context.moveTo(MARGIN.left, Math.round(place.y(value)) + 0.5);
+    context.lineTo(place.right, Math.round(place.y(value)) + 0.5);
+    context.stroke();
+    context.fillStyle = cssColour("--quiet");
+    context.fillText(text, MARGIN.left - 8, place.y(value) + 4);
+  }
+  context.setLineDash([]);
+}
+
+function drawTimes(context, { x, right }, model) {
+  context.fillStyle = cssColour("--quiet");
+  context.textAlign = "left";
+  let free = -Infinity;
+  const last = model.positions.length - 1;
+  const end = context.measureText(whenAt(model, last)).width;
+  model.positions.forEach((_, at) => {
+    const text = whenAt(model, at);
+    const wide = context.measureText(text).width;
+    const left = Math.min(x(at) - (at === 0 ? 0 : wide / 2), right - wide);
+    if (at !== last && (left < free || left + wide > right - end - 12)) return;
+    context.fillText(text, left, HEIGHT - 5);
+    free = left + wide + 16;
+  });
+}
+
+function drawLine(context, { x, y }, run, points, alpha) {
+  context.globalAlpha = alpha;
+  context.strokeStyle = cssColour(run.colour);
+  context.lineWidth = alpha < 1 ? 1.5 : 2;
+  context.lineJoin = "round";
+  context.beginPath();
+  points.forEach(([at, value], index) => (index ? context.lineTo(x(at), y(value)) : context.moveTo(x(at), y(value))));
+  context.stroke();
+  context.globalAlpha = 1;
+}
+
+function drawDot(context, { x, y }, run, points, model) {
+  const now = valueAt(points, model.index);
+  if (now === null) return;
+  context.fillStyle = cssColour(run.colour);
+  context.beginPath();
+  context.arc(x(model.index), y(now), 4, 0, 2 * Math.PI);
+  context.fill();
+}
+
+function drawAlert(context, place, run, model) {
+  const look = run.looks.find((each) => each.numbers["reliance/alert"] >= 0.5);
+  if (!look) return;
+  const x = place.x(model.positions.indexOf(look.steps));
+  context.fillStyle = cssColour(run.colour);
+  context.beginPath();
+  context.moveTo(x - 6, 0);
+  context.lineTo(x + 6, 0);
+  context.lineTo(x, 10);
+  context.fill();
+}
+
+function drawCursor(context, place, model) {
+  const x = Math.round(place.x(model.index)) + 0.5;
+  context.strokeStyle = cssColour("--accent");
+  context.lineWidth = 2;
+  context.beginPath();
+  context.moveTo(x, 0);
+  context.lineTo(x, HEIGHT - MARGIN.bottom);
+  context.stroke();
+}
+
+function drawLabels(context, place, series, model, scale, width) {
+  context.textAlign = "left";
+  const labels = series.map(({ run, points }) => ({ run, value: valueAt(points, model.index) })).filter(({ value }) => value !== null)
+    .map((each) => ({ ...each, at: place.y(each.value) + 4 })).sort((one, other) => one.at - other.at);
+  labels.forEach((label, index) => {
+    if (index) label.at = Math.max(label.at, labels[index - 1].at + 14);
+  });
+  const over = Math.max(0, (labels[labels.length - 1]?.at || 0) - (HEIGHT - 4));
+  for (const { run, value, at } of labels) {
+    context.fillStyle = cssColour(run.colour);
+    context.fillText(shortened(context, `${scale.say(value)} ${run.name}`, width - place.right - 12), place.right + 8, at - over);
+  }
+}

@@ -1,0 +1,37 @@
+// The window around the page: TensorBoard's own where the page is inside it. Its address bar is the one that people copy.
+
+export function hostWindow() {
+  try {
+    return window.parent.location.hash === undefined ? window : window.parent;
+  } catch {
+    return window;
+  }
+}
+
+export function followTheme(host, onChange) {
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const apply = () => {
+    const isDark = host === window ? dark.matches : host.document.body.classList.contains("dark-mode");
+    document.documentElement.classList.toggle("dark", isDark);
+  };
+  const follow = () => {
+    apply();
+    onChange();
+  };
+  if (host === window) dark.addEventListener("change", follow);
+  else new MutationObserver(follow).observe(host.document.body, { attributes: true, attributeFilter: ["class"] });
+  apply();
+}
+
+// TensorBoard says when its reload button was pressed. It calls its protocol experimental; where that has changed nothing is lost,
+// because the page asks for news by itself too.
+export function onReload(host, act) {
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = ({ data }) => {
+    const { type, id, isReply } = JSON.parse(data);
+    if (isReply) return;
+    port1.postMessage(JSON.stringify({ type, id, payload: null, error: null, isReply: true }));
+    if (type === "experimental.DataReloaded") act();
+  };
+  host.postMessage("experimental.bootstrap", host.location.origin, [port2]);
+}

@@ -1,0 +1,94 @@
+// What can stand on the chart: the numbers of the looks, of all images or of one, and the training's own scalars.
+
+import { labelOf } from "./looks.js";
+
+const LOGGED = "logged:";
+const RIGHT = "answers/right";
+const SURE = "answers/probability";
+const LABEL = "answers/label";
+const PREFERRED = ["reliance/background_effect", "attribution/evidence/lift", "attribution/grad_cam/lift", LABEL, RIGHT, SURE];
+
+// Everything that these runs can show: { value, text, group }.
+export function namesOf(model, logged) {
+  const found = new Set(model.runs.flatMap((run) => run.looks.flatMap((look) => Object.keys(look.numbers))));
+  const values = [...found].sort().map((value) => ({ value, text: readable(value, model), group: "looks" }));
+  if (model.runs.some((run) => run.inputs?.labels)) values.push({ value: RIGHT, text: "right answers on the probe", group: "looks" });
+  if (model.runs.some((run) => run.looks.some((look) => look.probability.some(Number.isFinite)))) {
+    values.push({ value: SURE, text: "probability of the predicted class", group: "looks" });
+  }
+  const known = new Set(values.map((each) => each.value));
+  const others = [...new Set(model.runs.flatMap((run) => logged.tagsOf(run.name)))].filter((tag) => !known.has(tag)).sort();
+  return [...values, ...others.map((tag) => ({ value: LOGGED + tag, text: tag, group: "logged by the training" }))];
+}
+
+export function preferred(names) {
+  const values = names.map((each) => each.value);
+  return PREFERRED.find((each) => values.includes(each)) || values.find((each) => each.endsWith("/lift")) || values[0] || "";
+}
+
+// Whether there is a line of each image beside that of all.
+export function isOfImages(scalar, model) {
+  return scalar === RIGHT || scalar === SURE || model.runs.some((run) => run.looks.some((look) => look.per_image[scalar]));
+}
+
+// What to show of one image: what is on the chart already, if it is known of single images.
+export function ofImages(scalar, names, model) {
+  const candidates = [scalar, `attribution/${model.view?.key}/lift`, LABEL, SURE, RIGHT];
+  const known = names.map((each) => each.value);
+  return candidates.find((each) => known.includes(each) && isOfImages(each, model)) || scalar;
+}
+
+// Points of one run as [place on the axis, value]; the axis counts looks, what lies between two looks is put between.
+export function pointsOf(run, scalar, model, logged, image = null) {
+  if (scalar.startsWith(LOGGED)) {
+    const axis = run.looks.map((look) => [look.step, model.positions.indexOf(look.steps)]);
+    return logged.pointsOf(run.name, scalar.slice(LOGGED.length)).filter(([, value]) => Number.isFinite(value))
+      .map(([step, value]) => [placeOf(axis, step), value]);
+  }
+  const value = image === null ? (look) => ofAll(look, scalar, run.inputs) : (look) => ofOne(look, scalar, run.inputs, image);
+  return run.looks.map((look) => [model.positions.indexOf(look.steps), value(look)]).filter(([, each]) => Number.isFinite(each));
+}
+
+// The newest value at a place or before; null before the first one.
+export function valueAt(points, index) {
+  let value = null;
+  for (const [at, each] of points) if (at <= index + 1e-9) value = each;
+  return value;
+}
+
+function ofAll(look, scalar, inputs) {
+  if (scalar === RIGHT || scalar === SURE) return meanOf(look.predicted.map((_, image) => ofOne(look, scalar, inputs, image)));
+  return look.numbers[scalar] ?? NaN;
+}
+
+function ofOne(look, scalar, inputs, image) {
+  if (scalar === SURE) return look.probability[image];
+  if (scalar !== RIGHT) return look.per_image[scalar]?.[image];
+  const label = labelOf(inputs, image);
+  return label === null || !(look.predicted[image] >= 0) ? NaN : Number(look.predicted[image] === label);
+}
+
+function meanOf(values) {
+  const known = values.filter(Number.isFinite);
+  return known.length ? known.reduce((sum, each) => sum + each, 0) / known.length : NaN;
+}
+
+// The steps at which a run's looks were logged, each with its place: between them time runs evenly.
+function placeOf(axis, step) {
+  const after = axis.findIndex(([at]) => at >= step);
+  if (after === 0 || axis.length < 2) return axis[0]?.[1] ?? 0;
+  if (after < 0) return axis[axis.length - 1][1];
+  const [[low, from], [high, to]] = [axis[after - 1], axis[after]];
+  return from + ((step - low) / (high - low)) * (to - from);
+}
+
+function readable(tag, model) {
+  const known = {
+    "reliance/background_effect": "effect of the background on the answer", "reliance/object_effect": "effect of the object on the answer",
+    "reliance/alert": "alert", [LABEL]: "probability of the label",
+  };
+  const [group, key, what] = tag.split("/");
+  if (group !== "attribution" || !what) return known[tag] || tag;
+  const title = model.views.find((view) => view.key === key)?.title || key;
+  return { lift: `on the object: ${title}, × chance`, empty: `empty maps: ${title}`, explained: `explained by ${title}` }[what] || `${what}: ${title}`;
+}
