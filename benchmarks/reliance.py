@@ -168,7 +168,7 @@ def main() -> None:
         elif args.world == "four":
             world = drawn(seed, list(drawing.PAINTERS), ["leaves", "pebbles", "sand", "planks"], 1600, 10)
         else:
-            world = drawn(seed, ["bird", "quadruped"], ["leaves", "pebbles"], 1200, 8)
+            world = drawn(seed, ["bird", "mammal"], ["leaves", "pebbles"], 1200, 8)
         for arm in args.arms:
             start = time.perf_counter()
             result = {"world": args.world, "date": time.strftime("%Y-%m-%d"), **run(world, arm, seed)}

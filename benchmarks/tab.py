@@ -57,7 +57,7 @@ def write(folder):
     pictures = np.random.default_rng(0).integers(0, 256, (IMAGES, 28, 28, 3)).astype(np.uint8).repeat(8, 1).repeat(8, 2)
     masks = np.zeros((IMAGES, SIDE, SIDE), np.float32)
     masks[:, 60:160, 60:160] = 1
-    inputs = Inputs("probe", pictures, np.arange(IMAGES) % 2, masks, ("bird", "quadruped"))
+    inputs = Inputs("probe", pictures, np.arange(IMAGES) % 2, masks, ("bird", "mammal"))
     writer = SummaryWriter(folder / "run_0")
     store, seconds = Store([writer]), []
     for frame in tqdm(frames(0), total=EPOCHS + 1, desc="writing", disable=not sys.stderr.isatty()):

@@ -185,7 +185,7 @@ def wing(s: Sheet, p: Palette, angle: float) -> list[Layer]:
     return [Layer(shape, lit(shape, p.mark, 0.05) * feathers)]
 
 
-def quadruped(s: Sheet, p: Palette, rng: Generator) -> list[Layer]:
+def mammal(s: Sheet, p: Palette, rng: Generator) -> list[Layer]:
     s = Sheet(s.x + np.float32(0.07), s.y, s.scale)
     legs, thick = rng.uniform(0.4, 0.5), rng.uniform(0.14, 0.18)
     head = (rng.uniform(0.44, 0.5), rng.uniform(0.18, 0.32))
@@ -243,4 +243,4 @@ def snail(s: Sheet, p: Palette, rng: Generator) -> list[Layer]:
     ]  # fmt: skip
 
 
-PAINTERS: dict[str, Painter] = {animal.__name__: painter(animal) for animal in (bird, quadruped, fish, snail)}
+PAINTERS: dict[str, Painter] = {animal.__name__: painter(animal) for animal in (bird, mammal, fish, snail)}

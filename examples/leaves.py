@@ -14,7 +14,7 @@ from backgrounds import leaves, pebbles, plates
 from drawing import PAINTERS
 from experiment import Result, Sources, data_of, probes_of, report, train
 
-CLASSES = ["bird", "quadruped"]
+CLASSES = ["bird", "mammal"]
 KINDS = {"leaves": leaves, "pebbles": pebbles}
 CORRELATION = {"spurious": 0.98, "balanced": 0.5}  # at 0.95 the first network learns the animals too, after four epochs
 SIZE = 64

@@ -16,7 +16,7 @@ GRAD_CAM = Scale("log", 31.0, by_area=True)
 SALIENCY = Scale("density", 12.0)
 
 
-def inputs_of(count=4, size=32, *, labels=True, masks=True, twins=False, class_names=("bird", "quadruped"), name="probe"):
+def inputs_of(count=4, size=32, *, labels=True, masks=True, twins=False, class_names=("bird", "mammal"), name="probe"):
     """Flat pictures, each of its own colour, with a square object in the middle."""
     colours = np.linspace((40, 90, 200), (220, 160, 30), count).astype(np.uint8)
     pictures = np.broadcast_to(colours[:, None, None], (count, size, size, 3)).copy()
@@ -33,7 +33,7 @@ def twin_pictures(count):
 
 
 def with_twins(frames, kinds=("leaves", "stones")):
-    """Frames whose network answers by the background: "bird" on the first kind, "quadruped" on the second."""
+    """Frames whose network answers by the background: "bird" on the first kind, "mammal" on the second."""
     return [
         replace(frame, per_image={**frame.per_image, **_answers(frame, kinds)}, numbers=_effects(frame)) for frame in frames
     ]

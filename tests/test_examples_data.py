@@ -20,7 +20,7 @@ import network
 import scenes
 
 SIZE = 64
-BIRD_AND_QUADRUPED = [drawing.PAINTERS["bird"], drawing.PAINTERS["quadruped"]]
+BIRD_AND_MAMMAL = [drawing.PAINTERS["bird"], drawing.PAINTERS["mammal"]]
 
 
 def flat(*values, side=80):
@@ -64,7 +64,7 @@ def test_pixels_are_the_plate_outside_the_object_inside_and_half_half_on_a_half_
 
 
 def test_drawn_objects_leave_the_plate_untouched_where_the_mask_is_zero():
-    drawn = scenes.twins(BIRD_AND_QUADRUPED, noisy_plates(2), 6, SIZE, np.random.default_rng(1))
+    drawn = scenes.twins(BIRD_AND_MAMMAL, noisy_plates(2), 6, SIZE, np.random.default_rng(1))
     clean = drawn.plates.transpose(1, 0, 2, 3, 4).reshape(-1, 3, SIZE, SIZE)
     outside = np.broadcast_to(drawn.scenes.masks[:, None] == 0, clean.shape)
     np.testing.assert_array_equal(drawn.scenes.images[outside], clean[outside])
@@ -96,7 +96,7 @@ def test_labels_are_balanced_and_mixed():
 
 def test_the_correlation_changes_the_backgrounds_and_not_the_objects():
     runs = [
-        scenes.compose(BIRD_AND_QUADRUPED, noisy_plates(2), 30, correlation, SIZE, np.random.default_rng(4))
+        scenes.compose(BIRD_AND_MAMMAL, noisy_plates(2), 30, correlation, SIZE, np.random.default_rng(4))
         for correlation in (0.95, 0.5)
     ]
     np.testing.assert_array_equal(runs[0].labels, runs[1].labels)
@@ -116,7 +116,7 @@ def test_twins_are_one_object_on_every_kind_in_turn_beside_the_clean_backgrounds
 
 
 def test_scenes_have_the_promised_types_and_range():
-    result = scenes.compose(BIRD_AND_QUADRUPED, noisy_plates(2), 10, 0.5, SIZE, np.random.default_rng(6))
+    result = scenes.compose(BIRD_AND_MAMMAL, noisy_plates(2), 10, 0.5, SIZE, np.random.default_rng(6))
     assert [part.dtype for part in result] == [np.float32, np.int64, np.float32, np.int64]
     for part in (result.images, result.masks):
         assert part.min() >= 0
@@ -169,7 +169,7 @@ def test_all_animals_draw_their_colours_from_the_same_stream(monkeypatch):
 
 def test_the_animals_are_told_apart_by_shape_and_not_by_mean_colour():
     rng = np.random.default_rng(8)
-    means = [[weighted(paint(SIZE, rng)) for _ in range(300)] for paint in BIRD_AND_QUADRUPED]
+    means = [[weighted(paint(SIZE, rng)) for _ in range(300)] for paint in BIRD_AND_MAMMAL]
     spread = np.std(means, axis=1).mean()
     assert np.abs(np.mean(means[0], axis=0) - np.mean(means[1], axis=0)).max() < 0.5 * spread
 
@@ -215,7 +215,7 @@ def test_leaves_are_green_and_pebbles_are_grey():
 def test_the_seed_decides_everything_and_the_global_generator_is_left_alone():
     before = np.random.get_state()[1].copy()
     first, again, other = (
-        scenes.compose(BIRD_AND_QUADRUPED, noisy_plates(2), 12, 0.5, SIZE, np.random.default_rng(seed)) for seed in (0, 0, 1)
+        scenes.compose(BIRD_AND_MAMMAL, noisy_plates(2), 12, 0.5, SIZE, np.random.default_rng(seed)) for seed in (0, 0, 1)
     )
     for one, two in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, two)
