@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -93,13 +94,13 @@ def idx_digits(folder: Path, count: int = 12000) -> tuple[Tensor, Tensor]:
     return torch.tensor(images, dtype=torch.float32)[:, None] / 255, torch.tensor(labels, dtype=torch.long)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder with IDX files")
     parser.add_argument("--logdir", type=Path, default=Path("logs/digits"))
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     pl.seed_everything(args.seed, verbose=False)
     images, labels = sklearn_digits() if args.data is None else idx_digits(args.data)
     held_out = torch.arange(len(images)) % 5 == 0
