@@ -232,7 +232,7 @@ def _maps(view: View, recorded: Recorded, last_layer: str | None) -> Maps:
 def _frame(probe: Probe, maps: Mapping[str, Maps], views: list[View], found: Mapping[str, Recorded]) -> Frame:
     scores = next(iter(found.values())).scores if found else None
     predicted, probability = _answers(scores, len(probe))
-    per_image, numbers = _measure(maps, probe)
+    per_image, numbers = _measure(maps, probe, scores)
     for view in views:
         if view.key in maps and view.to_map is evidence_map:
             share = _explained_share(maps[view.key].values, found[view.key].explained[view.target])
@@ -247,8 +247,8 @@ def _answers(scores: Tensor | None, count: int) -> tuple[Array, Array]:
     return _numpy(predicted), _numpy(probability)
 
 
-def _measure(maps: Mapping[str, Maps], probe: Probe) -> tuple[dict[str, Array], dict[str, float]]:
-    per_image: dict[str, Array] = {}
+def _measure(maps: Mapping[str, Maps], probe: Probe, scores: Tensor | None) -> tuple[dict[str, Array], dict[str, float]]:
+    per_image = _of_labels(scores, probe.labels)
     numbers: dict[str, float] = {}
     for key, each in maps.items():
         values = torch.from_numpy(each.values)
@@ -259,6 +259,14 @@ def _measure(maps: Mapping[str, Maps], probe: Probe) -> tuple[dict[str, Array], 
         per_image["attribution/edges/lift"] = lift(edge_map(probe.images), probe.masks).numpy()
     means = {tag: float(np.nanmean(each)) if np.isfinite(each).any() else np.nan for tag, each in per_image.items()}
     return per_image, numbers | means
+
+
+def _of_labels(scores: Tensor | None, labels: Tensor | None) -> dict[str, Array]:
+    """The probability of each image's label: where there are no masks, it shows how far the training is."""
+    if scores is None or labels is None or int(labels.max()) >= scores.shape[1]:
+        return {}
+    probabilities = scores.float().softmax(1).cpu()
+    return {"answers/label": _numpy(probabilities.gather(1, labels.cpu().long()[:, None]).squeeze(1))}
 
 
 def _against(maps: Tensor, masks: Tensor) -> dict[str, Array]:

@@ -80,6 +80,17 @@ def test_answers_and_numbers(net, masked):
     assert frame.seconds["pass"] > 0
 
 
+def test_the_probability_of_the_label_is_told_also_where_the_answer_is_another(net):
+    labels = torch.tensor([0, 1, 2, 0])
+    frame = look(net, Probe(images(4), labels))
+    with torch.no_grad():
+        odds = net(images(4)).exp()
+    own = torch.stack([odds[i, label] / odds[i].sum() for i, label in enumerate(labels.tolist())])
+    np.testing.assert_allclose(frame.per_image["answers/label"], own, rtol=1e-5)
+    assert frame.numbers["answers/label"] == pytest.approx(float(own.mean()), rel=1e-5)
+    assert not any(tag.startswith("answers/") for tag in look(net, Probe(images(4))).per_image)
+
+
 def test_maps_that_are_empty_are_counted_and_left_out_of_the_mean(net, masked):
     empty = np.abs(look(net, masked).maps["grad_cam"].values).max(axis=(1, 2)) == 0
     frame = look(net, masked, [grad_cam(), saliency()])
