@@ -10,6 +10,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -19,9 +20,12 @@ from worlds import Classifier, Unvalidated, loader, scenes, twin_probe
 
 from lightning_vis.alert import Thresholds
 from lightning_vis.callbacks import GradCAMCallback, ProbeCallback
+from lightning_vis.filter_callback import FilterMaximizationCallback
+from lightning_vis.filter_facts import filters_of
 from lightning_vis.looking import look, look_at_twins
 from lightning_vis.monitoring import Monitor, monitored_tags
 from lightning_vis.probe import Probe
+from lightning_vis.views import grad_cam
 
 TAGS = (
     "reliance/background_effect",
@@ -84,13 +88,22 @@ def fit(trainer, callbacks, validates=True, correlation=0.95, model=None, **argu
     return made, model
 
 
+def kept(folder):
+    """A ModelCheckpoint for each number, in a folder of its own; it too raises where its number is missing."""
+    return [ModelCheckpoint(folder / tag, "{epoch}-{step}", monitor=tag, save_weights_only=True) for tag in TAGS]
+
+
 @pytest.mark.parametrize("name", SET_UPS)
-def test_what_is_monitored_is_there_and_of_this_moment_in_every_set_up(trainer, name):
+def test_what_is_monitored_is_there_and_of_this_moment_in_every_set_up(trainer, tmp_path, name):
     arguments = dict(SET_UPS[name])
     ours = {key: arguments.pop(key) for key in ("every_n_epochs", "at_steps") if key in arguments}
     probe = twin_probe()
     witness = Witness(probe)
-    fit(trainer, [ProbeCallback(probe, **({"at_steps": ()} | ours)), witness], **arguments)
+    strict = [EarlyStopping(tag, patience=10**6) for tag in TAGS]  # it raises where its number is missing
+    callbacks = [ProbeCallback(probe, **({"at_steps": ()} | ours)), witness, *strict, *kept(tmp_path)]
+    made, _ = fit(trainer, callbacks, enable_checkpointing=True, **arguments)
+    assert made.current_epoch == 5
+    assert all((tmp_path / tag).exists() for tag in TAGS)
     assert {epoch for _, epoch, _, _ in witness.found} >= set(range(5))
     for hook, epoch, logged, truth in witness.found:
         assert set(TAGS) <= set(logged), f"{hook} of epoch {epoch}"
@@ -156,6 +169,16 @@ def test_early_stopping_ends_the_run_that_answers_by_background_and_lets_the_oth
     assert look_at_twins(model, twin_probe()).numbers["reliance/object_effect"] > 0.3  # it has learnt something
 
 
+@pytest.mark.parametrize(("threshold", "epochs"), [(0.5, {5}), (0.4, {2, 3})])
+def test_early_stopping_at_a_half_waits_for_red_and_below_it_stops_at_amber(trainer, threshold, epochs):
+    never_red = Thresholds(red_effect=1.0, red_share=1.0)
+    stops = EarlyStopping("reliance/alert", mode="max", stopping_threshold=threshold, patience=10**6)
+    witness = Witness(twin_probe())
+    made, _ = fit(trainer, [ProbeCallback(twin_probe(), thresholds=never_red), witness, stops])
+    assert witness.found[-1][2]["reliance/alert"] == 0.5
+    assert made.current_epoch in epochs
+
+
 @pytest.mark.parametrize("arguments", [{}, {"check_val_every_n_epoch": 2}, {"val_check_interval": 0.5}, {"validates": False}])
 def test_checkpoints_are_named_after_the_share_of_the_weights_in_them(trainer, tmp_path, arguments):
     saving = ModelCheckpoint(
@@ -201,6 +224,18 @@ def test_thresholds_reach_the_alert(trainer):
     never = Thresholds(red_effect=1.0, amber_effect=1.0)
     made, _ = fit(trainer, [ProbeCallback(twin_probe(), thresholds=never, on_alert="stop")], max_epochs=4)
     assert made.current_epoch == 4
+
+
+def test_filters_can_be_those_of_the_channels_that_follow_the_background(trainer):
+    probe, layer = twin_probe(), "net.3"
+    watcher = ProbeCallback(probe, [grad_cam()], at_steps=())
+    filters = FilterMaximizationCallback([layer], "background-driven", probe, steps=1)
+    fit(trainer, [watcher, filters], max_epochs=2)
+    tag = f"reliance/background_driven/{layer}"
+    wanted = [np.flatnonzero(frame.per_image[tag] > 0.5).tolist() for frame in watcher.film.frames]
+    shown = [[int(each.name) for each in filters_of(frame, layer)] for frame in filters.film.frames]
+    assert [sorted(channels) for channels in shown] == wanted
+    assert min(map(len, wanted)) < 8  # not simply all of them
 
 
 def test_settings_of_the_alert_survive_when_callbacks_share_a_look(trainer):

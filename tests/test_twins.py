@@ -7,10 +7,11 @@ import torch
 from torch import nn
 
 from lightning_vis.asking import ask_twins
-from lightning_vis.looking import Running, look_at_twins
+from lightning_vis.looking import Running, look, look_at_twins
 from lightning_vis.pasting import filled, moved
 from lightning_vis.probe import Probe
 from lightning_vis.recording import Pass
+from lightning_vis.views import grad_cam
 
 KINDS = ("leaves", "stones")
 TYPICAL = {"leaves": "bird", "stones": "mammal"}
@@ -302,15 +303,24 @@ class Corner(nn.Module):
         return torch.stack([corner, -corner], 1)
 
 
+def counted(model):
+    """How to run the model, and a list of the batches it was run on: how many images, and whether with gradients."""
+    seen = []
+
+    def forward(images):
+        seen.append((len(images), torch.is_grad_enabled()))
+        return model(images)
+
+    return forward, seen
+
+
 def test_all_numbers_take_one_forward_pass_without_gradients():
     images = torch.zeros(16, 3, 12, 12)
     masks = objects()[2].repeat(4, 1, 1)
     kinds = {"leaves": torch.ones(4, 3, 12, 12), "stones": -torch.ones(4, 3, 12, 12)}
     probe = Probe(images, torch.arange(16) % 2, masks, kinds, TYPICAL, class_names=NAMES)
-    model = Corner()
-    seen = []
-    model.register_forward_pre_hook(lambda module, given: seen.append((len(given[0]), torch.is_grad_enabled())))
-    numbers = look_at_twins(model, probe, layer="layer").numbers
+    forward, seen = counted(model := Corner())
+    numbers = look_at_twins(model, probe, Running(forward), "layer").numbers
     assert seen == [(16 * 2 + 16 + 8, False)]  # the twins, the paste control, the clean backgrounds
     for tag in ("background_effect", "object_effect", "background_share", "paste_control", "only_background_accuracy"):
         assert f"reliance/{tag}" in numbers
@@ -319,6 +329,24 @@ def test_all_numbers_take_one_forward_pass_without_gradients():
     assert numbers["reliance/object_effect"] == pytest.approx(0, abs=1e-6)
     assert numbers["reliance/paste_control"] == pytest.approx(0, abs=1e-6)
     assert numbers["reliance/background_channels"] == 1
+
+
+@pytest.mark.parametrize(("plates_of_a_kind", "typical"), [(1, TYPICAL), (2, None)])
+def test_ready_made_twins_cost_no_image_more(plates_of_a_kind, typical):
+    names = [kind for kind in KINDS for _ in range(plates_of_a_kind)]
+    images = torch.rand(16, len(names), 3, 12, 12)
+    probe = Probe(images, torch.arange(16) % 2, backgrounds=names, typical=typical, class_names=NAMES)
+    forward, seen = counted(model := Corner())
+    numbers = look_at_twins(model, probe, Running(forward), "layer").numbers
+    assert seen == [(32 * plates_of_a_kind, False)]
+    assert {"reliance/background_effect", "reliance/object_effect", "reliance/worst_group"} <= set(numbers)
+
+
+def test_a_look_through_a_view_adds_one_pass_of_the_probe_alone():
+    probe = made()
+    forward, seen = counted(model := Corner())
+    assert "reliance/background_effect" in look(model, probe, [grad_cam("layer")], forward=forward).numbers
+    assert seen == [(len(probe), True), (len(probe.twins.batch()), False)]
 
 
 def test_chunks_and_constants_in_the_logits_change_nothing():
