@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
-from lightning_vis.arguments import names_of
+from lightning_vis.arguments import count_of, names_of
 from lightning_vis.budget import Budget
-from lightning_vis.callbacks import _probe_of, _warn
+from lightning_vis.failures import Failures
 from lightning_vis.film import Film, is_spaced
-from lightning_vis.filter_facts import numbers_of
-from lightning_vis.filter_rendering import filter_sheet, filter_strip, small
-from lightning_vis.filters import (
-    USUAL,
-    Channels,
-    check_channels,
-    chosen_channels,
-    filter_pictures,
-    profile,
-    usual_layers,
-)
-from lightning_vis.frames import Array, Frame, Pictures, thinned
-from lightning_vis.gallery import COLUMNS
+from lightning_vis.filter_gallery import FilterGallery
+from lightning_vis.filter_visiting import FilterVisits, Forward, cards_of, forward_of, frame_of
+from lightning_vis.filters import USUAL, Channels, check_channels, refuse_twice
+from lightning_vis.finding import Finder
 from lightning_vis.layers import find_layer
+from lightning_vis.looking import Running
 from lightning_vis.maximization import OUTPUT
 from lightning_vis.objectives import Objective, channel
 from lightning_vis.probe import Probe, given_probe
 from lightning_vis.recipes import Recipe, recipe_of
+from lightning_vis.saying import loggers_of, warn
 from lightning_vis.state import as_arrays, as_tensors
-from lightning_vis.storing import Store
 from lightning_vis.timing import ends_epoch, finished_steps, moment_of, precision_of
-from lightning_vis.weight_film import WeightFilm
-from lightning_vis.writing import encoded, image_writers, write_pictures
+from lightning_vis.writing import image_writers
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback
@@ -65,9 +53,9 @@ class FilterMaximizationCallback(Callback):
         seed: of start and transforms.
         scalars: whether the activation reached is written as a scalar for each filter too.
         weights: whether a card ``weights/<layer>`` is written too: the layer's weights where it is a convolution, what
-            moved in them since the last look, and what each filter answers to the first images of the probe.
-        max_overhead: the share of the training time so far that all looks together may cost (or 60 seconds, whichever
-            is more); over it filters are the first to pause.
+            moved in them since the last look, and what each filter answers to the probe's first images.
+        max_overhead: as `ProbeCallback`; over it filters are the first to pause.
+        on_error: ``"warn"``: a failure is said once per fit and the training goes on; ``"raise"``: it stops the training.
 
     Raises:
         ValueError: arguments out of range, or, when fit starts, layers or channels that do not exist.
@@ -88,34 +76,29 @@ class FilterMaximizationCallback(Callback):
         scalars: bool = False,
         weights: bool = False,
         max_overhead: float = 0.01,
+        on_error: str = "warn",
     ) -> None:
         super().__init__()
         check_channels(channels)
         recipe_of(preset)
-        for name, value in (("every_n_epochs", every_n_epochs), ("steps", steps)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}={value!r}: expected a whole number of at least 1")
         self.layers = None if layers is None else names_of(layers, "layers")
         self.channels = channels
         self.probe = given_probe(probe)
-        self.every_n_epochs = every_n_epochs
-        self.scalars = scalars
-        self.arguments: dict[str, Any] = {"objective": objective, "steps": steps, "preset": preset}
-        self.arguments |= {"size": size, "seed": seed}
-        self.weights: dict[str, WeightFilm] | None = {} if weights else None
-        self.film = Film()
+        self.every_n_epochs = count_of(every_n_epochs, "every_n_epochs")
         self.budget = Budget(max_overhead)
-        self._visits = 0  # moments at which filters could have been maximized; the film holds those at which they were
+        self.failures = Failures(on_error)
+        arguments = {"objective": objective, "steps": count_of(steps, "steps"), "preset": preset, "size": size, "seed": seed}
+        self.visits = FilterVisits(self.layers, channels, arguments, self.failures, self.budget, weights)
+        self.gallery = FilterGallery(self.failures, self.budget, scalars)
+        self.finder = Finder(self.probe)
+        self._count = 0  # moments at which filters could have been maximized; the film holds those at which they were
         self._drawn = 0
         self._finished: int | None = None
-        self._profiles: dict[str, Tensor] = {}
-        self._shown: list[str] = []
-        self._cards: dict[str, Array] = {}
-        self._resting: set[str] = set()
-        self._said: set[str] = set()
-        self._writers: list[Any] = []
-        self._store = Store(())
-        self._images: Probe | None = None
+
+    @property
+    def film(self) -> Film:
+        """The looks so far, at most 64 of them."""
+        return self.gallery.film
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -129,32 +112,61 @@ class FilterMaximizationCallback(Callback):
 
     # --- when -------------------------------------------------------------------------------------------------------
 
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Images are looked for anew in every fit."""
+        if stage == "fit":
+            self.finder = Finder(self.probe)
+            self.visits.prepare()
+
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Takes off what still watches, whatever ended the run."""
+        self.finder.stop()
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """Likewise."""
+        self.finder.stop()
+
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Refuses what cannot work, before anything is trained."""
         for layer in self.layers or ():
             if layer != OUTPUT:
                 find_layer(pl_module, layer)
-        self._refuse_twice(trainer)
-        self._resting.clear()
+        refuse_twice([each.layers for each in trainer.callbacks if isinstance(each, FilterMaximizationCallback)])
+        self.failures.forget()
         self.budget.start()
-        self._writers = image_writers(trainer.loggers) if trainer.is_global_zero else []
-        self._store = Store(self._writers)
-        if not self._writers and trainer.is_global_zero:
-            given = ", ".join(type(logger).__name__ for logger in trainer.loggers) or "none"
-            _warn(f"no logger of this Trainer takes images (loggers: {given}), so no filters are shown")
+        self.gallery.open(image_writers(trainer.loggers) if trainer.is_global_zero else [])
+        if not self.gallery.writers and trainer.is_global_zero:
+            warn(f"no logger of this Trainer takes images ({loggers_of(trainer)}), so no filters are shown")
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Takes the probe and maximizes the filters of the untrained network."""
-        if not self._writers:
-            return
-        self._images = self.probe or _probe_of(trainer)
-        forward = _forward(trainer, pl_module)
-        self._shown = self.layers or usual_layers(pl_module, self._images.images, forward)
-        if self.channels != "background-driven":
-            for layer in self._shown:
-                chosen_channels(self.channels, profile(pl_module, layer, self._images.images, forward))
-        if trainer.global_step == 0:
-            self._visit(trainer, pl_module, "start")
+        if self.gallery.writers:
+            self._start(trainer, pl_module, self._by_index(trainer, pl_module))
+
+    def on_validation_batch_start(
+        self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Watches the first batch, where no images can be taken by index."""
+        if trainer.state.fn == "fit":
+            self._watch(trainer, pl_module, batch)
+
+    def on_validation_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Takes what was watched."""
+        self._find(trainer, pl_module)
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """As in validation, where there was none."""
+        self._watch(trainer, pl_module, batch)
+
+    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
+        """Maximizes the filters of the untrained network, if the first batch has only now told how it is run."""
+        self._find(trainer, pl_module)
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Likewise, if no step was taken: gradients are accumulated."""
+        self._find(trainer, pl_module)
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Maximizes after a validation inside fit."""
@@ -173,145 +185,65 @@ class FilterMaximizationCallback(Callback):
     def _due(self, trainer: Any) -> bool:
         return bool((trainer.current_epoch + 1) % self.every_n_epochs == 0)
 
-    def _visit(self, trainer: Any, pl_module: Any, moment: str) -> None:
+    def _watch(self, trainer: Any, module: nn.Module, batch: Any) -> None:
+        if self.gallery.writers:
+            with self.failures.surviving("watching the first batch for the filters"):
+                if self._by_index(trainer, module) is None:
+                    self.finder.start(module, batch)
+
+    def _find(self, trainer: Any, module: nn.Module) -> None:
+        probe = None
+        with self.failures.surviving("finding images for the filters"):
+            probe = self.finder.finish(trainer)
+        if trainer.training:
+            self._start(trainer, module, probe)
+
+    def _start(self, trainer: Any, module: nn.Module, probe: Probe | None) -> None:
+        """The images are known: what cannot work is refused, and the untrained network is seen."""
+        if probe is not None:
+            self.visits.probe = probe
+            if self.visits.can_see(module):
+                self.visits.choose(module, self._forward(trainer, module))
+            if finished_steps(trainer, "start") == 0:
+                self._visit(trainer, module, "start")
+
+    def _visit(self, trainer: Any, module: nn.Module, moment: str) -> None:
         """Maximizes at spaced visits; always cold, whatever was drawn before."""
         finished = finished_steps(trainer, moment)
-        if not self._writers or self._images is None or (moment != "end" and finished == self._finished):
+        if not self.visits.can_see(module) or (moment != "end" and finished == self._finished):
             return
-        at_end = moment == "end"
-        self._visits += finished != self._finished
+        self._count += finished != self._finished
         self._finished = finished
-        if is_spaced(self._visits, self._drawn) if not at_end else self._last_step() != finished:
-            refusal = self.budget.refusal("filters", trainer.callbacks)
-            if refusal and moment not in ("start", "end"):
-                self._say(refusal)
-                return
-            self._look(trainer, pl_module, moment_of(trainer, self, moment, finished))
-            self._drawn = self._visits
+        is_due = self.gallery.last_step != finished if moment == "end" else is_spaced(self._count, self._drawn)
+        refusal = self.budget.refusal("filters", trainer.callbacks) if moment not in ("start", "end") else ""
+        if is_due and refusal:
+            self.failures.say(refusal)
+        elif is_due:
+            self._look(trainer, module, moment_of(trainer, self, moment, finished))
+            self._drawn = self._count
 
-    def _say(self, message: str) -> None:
-        if message not in self._said:
-            self._said.add(message)
-            _warn(message)
+    def _look(self, trainer: Any, module: nn.Module, when: dict[str, Any]) -> None:
+        found = self.visits.look(module, self._forward(trainer, module), trainer.callbacks)
+        if found and self.visits.probe is not None:
+            self.gallery.keep(frame_of(self.visits.probe, found, when), cards_of(found))
 
-    def _last_step(self) -> int:
-        return self.film.frames[-1].finished_steps if self.film.frames else -1
+    def _forward(self, trainer: Any, module: nn.Module) -> Forward:
+        return forward_of(trainer, self.finder.entry or module)
 
-    # --- what -------------------------------------------------------------------------------------------------------
-
-    def _look(self, trainer: Any, pl_module: Any, when: dict[str, Any]) -> None:
-        assert self._images is not None  # visits end where there is none
-        started = time.perf_counter()
-        found: dict[str, tuple[Pictures, dict[str, float]]] = {}
-        for layer in self._shown:
-            if layer not in self._resting:
-                try:
-                    found[layer] = self._maximized(trainer, pl_module, layer)
-                except Exception as error:
-                    self._rest(layer, error)
-        self._count("maximizing", started)
-        if found:
-            self._show(_frame(self._images, found, when))
-
-    def _maximized(self, trainer: Any, model: nn.Module, layer: str) -> tuple[Pictures, dict[str, float]]:
-        assert self._images is not None  # as in _look
-        forward = _forward(trainer, model)
-        now = profile(model, layer, self._images.images, forward)
-        background = _background(trainer, layer)
-        unknown_yet = self.channels == "background-driven" and background is None and not self.film.frames
-        wanted: Channels = "first" if unknown_yet else self.channels
-        channels = chosen_channels(wanted, now, self._profiles.get(layer), background)
-        pictures, filters = filter_pictures(model, layer, channels, self._images, forward=forward, **self.arguments)
-        self._profiles[layer] = now
-        if self.weights is not None:
-            film = self.weights.setdefault(layer, WeightFilm())
-            self._cards[f"weights/{layer}"] = film.card(model, layer, channels, self._images, forward)
-        return pictures, numbers_of(layer, filters)
-
-    def _show(self, frame: Frame) -> None:
-        started = time.perf_counter()
-        for part, failure in self._store.add(frame, None).items():
-            _warn(f"{part!r} could not be stored for the tab: {failure}")
-        self.film.add(replace(frame, pictures={name: small(each) for name, each in frame.pictures.items()}))
-        shown = [self.film.frames[at] for at in thinned(len(self.film.frames), COLUMNS)]
-        pictures, self._cards = self._cards, {}
-        for name in frame.pictures:
-            layer = name.removeprefix("filters/")
-            pictures |= {name: filter_sheet(frame, layer), f"film/filters.{layer}": filter_strip(shown, layer)}
-        data = encoded(pictures)
-        for writer in self._writers:
-            write_pictures(writer, data, frame.log_step, dict.fromkeys(pictures, _READING))
-            if self.scalars and hasattr(writer, "add_scalar"):
-                for tag, value in frame.numbers.items():
-                    if tag.endswith("/activation"):
-                        writer.add_scalar(tag, value, frame.log_step)
-        self._count("showing", started)
-
-    def _rest(self, layer: str, error: Exception) -> None:
-        self._resting.add(layer)
-        _warn(f"the filters of {layer!r} rest until the next fit, because their maximization failed: {error}")
-
-    def _count(self, part: str, started: float) -> None:
-        self.budget.count(part, time.perf_counter() - started)
-
-    def _refuse_twice(self, trainer: Any) -> None:
-        for other in trainer.callbacks:
-            if isinstance(other, FilterMaximizationCallback) and other is not self:
-                both = sorted(set(self.layers or ["None"]) & set(other.layers or ["None"]))
-                if both:
-                    raise ValueError(
-                        f"two FilterMaximizationCallbacks would write the pictures of the layers {', '.join(both)}:"
-                        " give one of them other layers"
-                    )
+    def _by_index(self, trainer: Any, module: nn.Module) -> Probe | None:
+        context, convert = precision_of(trainer)
+        return self.finder.by_index(trainer, module, Running(context=context, convert=convert))
 
     # --- kept in checkpoints ----------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """The film so far."""
+        """The film so far, and what the next look is compared with."""
         film = as_tensors(self.film.state())
-        return {"film": film, "visits": self._visits, "drawn": self._drawn, "profiles": dict(self._profiles)} | {
-            "weights": {layer: (each.limit, each.last) for layer, each in (self.weights or {}).items()}
-        }
+        return {"film": film, "visits": self._count, "drawn": self._drawn, **self.visits.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The film goes on where it stopped."""
-        self.film = Film.from_state(as_arrays(state_dict["film"]))
-        self._visits, self._drawn = int(state_dict["visits"]), int(state_dict["drawn"])
-        self._profiles = dict(state_dict["profiles"])
-        if self.weights is not None:
-            self.weights = {layer: WeightFilm(*each) for layer, each in state_dict["weights"].items()}
-        self._finished = self._last_step()
-
-
-_READING = """What excites each filter most, found by gradient ascent from the same noise at every look: what changes
-from look to look has changed in the network. Under each picture: the channel, the activation that the picture reaches
-(the mean over the map), and the highest activation among the probe images. Orange: a probe image excites the filter
-more than its own picture, or the filter is dead."""
-
-
-def _frame(probe: Probe, found: dict[str, tuple[Pictures, dict[str, float]]], when: dict[str, Any]) -> Frame:
-    pictures = {f"filters/{layer}": pictures for layer, (pictures, _) in found.items()}
-    numbers = {tag: value for _, facts in found.values() for tag, value in facts.items()}
-    nobody = np.full(0, -1), np.full(0, np.nan, np.float32)
-    return Frame(probe.name, *nobody, pictures=pictures, numbers=numbers, **when)
-
-
-def _forward(trainer: Any, model: nn.Module) -> Callable[[Tensor], Any]:
-    context, _ = precision_of(trainer)
-
-    def forward(images: Tensor) -> Any:
-        with context():
-            return model(images)
-
-    return forward
-
-
-def _background(trainer: Any, layer: str) -> list[int] | None:
-    """The channels that follow the background, most of all first, as the callback beside this one last saw them."""
-    for other in trainer.callbacks:
-        frame = getattr(getattr(other, "gallery", None), "last", None)
-        numbers = getattr(frame, "per_image", {}).get(f"reliance/background_driven/{layer}")
-        if numbers is not None:
-            order = np.argsort(-np.asarray(numbers), kind="stable")
-            return [int(index) for index in order if numbers[index] > 0.5]
-    return None
+        self.gallery.film = Film.from_state(as_arrays(state_dict["film"]))
+        self._count, self._drawn = int(state_dict["visits"]), int(state_dict["drawn"])
+        self.visits.load(state_dict)
+        self._finished = self.gallery.last_step

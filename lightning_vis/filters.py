@@ -34,14 +34,13 @@ def usual_layers(model: nn.Module, images: Tensor, forward: Callable[[Tensor], A
     convolutions = [name for name, module in named_layers(model).items() if isinstance(module, nn.modules.conv._ConvNd)]
     if not convolutions:
         raise ValueError(f"no layer of the model is a convolution: name layers=[...]; {known_layers(model)}")
-    return list(dict.fromkeys((convolutions[0], last_feature_map(model, images, forward).layer)))
+    return list(dict.fromkeys((convolutions[0], last_feature_map(model, _on_model(model, images), forward).layer)))
 
 
 def profile(model: nn.Module, layer: str, images: Tensor, forward: Callable[[Tensor], Any] | None = None) -> Tensor:
     """Each channel's mean activation on each image, ``(N, K)`` float32: what ``"changed"`` compares."""
     with observing(model), torch.no_grad():
-        weight = next((value for value in model.parameters() if value.is_floating_point()), images)
-        found = activation_of(model, layer, forward)(images.to(weight.device, weight.dtype)).float().cpu()
+        found = activation_of(model, layer, forward)(_on_model(model, images)).float().cpu()
     return found if found.ndim == 2 else found.flatten(2).mean(2)
 
 
@@ -88,6 +87,24 @@ def check_channels(wanted: Channels) -> None:
         raise ValueError(f"channels={wanted!r}: expected a number of at least 1, a list of indices, or one of {WORDS}")
 
 
+def refuse_twice(layers: Sequence[Sequence[str] | None]) -> None:
+    """Refuses layers whose pictures two callbacks would write.
+
+    Args:
+        layers: of each callback, None for the usual ones.
+
+    Raises:
+        ValueError: with their names.
+    """
+    named = [name for each in layers for name in sorted(set(each or ["None"]))]
+    twice = sorted({name for name in named if named.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"two FilterMaximizationCallbacks would write the pictures of the layers {', '.join(twice)}:"
+            " give one of them other layers"
+        )
+
+
 def filter_pictures(
     model: nn.Module, layer: str, channels: Sequence[int], probe: Probe, **arguments: Any
 ) -> tuple[Pictures, list[Filter]]:
@@ -109,6 +126,12 @@ def shown(pictures: Tensor) -> Array:
     pictures = pictures if pictures.shape[1] >= 3 else pictures[:, :1].expand(-1, 3, -1, -1)
     values = (pictures[:, :3].nan_to_num() * 255).round().clamp(0, 255).byte()
     return np.ascontiguousarray(values.permute(0, 2, 3, 1).numpy())
+
+
+def _on_model(model: nn.Module, images: Tensor) -> Tensor:
+    """Images on the model's device and in its precision."""
+    weight = next((value for value in model.parameters() if value.is_floating_point()), images)
+    return images.to(weight.device, weight.dtype)
 
 
 def _movement(now: Tensor, before: Tensor) -> Tensor:

@@ -166,8 +166,8 @@ def test_weights_come_on_request(trainer, events, tmp_path):
     resumed = filters(weights=True)
     kept = torch.load(tmp_path / "kept" / "last.ckpt", weights_only=True)
     resumed.load_state_dict(kept["callbacks"][first.state_key])
-    assert resumed.weights["net.0"].limit == first.weights["net.0"].limit
-    assert torch.equal(resumed.weights["net.0"].last, first.weights["net.0"].last)
+    assert resumed.visits.weights["net.0"].limit == first.visits.weights["net.0"].limit
+    assert torch.equal(resumed.visits.weights["net.0"].last, first.visits.weights["net.0"].last)
 
 
 def test_looks_are_spaced_and_the_last_one_is_there(trainer):

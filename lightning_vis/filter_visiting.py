@@ -1,0 +1,191 @@
+"""What one callback sees of a network's filters: its layers, its channels, its looks. The callback says when."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from lightning_vis.budget import Budget
+from lightning_vis.failures import Failures
+from lightning_vis.filter_facts import numbers_of
+from lightning_vis.filters import Channels, chosen_channels, filter_pictures, profile, usual_layers
+from lightning_vis.frames import Array, Frame, Pictures
+from lightning_vis.probe import Probe
+from lightning_vis.timing import precision_of
+from lightning_vis.weight_film import WeightFilm
+
+Forward = Callable[[Tensor], Any]
+
+
+_CHOOSING = "choosing the layers of the filters"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one look found in one layer: its pictures, their numbers, and the card of its weights if one is drawn."""
+
+    pictures: Pictures
+    numbers: dict[str, float]
+    card: Array | None = None
+
+
+class FilterVisits:
+    """The visits of one callback to a network in training.
+
+    Args:
+        layers: dotted names; None for the usual ones.
+        channels: which filters of each.
+        arguments: of `maximize`, the same at every look.
+        failures: decides what happens when a layer cannot be maximized.
+        budget: told what everything costs.
+        weights: whether weights are drawn too.
+
+    Attributes:
+        probe: the images, once they are known.
+        shown: the layers that are looked at, once they are known.
+        profiles: what each layer's channels answered to the probe at the last look.
+        weights: by layer, what the next card of weights is compared with; None where none are drawn.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[str] | None,
+        channels: Channels,
+        arguments: dict[str, Any],
+        failures: Failures,
+        budget: Budget,
+        weights: bool,
+    ) -> None:
+        self.probe: Probe | None = None
+        self.shown: list[str] = []
+        self.profiles: dict[str, Tensor] = {}
+        self.weights: dict[str, WeightFilm] | None = {} if weights else None
+        self._layers, self._channels, self._arguments = layers, channels, arguments
+        self._failures, self._budget = failures, budget
+
+    def prepare(self) -> None:
+        """Another run begins: images and layers are looked for anew."""
+        self.probe = None
+        self.shown = []
+
+    def can_see(self, module: nn.Module) -> bool:
+        """Whether there is anything to see: lazy layers get their shapes from the first batch."""
+        return self.probe is not None and not any(is_lazy(value) for value in module.parameters())
+
+    def choose(self, module: nn.Module, forward: Forward) -> None:
+        """Chooses the layers, once; if the network fails, that is said, and it is met again at the next look.
+
+        Raises:
+            ValueError: the network has no such layers, or a layer has no such channels.
+        """
+        try:
+            self.shown = self.shown or self._chosen(module, forward)
+        except ValueError:
+            raise
+        except Exception as error:
+            self._failures.tell(f"{_CHOOSING} failed", error)
+
+    def _chosen(self, module: nn.Module, forward: Forward) -> list[str]:
+        assert self.probe is not None  # `can_see` has been asked
+        layers = list(self._layers or usual_layers(module, self.probe.images, forward))
+        for layer in layers if self._channels != "background-driven" else ():  # nobody knows those yet
+            chosen_channels(self._channels, profile(module, layer, self.probe.images, forward))
+        return layers
+
+    def look(self, module: nn.Module, forward: Forward, callbacks: Iterable[Any]) -> dict[str, Found]:
+        """One look, in which a layer that fails rests until the next fit and takes no other along.
+
+        Args:
+            module: what is looked at.
+            forward: how it is run.
+            callbacks: of the Trainer; one of them may know which channels follow the background.
+
+        Returns:
+            By layer.
+        """
+        started = time.perf_counter()
+        found: dict[str, Found] = {}
+        with self._failures.surviving(_CHOOSING):  # the shapes of lazy layers were not known when fit started
+            self.choose(module, forward)
+        for layer in self.shown:
+            if layer not in self._failures.resting:
+                try:
+                    found[layer] = self._maximized(module, layer, forward, background_of(callbacks, layer))
+                except Exception as error:
+                    self._failures.resting.add(layer)
+                    what = f"the filters of {layer!r} rest until the next fit, because their maximization failed"
+                    self._failures.tell(what, error)
+        self._budget.count("maximizing", time.perf_counter() - started)
+        return found
+
+    def _maximized(self, module: nn.Module, layer: str, forward: Forward, background: list[int] | None) -> Found:
+        assert self.probe is not None  # as in `choose`
+        now, before = profile(module, layer, self.probe.images, forward), self.profiles.get(layer)
+        unknown_yet = self._channels == "background-driven" and background is None and before is None
+        channels = chosen_channels("first" if unknown_yet else self._channels, now, before, background)
+        pictures, filters = filter_pictures(module, layer, channels, self.probe, forward=forward, **self._arguments)
+        self.profiles[layer] = now
+        card = None
+        if self.weights is not None:
+            card = self.weights.setdefault(layer, WeightFilm()).card(module, layer, channels, self.probe, forward)
+        return Found(pictures, numbers_of(layer, filters), card)
+
+    # --- kept in checkpoints ----------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """What the next look is compared with."""
+        weights = {layer: (each.limit, each.last) for layer, each in (self.weights or {}).items()}
+        return {"profiles": dict(self.profiles), "weights": weights}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """The inverse of `state`."""
+        self.profiles = dict(state["profiles"])
+        if self.weights is not None:
+            self.weights = {layer: WeightFilm(*each) for layer, each in state["weights"].items()}
+
+
+def frame_of(probe: Probe, found: Mapping[str, Found], when: Mapping[str, Any]) -> Frame:
+    """What was found in all layers, as a frame without predictions.
+
+    Args:
+        probe: the images.
+        found: by layer.
+        when: where in the training we are, as fields of a `Frame`.
+    """
+    pictures = {f"filters/{layer}": each.pictures for layer, each in found.items()}
+    numbers = {tag: value for each in found.values() for tag, value in each.numbers.items()}
+    nobody = np.full(0, -1), np.full(0, np.nan, np.float32)
+    return Frame(probe.name, *nobody, pictures=pictures, numbers=numbers, **when)
+
+
+def cards_of(found: Mapping[str, Found]) -> dict[str, Array]:
+    """The cards of weights, by tag."""
+    return {f"weights/{layer}": each.card for layer, each in found.items() if each.card is not None}
+
+
+def forward_of(trainer: Any, run: Callable[[Tensor], Any]) -> Forward:
+    """A network, or the part of it that takes images, in the Trainer's precision."""
+    context, _ = precision_of(trainer)
+
+    def forward(images: Tensor) -> Any:
+        with context():
+            return run(images)
+
+    return forward
+
+
+def background_of(callbacks: Iterable[Any], layer: str) -> list[int] | None:
+    """The channels that follow the background, most of all first, as the callback beside this one last saw them."""
+    for other in callbacks:
+        frame = getattr(getattr(other, "gallery", None), "last", None)
+        numbers = getattr(frame, "per_image", {}).get(f"reliance/background_driven/{layer}")
+        if numbers is not None:
+            order = np.argsort(-np.asarray(numbers), kind="stable")
+            return [int(index) for index in order if numbers[index] > 0.5]
+    return None
