@@ -11,7 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from lightning_vis.remembering import Restore, put_back, random_streams, remember, tensor
+from lightning_vis.remembering import put_back, random_streams, reach, remember
+from lightning_vis.silencing import mute, voices
+from lightning_vis.values import Restore, tensor
 from lightning_vis.watching import LARGE, Watch
 
 
@@ -21,8 +23,12 @@ def observing(model: nn.Module) -> Iterator[nn.Module]:
 
     Whatever happens inside (success, an error, Ctrl-C), these are as they were before: the training flag of each module,
     parameters and their ``requires_grad`` and ``.grad`` (the same objects), buffers, Python attributes of modules with the
-    lists, dicts, tensors, arrays and generators in them, hooks, and the random streams of Python, NumPy and torch.
-    ``log`` and ``log_dict`` of Lightning modules are silent meanwhile, and compiled modules run eagerly, so that hooks work.
+    lists, dicts, tensors, arrays and generators in them, hooks, the random streams of Python, NumPy and torch, and what the
+    user's own methods and hooks keep in closures, in globals and in their classes. The user's hooks do run: they may be part
+    of the network. ``log`` and ``log_dict`` of Lightning modules, the loggers of their Trainer and writers that the model or
+    its hooks keep are silent meanwhile, and compiled modules run eagerly, so that hooks work.
+
+    What is written to files, printed, or kept by installed packages or in iterators cannot be taken back.
 
     Args:
         model: the module to look at; on any device.
@@ -39,7 +45,16 @@ def observing(model: nn.Module) -> Iterator[nn.Module]:
         stack.enter_context(torch.enable_grad())
         stack.enter_context(_eagerly())
         watch = _watch(model)
-        stack.callback(put_back, [*random_streams(), *_weights(model, watch), *_attributes(model), *_modes(model)])
+        found = reach(model.modules(), (*model.parameters(), *model.buffers()))
+        methods = voices(value for value, _ in found)
+        restores = [
+            *random_streams(),
+            *remember([*found, *((each, 0) for each in methods)]),
+            *_weights(model, watch),
+            *_modes(model),
+        ]
+        stack.callback(put_back, restores)
+        mute(methods)
         _prepare(model)
         if watch is not None:
             stack.enter_context(watch)
@@ -51,9 +66,9 @@ def keeping_randomness(*owners: Any) -> Iterator[None]:
     """Puts the random streams of Python, NumPy and torch back, whatever is drawn inside.
 
     Args:
-        owners: objects whose generators, counters and lists are put back too, data sets say; their tensors are not copied.
+        owners: data sets whose generators, counters and lists are put back too; their large tensors are not copied.
     """
-    restores = [*random_streams(), *remember(owners, values=False)]
+    restores = [*random_streams(), *remember(reach(owners))]
     try:
         yield
     finally:
@@ -65,14 +80,8 @@ def _prepare(model: nn.Module) -> None:
         # Not `eval()`: users override `train()` (frozen norms, merged adapters), and that would run their code.
         if getattr(module, "training", False):
             module.training = False
-        if callable(getattr(module, "log", None)) and callable(getattr(module, "log_dict", None)):
-            vars(module).update(log=_say_nothing, log_dict=_say_nothing)
     for parameter in model.parameters():
         parameter.grad = None
-
-
-def _say_nothing(*args: Any, **kwargs: Any) -> None:
-    """Stands in for ``log`` while we look."""
 
 
 def _refuse_lazy(model: nn.Module) -> None:
@@ -110,10 +119,6 @@ def _weights(model: nn.Module, watch: Watch | None) -> Iterator[Restore]:
         yield tensor(parameter) if watch is None else watch.keep(parameter)
     for buffer in model.buffers():
         yield tensor(buffer)
-
-
-def _attributes(model: nn.Module) -> list[Restore]:
-    return remember(model.modules(), (*model.parameters(), *model.buffers()))
 
 
 def _set(owner: Any, name: str, value: Any) -> None:

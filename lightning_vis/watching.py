@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lightning_vis.remembering import Restore, contents, memory, tensor, tensor_after
+from lightning_vis.values import Restore, contents, memory, tensor, tensor_after
 
 LARGE = 8 * 2**20
 """Bytes from which on weights are watched: watching costs some microseconds an operation, a copy its size in memory."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import random
+import signal
+import threading
 from collections import Counter, OrderedDict, deque
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -13,12 +18,63 @@ from torch import nn
 
 from lightning_vis.observing import keeping_randomness, observing
 
+CALLS = 0
+SEEN = []
+
+
+def keep(*args, latest=[None]):  # noqa: B006
+    """A hook that fills a global, an attribute of its own, and its own default."""
+    global CALLS
+    CALLS += 1
+    SEEN.append(CALLS)
+    keep.calls = CALLS
+    latest[0] = CALLS
+
+
+def counted():
+    count = 0
+
+    def hook(*args):
+        nonlocal count
+        count += 1
+
+    return hook, lambda: count
+
+
+@dataclass(slots=True, frozen=True)
+class Meter:
+    count: int = 0
+    rows: list = None
+
+
+def counts_further(meter):
+    object.__setattr__(meter, "count", meter.count + 1)
+
+
+class Recorder:
+    def __init__(self):
+        self.rows = []
+
+    def add(self, *args):
+        self.rows.append(len(args))
+
+
+def passed_on(rows, *args):
+    rows.append(len(args))
+
 
 class Burdened(nn.Module):
     """A module with one of everything that can be changed."""
 
+    made = 0
+    shapes: list = []  # noqa: RUF012
+
     def __init__(self):
         super().__init__()
+        self.meter = Meter(1, [1])
+        self.hook, self.count = counted()
+        self.global_hook, self.method = keep, Recorder().add
+        self.partial = functools.partial(passed_on, [])
         self.conv = nn.Conv2d(3, 4, 3)
         self.norm = nn.BatchNorm2d(4)
         self.table = nn.Embedding(2, 3)
@@ -82,6 +138,18 @@ DISTURBANCES = {
     "python stream": (lambda m: random.random(), lambda m: random.getstate()),
     "numpy stream": (lambda m: np.random.rand(), lambda m: np.random.get_state()[1].tolist()),
     "torch stream": (lambda m: torch.rand(3), lambda m: torch.get_rng_state().tolist()),
+    "global": (lambda m: m.global_hook(), lambda m: CALLS),
+    "list that a global names": (lambda m: m.global_hook(), lambda m: SEEN),
+    "attribute of a function": (lambda m: m.global_hook(), lambda m: vars(keep)),
+    "default of a function": (lambda m: m.global_hook(), lambda m: keep.__kwdefaults__),
+    "variable of a closure": (lambda m: m.hook(), lambda m: m.count()),
+    "object of a bound method": (lambda m: m.method(), lambda m: m.method.__self__.rows),
+    "argument of a partial": (lambda m: m.partial(), lambda m: m.partial.args),
+    "attribute of a class": (lambda m: setattr(type(m), "made", m.made + 1), lambda m: m.made),
+    "attribute added to a class": (lambda m: setattr(type(m), "fresh", 1), lambda m: hasattr(m, "fresh")),
+    "list of a class": (lambda m: m.shapes.append(1), lambda m: m.shapes),
+    "slot": (lambda m: counts_further(m.meter), lambda m: m.meter),
+    "list in a slot": (lambda m: m.meter.rows.append(1), lambda m: m.meter),
     "forward hook": (
         lambda m: m.conv.register_forward_hook(lambda *_: None),
         lambda m: len(m.conv._forward_hooks),
@@ -153,6 +221,13 @@ DISTURBANCES = {
 
 
 def burdened():
+    global CALLS
+    CALLS = Burdened.made = 0
+    keep.__kwdefaults__["latest"][0] = None
+    for each in (SEEN, Burdened.shapes, vars(keep)):
+        each.clear()
+    if "fresh" in vars(Burdened):
+        del Burdened.fresh
     torch.manual_seed(0)
     model = Burdened()
     model.conv.bias.grad = torch.ones(4)
@@ -247,6 +322,125 @@ def test_one_restore_step_that_fails_stops_no_other(place):
             DISTURBANCES[name][0](model)
         model.norm.train()
     assert {name: repr(read(model)) for name, (_, read) in DISTURBANCES.items()} == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_until_all_is_put_back(number):
+    """It comes between emptying a list and filling it again, say; only then the handler is called."""
+
+    class Slow(list):
+        def clear(self):
+            super().clear()
+            os.kill(os.getpid(), number)
+
+    model, heard = burdened(), []
+    model.slow = Slow([1, 2])
+    usual = signal.signal(number, lambda *_: heard.append(list(model.slow)))
+    try:
+        with observing(model):
+            model.slow.append(3)
+            model.counter += 1
+    finally:
+        signal.signal(number, usual)
+    assert heard == [[1, 2]]
+    assert model.counter == 0
+
+
+def test_other_threads_may_look_too():
+    model = burdened()
+    thread = threading.Thread(target=DISTURBANCES["counter"][0], args=(model,))
+    with observing(model):
+        thread.start()
+        thread.join()
+    assert model.counter == 0
+    looked = []
+
+    def work():
+        with observing(model):
+            model.counter += 1
+        looked.append(model.counter)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert looked == [0]
+
+
+def test_the_data_that_a_model_keeps_is_not_copied():
+    """A data set on the module, as many scripts have it, may be larger than the network by far."""
+
+    class Data(torch.utils.data.Dataset):
+        def __init__(self):
+            self.pixels, self.drawn, self.array = torch.zeros(2**20), 0, np.zeros(2**20)
+
+    model = burdened()
+    model.data = Data()
+    model.tensors = torch.utils.data.TensorDataset(torch.zeros(2**20))
+    with observing(model):
+        model.data.pixels.add_(1)
+        model.data.drawn += 1
+        model.tensors.tensors[0].add_(1)
+    assert model.data.drawn == 0
+    assert model.data.pixels[0] == model.tensors.tensors[0][0] == 1  # as nothing had kept what was there
+
+
+def test_what_the_module_and_its_data_share_is_put_back():
+    model = burdened()
+    model.bank = torch.zeros(2**20)
+    model.data = torch.utils.data.TensorDataset(model.bank)
+    with observing(model):
+        model.bank.add_(1)
+    assert model.bank[0] == 0
+
+
+def test_loggers_and_writers_are_silent_meanwhile_and_hooks_run():
+    class Writer:
+        """As TensorBoard's and Lightning's."""
+
+        def __init__(self):
+            self.written = ()
+
+        def add_scalar(self, name):
+            self.written += (name,)
+
+        def log_metrics(self, name):
+            self.written += (name,)
+
+        def log_prob(self, x):
+            return x
+
+    kept, of_hook, logger = Writer(), Writer(), Writer()
+    logger._experiment = Writer()
+    model = burdened()
+    model.writer, model._trainer = kept, type("Trainer", (), {"loggers": [logger]})()
+    model.conv.register_forward_hook(lambda *_: of_hook.add_scalar("hook"))
+    model.conv.register_forward_hook(lambda _, __, output: output * 0)
+
+    def write():
+        for each in (model.writer, logger):
+            each.log_metrics("metric")
+        logger._experiment.add_scalar("scalar")
+        return model(images(2))
+
+    with observing(model):
+        assert not write().any()  # hooks are part of the network
+    everyone = (kept, of_hook, logger, logger._experiment)
+    assert [each.written for each in everyone] == [(), (), (), ()]
+    write()
+    assert [each.written for each in everyone] == [("metric",), ("hook",), ("metric",), ("scalar",)]
+
+
+def test_mathematics_are_not_muted():
+    class Flow(Burdened):
+        def log(self, *args): ...
+
+        log_dict = log
+
+        def log_prob(self, x):
+            return x
+
+    with observing(Flow()) as model:
+        assert model.log_prob(3) == 3
 
 
 @pytest.mark.parametrize("large", [0, 2**40])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from lightning_vis import callbacks, failures, observing, probe, recording, remembering
+from lightning_vis import failures, observing, probe, recording, remembering, restoring, values, visiting
 
 Cut = Callable[[pytest.MonkeyPatch], None]
 
@@ -31,30 +33,15 @@ def values_only(kind: str) -> Callable[[nn.Module], Iterator[Callable[[], None]]
     def weights(model: nn.Module) -> Iterator[Callable[[], None]]:
         for parameter in model.parameters():
             if kind != "values":
-                yield remembering.tensor(parameter)
+                yield values.tensor(parameter)
             if kind != "flags":
                 yield lambda p=parameter, flag=parameter.requires_grad: p.requires_grad_(flag)
             if kind != "gradients":
                 yield lambda p=parameter, grad=parameter.grad: setattr(p, "grad", grad)
         if kind != "buffers":
-            yield from (remembering.tensor(buffer) for buffer in model.buffers())
+            yield from (values.tensor(buffer) for buffer in model.buffers())
 
     return weights
-
-
-def prepared_with(**parts: bool) -> Callable[[nn.Module], None]:
-    """`_prepare` without one of its steps."""
-
-    def prepare(model: nn.Module) -> None:
-        for module in model.modules():
-            if parts.get("modes", True):
-                module.training = False
-            if parts.get("silence", True) and callable(getattr(module, "log_dict", None)):
-                vars(module).update(log=lambda *_, **__: None, log_dict=lambda *_, **__: None)
-        for parameter in model.parameters():
-            parameter.grad = None
-
-    return prepare
 
 
 def loud(self: failures.Failures, what: str, error: Exception) -> None:
@@ -65,9 +52,11 @@ def put(owner: Any, name: str, value: Any) -> Cut:
     return lambda patch: patch.setattr(owner, name, value)
 
 
-def nothing(*arguments: Any, **named: Any) -> list[Any]:
-    return []
+def nothing(*arguments: Any, **named: Any) -> tuple[Any, ...]:
+    return ()
 
+
+GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
 
 # what is missing: (how it is cut out, the scenario that must notice)
 ABLATIONS: dict[str, tuple[Cut, str]] = {
@@ -82,11 +71,18 @@ ABLATIONS: dict[str, tuple[Cut, str]] = {
     "the attributes": (put(observing, "remember", nothing), "counts_and_remembers_in_eval"),
     "objects of the user's own": (put(remembering, "_is_own", lambda *_: False), "counts_in_an_object_of_its_own"),
     "generators that modules keep": (
-        put(remembering, "_STATE", remembering._STATE[:3]),
+        put(restoring, "_KEEPERS", [each for each in restoring._KEEPERS if each[0] not in GENERATORS]),
         "draws_random_numbers_in_eval",
     ),
     "modes of scripted modules": (put(observing, "_modes", nothing), "scripted_network"),
-    "silence of log": (put(observing, "_prepare", prepared_with(silence=False)), "logs_and_metrics_in_forward"),
+    "globals that hooks name": (put(remembering, "_of_namespace", nothing), "hook_that_fills_a_global_list"),
+    "closures of hooks": (put(remembering, "contents_of", nothing), "hook_that_counts_in_a_closure"),
+    "the user's functions": (put(remembering, "_of_code", nothing), "counts_in_a_global"),
+    "the user's classes": (put(restoring, "attributes_of", lambda _: {}), "counts_in_its_class"),
+    "slots": (put(remembering, "Slots", nothing), "object_with_slots"),
+    "silence of log": (put(observing, "mute", nothing), "logs_and_metrics_in_forward"),
+    "silence of loggers": (put(observing, "mute", nothing), "writes_to_the_logger_in_forward"),
+    "silence of writers": (put(observing, "mute", nothing), "writes_to_a_writer_of_its_own"),
     "leaving inference mode": (
         put(observing, "torch", Torch(inference_mode=lambda _: nullcontext())),
         "validate_alone",
@@ -96,7 +92,7 @@ ABLATIONS: dict[str, tuple[Cut, str]] = {
         "plain",
     ),
     "looking eagerly": (put(observing, "_eagerly", nullcontext), "compiled_submodule"),
-    "waiting for lazy layers": (put(callbacks, "is_lazy", lambda _: False), "lazy_modules"),
+    "waiting for lazy layers": (put(visiting, "is_lazy", lambda _: False), "lazy_modules"),
     "surviving a failure": (put(failures.Failures, "tell", loud), "view_of_the_users_own_breaks"),
     "the state of the data set": (
         put(probe, "keeping_randomness", nullcontext),

@@ -63,5 +63,6 @@ def _object(value: Any, depth: int) -> Any:
     if isinstance(value, nn.Module) or callable(value):
         return getattr(value, "__qualname__", kind)
     if "torture" in kind or "torchmetrics" in kind:
-        return (kind, *((key, encoded(item, depth - 1)) for key, item in vars(value).items()))
+        names = vars(value) if hasattr(value, "__dict__") else type(value).__slots__
+        return (kind, *((name, encoded(getattr(value, name), depth - 1)) for name in names))
     return kind

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import (
     scenarios_forward,
+    scenarios_habits,
     scenarios_loops,
     scenarios_models,
     scenarios_precision,
@@ -18,6 +19,7 @@ THEMES = (
     scenarios_schedules,
     scenarios_models,
     scenarios_forward,
+    scenarios_habits,
     scenarios_wrapped,
     scenarios_precision,
     scenarios_surroundings,

@@ -155,6 +155,7 @@ def _undisturbed() -> Iterator[None]:
     try:
         yield
     finally:
+        torch.set_grad_enabled(True)
         torch.set_num_threads(threads)
         torch.set_default_dtype(dtype)
         torch.set_float32_matmul_precision(precision)
