@@ -75,8 +75,8 @@ def resized(images: Tensor, height: int, width: int) -> Tensor:
         return images
     # As channels of one image, because the kernel is then twice as fast, and the same but for rounding.
     planes = images.flatten(0, 1)[None]
-    resized_planes = F.interpolate(planes, (height, width), mode="bilinear", align_corners=False)
-    return resized_planes[0].unflatten(0, images.shape[:2])
+    planes = F.interpolate(planes, (height, width), mode="bilinear", align_corners=False)
+    return planes.view(*images.shape[:2], height, width)
 
 
 def _below(count: int, generator: torch.Generator) -> int:
