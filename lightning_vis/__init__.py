@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from lightning_vis.maximization import maximize as maximize
     from lightning_vis.probe import Probe as Probe
     from lightning_vis.recording import INPUT as INPUT
-    from lightning_vis.recording import Record as Record
     from lightning_vis.recording import gradients as gradients
     from lightning_vis.recording import record as record
+    from lightning_vis.records import Record as Record
     from lightning_vis.scores import log_odds as log_odds
     from lightning_vis.scores import logit as logit
     from lightning_vis.views import View as View
@@ -42,7 +42,7 @@ _HOME = {
     "OUTPUT": "maximization",
     "Probe": "probe",
     "ProbeCallback": "callbacks",
-    "Record": "recording",
+    "Record": "records",
     "SaliencyCallback": "callbacks",
     "View": "views",
     "evidence": "views",

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lightning_vis.frames import Array
 from lightning_vis.layers import find_layer, hooked
-from lightning_vis.recording import Pass
+from lightning_vis.records import Pass
 from lightning_vis.reliance import background_driven, only_background_accuracy, paste_control, twin_numbers
 from lightning_vis.scores import class_scores
 from lightning_vis.twins import Twins

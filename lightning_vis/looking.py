@@ -18,7 +18,8 @@ from lightning_vis.frames import Array, Frame, Maps
 from lightning_vis.layers import FeatureMap, last_feature_map
 from lightning_vis.observing import observing
 from lightning_vis.probe import Probe
-from lightning_vis.recording import Explained, Pass, Recorded, Recorder, in_chunks, prepare
+from lightning_vis.recording import prepare
+from lightning_vis.records import Explained, Pass, Recorded, Recorder, in_chunks
 from lightning_vis.scores import Score, Target, describe, log_odds
 from lightning_vis.views import View, evidence, grad_cam, saliency
 

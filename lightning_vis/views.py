@@ -11,7 +11,8 @@ from torch import Tensor
 from lightning_vis.arguments import check_layers, shortened
 from lightning_vis.attribution import evidence_map, grad_cam_map, saliency_map
 from lightning_vis.frames import Scale
-from lightning_vis.recording import INPUT, Recorder, gradients
+from lightning_vis.recording import INPUT, gradients
+from lightning_vis.records import Recorder
 from lightning_vis.scores import TARGETS, Target
 
 

@@ -1,0 +1,105 @@
+"""What recorders take and give: a pass, the records of layers, and how those of several chunks of images are joined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lightning_vis.scores import Score, Target, log_odds
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one layer did for the probe.
+
+    Attributes:
+        activation: ``(N, K, h, w)``, the layer's output (for `INPUT` the images), detached.
+        gradient: the same shape, d score / d activation.
+    """
+
+    activation: Tensor
+    gradient: Tensor
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One model and one batch, ready to be run by a recorder.
+
+    Attributes:
+        model: in eval mode, lent by `observing`.
+        images: ``(N, C, H, W)`` in the model's input scale, on its device.
+        labels: ``(N,)`` true classes, if known.
+        forward: images -> output.
+        score: ``(output, classes) -> (N,)``.
+        context: makes the context that forward runs in.
+    """
+
+    model: nn.Module
+    images: Tensor
+    forward: Callable[[Tensor], Any]
+    labels: Tensor | None = None
+    score: Score = log_odds
+    context: Callable[[], AbstractContextManager[Any]] = nullcontext
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One target's answer: the class explained in each image ``(N,)``, its score ``(N,)``, and the records by layer."""
+
+    classes: Tensor | None
+    score: Tensor
+    records: dict[str, Record] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a recorder found.
+
+    Attributes:
+        scores: ``(N, C)`` class scores, None if the output has none.
+        explained: by target.
+        notes: what a reader should know, in sentences.
+    """
+
+    scores: Tensor | None
+    explained: dict[Target, Explained]
+    notes: tuple[str, ...] = ()
+
+
+Requests = Mapping[Target, Sequence[str]]
+Recorder = Callable[[Pass, Requests], Recorded]
+
+
+def in_chunks(recorder: Recorder, run: Pass, requests: Requests, chunk_size: int | None) -> Recorded:
+    """Runs a recorder on at most `chunk_size` images at a time and joins what it found."""
+    size = chunk_size or max(len(run.images), 1)
+    starts = range(0, len(run.images), size)
+    found = [recorder(_slice(run, slice(start, start + size)), requests) for start in starts]
+    if len(found) == 1:
+        return found[0]
+    explained = {target: _join([each.explained[target] for each in found]) for target in requests}
+    notes = tuple(dict.fromkeys(note for each in found for note in each.notes))
+    return Recorded(_cat([each.scores for each in found]), explained, notes)
+
+
+def _slice(run: Pass, part: slice) -> Pass:
+    return replace(run, images=run.images[part], labels=None if run.labels is None else run.labels[part])
+
+
+def _join(parts: list[Explained]) -> Explained:
+    records = {
+        name: Record(*(torch.cat([getattr(each.records[name], kind) for each in parts]) for kind in ("activation", "gradient")))
+        for name in parts[0].records
+    }
+    score = torch.cat([each.score for each in parts])
+    return Explained(_cat([each.classes for each in parts]), score, records)
+
+
+def _cat(parts: list[Tensor | None]) -> Tensor | None:
+    tensors = [part for part in parts if part is not None]
+    return torch.cat(tensors) if len(tensors) == len(parts) else None
