@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -121,6 +123,9 @@ BAD: dict[str, tuple[Callable[[], list[pl.Callback]], str]] = {
     "an attribute": (at_epoch_end(lambda _, model: setattr(model, "seen", 1)), "plain"),
     "a global flag": (at_epoch_end(lambda *_: torch.use_deterministic_algorithms(True)), "plain"),
     "NumPy's error state": (at_epoch_end(lambda *_: np.seterr(all="ignore")), "plain"),
+    "a style of matplotlib": (at_epoch_end(lambda *_: plt.rcParams.update({"font.size": 9})), "plain"),
+    "a handler of the root logger": (at_epoch_end(lambda *_: logging.root.addHandler(logging.NullHandler())), "plain"),
+    "a filter of warnings": (at_epoch_end(lambda *_: warnings.simplefilter("ignore", BytesWarning)), "plain"),
     "a stop": (at_epoch_end(lambda trainer, _: setattr(trainer, "should_stop", True)), "plain"),
     "an entry in the checkpoint": (leave_a_state(), "plain"),
     "an exception": (at_epoch_end(lambda *_: 1 / 0), "plain"),
@@ -134,4 +139,6 @@ def tidy() -> None:
             getattr(each, end, lambda: None)()
     KEPT.clear()
     plt.close("all")
+    plt.rcdefaults()
+    logging.root.handlers = [each for each in logging.root.handlers if not isinstance(each, logging.NullHandler)]
     np.seterr(all="warn", under="ignore")

@@ -35,6 +35,8 @@ def digest(data: bytes) -> str:
 def _tensor(value: Tensor) -> tuple[Any, ...]:
     if nn.parameter.is_lazy(value) or value.is_meta:
         return ("tensor without values", str(value.dtype))
+    if value.layout != torch.strided:
+        return ("sparse", _tensor(value.detach().to_dense()))
     plain = value.detach().cpu().contiguous().reshape(-1)
     data = b"" if not plain.numel() else plain.view(torch.uint8).numpy().tobytes()
     return ("tensor", str(value.dtype), tuple(value.shape), value.stride(), value.requires_grad, digest(data))

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import locale
+import logging
 import os
 import random
 import signal
+import socket
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import matplotlib
 import numpy as np
+import PIL.ImageFile
 import torch
 from torch import nn
 
@@ -130,10 +136,26 @@ def _process() -> Fingerprint:
     figures = sys.modules["matplotlib.pyplot"].get_fignums() if "matplotlib.pyplot" in sys.modules else []
     return {
         "open figures": len(figures),
+        "drawing": (digest(repr(dict(matplotlib.rcParams)).encode()), len(matplotlib.colormaps)),
+        "pictures": (PIL.ImageFile.LOAD_TRUNCATED_IMAGES, PIL.Image.MAX_IMAGE_PIXELS),
+        "logging": tuple((name, logger.level, len(logger.handlers)) for name, logger in _loggers()),
+        "warnings": digest(repr(warnings.filters).encode()),
+        "limits": (
+            sys.getrecursionlimit(),
+            sys.getswitchinterval(),
+            socket.getdefaulttimeout(),
+            locale.setlocale(locale.LC_ALL),
+        ),
         "signal handlers": tuple(_handler(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)),
         "environment": (os.getcwd(), digest(repr(sorted(os.environ.items())).encode())),
         "threads": len([each for each in threading.enumerate() if type(each).__name__ not in COMING_AND_GOING]),
     }
+
+
+def _loggers() -> list[tuple[str, logging.Logger]]:
+    """The root, and those that have been given handlers or a level."""
+    named = [(name, each) for name, each in logging.root.manager.loggerDict.items() if isinstance(each, logging.Logger)]
+    return [("", logging.root), *((name, each) for name, each in sorted(named) if each.level or each.handlers)]
 
 
 def _handler(number: int) -> str:

@@ -317,3 +317,107 @@ def output_is_a_dataclass(run: Run) -> None:
 @scenario("models", frames=0, refusal="class scores")
 def output_is_one_number(run: Run) -> None:
     run.fit(Wraps("scalar"))
+
+
+class Adversaries(Net):
+    """A GAN: forward makes images out of noise, and the network that sees images is no part of it."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Sequential(nn.Linear(4, 432), nn.Unflatten(1, (3, 12, 12))))
+        self.critic = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 1))
+        self.automatic_optimization = False
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        first, second = self.optimizers()
+        made = self(torch.randn(len(batch[0]), 4))
+        self.step(second, self.critic(made.detach()) - self.critic(batch[0]))
+        self.step(first, -self.critic(made))
+
+    def step(self, optimizer: Any, loss: Tensor) -> None:
+        optimizer.zero_grad()
+        self.manual_backward(loss.mean())
+        optimizer.step()
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self.log("val_loss", self.critic(batch[0]).mean())
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.Adam(self.net.parameters(), 1e-2), torch.optim.Adam(self.critic.parameters(), 1e-2)
+
+
+@scenario("models", frames=0, refusal="cannot be multiplied")
+def adversarial_networks(run: Run) -> None:
+    run.fit(Adversaries())
+
+
+class LooksUp(Net):
+    """Gradients of its embedding are sparse."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.codes = nn.Embedding(8, CLASSES, sparse=True)
+        self.automatic_optimization = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x) + self.codes((x.mean((1, 2, 3)) * 8).long().clamp(0, 7))
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        self.manual_backward(self.loss(batch) / 2)  # gradients of two batches are alive at every hook between them
+        if batch_idx % 2:
+            for optimizer in self.optimizers():
+                optimizer.step()
+                optimizer.zero_grad()
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.Adam(self.net.parameters()), torch.optim.SparseAdam(self.codes.parameters())
+
+
+@scenario("models")
+def sparse_gradients(run: Run) -> None:
+    run.fit(LooksUp())
+
+
+class Observes(nn.Module):
+    """As quantization-aware training does: watches ranges, in eval mode too, in buffers that it resizes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("low", torch.empty(0))
+        self.register_buffer("high", torch.empty(0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        low, high = torch.aminmax(x.detach())
+        if not self.low.numel():
+            self.low.resize_(1).copy_(low)
+            self.high.resize_(1).copy_(high)
+        self.low.copy_(torch.minimum(self.low, low))
+        self.high.copy_(torch.maximum(self.high, high))
+        scale = (self.high - self.low) / 255
+        return x + (torch.round(x / scale) * scale - x).detach()
+
+
+@scenario("models")
+def quantization_aware(run: Run) -> None:
+    net = body()
+    net[5] = nn.Sequential(nn.ReLU(), Observes())
+    run.fit(Net(net))
+
+
+class Views(Net):
+    """A buffer that is a part of a weight, and one that is a view of another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("first_filter", self.net[0].weight.data[0])
+        self.register_buffer("queue", torch.zeros(2, 4))
+        self.register_buffer("newest", self.queue[0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.newest.add_(0.1)
+        self.first_filter.mul_(0.99)
+        return self.net(x) * (1 + 0.01 * self.queue.sum())
+
+
+@scenario("models")
+def buffers_that_share_memory(run: Run) -> None:
+    run.fit(Views())

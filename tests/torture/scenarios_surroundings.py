@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import warnings
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,19 @@ def profiler_and_other_callbacks(run: Run) -> None:
     run.fit(Net(), LearningRateMonitor(), profiler="simple")
 
 
+@scenario("switches")
+def default_device(run: Run) -> None:
+    with torch.device("cpu"):
+        run.fit()
+
+
+@scenario("switches")
+def warnings_are_errors(run: Run) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", module="lightning_vis|matplotlib|PIL")
+        run.fit()
+
+
 class Signalled(Net):
     """Gets a SIGTERM in its second epoch, as a cluster sends it before it takes the machine back."""
 
@@ -152,6 +166,40 @@ class InterruptsHook(pl.Callback):
 @scenario("signals", raises="SystemExit")
 def ctrl_c_while_looking(run: Run) -> None:
     run.fit(InterruptsLook(KeyboardInterrupt), InterruptsHook(KeyboardInterrupt))
+
+
+class GetsSignal(InterruptsLook):
+    """The signal itself comes while the probe is looked at."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(KeyboardInterrupt)
+        self.number = number
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) == 2 and self.current_epoch == 1:
+            os.kill(os.getpid(), self.number)
+        return Net.forward(self, x)
+
+
+class GetsSignalInHook(pl.Callback):
+    """Gets the signal where a look would have been."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        if trainer.current_epoch == 1:
+            os.kill(os.getpid(), self.number)
+
+
+@scenario("signals", raises="SystemExit")
+def sigint_while_looking(run: Run) -> None:
+    run.fit(GetsSignal(signal.SIGINT), GetsSignalInHook(signal.SIGINT))
+
+
+@scenario("signals", raises="SIGTERM")
+def sigterm_while_looking(run: Run) -> None:
+    run.fit(GetsSignal(signal.SIGTERM), GetsSignalInHook(signal.SIGTERM))
 
 
 def broken_map(record: Any) -> Tensor:
