@@ -1,10 +1,15 @@
 """A thousand looks in one process: memory, file descriptors and threads, with the callbacks and without.
 
+The allocator keeps what has been freed, more or less of it, so it is told to hand it back before the size is read: what
+remains is what something still holds.
+
 Prints the table of looks.md: run it with ``python benchmarks/looks.py > benchmarks/looks.md``.
 """
 
 from __future__ import annotations
 
+import ctypes
+import datetime
 import gc
 import logging
 import os
@@ -36,6 +41,7 @@ PAGE = os.sysconf("SC_PAGESIZE")
 def resident() -> float:
     """The resident size of this process in MiB."""
     gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE / 2**20
 
 
@@ -105,7 +111,8 @@ def main() -> None:
     without, _ = trained(False)
     watched, looks = trained(True)
     print(
-        f"# {LOOKS:,} looks in one process\n\nMade by `python benchmarks/looks.py`: {looks:,} looks at 2 images with 3 views.\n"
+        f"# {LOOKS:,} looks in one process\n\nMade on {datetime.date.today()} by `python benchmarks/looks.py > benchmarks/looks.md`:"
+        f" {looks:,} looks at 2 images with 3 views,\ntorch {torch.__version__}, Lightning {pl.__version__}, CPU.\n"
     )
     print(f"| | MiB at 100 | at {SETTLED} | at 700 | at {LOOKS} | KiB per look, after {SETTLED} | open files | threads |")
     print("|:--|--:|--:|--:|--:|--:|--:|--:|")

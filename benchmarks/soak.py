@@ -8,6 +8,7 @@ Prints the table of soak.md: run it with ``python benchmarks/soak.py > benchmark
 
 from __future__ import annotations
 
+import datetime
 import logging
 import os
 import random
@@ -190,7 +191,8 @@ def main() -> None:
         weights = [torch.load(root / kind / "final.pt", weights_only=True) for kind in ("with", "without")]
         same = all(torch.equal(value, weights[1][key]) for key, value in weights[0].items())
         frames = check_frames(root / "with", 3 * EPOCHS)
-    print("# Killed and resumed\n\nMade by `python benchmarks/soak.py`.\n")
+    print(f"# Killed and resumed\n\nMade on {datetime.date.today()} by `python benchmarks/soak.py > benchmarks/soak.md`:")
+    print(f"{KILLS} kills with SIGKILL, torch {torch.__version__}, Lightning {pl.__version__}, CPU.\n")
     print("| kill | resumed from epoch | last whole checkpoint | checkpoints cut off | whole frames in the event files |")
     print("|--:|--:|--:|--:|--:|")
     for number, (resumed, last, cut, seen) in enumerate(rows, 1):
