@@ -11,7 +11,7 @@ from lightning_vis.arguments import count_of, names_of
 from lightning_vis.budget import Budget
 from lightning_vis.failures import Failures
 from lightning_vis.film import Film, is_spaced
-from lightning_vis.filter_gallery import FilterGallery
+from lightning_vis.filter_gallery import FilterGallery, make_room
 from lightning_vis.filter_visiting import FilterVisits, Forward, cards_of, forward_of, frame_of
 from lightning_vis.filters import USUAL, Channels, check_channels, refuse_twice
 from lightning_vis.finding import Finder
@@ -131,10 +131,12 @@ class FilterMaximizationCallback(Callback):
         for layer in self.layers or ():
             if layer != OUTPUT:
                 find_layer(pl_module, layer)
-        refuse_twice([each.layers for each in trainer.callbacks if isinstance(each, FilterMaximizationCallback)])
+        alike = [each for each in trainer.callbacks if isinstance(each, FilterMaximizationCallback)]
+        refuse_twice([each.layers for each in alike])
         self.failures.forget()
         self.budget.start()
         self.gallery.open(image_writers(trainer.loggers) if trainer.is_global_zero else [])
+        make_room(trainer.callbacks, sum(each.visits.tags for each in alike))
         if not self.gallery.writers and trainer.is_global_zero:
             warn(f"no logger of this Trainer takes images ({loggers_of(trainer)}), so no filters are shown")
 
@@ -170,20 +172,16 @@ class FilterMaximizationCallback(Callback):
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Maximizes after a validation inside fit."""
-        if trainer.state.fn == "fit" and not trainer.sanity_checking and self._due(trainer) and ends_epoch(trainer):
+        if trainer.state.fn == "fit" and not trainer.sanity_checking and ends_epoch(trainer):
             self._visit(trainer, pl_module, "validation")
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Maximizes after an epoch that no validation ended."""
-        if self._due(trainer):
-            self._visit(trainer, pl_module, "epoch")
+        self._visit(trainer, pl_module, "epoch")
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Maximizes the filters of the finished network, if that has not been done."""
         self._visit(trainer, pl_module, "end")
-
-    def _due(self, trainer: Any) -> bool:
-        return bool((trainer.current_epoch + 1) % self.every_n_epochs == 0)
 
     def _watch(self, trainer: Any, module: nn.Module, batch: Any) -> None:
         if self.gallery.writers:
@@ -210,7 +208,8 @@ class FilterMaximizationCallback(Callback):
     def _visit(self, trainer: Any, module: nn.Module, moment: str) -> None:
         """Maximizes at spaced visits; always cold, whatever was drawn before."""
         finished = finished_steps(trainer, moment)
-        if not self.visits.can_see(module) or (moment != "end" and finished == self._finished):
+        is_between = (trainer.current_epoch + 1) % self.every_n_epochs != 0 and moment in ("validation", "epoch")
+        if not self.visits.can_see(module) or is_between or (moment != "end" and finished == self._finished):
             return
         self._count += finished != self._finished
         self._finished = finished

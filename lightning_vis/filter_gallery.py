@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from lightning_vis.budget import Budget
 from lightning_vis.failures import Failures
 from lightning_vis.film import Film
-from lightning_vis.filter_rendering import filter_sheet, filter_strip, small
+from lightning_vis.filter_rendering import LOOKS, filter_card, small
 from lightning_vis.frames import Array, Frame, thinned
-from lightning_vis.gallery import COLUMNS
+from lightning_vis.gallery import Gallery
 from lightning_vis.storing import Store
 from lightning_vis.writing import encoded, write_number, write_pictures
 
@@ -59,12 +59,8 @@ class FilterGallery:
         self._budget.count("showing", time.perf_counter() - started)
 
     def _pictures(self, frame: Frame) -> dict[str, Array]:
-        shown = [self.film.frames[at] for at in thinned(len(self.film.frames), COLUMNS)]
-        found: dict[str, Array] = {}
-        for name in frame.pictures:
-            layer = name.removeprefix("filters/")
-            found |= {name: filter_sheet(frame, layer), f"film/filters.{layer}": filter_strip(shown, layer)}
-        return found
+        shown = [self.film.frames[at] for at in thinned(len(self.film.frames), LOOKS)]
+        return {name: filter_card(frame, shown, name.removeprefix("filters/")) for name in frame.pictures}
 
     def _write(self, frame: Frame, pictures: Mapping[str, Array]) -> None:
         data = encoded(pictures)
@@ -75,7 +71,15 @@ class FilterGallery:
                 write_number(writer, tag, value, frame.log_step)
 
 
+def make_room(callbacks: Iterable[Any], tags: int) -> None:
+    """Tells those who draw beside the filters how many image tags these take."""
+    for other in callbacks:
+        gallery = getattr(other, "gallery", None)
+        if isinstance(gallery, Gallery):
+            gallery.neighbours = tags
+
+
 _READING = """What excites each filter most, found by gradient ascent from the same noise at every look: what changes
 from look to look has changed in the network. Under each picture: the channel, the activation that the picture reaches
 (the mean over the map), and the highest activation among the probe images. Orange: a probe image excites the filter
-more than its own picture, or the filter is dead."""
+more than its own picture, or the filter is dead. Below: the same filters over the whole training so far."""

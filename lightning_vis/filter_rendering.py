@@ -1,11 +1,11 @@
-"""Filters as pictures: a grid of a look, and the film strip of a training."""
+"""Filters as pictures: a grid of a look, and below it the film of the training."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from lightning_vis.filter_facts import Filter, filters_of
 from lightning_vis.frames import Array, Frame, Pictures
@@ -15,6 +15,10 @@ COLUMNS = 4
 STRIP_SIDE = 112
 FILM_SIDE = 56
 """Pictures are kept this large for the film."""
+LOOKS = 10
+"""Columns of the film at most."""
+LABELS = 94
+"""Pixels left of the film, for the channels."""
 
 
 def filter_sheet(frame: Frame, layer: str) -> Array:
@@ -44,8 +48,34 @@ def filter_sheet(frame: Frame, layer: str) -> Array:
     return np.asarray(sheet)
 
 
+def filter_film(frames: Sequence[Frame], layer: str) -> Array:
+    """The film of a layer's filters: a row for each filter of the last look, a column for each look, by its epoch.
+
+    Args:
+        frames: in order, as many as there are to be columns, at most ten; those without this layer are left out.
+        layer: its name.
+
+    Returns:
+        ``(H, 700, 3)`` uint8. A tile stays empty where another channel was looked at.
+    """
+    frames = [frame for frame in frames if f"filters/{layer}" in frame.pictures]
+    names = [each.name for each in filters_of(frames[-1], layer)] if frames else []
+    step = FILM_SIDE + (WIDTH - LABELS - GAP - LOOKS * FILM_SIDE) // (LOOKS - 1)
+    sheet = Image.new("RGB", (WIDTH, TEXT + 2 * GAP + len(names) * step), PANEL)
+    _text(sheet, (GAP, GAP), "epoch", FAINT, LABELS - GAP)
+    for row, name in enumerate(names):
+        _text(sheet, (GAP, TEXT + 2 * GAP + row * step + (FILM_SIDE - TEXT) // 2), name, FAINT, LABELS - 2 * GAP)
+    for column, frame in enumerate(frames):
+        x = LABELS + column * step
+        _text(sheet, (x, GAP), "end" if frame.moment == "step" else str(frame.epoch), INK, step)
+        for picture, each in zip(frame.pictures[f"filters/{layer}"].values, filters_of(frame, layer), strict=True):
+            if each.name in names:
+                _tile(sheet, (x, TEXT + 2 * GAP + names.index(each.name) * step), picture, each)
+    return np.asarray(sheet)
+
+
 def filter_strip(frames: Sequence[Frame], layer: str) -> Array:
-    """The film of a layer's filters: a row per filter, a column per look, under each picture the activation it reaches.
+    """The film of a layer's filters, large: a row per filter, a column per look, under each picture the activation it reaches.
 
     Args:
         frames: in order, as many as there are to be columns; those without this layer are left out.
@@ -70,10 +100,28 @@ def filter_strip(frames: Sequence[Frame], layer: str) -> Array:
     return np.asarray(sheet)
 
 
+def filter_card(frame: Frame, frames: Sequence[Frame], layer: str) -> Array:
+    """A layer's filters today, and below them their film: ``(H, 700, 3)`` uint8.
+
+    Args:
+        frame: today's, in full size.
+        frames: the film, as `filter_film` takes it.
+        layer: its name.
+    """
+    return np.concatenate((filter_sheet(frame, layer), filter_film(frames, layer)))
+
+
 def small(pictures: Pictures) -> Pictures:
     """Pictures as large as the film keeps them."""
     values = np.stack([_fit(picture, FILM_SIDE) for picture in pictures.values])
     return Pictures(values, pictures.captions)
+
+
+def _tile(sheet: Image.Image, corner: tuple[int, int], picture: Array, each: Filter) -> None:
+    (x, y), side = corner, FILM_SIDE
+    _paste(sheet, corner, _fit(picture, side))
+    if each.dead or each.prefers_probe:
+        ImageDraw.Draw(sheet).rectangle((x - 2, y - 2, x + side + 1, y + side + 1), outline=WRONG, width=2)
 
 
 def _lines(each: Filter) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 from lightning_vis.budget import Budget
 from lightning_vis.failures import Failures
 from lightning_vis.filter_facts import numbers_of
-from lightning_vis.filters import Channels, chosen_channels, filter_pictures, profile, usual_layers
+from lightning_vis.filters import USUAL_LAYERS, Channels, chosen_channels, filter_pictures, profile, usual_layers
 from lightning_vis.frames import Array, Frame, Pictures
 from lightning_vis.probe import Probe
 from lightning_vis.timing import precision_of
@@ -68,6 +68,11 @@ class FilterVisits:
         self.weights: dict[str, WeightFilm] | None = {} if weights else None
         self._layers, self._channels, self._arguments = layers, channels, arguments
         self._failures, self._budget = failures, budget
+
+    @property
+    def tags(self) -> int:
+        """How many image tags are written."""
+        return len(self._layers or USUAL_LAYERS) * (1 if self.weights is None else 2)
 
     def prepare(self) -> None:
         """Another run begins: images and layers are looked for anew."""

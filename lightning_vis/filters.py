@@ -23,6 +23,8 @@ Channels = int | str | Sequence[int]
 WORDS = ("first", "changed", "background-driven")
 USUAL = 8
 """How many filters are shown where nobody says."""
+USUAL_LAYERS = ("the first convolution", "the last feature map")
+"""Which layers are shown where nobody says."""
 
 
 def usual_layers(model: nn.Module, images: Tensor, forward: Callable[[Tensor], Any] | None = None) -> list[str]:

@@ -22,6 +22,8 @@ from lightning_vis.writing import descriptions, encoded, film_tag, write_number,
 
 COLUMNS = 10
 """Looks shown side by side in a film strip."""
+TAGS = 12
+"""Image tags of all callbacks together, unless there are more than that without cards."""
 
 
 class Gallery:
@@ -31,6 +33,9 @@ class Gallery:
         failures: decides what happens when drawing or writing fails.
         budget: told what everything costs.
         images: whether cards, film strips and animations are drawn; the tab gets its frames in any case.
+
+    Attributes:
+        neighbours: image tags that other callbacks of the Trainer write.
     """
 
     def __init__(self, failures: Failures, budget: Budget, images: bool) -> None:
@@ -39,6 +44,7 @@ class Gallery:
         self.drawn = 0
         self.writers: list[Any] = []
         self.inputs: Inputs | None = None
+        self.neighbours = 0
         self._failures, self._budget, self._images = failures, budget, images
         self._store = Store(())
 
@@ -94,10 +100,17 @@ class Gallery:
 
     def _pictures(self, frame: Frame, inputs: Inputs) -> dict[str, Array]:
         shown = [self.film.frames[at] for at in thinned(len(self.film.frames), COLUMNS)]
-        cards = {f"{inputs.name}/{index}": card(frame, inputs, index) for index in range(len(frame.predicted))}
+        count = min(len(frame.predicted), self._room_for_cards(inputs))
+        cards = {f"{inputs.name}/{index}": card(frame, inputs, index) for index in range(count)}
         strips = {film_tag(inputs.name, key): strip(shown, inputs, key) for key in frame.maps}
         twins = twins_sheet(frame, inputs)
         return cards | strips | ({} if twins is None else {"twins": twins})
+
+    def _room_for_cards(self, inputs: Inputs) -> int:
+        """The first images have cards of their own; the strips show all of them."""
+        strips = {key for frame in self.film.frames for key in frame.maps}
+        others = len(strips) + bool(strips) + (inputs.twins is not None) + self.neighbours  # a strip is played, too
+        return max(1, TAGS - others)
 
     def write_seconds(self, frame: Frame, seconds: float) -> None:
         """What the look cost in all, as a scalar beside the user's own."""
