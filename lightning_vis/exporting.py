@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from PIL import Image
 from lightning_vis.animation import animated
 from lightning_vis.frames import Array, Frame, thinned
 from lightning_vis.parts import Part
-from lightning_vis.reading import RunFrames, StoredRun, read_frames, read_run, without_repeated
+from lightning_vis.reading import RunFrames, StoredRun, frames_of, read_run, without_repeated
 from lightning_vis.rendering import strip
 from lightning_vis.tab import answers
 from lightning_vis.tfevents import event_files
@@ -65,9 +65,7 @@ def export_html(logdir: str | Path, output: str | Path, looks: int | None = None
     Raises:
         ValueError: the folder does not exist, or no frames are in it.
     """
-    runs = [run for name, files in _progress(event_files(logdir)) if (run := read_run(name, files)).parts]
-    if not runs:
-        raise ValueError(f"no frames in {str(logdir)!r}: they are written by ProbeCallback while it trains")
+    runs = _stored(logdir)
     data = json.dumps(exported(runs, looks), separators=(",", ":")).replace("<", "\\u003c")
     page = PAGE.format(style=(STATIC / "style.css").read_text("utf-8"), script=bundle(STATIC / "index.js"), data=data)
     Path(output).write_text(page, "utf-8")
@@ -76,7 +74,7 @@ def export_html(logdir: str | Path, output: str | Path, looks: int | None = None
 
 def export_gif(logdir: str | Path, output: str | Path, view: str | None = None) -> list[str]:
     """Writes a GIF of one view (the first one if None), all runs below each other. Otherwise as `export_html`."""
-    runs = read_frames(logdir)
+    runs = [run for stored in _stored(logdir) for run in frames_of(stored)]
     key = view_key(runs, view)
     Path(output).write_bytes(animated([(run.name, run.inputs, run.frames) for run in runs], key))
     return [f"{run.name}: {damage}" for run in runs for damage in run.damage]
@@ -84,7 +82,7 @@ def export_gif(logdir: str | Path, output: str | Path, view: str | None = None) 
 
 def export_strip(logdir: str | Path, output: str | Path, view: str | None = None) -> list[str]:
     """Writes a strip of one view (the first one if None), all runs below each other. Otherwise as `export_html`."""
-    runs = read_frames(logdir)
+    runs = [run for stored in _stored(logdir) for run in frames_of(stored)]
     key = view_key(runs, view)
     Image.fromarray(_stacked([_strip(run, key) for run in runs if key in _views(run)])).save(output)
     return [f"{run.name}: {damage}" for run in runs for damage in run.damage]
@@ -176,8 +174,14 @@ def _stacked(pictures: Sequence[Array]) -> Array:
     return np.concatenate([np.pad(each, ((0, 0), (0, width - each.shape[1]), (0, 0)), "edge") for each in pictures])
 
 
-def _progress(files: list[tuple[str, list[Path]]]) -> Iterable[tuple[str, list[Path]]]:
+def _stored(logdir: str | Path) -> list[StoredRun]:
+    """What the runs below a folder hold, read with a bar that counts bytes."""
     from tqdm import tqdm
 
-    progress: Iterable[tuple[str, list[Path]]] = tqdm(files, desc="reading runs", disable=not sys.stderr.isatty())
-    return progress
+    files = event_files(logdir)
+    size = sum(path.stat().st_size for _, paths in files for path in paths)
+    with tqdm(total=size, desc="reading runs", unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar:
+        runs = [run for name, paths in files if (run := read_run(name, paths, bar.update)).parts]
+    if not runs:
+        raise ValueError(f"no frames in {str(logdir)!r}: they are written by ProbeCallback while it trains")
+    return runs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from lightning_vis.constants import FORMAT, PLUGIN
 from lightning_vis.frames import Frame, Inputs
 from lightning_vis.joining import joined_frame, joined_inputs
 from lightning_vis.parts import Part
-from lightning_vis.tfevents import event_files, records
+from lightning_vis.tfevents import AROUND, event_files, records
 
 
 @dataclass
@@ -73,8 +73,8 @@ def read_runs(logdir: str | Path) -> list[StoredRun]:
     return [run for folder, files in event_files(logdir) if (run := read_run(folder, files)).parts]
 
 
-def read_run(name: str, files: Iterable[Path]) -> StoredRun:
-    """Reads a run's event files, each up to its damage, if there is any."""
+def read_run(name: str, files: Iterable[Path], tell: Callable[[int], object] = lambda size: None) -> StoredRun:
+    """Reads a run's event files, each up to its damage, if there is any; `tell` gets the bytes of each record read."""
     from tensorboard.compat.proto import event_pb2
 
     run = StoredRun(name)
@@ -82,6 +82,7 @@ def read_run(name: str, files: Iterable[Path]) -> StoredRun:
         try:
             for data in records(path):
                 _take(run, event_pb2.Event.FromString(data))
+                tell(len(data) + AROUND)
         except ValueError as error:
             run.damage.append(f"{path.name}: {error}; what lies before it was read")
         except Exception as error:  # protobuf's own error has different names in different versions

@@ -15,6 +15,9 @@ def _crc_of(byte: int) -> int:
 
 _CRCS = tuple(map(_crc_of, range(256)))
 
+AROUND = 16
+"""Bytes around the content of each record: its length and two checksums."""
+
 
 def event_files(logdir: str | Path) -> list[tuple[str, list[Path]]]:
     """The event files below a folder, oldest first, by the name of their run."""

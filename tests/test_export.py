@@ -157,6 +157,17 @@ def test_damage_is_said_and_what_lies_before_it_exported(logdir, tmp_path, capsy
     assert len(steps_of(exported_data(tmp_path / "film.html"), "alpha")) in (11, 12)
 
 
+@pytest.mark.parametrize("command", ["export", "gif", "strip"])
+def test_a_bar_counts_what_has_been_read_where_somebody_watches(command, logdir, tmp_path, monkeypatch, capsys):
+    assert main([command, str(logdir), "-o", str(tmp_path / "quiet.png")]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main([command, str(logdir), "-o", str(tmp_path / "watched.png")]) == 0
+    last = capsys.readouterr().err.split("\r")[-1]
+    assert last.startswith("reading runs: ")
+    assert "100%" in last
+
+
 def test_it_runs_as_a_module_without_torch(logdir, tmp_path):
     script = (
         "import sys; sys.modules['torch'] = sys.modules['pytorch_lightning'] = None;"
