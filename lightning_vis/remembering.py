@@ -41,18 +41,20 @@ def reach(roots: Iterable[Any], known: Iterable[Any] = ()) -> list[tuple[Any, fl
     """
     roots = list(roots)
     owners = frozenset(map(_package, roots))
-    seen: dict[int, Any] = {id(value): value for value in known}  # keeps the objects alive, for their ids
+    seen: dict[Any, Any] = {id(value): value for value in known}  # keeps the objects alive, for their ids
     state, data = deque(roots), deque[Any]()
     found: list[tuple[Any, float]] = []
     # What is state is walked first: what is met on both ways is copied, whatever its size.
     for queue, most in ((state, float("inf")), (data, float(SMALL))):
         while queue:
             value = queue.popleft()
-            if id(value) in seen or isinstance(value, (int, float, str, bytes, type(None))):
+            # A module may lead to itself, and its variables are put together anew each time.
+            key = (id(value.space), value.names) if isinstance(value, Variables) else id(value)
+            if key in seen or isinstance(value, (int, float, str, bytes, type(None))):
                 continue
             if isinstance(value, type) and not _is_users(value):
                 continue
-            seen[id(value)] = value
+            seen[key] = value
             found.append((value, most))
             for item in _items(value, owners):
                 (data if isinstance(item, _LEADS_TO_DATA) else queue).append(item)
@@ -91,7 +93,10 @@ def _items(value: Any, owners: frozenset[str]) -> Iterable[Any]:
 
 def _of_class(value: type) -> Iterable[Any]:
     for each in attributes_of(value).values():
-        yield from (each.fget, each.fset) if isinstance(each, property) else (getattr(each, "__func__", each),)
+        if isinstance(each, property):
+            yield from (each.fget, each.fset)
+        else:
+            yield each.__func__ if isinstance(each, (staticmethod, classmethod)) else each
 
 
 def _of_code(value: Any) -> Iterable[Any]:
@@ -150,6 +155,8 @@ def _is_installed(module: str) -> bool:
     package = module.partition(".")[0]
     found = sys.modules.get(package)
     file = getattr(found, "__file__", None) or str(getattr(found, "__path__", ""))
+    if package == "__main__":
+        return False  # even if a launcher of some package runs it
     known = package in _FRAMEWORKS or package in sys.stdlib_module_names or package in sys.builtin_module_names
     return known or "site-packages" in file or "dist-packages" in file
 

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import threading
+import types
 from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass
 
@@ -382,6 +383,41 @@ def test_the_data_that_a_model_keeps_is_not_copied():
         model.tensors.tensors[0].add_(1)
     assert model.data.drawn == 0
     assert model.data.pixels[0] == model.tensors.tensors[0][0] == 1  # as nothing had kept what was there
+
+
+def test_a_module_that_names_itself_is_gone_through_once():
+    """As packages do that import themselves; what a hook counts in another module is put back, too."""
+    home = types.ModuleType("home")
+    home.home, home.count = home, 0
+    exec("def hook(*args):\n    home.home.count += 1", vars(home))
+    model = burdened()
+    model.conv.register_forward_hook(home.hook)
+    with observing(model):
+        model(images(2))
+    assert home.count == 0
+    model(images(2))
+    assert home.count == 1
+
+
+def test_properties_and_static_methods_of_a_class_are_gone_through():
+    class Keeps(Burdened):
+        rows = SEEN
+
+        @property
+        def latest(self):
+            return keep(), CALLS
+
+        @staticmethod
+        def note():
+            return keep()
+
+    model = Keeps()
+    before = CALLS
+    with observing(model):
+        model.note()
+        assert model.latest[1] == before + 2
+    assert before == CALLS
+    assert vars(keep).get("calls", before) == before
 
 
 def test_what_the_module_and_its_data_share_is_put_back():
