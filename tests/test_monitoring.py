@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import subprocess
 import sys
 import warnings
@@ -19,6 +20,7 @@ from pytorch_lightning.loggers import CSVLogger
 from worlds import Classifier, Unvalidated, loader, scenes, twin_probe
 
 from lightning_vis.alert import Thresholds
+from lightning_vis.attribution import edge_map, lift
 from lightning_vis.callbacks import GradCAMCallback, ProbeCallback
 from lightning_vis.filter_callback import FilterMaximizationCallback
 from lightning_vis.filter_facts import filters_of
@@ -54,8 +56,8 @@ class Witness(pl.Callback):
         if trainer.sanity_checking:
             return
         logged = {key: float(value) for key, value in trainer.callback_metrics.items()}
-        lift = look(pl_module, self.probe).numbers["attribution/grad_cam/lift"]
-        truth = look_at_twins(pl_module, self.probe).numbers | {"attribution/grad_cam/lift": lift}
+        of_cam = look(pl_module, self.probe).numbers["attribution/grad_cam/lift"]
+        truth = look_at_twins(pl_module, self.probe).numbers | {"attribution/grad_cam/lift": of_cam}
         self.found.append((hook, trainer.current_epoch, logged, truth))
 
     def on_validation_end(self, trainer, pl_module):
@@ -151,6 +153,38 @@ def test_training_is_the_same_to_the_bit_with_twins(trainer):
     _, watched = fit(trainer, [ProbeCallback(twin_probe(), every_n_epochs=2)])
     for one, other in zip(plain.state_dict().values(), watched.state_dict().values(), strict=True):
         assert torch.equal(one, other)
+
+
+def documented(heading):
+    """The numbers in the table below a heading of docs/numbers.md."""
+    page = (Path(__file__).parents[1] / "docs" / "numbers.md").read_text()
+    below = page.split(f"## Under `{heading}`\n")[1].split("\n## ")[0].split("\n### ")[0]
+    return {row.split("`")[1] for row in below.splitlines() if row.startswith("| `")}
+
+
+def test_the_page_names_all_numbers_and_no_others(trainer):
+    callback = ProbeCallback(twin_probe(), at_steps=())
+    fit(trainer, [callback], max_epochs=1)
+    plates = {"warm": torch.rand(2, 3, 16, 16), "cold": torch.rand(2, 3, 16, 16)}
+    images, labels, masks = scenes(6, 0.5)
+    untyped = look(Unvalidated(), Probe(images, labels, masks, plates), [])
+    found = {*callback.film.frames[-1].numbers, *untyped.numbers, "reliance/age"}
+    of_twins = {tag.removeprefix("reliance/") for tag in found if tag.startswith("reliance/")}
+    of_maps = {
+        re.sub("^attribution/((evidence|grad_cam|saliency)/)?", "", tag) for tag in found if tag.startswith("attribution/")
+    }
+    assert of_twins == documented("reliance/")
+    assert of_maps == documented("attribution/<view>/")
+
+
+def test_the_lift_of_edges_is_one_line_for_the_whole_run(trainer):
+    callback = ProbeCallback(twin_probe(), at_steps=())
+    fit(trainer, [callback], max_epochs=2)
+    probe = callback.probe
+    expected = float(lift(edge_map(probe.images), probe.masks).mean())
+    assert expected > 1.2  # bars have edges and noise has fewer
+    lines = [frame.numbers["attribution/edges/lift"] for frame in callback.film.frames]
+    assert lines == pytest.approx([expected] * 3)
 
 
 # --- EarlyStopping, ModelCheckpoint, on_alert ----------------------------------------------------------------------
