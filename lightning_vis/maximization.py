@@ -17,7 +17,7 @@ from lightning_vis.receptive import receptive_window
 from lightning_vis.recipes import Recipe, recipe_of
 from lightning_vis.transforms import Transform
 from lightning_vis.truncation import OUTPUT as OUTPUT
-from lightning_vis.truncation import Activation, activation_of
+from lightning_vis.truncation import Activation, activation_of, on_model
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,12 @@ def maximize(
     Raises:
         ValueError: the layer does not exist or gives no usable output, channels are out of range, arguments do not fit.
     """
+    if images.ndim != 4 or not len(images):
+        raise ValueError(f"images: expected (N, C, H, W), at least one; got {tuple(images.shape)}")
     recipe = _adapted(recipe_of(preset), parameterization, transforms, priors, steps)
     with observing(model):
         model.requires_grad_(False)  # taken back by observing
-        images = _on_model(model, images)
+        images = on_model(model, images)
         activation = activation_of(model, layer, forward)
         wanted, on_images = _on_images(activation, images, channels, objective)
         objective, shape = _cropped(activation, images, objective, size)
@@ -122,13 +124,6 @@ def _adapted(
         priors=recipe.priors if priors is None else tuple(priors),
         steps=steps or recipe.steps,
     )
-
-
-def _on_model(model: nn.Module, images: Tensor) -> Tensor:
-    if images.ndim != 4 or not len(images):
-        raise ValueError(f"images: expected (N, C, H, W), at least one; got {tuple(images.shape)}")
-    weight = next((value for value in model.parameters() if value.is_floating_point()), images)
-    return images.detach().to(weight.device, weight.dtype)
 
 
 def _on_images(

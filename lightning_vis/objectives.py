@@ -15,7 +15,11 @@ Prior = Callable[[Tensor], Tensor]
 
 
 def channel(activation: Tensor, directions: Tensor) -> Tensor:
-    """A channel's mean over all positions."""
+    """A channel's mean over all positions.
+
+    Of a layer that is linear in the image (a first convolution before its activation) it knows the mean colour only,
+    because edges cancel; there `neuron` shows the filter.
+    """
     return (_pooled(activation) * directions).sum(1)
 
 

@@ -35,6 +35,12 @@ def activation_of(model: nn.Module, layer: str, forward: Callable[[Tensor], Any]
     return lambda images: _reach(run, module, layer, images, model)
 
 
+def on_model(model: nn.Module, images: Tensor) -> Tensor:
+    """Images on the model's device, in the type of its weights."""
+    weight = next((value for value in model.parameters() if value.is_floating_point()), images)
+    return images.detach().to(weight.device, weight.dtype)
+
+
 def saved_bytes(activation: Activation, images: Tensor) -> int:
     """What autograd keeps for the backward pass of one call, in bytes: each storage counts once."""
     sizes: dict[int, int] = {}

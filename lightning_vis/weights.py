@@ -13,7 +13,7 @@ from lightning_vis.colours import colours
 from lightning_vis.frames import Array
 from lightning_vis.layers import find_layer
 from lightning_vis.observing import observing
-from lightning_vis.truncation import activation_of
+from lightning_vis.truncation import activation_of, on_model
 
 
 def filter_weights(model: nn.Module, layer: str) -> Array:
@@ -74,8 +74,7 @@ def feature_maps(
         ValueError: the layer does not exist or returns no maps, or channels are out of range.
     """
     with observing(model), torch.no_grad():
-        weight = next((value for value in model.parameters() if value.is_floating_point()), images)
-        found = activation_of(model, layer, forward)(images.to(weight.device, weight.dtype)).float().cpu()
+        found = activation_of(model, layer, forward)(on_model(model, images)).float().cpu()
     if found.ndim != 4:
         raise ValueError(f"layer {layer!r} returns {tuple(found.shape)}: only maps (N, K, h, w) are drawn")
     count = found.shape[1]
