@@ -40,10 +40,12 @@ class Probe:
         window: centre and width of the values shown, in units before the normalisation, as radiology says it.
         channels: which one is shown grey, or which three as red, green and blue; by default as
             `lightning_vis.picturing.display_of` decides.
-        inputs: False where nobody may see the images (patients): maps are drawn on grey, and no picture is written.
+        inputs: False where nobody may see the images (patients): maps are drawn on grey, and no picture is written. Maps
+            are made of the images all the same, and saliency follows their edges.
 
     Attributes:
         indices: where the images lie in their data set, if they come from one.
+        shown: whether people may see the images.
 
     Raises:
         ValueError: shapes that do not fit each other; the message quotes them.
@@ -80,7 +82,7 @@ class Probe:
         std = None if std is None else floats_of(std, "Probe(std)")
         self.mean, self.std = mean, std
         self.indices: tuple[int, ...] | None = None
-        self._shown = inputs
+        self.shown = inputs
         self._display = display_of(_numpy(self.images), mean, std, window, channels)
 
     @classmethod
@@ -153,7 +155,7 @@ class Probe:
         """What people see of the probe, as plain arrays."""
         labels = None if self.labels is None else self.labels.numpy()
         masks = None if self.masks is None else self.masks.numpy()
-        note = self._display.note if self._shown else "not shown"
+        note = self._display.note if self.shown else "not shown"
         seen = Inputs(self.name, self._pictures(self.images), labels, masks, self.class_names, note)
         if self.twins is None:
             return seen
@@ -163,7 +165,7 @@ class Probe:
 
     def _pictures(self, images: Tensor) -> Array:
         values = _numpy(images)
-        return self._display.pictures(values) if self._shown else concealed(values)
+        return self._display.pictures(values) if self.shown else concealed(values)
 
 
 def _numpy(images: Tensor) -> Array:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -44,7 +45,7 @@ class WeightFilm:
         channels: Sequence[int],
         probe: Probe,
         forward: Callable[[Tensor], Any] | None = None,
-    ) -> Array:
+    ) -> Array | None:
         """Draws a look and remembers its weights.
 
         Args:
@@ -55,16 +56,18 @@ class WeightFilm:
             forward: how to run the model, if not by calling it.
 
         Returns:
-            ``(H, W, 3)`` uint8.
+            ``(H, W, 3)`` uint8; None where there is nothing to draw.
         """
-        maps = feature_maps(model, layer, probe.images[:IMAGES], channels, forward)
+        pictures = probe.inputs().pictures[: IMAGES if probe.shown else 0]
+        drawn = np.empty((0, len(channels), 1, 1, 3), np.uint8)  # a first layer's maps are nearly the images
+        if probe.shown:
+            maps = feature_maps(model, layer, probe.images[:IMAGES], channels, forward)
+            drawn = map_pictures(maps, map_limits(maps))
         names = [str(index) for index in channels]
-        pictures = probe.inputs().pictures[:IMAGES]
-        drawn = map_pictures(maps, map_limits(maps))
         try:
             weights = filter_weights(model, layer)
         except ValueError:  # a block, a norm, an activation: it has maps only
-            return weight_sheet(names, pictures, drawn)
+            return weight_sheet(names, pictures, drawn) if probe.shown else None
         self.limit = self.limit or weight_limit(weights)
         change = weights - (weights if self.last is None else self.last.numpy())
         self.last = torch.from_numpy(weights)

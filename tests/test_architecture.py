@@ -250,7 +250,7 @@ OUTSIDE = {
     "filter_facts": set(),
     "weights": {"numpy", "torch"},
     "weight_rendering": {"numpy", "PIL"},
-    "weight_film": {"torch"},
+    "weight_film": {"numpy", "torch"},
     "filter_rendering": {"numpy", "PIL"},
     "filters": {"torch", "numpy"},
     "filter_visiting": {"torch", "numpy"},
