@@ -237,7 +237,9 @@ def test_runs_are_chosen_from_a_list(browser, server):
 def test_a_click_in_the_film_goes_there(browser, server):
     with Tab(browser, server, "&p.lightning_vis.tab=film") as tab:
         tab.painted()
-        tab.frame.click(".film .row > canvas >> nth=0", position={"x": 4 * 76 + 30, "y": 30})
+        wide = tab.frame.eval_on_selector(".film .row > canvas", "each => each.clientWidth")
+        assert wide >= 12 * 76
+        tab.frame.click(".film .row > canvas >> nth=0", position={"x": 4.4 * wide / 12, "y": 30})
         assert tab.when == "epoch 4"
         tab.frame.click(".film .times button >> nth=1")
         assert tab.when == "epoch 1"
@@ -254,10 +256,12 @@ def test_the_film_marks_a_change_of_the_explained_class(browser, tmp_path):
         with Tab(browser, address, "&p.lightning_vis.tab=film") as tab:
             tab.painted()
             calm, changed = (tab.pixels(".film .row > canvas", at) for at in (0, 1))
-            gaps = slice(1 * 76 - 3, 1 * 76 - 1), slice(2 * 76 - 3, 2 * 76 - 1)
-            assert np.array_equal(calm[:, :70], changed[:, :70])
+            pitch = calm.shape[1] // 3
+            gaps = slice(pitch - 3, pitch - 1), slice(2 * pitch - 3, 2 * pitch - 1)
+            assert np.array_equal(calm[:, : pitch - 4], changed[:, : pitch - 4])
             assert [np.array_equal(calm[:, gap], changed[:, gap]) for gap in gaps] == [False, False]
-            assert not np.array_equal(calm[60:, 76:140], changed[60:, 76:140])  # the new name
+            below = slice(calm.shape[0] - 16, None), slice(pitch, 2 * pitch - 4)
+            assert not np.array_equal(calm[below], changed[below])  # the new name
 
 
 def flat_maps(explained, value):
@@ -523,9 +527,11 @@ def test_twins_say_where_the_answer_flips(browser, server):
         tab.painted()
         assert len(tab.frame.query_selector_all(".object canvas")) == 8
         said = tab.texts(".object figure .name:not(.quiet)")
-        assert said == ["bird", "✗ mammal", "✗ bird", "mammal"] * 2
+        assert said == ["bird", "mammal", "bird", "mammal"] * 2
+        crosses = tab.frame.eval_on_selector_all(".object .cross", "all => all.map(each => !each.hidden)")
+        assert crosses == [False, True, True, False] * 2
         assert len(tab.frame.query_selector_all(".flips")) == 4
-        assert tab.frame.inner_text(".effects").startswith("Swapping the background moves the answer by 50 points")
+        assert tab.frame.inner_text(".effects:not(.quiet)").startswith("Swapping the background moves the answer by 50 points")
         assert np.abs(tab.pixels(".object canvas", at=3).astype(int) - 90).max() <= 2
         tab.press("Home")
         assert tab.frame.query_selector(".flips") is None
@@ -667,3 +673,51 @@ def test_tensorboard_s_own_reload_brings_what_is_new(browser, tmp_path):
             tab.until("() => document.querySelector('footer .quiet').textContent.endsWith('of 4')")
             assert tab.when == "start"
     writer.close()
+
+
+def test_a_run_of_filters_alone_opens_on_them_and_says_where_maps_come_from(browser, tmp_path):
+    nobody = np.full(0, -1), np.full(0, np.nan, np.float32)
+    frames = [
+        Frame("probe", *nobody, pictures={"filters/conv": pictures_of(2)}, finished_steps=10 * at, log_step=10 * at - 1)
+        for at in range(3)
+    ]
+    write_run(tmp_path / "filters", frames, None)
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "filters", 3)
+        with Tab(browser, address) as tab:
+            tab.painted()
+            assert len(tab.frame.query_selector_all(".tiles canvas")) == 2
+            tab.frame.wait_for_selector("footer select option[value='logged:val/accuracy']", state="attached")
+            assert tab.frame.input_value("footer select") == "logged:val/accuracy"
+            tab.until("() => document.querySelector('canvas.chart').width > 300")
+            tab.page.wait_for_timeout(500)
+            line = tab.pixels("canvas.chart", channels=4).astype(int)
+            columns = np.nonzero((np.abs(line - (0xD5, 0x5E, 0x00, 255)).max(2) < 8).any(0))[0]
+            assert columns[0] < 70 < 1000 < columns[-1]  # from the first look to the last
+            for key in "12":
+                tab.press(key)
+                assert tab.frame.inner_text(".empty").startswith("No maps in these runs: add ProbeCallback()")
+            tab.page.reload()
+            tab.wait()
+            assert tab.frame.query_selector("role=radio[name='Film'] >> nth=0").get_attribute("aria-checked") == "true"
+
+
+def test_what_is_written_below_tiles_does_not_run_into_its_neighbour(browser, tmp_path):
+    names = tuple(f"n{at:08d} a long name of a species {at}" for at in range(1000))
+    bare = [replaced(frame, numbers={}, per_image={}) for frame in film_of(2, masks=False)]
+    write_run(tmp_path / "bare", bare, inputs_of(masks=False, class_names=names))
+    write_run(tmp_path / "other", bare, inputs_of(masks=False, class_names=names))
+    write_run(tmp_path / "third", film_of(2, count=20, wrong=(0, 1, 2)), inputs_of(20, class_names=names))
+    beyond = (
+        "() => [...document.querySelectorAll('figure')].flatMap(figure => [...figure.querySelectorAll('span, figcaption, div')]"
+        ".filter(each => each.getBoundingClientRect().right > figure.getBoundingClientRect().right + 1)).length"
+    )
+    with tensorboard(tmp_path) as address:
+        for run in ("bare", "other", "third"):
+            wait_for_looks(address, run, 2)
+        for runs in ("bare", "bare,other", "bare,other,third", "third"):
+            for width in (1000, 1440):
+                with Tab(browser, address, f"&p.lightning_vis.runs={runs}", width=width) as tab:
+                    tab.painted()
+                    tab.page.wait_for_timeout(100)
+                    assert tab.frame.evaluate(beyond) == 0, (runs, width)

@@ -37,7 +37,7 @@ MODULES = (
         "maps",
         "painting",
     ),
-    *("parts", "pixels", "scalars", "scales", "source", "sprites", "state", "timeline", "twins"),
+    *("parts", "pixels", "scalars", "scales", "source", "sprites", "state", "tiles", "timeline", "twins"),
 )
 ASSETS = {"style.css": "text/css"} | {f"{name}.js": "application/javascript" for name in MODULES}
 """All that is ever read from the disk: no address decides on a path."""

@@ -4,18 +4,19 @@ import { whenAt } from "./looks.js";
 import { cssColour, fitCanvas, shortened } from "./parts.js";
 import { valueAt } from "./scalars.js";
 
-const HEIGHT = 116;
+const [TALL, LOW] = [116, 92]; // pixels; in a low window the pictures need the room more
 const MARGIN = { left: 64, right: 150, top: 12, bottom: 20 };
 
 // Series are { run, points, behind }: a run's line and, where that is one image's, that of all images, drawn faint behind it.
 export function drawChart(canvas, width, { model, series, scale }) {
-  fitCanvas(canvas, width, HEIGHT);
+  const height = window.innerHeight < 760 ? LOW : TALL;
+  fitCanvas(canvas, width, height);
   const context = canvas.getContext("2d");
   const ratio = window.devicePixelRatio || 1;
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.clearRect(0, 0, width, HEIGHT);
+  context.clearRect(0, 0, width, height);
   context.font = "12px system-ui, sans-serif";
-  const place = placeIn(width, model, scale);
+  const place = placeIn(width, height, model, scale);
   drawAxes(context, place, scale);
   drawTimes(context, place, model);
   for (const { run, behind } of series) drawLine(context, place, run, behind, 0.4);
@@ -32,12 +33,12 @@ export function lookUnder(x, place, model) {
   return Math.round(((x - MARGIN.left) / (place.right - MARGIN.left)) * (model.positions.length - 1));
 }
 
-function placeIn(width, model, scale) {
+function placeIn(width, height, model, scale) {
   const last = Math.max(1, model.positions.length - 1);
   return {
     x: (at) => MARGIN.left + (at / last) * (width - MARGIN.left - MARGIN.right),
-    y: (value) => HEIGHT - MARGIN.bottom - scale.share(value) * (HEIGHT - MARGIN.top - MARGIN.bottom),
-    right: width - MARGIN.right,
+    y: (value) => height - MARGIN.bottom - scale.share(value) * (height - MARGIN.top - MARGIN.bottom),
+    right: width - MARGIN.right, height,
   };
 }
 
@@ -57,7 +58,7 @@ function drawAxes(context, place, scale) {
   context.setLineDash([]);
 }
 
-function drawTimes(context, { x, right }, model) {
+function drawTimes(context, { x, right, height }, model) {
   context.fillStyle = cssColour("--quiet");
   context.textAlign = "left";
   let free = -Infinity;
@@ -68,7 +69,7 @@ function drawTimes(context, { x, right }, model) {
     const wide = context.measureText(text).width;
     const left = Math.min(x(at) - (at === 0 ? 0 : wide / 2), right - wide);
     if (at !== last && (left < free || left + wide > right - end - 12)) return;
-    context.fillText(text, left, HEIGHT - 5);
+    context.fillText(text, left, height - 5);
     free = left + wide + 16;
   });
 }
@@ -111,7 +112,7 @@ function drawCursor(context, place, model) {
   context.lineWidth = 2;
   context.beginPath();
   context.moveTo(x, 0);
-  context.lineTo(x, HEIGHT - MARGIN.bottom);
+  context.lineTo(x, place.height - MARGIN.bottom);
   context.stroke();
 }
 
@@ -122,7 +123,7 @@ function drawLabels(context, place, series, model, scale, width) {
   labels.forEach((label, index) => {
     if (index) label.at = Math.max(label.at, labels[index - 1].at + 14);
   });
-  const over = Math.max(0, (labels[labels.length - 1]?.at || 0) - (HEIGHT - 4));
+  const over = Math.max(0, (labels[labels.length - 1]?.at || 0) - (place.height - 4));
   for (const { run, value, at } of labels) {
     context.fillStyle = cssColour(run.colour);
     context.fillText(shortened(context, `${scale.say(value)} ${run.name}`, width - place.right - 12), place.right + 8, at - over);

@@ -77,7 +77,7 @@ function spread(ticks) {
   const kept = [];
   const rank = (tick) => (tick.at < 0.001 || tick.at > 0.999 ? 0 : Math.abs(tick.value) < 1e-9 ? 1 : 2);
   for (const tick of [...ticks].sort((one, other) => rank(one) - rank(other))) {
-    if (kept.every((other) => Math.abs(other.at - tick.at) > (rank(other) ? 0.09 : 0.13))) kept.push(tick);
+    if (kept.every((other) => Math.abs(other.at - tick.at) > 0.09)) kept.push(tick);
   }
   return kept.sort((one, other) => one.at - other.at);
 }

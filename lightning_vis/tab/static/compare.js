@@ -3,14 +3,17 @@
 import { replace } from "./controls.js";
 import { className, labelOf, lookAt } from "./looks.js";
 import { element, fitCanvas, pressable } from "./parts.js";
+import { NARROW, clear, describe, fillHead, fillTile } from "./tiles.js";
 
 const PER_PAGE = 8;
 const SIDE = 220;
-const LABELS = 146;
+const LABELS = 158;
 const GAP = 8;
 const LEAST = 112; // tiles become smaller so that all rows are seen at once, but no smaller than this
 const CAPTION = 20;
-const MEASURES = 25;
+const [MEASURES, STACKED] = [25, 40]; // what is written below a caption, on one line or, below narrow tiles, on two
+
+export const NO_MAPS = "No maps in these runs: add ProbeCallback() to the Trainer's callbacks.";
 
 export class Compare {
   constructor(page) {
@@ -30,6 +33,7 @@ export class Compare {
   }
 
   update(model) {
+    if (!model.views.length) return this.updateEmpty();
     const pages = Math.max(1, Math.ceil(model.count / PER_PAGE));
     const first = Math.min(this.page.state.page, pages - 1) * PER_PAGE;
     const images = [...Array(Math.min(PER_PAGE, model.count - first)).keys()].map((at) => first + at);
@@ -38,6 +42,11 @@ export class Compare {
     this.fit(model);
     this.fill(model);
     this.paint(model);
+  }
+
+  updateEmpty() {
+    this.tiles = [];
+    replace(this.root, "empty", () => element("p", { className: "empty", textContent: NO_MAPS }));
   }
 
   build(model, images, pages) {
@@ -100,20 +109,19 @@ export class Compare {
     fill.style.background = `var(${run.colour})`;
     const lift = element("span");
     const half = element("span");
-    this.tiles.push({ kind: "map", run: run.name, image, canvas, state, name, probability, fill, bar, lift, half });
-    return element(
-      "figure", {}, element("div", { className: "picture" }, canvas, state), element("figcaption", {}, name, probability), bar, element("div", { className: "measures" }, lift, half),
-    );
+    const caption = element("figcaption", {}, name, probability);
+    const measures = element("div", { className: "measures" }, lift, half);
+    this.tiles.push({ kind: "map", run: run.name, image, canvas, state, name, probability, fill, bar, lift, half, caption, measures });
+    return element("figure", {}, element("div", { className: "picture" }, canvas, state), caption, bar, measures);
   }
 
   fit(model) {
     const columns = this.images.length;
     const room = (this.root.clientWidth || this.page.stage.clientWidth) - LABELS - columns * GAP - 2;
     const wide = Math.min(SIDE, Math.floor(room / Math.max(1, columns)));
-    const rows = [...(model.runs.some((run) => run.inputs) ? [CAPTION] : []), ...model.runs.map(() => CAPTION + MEASURES)];
-    const tall = Math.floor((this.page.stage.clientHeight - 24 - rows.reduce((sum, each) => sum + each + GAP, 0)) / Math.max(1, rows.length));
-    const ratio = Math.max(...model.runs.map((run) => (run.inputs ? run.inputs.size[0] / run.inputs.size[1] : 1)));
-    const width = Math.max(48, Math.min(wide, Math.max(LEAST, Math.floor(tall / ratio))));
+    const one = Math.min(wide, this.widthFor(model, MEASURES));
+    const width = Math.max(48, one < NARROW ? Math.min(wide, NARROW - 1, Math.max(LEAST, this.widthFor(model, STACKED))) : one);
+    this.arrange(width < NARROW);
     this.root.querySelector(".grid").style.gridTemplateColumns = `${LABELS}px repeat(${columns}, ${width}px)`;
     for (const tile of this.tiles) {
       if (!tile.canvas) continue;
@@ -123,59 +131,37 @@ export class Compare {
     }
   }
 
+  // How wide tiles may be so that all rows are seen at once.
+  widthFor(model, measures) {
+    const rows = [...(model.runs.some((run) => run.inputs) ? [CAPTION] : []), ...model.runs.map(() => CAPTION + measures)];
+    const tall = (this.page.stage.clientHeight - 24 - rows.reduce((sum, each) => sum + each + GAP, 0)) / Math.max(1, rows.length);
+    const ratio = Math.max(...model.runs.map((run) => (run.inputs ? run.inputs.size[0] / run.inputs.size[1] : 1)));
+    return Math.floor(tall / ratio);
+  }
+
+  // Below a narrow tile a name has a line of its own.
+  arrange(isNarrow) {
+    if (this.isNarrow === isNarrow && this.tiles.every((tile) => !tile.caption || tile.isArranged)) return;
+    this.isNarrow = isNarrow;
+    this.root.classList.toggle("narrow", isNarrow);
+    for (const tile of this.tiles.filter((each) => each.caption)) {
+      if (isNarrow) tile.measures.prepend(tile.probability, tile.half);
+      else {
+        tile.caption.append(tile.probability);
+        tile.measures.append(tile.half);
+      }
+      tile.isArranged = true;
+    }
+  }
+
   fill(model) {
     for (const tile of this.tiles) {
       tile.canvas?.setAttribute("aria-pressed", String(tile.image === model.image));
       const run = model.runs.find((each) => each.name === tile.run);
       const look = lookAt(run.looks, model.steps);
-      if (tile.kind === "head") this.fillHead(tile, run, look, model);
-      if (tile.kind === "map") this.fillTile(tile, run, look, model);
+      if (tile.kind === "head") fillHead(tile, run, look, model.view?.key);
+      if (tile.kind === "map") fillTile(tile, run, look, model.view?.key);
     }
-  }
-
-  fillHead(tile, run, look, model) {
-    const lines = [look ? look.when : "not yet"];
-    if (look && run.inputs?.labels) {
-      const right = look.predicted.filter((predicted, image) => predicted === run.inputs.labels[image]).length;
-      lines.push(`${right} of ${look.predicted.length} right`);
-    }
-    const lift = look?.numbers[`attribution/${model.view?.key}/lift`];
-    if (Number.isFinite(lift)) lines.push(`object ${times(lift)} chance`);
-    const effect = look?.numbers["reliance/background_effect"];
-    if (Number.isFinite(effect)) lines.push(`background ${Math.round(100 * effect)} pts`);
-    const alert = look?.numbers["reliance/alert"];
-    const lit = alert >= 1 ? "red" : alert >= 0.5 ? "amber" : "";
-    replace(tile.facts, JSON.stringify([lines, lit]), () => [
-      ...lines.map((line) => element("div", { textContent: line })),
-      ...(lit ? [element("div", { className: `alert ${lit}`, textContent: lit === "red" ? "alert: background" : "background?" })] : []),
-    ]);
-    tile.facts.title = look?.notes.join("\n") || "";
-  }
-
-  fillTile(tile, run, look, model) {
-    const { image } = tile;
-    const label = labelOf(run.inputs, image);
-    const predicted = look?.predicted[image];
-    const answers = predicted !== undefined && predicted >= 0;
-    const isWrong = answers && label !== null && predicted !== label;
-    const part = look?.maps[model.view?.key];
-    const explained = className(run.inputs, part?.classes[image]);
-    tile.name.textContent = answers ? `${isWrong ? "✗ " : ""}${className(run.inputs, predicted)}` : "";
-    tile.name.classList.toggle("wrong", isWrong);
-    tile.name.title = [answers ? `says ${className(run.inputs, predicted)}` : "", explained && `explained: ${explained}`].filter(Boolean).join("; ");
-    const probability = look?.probability[image];
-    const prefix = tile.canvas.clientWidth < 120 ? "" : "p "; // a small tile has room for the name alone
-    tile.probability.textContent = Number.isFinite(probability) ? `${prefix}${probability.toFixed(2)}` : "";
-    const lift = look?.per_image[`attribution/${model.view?.key}/lift`]?.[image];
-    const hasLift = run.looks.some((each) => each.per_image[`attribution/${model.view?.key}/lift`]);
-    tile.bar.hidden = tile.lift.hidden = !hasLift;
-    fillBar(tile, lift);
-    tile.lift.textContent = Number.isFinite(lift) ? `object ${times(lift)}` : "object –";
-    tile.hasLift = hasLift;
-    tile.lift.title = "The map's share on the object over the object's share of the image: 1 × is chance, the tick on the bar";
-    const says = answers ? `says ${className(run.inputs, predicted)}${isWrong ? ", wrong" : ""}` : "no answer yet";
-    const where = Number.isFinite(lift) ? `, on the object ${times(lift)} chance` : "";
-    tile.canvas.setAttribute("aria-label", `image ${image + 1}, run ${run.name}, ${look?.when || "not yet"}: ${says}${where}`);
   }
 
   // Paints at once what is there, and the rest as soon as it has come.
@@ -203,36 +189,9 @@ export class Compare {
       }
       const part = lookAt(run.looks, model.steps)?.maps[model.view?.key];
       if (!part) clear(tile);
-      else if (painter.paintMap(tile.canvas, { inputs: run.inputs, part, index: tile.image, masks: run.masks, settings: state })) describe(tile, painter.maps(part)[tile.image]);
+      else if (painter.paintMap(tile.canvas, { inputs: run.inputs, part, index: tile.image, masks: run.masks, settings: state })) describe(tile, painter.maps(part)[tile.image], tile.canvas.clientWidth);
       else isDone = false;
     }
     return isDone;
   }
-}
-
-function describe(tile, map) {
-  tile.state.textContent = map?.state || "";
-  tile.half.textContent = map?.half ? `half ${tile.hasLift ? "" : "of it "}in ${percent(map.half)}${tile.hasLift ? "" : " of the image"}` : "";
-  tile.half.title = map?.half ? `Half of the evidence lies in ${percent(map.half)} of the image` : "";
-}
-
-function clear(tile) {
-  tile.canvas.getContext("2d").clearRect(0, 0, tile.canvas.width, tile.canvas.height);
-  tile.state.textContent = "no map";
-  tile.half.textContent = "";
-}
-
-// On a log axis from a quarter to four times chance, from the tick at chance to the value.
-function fillBar(tile, lift) {
-  const at = Number.isFinite(lift) ? Math.min(1, Math.max(0, (Math.log2(Math.max(lift, 1e-9)) + 2) / 4)) : 0.5;
-  tile.fill.style.left = `${100 * Math.min(at, 0.5)}%`;
-  tile.fill.style.width = `${100 * Math.abs(at - 0.5)}%`;
-}
-
-function times(value) {
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ×`;
-}
-
-function percent(share) {
-  return share < 0.01 ? "< 1 %" : `${Math.round(100 * share)} %`;
 }

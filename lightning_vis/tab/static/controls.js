@@ -14,7 +14,7 @@ const PHOTOS = [
   { value: "colour", text: "colour", title: "The map over the photo in colour" },
   { value: "spotlight", text: "spotlight", title: "The photo itself, lit where the map is strong; for signed maps only what speaks for" },
 ];
-const LEGEND = 220;
+const LEGEND = 264;
 
 export class Controls {
   constructor(page) {
@@ -57,12 +57,13 @@ export class Controls {
 
   update(model) {
     const { state } = this.page;
-    replace(this.tabs, `${state.tab}`, () => choice("page", TABS, state.tab, (tab) => this.page.change({ tab })));
+    const { tab: shown } = this.page;
+    replace(this.tabs, shown, () => choice("page", TABS, shown, (tab) => this.page.change({ tab })));
     this.updateRuns();
     this.probe.hidden = model.probes.length < 2;
     replace(this.probe, model.probes.join("\n"), () => model.probes.map((probe) => element("option", { value: probe, textContent: probe })));
     this.probe.value = model.probe || "";
-    const isMap = state.tab === "compare" || state.tab === "film";
+    const isMap = shown === "compare" || shown === "film";
     this.views.hidden = this.looks.hidden = !isMap || !model.view;
     if (isMap && model.view) this.updateLooks(model, state);
   }

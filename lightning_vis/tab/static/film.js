@@ -1,10 +1,11 @@
 // Film: each image over time; a row per image and run, columns thinned to the width. A click goes there.
 
+import { NO_MAPS } from "./compare.js";
 import { replace } from "./controls.js";
 import { className, labelOf, lookAt, thinned, whenAt } from "./looks.js";
 import { cssColour, element, fitCanvas, pressable, shortened } from "./parts.js";
 
-const SIDE = 72;
+const [LEAST, MOST] = [72, 112]; // a tile fills the width as far as that goes
 const GAP = 4;
 const LEFT = 92;
 const PER_PAGE = 8;
@@ -22,23 +23,31 @@ export class Film {
   }
 
   update(model) {
+    if (!model.views.length) return this.updateEmpty();
     const width = (this.root.clientWidth || this.page.stage.clientWidth) - LEFT - 2;
-    this.columns = thinned(model.positions.length, Math.max(2, Math.floor(width / (SIDE + GAP))));
+    this.columns = thinned(model.positions.length, Math.max(2, Math.floor(width / (LEAST + GAP))));
+    this.side = Math.max(LEAST, Math.min(MOST, Math.floor(width / this.columns.length) - GAP));
     const pages = Math.max(1, Math.ceil(model.count / PER_PAGE));
     const first = Math.min(this.page.state.page, pages - 1) * PER_PAGE;
     this.images = [...Array(Math.min(PER_PAGE, model.count - first)).keys()].map((at) => first + at);
-    const structure = JSON.stringify([model.probe, this.images, this.columns.map((at) => model.positions[at]), model.runs.map((run) => [run.name, run.inputs?.key])]);
+    const structure = JSON.stringify([model.probe, this.images, this.columns.map((at) => model.positions[at]), model.runs.map((run) => [run.name, run.inputs?.key]), this.side]);
     replace(this.root, structure, () => this.build(model, pages));
     this.mark(model);
     this.paint(model);
   }
 
+  updateEmpty() {
+    this.shows = null;
+    replace(this.root, "empty", () => element("p", { className: "empty", textContent: NO_MAPS }));
+  }
+
   build(model, pages) {
     this.rows = [];
     this.heads = this.columns.map((at) => element("button", {
-      type: "button", textContent: shortWhen(whenAt(model, at)), title: `${whenAt(model, at)}: go there`, onclick: () => this.page.go(at),
+      type: "button", textContent: whenAt(model, at), title: `${whenAt(model, at)}: go there`, onclick: () => this.page.go(at),
     }));
-    const head = element("div", { className: "times" }, element("span", { className: "quiet", textContent: "epoch" }), ...this.heads);
+    const head = element("div", { className: "times" }, element("span"), ...this.heads);
+    for (const button of this.heads) button.style.width = `${this.side}px`;
     this.cursor = element("div", { className: "cursor" });
     const rows = this.images.flatMap((image) => model.runs.map((run, at) => this.row(run, image, at === 0)));
     const body = element("div", { className: "rows" }, ...rows, this.cursor);
@@ -60,15 +69,15 @@ export class Film {
   }
 
   onClick(event) {
-    const column = Math.floor(event.offsetX / (SIDE + GAP));
+    const column = Math.floor(event.offsetX / (this.side + GAP));
     if (this.columns[column] !== undefined) this.page.go(this.columns[column]);
   }
 
   mark(model) {
     const distance = (at) => Math.abs(at - model.index);
     const nearest = this.columns.reduce((best, at, column) => (distance(at) < distance(this.columns[best]) ? column : best), 0);
-    this.cursor.style.left = `${LEFT + nearest * (SIDE + GAP) - 3}px`;
-    this.cursor.style.width = `${SIDE + 6}px`;
+    this.cursor.style.left = `${LEFT + nearest * (this.side + GAP) - 3}px`;
+    this.cursor.style.width = `${this.side + 6}px`;
     for (const row of this.rows) row.input?.setAttribute("aria-pressed", String(row.image === model.image));
     this.heads.forEach((head, column) => head.setAttribute("aria-current", String(column === nearest)));
   }
@@ -104,12 +113,12 @@ export class Film {
     const { painter, state } = this.page;
     const run = model.runs.find((each) => each.name === row.run);
     const [height, across] = run.inputs?.size || [1, 1];
-    const tall = Math.round((SIDE * height) / across);
-    fitCanvas(row.strip, this.columns.length * (SIDE + GAP), tall);
-    fitCanvas(this.tile, SIDE, tall);
+    const tall = Math.round((this.side * height) / across);
+    fitCanvas(row.strip, this.columns.length * (this.side + GAP), tall);
+    fitCanvas(this.tile, this.side, tall);
     let isDone = true;
     if (row.input) {
-      fitCanvas(row.input, SIDE, tall);
+      fitCanvas(row.input, LEAST, Math.round((LEAST * height) / across));
       isDone = !run.inputs || painter.paintPicture(row.input, run.inputs, row.image);
     }
     const context = row.strip.getContext("2d");
@@ -122,7 +131,7 @@ export class Film {
       const painted = painter.paintMap(this.tile, { inputs: run.inputs, part, index: row.image, masks: run.masks, settings: state });
       isDone = painted && isDone;
       if (!painted) return;
-      context.drawImage(this.tile, Math.round(column * (SIDE + GAP) * (window.devicePixelRatio || 1)), 0);
+      context.drawImage(this.tile, Math.round(column * (this.side + GAP) * (window.devicePixelRatio || 1)), 0);
       this.annotate(context, column, tall, { run, look, before, image: row.image, part, state: painter.maps(part)[row.image]?.state });
       before = part;
     });
@@ -133,22 +142,22 @@ export class Film {
   annotate(context, column, tall, { run, look, before, image, part, state }) {
     const ratio = window.devicePixelRatio || 1;
     context.save();
-    context.setTransform(ratio, 0, 0, ratio, Math.round(column * (SIDE + GAP) * ratio), 0);
+    context.setTransform(ratio, 0, 0, ratio, Math.round(column * (this.side + GAP) * ratio), 0);
     const label = labelOf(run.inputs, image);
-    if (label !== null && look.predicted[image] >= 0 && look.predicted[image] !== label) drawCross(context);
+    if (label !== null && look.predicted[image] >= 0 && look.predicted[image] !== label) drawCross(context, this.side);
     context.font = "11px system-ui, sans-serif";
-    if (state) drawLabel(context, state, 2, 2);
+    if (state) drawLabel(context, state, 2, 2, this.side);
     if (before && part.classes[image] !== before.classes[image]) {
       context.fillStyle = cssColour("--accent");
       context.fillRect(-3, 0, 2, tall);
-      drawLabel(context, className(run.inputs, part.classes[image]), 0, tall - 16);
+      drawLabel(context, className(run.inputs, part.classes[image]), 0, tall - 16, this.side);
     }
     context.restore();
   }
 }
 
-function drawCross(context) {
-  const [x, y, side] = [SIDE - 15, 5, 9];
+function drawCross(context, width) {
+  const [x, y, side] = [width - 15, 5, 9];
   for (const [width, colour] of [[5, "#000a"], [2.5, "#ff8a4c"]]) {
     context.lineWidth = width;
     context.strokeStyle = colour;
@@ -162,14 +171,10 @@ function drawCross(context) {
   }
 }
 
-function drawLabel(context, text, x, y) {
-  const short = shortened(context, text, SIDE - 8);
+function drawLabel(context, text, x, y, width) {
+  const short = shortened(context, text, width - 8);
   context.fillStyle = "#181a1ee0";
   context.fillRect(x, y, context.measureText(short).width + 7, 16);
   context.fillStyle = "#ececec";
   context.fillText(short, x + 3, y + 12);
-}
-
-function shortWhen(when) {
-  return when.replace("epoch ", "").replace("step ", "s");
 }

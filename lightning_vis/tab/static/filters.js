@@ -6,7 +6,7 @@ import { lookAt, thinned } from "./looks.js";
 
 const PREFIX = "filters/";
 const LARGE = 128;
-const SMALL = 56;
+const [SMALL, MIDDLE] = [56, 96]; // over time: as large as the width allows
 const EMPTY = "No filters in these runs: add FilterMaximizationCallback() to the Trainer's callbacks.";
 
 export class Filters {
@@ -49,7 +49,9 @@ export class Filters {
     }
     const columns = this.columnsOf(model);
     const counts = model.runs.map((run) => [run.name, this.looksOf(run, name)[0]?.pictures[name].count, this.looksOf(run, name).length]);
-    replace(this.root, JSON.stringify([name, names, counts, columns]), () => this.build(model, name, names, columns));
+    const most = Math.min(columns, Math.max(...counts.map(([, , looks]) => looks)));
+    this.side = Math.min(MIDDLE, Math.max(SMALL, Math.floor((this.root.clientWidth || this.page.stage.clientWidth) / Math.max(1, most)) - 8));
+    replace(this.root, JSON.stringify([name, names, counts, columns, this.side]), () => this.build(model, name, names, columns));
     this.fill(model, name);
     this.paint(model, name);
   }
@@ -93,7 +95,7 @@ export class Filters {
         continue;
       }
       const size = look?.pictures[name].size || [1, 1];
-      const side = tile.look ? SMALL : LARGE;
+      const side = tile.look ? this.side : LARGE;
       fitCanvas(tile.canvas, side, Math.round((side * size[0]) / size[1]));
     }
   }
@@ -142,6 +144,7 @@ export class Filters {
       type: "button", textContent: look.when, title: `${look.when}: go there`,
       onclick: () => this.page.go(this.page.model.positions.indexOf(look.steps)),
     }));
+    for (const head of heads) head.style.width = `${this.side}px`;
     const strips = [...Array(count).keys()].map((index) => element(
       "div", { className: "row" }, element("span", { className: "quiet number small", textContent: `${index + 1}` }),
       ...shown.map((look) => this.tile(run, name, index, look)),

@@ -143,8 +143,13 @@ class Page {
     this.timeline.update(this.model);
   }
 
+  // Where nobody has chosen, the page opens on what there is.
+  get tab() {
+    return this.state.tab || (!this.model.views.length && this.views.filters.namesOf(this.model).length ? "filters" : "compare");
+  }
+
   get current() {
-    return this.views[this.state.tab];
+    return this.views[this.tab];
   }
 
   colourOf(run) {
@@ -165,7 +170,7 @@ class Page {
     this.current.update(this.model);
     this.timeline.update(this.model);
     const look = this.model.runs.flatMap((run) => run.looks).find((each) => each.steps === this.model.steps);
-    writeState(this.host, { ...this.state, epoch: this.state.steps === null ? null : look?.epoch ?? this.state.epoch });
+    writeState(this.host, { ...this.state, tab: this.tab, epoch: this.state.steps === null ? null : look?.epoch ?? this.state.epoch });
   }
 
   say(text) {

@@ -23,7 +23,8 @@ export function namesOf(model, logged) {
 
 export function preferred(names) {
   const values = names.map((each) => each.value);
-  return PREFERRED.find((each) => values.includes(each)) || values.find((each) => each.endsWith("/lift")) || values[0] || "";
+  const found = [...PREFERRED, ...values.filter((each) => each.endsWith("/lift") || /^logged:val/.test(each))].find((each) => values.includes(each));
+  return found || values.find((each) => each !== `${LOGGED}epoch`) || values[0] || "";
 }
 
 // Whether there is a line of each image beside that of all.
@@ -41,7 +42,7 @@ export function ofImages(scalar, names, model) {
 // Points of one run as [place on the axis, value]; the axis counts looks, what lies between two looks is put between.
 export function pointsOf(run, scalar, model, logged, image = null) {
   if (scalar.startsWith(LOGGED)) {
-    const axis = run.looks.map((look) => [look.step, model.positions.indexOf(look.steps)]);
+    const axis = [...run.looks, ...run.sheets].sort((one, other) => one.steps - other.steps).map((look) => [look.step, model.positions.indexOf(look.steps)]);
     return logged.pointsOf(run.name, scalar.slice(LOGGED.length)).filter(([, value]) => Number.isFinite(value))
       .map(([step, value]) => [placeOf(axis, step), value]);
   }

@@ -1,5 +1,7 @@
 // Axes of the chart: where a value stands, which ticks there are, and how a value is said.
 
+const SLACK = 0.3; // of a step: values may lie so far beyond the last tick, so that one a little below 0 does not cost a third of the height
+
 export function scaleOf(scalar, values) {
   if (/(^|[/_])lift$/.test(scalar)) return liftScale();
   const [low, high] = [Math.min(...values), Math.max(...values)];
@@ -19,10 +21,11 @@ function liftScale() {
 
 function linearScale(low, high, isShare) {
   const step = niceStep((high - low || 1) / 2);
-  const [from, to] = [Math.floor(low / step + 1e-9) * step, Math.max(Math.ceil(high / step - 1e-9) * step, Math.floor(low / step) * step + step)];
-  const say = (value) => (isShare ? `${Math.round(100 * value)} %` : String(Number(value.toPrecision(3))));
-  const count = Math.round((to - from) / step);
-  const ticks = [...Array(count + 1).keys()].map((at) => ({ value: from + at * step, text: say(from + at * step), isChance: false }));
+  const [first, past] = [Math.floor(low / step + SLACK), Math.ceil(high / step - SLACK)];
+  const last = Math.max(past, first + 1);
+  const say = (value) => (isShare ? `${Math.round(100 * value)} %` : String(Number(value.toPrecision(3)))).replace("-", "−");
+  const ticks = [...Array(last - first + 1).keys()].map((at) => (first + at) * step).map((value) => ({ value, text: say(value), isChance: false }));
+  const [from, to] = [Math.min(low, first * step), Math.max(high, last * step)];
   return { share: (value) => (value - from) / (to - from), ticks, say };
 }
 

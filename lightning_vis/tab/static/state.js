@@ -4,7 +4,7 @@ const PREFIX = "p.lightning_vis.";
 const STORE = "lightning_vis";
 
 export const START = {
-  tab: "compare", runs: null, probe: null, view: null, steps: null, epoch: null, page: 0, mode: "evidence", gain: 0, opacity: 1,
+  tab: null, runs: null, probe: null, view: null, steps: null, epoch: null, page: 0, mode: "evidence", gain: 0, opacity: 1,
   photo: "grey", palette: "inferno", outline: false, scalar: null, layer: null, image: null,
 };
 
@@ -72,7 +72,7 @@ function fromText(name, text) {
 function toTexts(state) {
   const texts = {};
   for (const [name, value] of Object.entries(state)) {
-    if (!(name in START) || value === null || (value === START[name] && name !== "tab")) continue;
+    if (!(name in START) || value === null || value === START[name]) continue;
     texts[name] = name === "runs" ? value.map(encodeURIComponent).join(",") : String(value);
   }
   return texts;

@@ -4,7 +4,9 @@ import { replace } from "./controls.js";
 import { className, labelOf, lookAt } from "./looks.js";
 import { element, fitCanvas } from "./parts.js";
 
-const SIDE = 112;
+const [LEAST, MOST] = [72, 112]; // so that all objects of a run stand in one row where there is room
+const [BETWEEN, FRAME] = [6, 22]; // between an object's pictures, and around them
+const READING = "Each object on each background: what is answered there, and the probability of the object's own class as number and bar. A red frame: the background alone turns a right answer into a wrong one.";
 const EMPTY = "No twins in these runs: give the Probe labels and masks, so that its objects can be pasted on other backgrounds.";
 
 export class Twins {
@@ -22,6 +24,7 @@ export class Twins {
   update(model) {
     const structure = JSON.stringify(model.runs.map((run) => [run.name, run.colour, run.twins?.key]));
     replace(this.root, structure, () => this.build(model));
+    this.width = this.root.clientWidth || this.page.stage.clientWidth;
     for (const tile of this.tiles) this.fill(tile, model);
     this.paint(model);
   }
@@ -29,7 +32,7 @@ export class Twins {
   build(model) {
     this.tiles = [];
     if (!model.runs.some((run) => run.twins)) return [element("p", { className: "empty", textContent: EMPTY })];
-    return model.runs.map((run) => this.section(run));
+    return [element("p", { className: "quiet effects", textContent: READING }), ...model.runs.map((run) => this.section(run))];
   }
 
   section(run) {
@@ -39,14 +42,15 @@ export class Twins {
     head.style.borderColor = `var(${run.colour})`;
     this.tiles.push({ kind: "head", run: run.name, when, effects });
     const objects = [...Array(run.twins?.objects || 0).keys()].map((object) => this.object(run, object));
-    return element("section", {}, head, effects, element("div", { className: "tiles" }, ...objects));
+    const none = run.twins ? [] : [element("p", { className: "quiet", textContent: "no twins in this run" })];
+    return element("section", {}, head, effects, element("div", { className: "tiles" }, ...objects), ...none);
   }
 
   object(run, object) {
     const label = className(run.inputs, labelOf(run.inputs, imageOf(run, object)));
     return element(
-      "figure", { className: "object" }, element("div", { className: "tiles" }, ...run.twins.kinds.map((_, kind) => this.tile(run, object, kind))),
-      element("figcaption", { className: "small quiet", textContent: `${object + 1}: ${label}` }),
+      "figure", { className: "object" }, element("div", { className: "small quiet", textContent: `${object + 1}: ${label} on …` }),
+      element("div", { className: "tiles" }, ...run.twins.kinds.map((_, kind) => this.tile(run, object, kind))),
     );
   }
 
@@ -56,9 +60,13 @@ export class Twins {
     const share = element("span", { className: "quiet number" });
     const fill = element("i");
     fill.style.background = `var(${run.colour})`;
-    const place = element("div", { className: "small quiet name", textContent: `on ${run.twins.kinds[kind]}` });
-    const figure = element("figure", {}, canvas, element("figcaption", {}, says, share), element("div", { className: "share" }, fill), place);
-    this.tiles.push({ kind: "twin", run: run.name, object, place: kind, canvas, says, share, fill, figure });
+    const mark = element("span", { className: "cross", textContent: "✗", "aria-hidden": "true" });
+    const place = element("span", { className: "quiet name", textContent: run.twins.kinds[kind], title: `on ${run.twins.kinds[kind]}` });
+    const figure = element(
+      "figure", {}, element("div", { className: "picture" }, canvas, mark), element("figcaption", {}, says),
+      element("div", { className: "share" }, fill), element("div", { className: "measures" }, place, share),
+    );
+    this.tiles.push({ kind: "twin", run: run.name, object, place: kind, canvas, mark, says, share, fill, figure });
     return figure;
   }
 
@@ -76,18 +84,26 @@ export class Twins {
     const flips = isWrong && answers.some((each) => each === label);
     tile.figure.classList.toggle("flips", flips);
     tile.says.classList.toggle("wrong", isWrong);
-    tile.says.textContent = Number.isFinite(answer) ? `${isWrong ? "✗ " : ""}${className(run.inputs, answer)}` : "";
+    tile.mark.hidden = !isWrong;
+    tile.says.textContent = tile.says.title = Number.isFinite(answer) ? className(run.inputs, answer) : "";
     tile.share.textContent = Number.isFinite(own) ? own.toFixed(2) : "–";
     tile.share.title = `probability of ${className(run.inputs, label)}, its own class`;
     tile.fill.style.width = `${100 * (own || 0)}%`;
     const said = Number.isFinite(answer) ? `says ${className(run.inputs, answer)}${flips ? ", the answer flips" : ""}` : "not asked";
     tile.canvas.setAttribute("aria-label", `object ${tile.object + 1}, ${className(run.inputs, label)} on ${kind}, run ${run.name}: ${said}`);
-    return fitCanvas(tile.canvas, SIDE, Math.round((SIDE * run.twins.size[0]) / run.twins.size[1]));
+    const side = this.sideOf(run);
+    tile.figure.style.width = `${side}px`;
+    return fitCanvas(tile.canvas, side, Math.round((side * run.twins.size[0]) / run.twins.size[1]));
+  }
+
+  sideOf(run) {
+    const { kinds, objects } = run.twins;
+    return Math.max(LEAST, Math.min(MOST, Math.floor(((this.width + 8) / objects - FRAME - BETWEEN * (kinds.length - 1)) / kinds.length)));
   }
 
   fillHead(tile, look) {
     tile.when.textContent = look ? ` ${look.when}` : " not yet";
-    const points = (name) => (Number.isFinite(look?.numbers[`reliance/${name}`]) ? `${Math.round(100 * look.numbers[`reliance/${name}`])} points` : null);
+    const points = (name) => (Number.isFinite(look?.numbers[`reliance/${name}`]) ? `${Math.round(100 * look.numbers[`reliance/${name}`])} points`.replace("-", "−") : null);
     const [background, object, shifted] = ["background_effect", "object_effect", "paste_control"].map(points);
     tile.effects.textContent = background && object
       ? `Swapping the background moves the answer by ${background}, swapping the object by ${object}${shifted ? `, moving the object by 3 pixels by ${shifted}` : ""}.`

@@ -1,0 +1,83 @@
+// What is written on, below and beside a tile of Compare: the answer, how sure, where the map lies, and the run's numbers.
+
+import { replace } from "./controls.js";
+import { className, labelOf } from "./looks.js";
+import { element } from "./parts.js";
+
+export const NARROW = 138; // pixels: below them a name has a line of its own
+const ROOMY = 180; // pixels: from them on a sentence has room
+
+export function fillHead(tile, run, look, key) {
+  const lines = [look ? look.when : "not yet"];
+  if (look && run.inputs?.labels) {
+    const right = look.predicted.filter((predicted, image) => predicted === run.inputs.labels[image]).length;
+    lines.push(`${right} of ${look.predicted.length} right`);
+  }
+  const lift = look?.numbers[`attribution/${key}/lift`];
+  if (Number.isFinite(lift)) lines.push(`object ${times(lift)} chance`);
+  const effect = look?.numbers["reliance/background_effect"];
+  if (Number.isFinite(effect)) lines.push(`background effect ${Math.round(100 * effect)} %`.replace("-", "−"));
+  const alert = look?.numbers["reliance/alert"];
+  const lit = alert >= 1 ? "red" : alert >= 0.5 ? "amber" : "";
+  replace(tile.facts, JSON.stringify([lines, lit]), () => [
+    ...lines.map((line) => element("div", { textContent: line })),
+    ...(lit ? [element("div", { className: `alert ${lit}`, textContent: lit === "red" ? "alert: background" : "background?" })] : []),
+  ]);
+  tile.facts.title = look?.notes.join("\n") || "";
+}
+
+export function fillTile(tile, run, look, key) {
+  const { image } = tile;
+  const label = labelOf(run.inputs, image);
+  const predicted = look?.predicted[image];
+  const answers = predicted !== undefined && predicted >= 0;
+  const isWrong = answers && label !== null && predicted !== label;
+  const part = look?.maps[key];
+  const explained = className(run.inputs, part?.classes[image]);
+  tile.name.textContent = answers ? `${isWrong ? "✗ " : ""}${className(run.inputs, predicted)}` : "";
+  tile.name.classList.toggle("wrong", isWrong);
+  tile.name.title = [answers ? `says ${className(run.inputs, predicted)}` : "", explained && `explained: ${explained}`].filter(Boolean).join("; ");
+  const probability = look?.probability[image];
+  tile.probability.textContent = Number.isFinite(probability) ? `p ${probability.toFixed(2)}` : "";
+  const lift = look?.per_image[`attribution/${key}/lift`]?.[image];
+  const hasLift = run.looks.some((each) => each.per_image[`attribution/${key}/lift`]);
+  tile.bar.hidden = tile.lift.hidden = !hasLift;
+  fillBar(tile, lift);
+  tile.lift.textContent = Number.isFinite(lift) ? `object ${times(lift)}` : "object –";
+  tile.hasLift = hasLift;
+  tile.lift.title = "The map's share on the object over the object's share of the image: 1 × is chance, the tick on the bar";
+  const says = answers ? `says ${className(run.inputs, predicted)}${isWrong ? ", wrong" : ""}` : "no answer yet";
+  const where = Number.isFinite(lift) ? `, on the object ${times(lift)} chance` : "";
+  tile.canvas.setAttribute("aria-label", `image ${image + 1}, run ${run.name}, ${look?.when || "not yet"}: ${says}${where}`);
+}
+
+// What is known of a map once its picture has come.
+export function describe(tile, map, width) {
+  tile.state.textContent = map?.state || "";
+  const where = map?.half ? percent(map.half) : "";
+  const isLong = !tile.hasLift && width >= ROOMY;
+  const text = isLong ? `half of it in ${where} of the image` : width < NARROW ? `half ${where}` : `half in ${where}`;
+  tile.half.textContent = where ? text : "";
+  tile.half.title = map?.half ? `Half of the evidence lies in ${percent(map.half)} of the image` : "";
+}
+
+export function clear(tile) {
+  tile.canvas.getContext("2d").clearRect(0, 0, tile.canvas.width, tile.canvas.height);
+  tile.state.textContent = "no map";
+  tile.half.textContent = "";
+}
+
+// On a log axis from a quarter to four times chance, from the tick at chance to the value.
+function fillBar(tile, lift) {
+  const at = Number.isFinite(lift) ? Math.min(1, Math.max(0, (Math.log2(Math.max(lift, 1e-9)) + 2) / 4)) : 0.5;
+  tile.fill.style.left = `${100 * Math.min(at, 0.5)}%`;
+  tile.fill.style.width = `${100 * Math.abs(at - 0.5)}%`;
+}
+
+function times(value) {
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ×`;
+}
+
+function percent(share) {
+  return share < 0.01 ? "< 1 %" : `${Math.round(100 * share)} %`;
+}
