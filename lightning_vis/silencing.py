@@ -20,7 +20,7 @@ def voices(reached: Iterable[Any]) -> list[Variables]:
     for value in reached:
         found += [value] if _is_speaker(value) else []
         for logger in getattr(vars(value).get("_trainer"), "loggers", ()) if isinstance(value, nn.Module) else ():
-            found += [logger, vars(logger).get("_experiment")]  # not `experiment`, which would begin one
+            found += [logger, getattr(logger, "__dict__", {}).get("_experiment")]  # not `experiment`, which would begin one
     speakers = {id(each): each for each in found if hasattr(each, "__dict__")}.values()
     return [Variables(vars(each), frozenset(_writing(each))) for each in speakers]
 

@@ -44,6 +44,12 @@ def values_only(kind: str) -> Callable[[nn.Module], Iterator[Callable[[], None]]
     return weights
 
 
+def eval_only(model: nn.Module) -> None:
+    """`_prepare` without setting gradients aside."""
+    for module in model.modules():
+        module.training = False
+
+
 def loud(self: failures.Failures, what: str, error: Exception) -> None:
     raise error
 
@@ -67,6 +73,7 @@ ABLATIONS: dict[str, tuple[Cut, str]] = {
         put(observing, "_weights", values_only("gradients")),
         "manual_accumulation_across_epochs",
     ),
+    "setting gradients aside": (put(observing, "_prepare", eval_only), "backward_inside_forward"),
     "the buffers": (put(observing, "_weights", values_only("buffers")), "memory_bank_replaces_its_buffer"),
     "the attributes": (put(observing, "remember", nothing), "counts_and_remembers_in_eval"),
     "objects of the user's own": (put(remembering, "_is_own", lambda *_: False), "counts_in_an_object_of_its_own"),
