@@ -149,6 +149,11 @@ def _numbers(values: Any) -> tuple[float, ...] | None:
     return tuple(map(float, values)) if is_numbers and not isinstance(values, str) else None
 
 
+def named(class_names: Sequence[str], items: Iterable[Item]) -> tuple[str, ...]:
+    """Class names; where nobody knows them but labels are label maps, the first is the background."""
+    return tuple(class_names) or (("background",) if any(item.mask is not None for item in items) else ())
+
+
 def stacked(items: Iterable[Item], of: str) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Images ``(N, C, H, W)``, labels ``(N,)`` and masks ``(N, H, W)``; None for what is not known of every item.
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from lightning_vis.datasets import Item, scaling_of, stacked
+from lightning_vis.datasets import Item, named, scaling_of, stacked
 from lightning_vis.entering import Entry, Watch
 from lightning_vis.labelling import class_names_of
 from lightning_vis.looking import Running
@@ -140,7 +140,7 @@ def _probe_of(trainer: Any, items: list[Item]) -> Probe:
     images, labels, masks = stacked(items, "the first batch")
     dataset = getattr(loader_of(trainer), "dataset", None)
     scaling = scaling_of(dataset)
-    known: dict[str, Any] = {"class_names": _class_names(trainer, dataset)}
+    known: dict[str, Any] = {"class_names": named(_class_names(trainer, dataset), items)}
     if scaling is not None and not {len(scaling[0]), len(scaling[1])} - {1, images.shape[1]}:
         known |= {"mean": scaling[0], "std": scaling[1]}
     return Probe(images, labels, masks, **known)

@@ -13,8 +13,8 @@ from lightning_vis.budget import Budget
 from lightning_vis.failures import Failures
 from lightning_vis.film import Film, is_spaced
 from lightning_vis.frames import Array, Frame, Inputs, thinned
-from lightning_vis.recording import PROBABILITIES
 from lightning_vis.rendering import card, strip
+from lightning_vis.scores import PROBABILITIES
 from lightning_vis.storing import Store
 from lightning_vis.summary import leave_summary
 from lightning_vis.twin_pictures import twins_sheet, with_twins

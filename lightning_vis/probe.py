@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lightning_vis.arguments import count_of, floats_of, indices_of, names_of, shortened, tensor_of
 from lightning_vis.checking import Typical
 from lightning_vis.choosing import check_choice, hardest
-from lightning_vis.datasets import Key, check_indexable, pick, read_item, scaling_of, stacked
+from lightning_vis.datasets import Item, Key, check_indexable, named, pick, read_item, scaling_of, stacked
 from lightning_vis.frames import Inputs
 from lightning_vis.labelling import class_names_of
 from lightning_vis.observing import keeping_randomness
@@ -135,8 +135,8 @@ class Probe:
             else:
                 items = pick(dataset, n, seed, image_key, label_key)
         images, labels, masks = stacked(items, type(dataset).__name__)
-        known = {"labels": labels, "masks": masks, "class_names": class_names_of(dataset)}
-        probe = cls(images, **(known | _scaling(dataset, images) | arguments))
+        known: dict[str, Any] = {"labels": labels, "masks": masks} | _scaling(dataset, images)
+        probe = cls(images, **(known | arguments | _names(arguments.get("class_names"), dataset, items)))
         probe.indices = tuple(item.index for item in items)
         return probe
 
@@ -170,6 +170,11 @@ class Probe:
 
 def _numpy(images: Tensor) -> Array:
     return images.float().numpy()
+
+
+def _names(given: Any, dataset: Any, items: list[Item]) -> dict[str, Any]:
+    """Class names as arguments of a probe, the user's as they are."""
+    return {"class_names": given or named(class_names_of(dataset), items)}
 
 
 def _scaling(dataset: Any, images: Tensor) -> dict[str, Any]:

@@ -13,12 +13,10 @@ from lightning_vis.arguments import chunk_size_of, names_of, shortened, tensor_o
 from lightning_vis.layers import find_layer, hooked, known_layers
 from lightning_vis.observing import observing
 from lightning_vis.records import Explained, Pass, Record, Recorded, Requests, in_chunks
-from lightning_vis.scores import Score, Target, class_scores, classes_of, log_odds, logit, returns_probabilities
+from lightning_vis.scores import Score, Target, class_scores, classes_of, log_odds, logit, notes_of
 
 INPUT = "<input>"
 """Names the image itself among the layers."""
-
-PROBABILITIES = "the model returns probabilities: their logarithm is explained, as if it had returned logits"
 
 Differentiate = Callable[[Tensor, Sequence[Tensor], bool], Sequence[Tensor | None]]
 
@@ -115,8 +113,7 @@ def _gradients(run: Pass, requests: Requests, differentiate: Differentiate) -> R
         sites = {INPUT: images, **_checked(run.model, names, outputs)}
         scores = _readable(output, run.score)
         explained = _explain(run, output, scores, requests, sites, differentiate)
-    notes = (PROBABILITIES,) if returns_probabilities(output) else ()
-    return Recorded(None if scores is None else scores.detach(), explained, notes)
+    return Recorded(None if scores is None else scores.detach(), explained, notes_of(output))
 
 
 def _split(targets: Any, count: int) -> tuple[Tensor | None, Target]:

@@ -18,6 +18,12 @@ Target = str | int
 
 TARGETS = ("predicted", "label", "runner_up")
 
+PROBABILITIES = "the model returns probabilities: their logarithm is explained, as if it had returned logits"
+SEGMENTATION = (
+    "the output is read as a segmentation: scores are means over the pixels predicted as the largest class but the"
+    " background, 0"
+)
+
 
 def log_odds(output: Any, classes: Tensor) -> Tensor:
     """The log-odds of one class per image: its logit minus the logsumexp of all the others.
@@ -87,10 +93,13 @@ def are_probabilities(scores: Tensor) -> bool:
     return several and bool((rows >= 0).all()) and bool(((rows.sum(1) - 1).abs() < 1e-2).all())
 
 
-def returns_probabilities(output: Any) -> bool:
-    """Whether the model's output holds probabilities instead of logits."""
+def notes_of(output: Any) -> tuple[str, ...]:
+    """What a reader should know of how an output was read, in sentences."""
     scores = _find(output)
-    return scores is not None and are_probabilities(scores)
+    if scores is None:
+        return ()
+    notes = {PROBABILITIES: are_probabilities(scores), SEGMENTATION: scores.ndim == 4}
+    return tuple(note for note, is_so in notes.items() if is_so)
 
 
 def classes_of(target: Target, scores: Tensor, labels: Tensor | None) -> Tensor:

@@ -17,7 +17,7 @@ from lightning_vis.gallery import Gallery
 from lightning_vis.looking import TWINS, Attempt, Running, attempt_look, choose_feature_map
 from lightning_vis.monitoring import Monitor, lift_view, progress
 from lightning_vis.probe import Probe
-from lightning_vis.scores import Score
+from lightning_vis.scores import SEGMENTATION, Score
 from lightning_vis.state import as_arrays, as_tensors
 from lightning_vis.timing import precision_of
 from lightning_vis.views import View
@@ -84,7 +84,9 @@ class Visits:
         keys = ", ".join(view.key for view in self.views)
         layer = f" at layer {self.layer!r}" if self.layer else ""
         within = f" of the submodule {self.finder.entry.name!r}" if self.finder.entry else ""
-        return f"{0 if self.probe is None else len(self.probe)} images ({keys}){layer}{within}"
+        notes = () if self.gallery.last is None else self.gallery.last.notes
+        read = f"; {SEGMENTATION}" if SEGMENTATION in notes else ""
+        return f"{0 if self.probe is None else len(self.probe)} images ({keys}){layer}{within}{read}"
 
     # --- the looks --------------------------------------------------------------------------------------------------
 

@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from lightning_vis.scores import (
+    PROBABILITIES,
     are_probabilities,
     class_scores,
     classes_of,
     describe,
     log_odds,
     logit,
-    returns_probabilities,
+    notes_of,
 )
 
 LOGITS = torch.tensor([[1.0, 2.0, -1.0], [0.0, 0.0, 3.0]])
@@ -86,7 +87,7 @@ def test_one_logit_is_two_classes(shape):
 def test_probabilities_are_noticed_and_their_logarithm_is_taken():
     p = LOGITS.softmax(1)
     assert are_probabilities(p)
-    assert returns_probabilities({"p": p})
+    assert notes_of({"p": p}) == (PROBABILITIES,)
     torch.testing.assert_close(class_scores(p), p.log())
     torch.testing.assert_close(log_odds(p, torch.tensor([0, 2])), log_odds(LOGITS, torch.tensor([0, 2])))
 

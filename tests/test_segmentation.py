@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from nets import images
+from nets import Plain, images
+from test_new_user import segmentation
 from torch import nn
+from torch.utils.data import DataLoader
 
+from lightning_vis.callbacks import ProbeCallback
 from lightning_vis.layers import last_feature_map
 from lightning_vis.looking import look
 from lightning_vis.probe import Probe
@@ -103,3 +106,38 @@ def test_a_look_at_label_maps_has_labels_masks_and_lifts():
 def test_other_ranks_are_refused(shape):
     with pytest.raises(ValueError, match="cannot read class scores"):
         class_scores(torch.zeros(shape))
+
+
+def test_class_0_of_label_maps_is_the_background_unless_it_has_a_name():
+    maps = torch.zeros(2, 12, 12, dtype=torch.long)
+    maps[:, 2:6, 2:6] = 1
+    data = list(zip(images(2), maps, strict=True))
+    named = Probe.from_dataset(data).inputs()
+    assert [named.class_name(each) for each in (0, 1)] == ["background", "class 1"]
+    own = Probe.from_dataset(data, class_names=["lake", "boat"]).inputs()
+    assert [own.class_name(each) for each in (0, 1)] == ["lake", "boat"]
+    classes = Probe.from_dataset(list(zip(images(2), [0, 1], strict=True))).inputs()
+    assert classes.class_name(0) == "class 0"
+
+
+SAID = (
+    "the output is read as a segmentation: scores are means over the pixels predicted as the largest class but the"
+    " background, 0"
+)
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_training_says_once_how_the_output_is_read(trainer, caplog, events, watched):
+    module, train, validation = segmentation()
+    if watched:
+        module.on_after_batch_transfer = lambda batch, _: batch  # what makes them be watched
+    callback = ProbeCallback()
+    trainer([callback], max_epochs=1).fit(module, DataLoader(train, 8), DataLoader(validation, 8))
+    assert sum(SAID in record.message for record in caplog.records) == 1
+    assert callback.gallery.inputs.class_names == ("background",)
+    assert callback.gallery.inputs.masks.any()
+    assert all(frame.notes == (SAID,) for frame in callback.film.frames)
+
+
+def test_a_classification_is_not_called_a_segmentation():
+    assert look(Plain(), Probe(images(2))).notes == ()
