@@ -721,3 +721,49 @@ def test_what_is_written_below_tiles_does_not_run_into_its_neighbour(browser, tm
                     tab.painted()
                     tab.page.wait_for_timeout(100)
                     assert tab.frame.evaluate(beyond) == 0, (runs, width)
+
+
+def test_a_look_that_was_not_taken_is_not_passed_off_as_one(browser, tmp_path):
+    write_run(tmp_path / "whole", film_of(4), inputs_of())
+    write_run(tmp_path / "sparse", [frame for frame in film_of(4) if frame.finished_steps != 20], inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "whole", 4)
+        wait_for_looks(address, "sparse", 3)
+        with Tab(browser, address, "&p.lightning_vis.tab=film") as tab:
+            tab.painted()
+            sparse, whole = (tab.pixels(".film .row > canvas", at, channels=4) for at in (0, 1))  # runs in order of names
+            pitch = whole.shape[1] // 4
+            opacity = [[row[20, at * pitch + 20, 3] for at in range(4)] for row in (sparse, whole)]
+            assert opacity[1] == [255] * 4
+            assert opacity[0][2] == pytest.approx(0.3 * 255, abs=2)
+            assert opacity[0][:2] + opacity[0][3:] == [255] * 3
+            assert tab.frame.inner_text(".film > p").startswith("Faint: no look of this run at that moment")
+            tab.press("1")
+            tab.press("ArrowLeft")
+            facts = tab.texts(".run .facts")
+            assert facts[0].startswith("epoch 1no look since then")
+            assert facts[1].startswith("epoch 24 of 4 right")
+
+
+def test_the_film_is_painted_anew_when_a_run_catches_up(browser, tmp_path):
+    from torch.utils.tensorboard import SummaryWriter
+
+    from lightning_vis.storing import Store
+
+    write_run(tmp_path / "done", film_of(4), inputs_of())
+    writer = SummaryWriter(tmp_path / "live")
+    store, frames = Store([writer]), film_of(4, seed=5)
+    for frame in frames[:2]:
+        store.add(frame, inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "done", 4)
+        wait_for_looks(address, "live", 2)
+        with Tab(browser, address, "&p.lightning_vis.tab=film") as tab:
+            tab.painted()
+            assert tab.pixels(".film .row > canvas", 1, channels=4)[20, -20, 3] < 100
+            for frame in frames[2:]:
+                store.add(frame, inputs_of())
+            tab.until("() => !document.querySelector('.film > p')")
+            tab.painted()
+            assert tab.pixels(".film .row > canvas", 1, channels=4)[20, -20, 3] == 255
+    writer.close()

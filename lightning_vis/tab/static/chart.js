@@ -5,6 +5,7 @@ import { cssColour, fitCanvas, shortened } from "./parts.js";
 import { valueAt } from "./scalars.js";
 
 const [TALL, LOW] = [116, 92]; // pixels; in a low window the pictures need the room more
+const FEW = 60; // values of a line, up to which each is a point too
 const MARGIN = { left: 64, right: 150, top: 12, bottom: 20 };
 
 // Series are { run, points, behind }: a run's line and, where that is one image's, that of all images, drawn faint behind it.
@@ -21,6 +22,7 @@ export function drawChart(canvas, width, { model, series, scale }) {
   drawTimes(context, place, model);
   for (const { run, behind } of series) drawLine(context, place, run, behind, 0.4);
   for (const { run, points } of series) drawLine(context, place, run, points, 1);
+  for (const { run, points } of series) if (points.length <= FEW) drawPoints(context, place, run, points);
   for (const { run, points } of series) drawDot(context, place, run, points, model);
   for (const run of model.runs) drawAlert(context, place, run, model);
   drawCursor(context, place, model);
@@ -83,6 +85,16 @@ function drawLine(context, { x, y }, run, points, alpha) {
   points.forEach(([at, value], index) => (index ? context.lineTo(x(at), y(value)) : context.moveTo(x(at), y(value))));
   context.stroke();
   context.globalAlpha = 1;
+}
+
+// Each value as a point: a line across looks that were not taken must not pass for values.
+function drawPoints(context, { x, y }, run, points) {
+  context.fillStyle = cssColour(run.colour);
+  for (const [at, value] of points) {
+    context.beginPath();
+    context.arc(x(at), y(value), 2.5, 0, 2 * Math.PI);
+    context.fill();
+  }
 }
 
 function drawDot(context, { x, y }, run, points, model) {

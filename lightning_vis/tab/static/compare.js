@@ -159,7 +159,7 @@ export class Compare {
       tile.canvas?.setAttribute("aria-pressed", String(tile.image === model.image));
       const run = model.runs.find((each) => each.name === tile.run);
       const look = lookAt(run.looks, model.steps);
-      if (tile.kind === "head") fillHead(tile, run, look, model.view?.key);
+      if (tile.kind === "head") fillHead(tile, run, look, { key: model.view?.key, steps: model.steps });
       if (tile.kind === "map") fillTile(tile, run, look, model.view?.key);
     }
   }

@@ -9,6 +9,8 @@ const [LEAST, MOST] = [72, 112]; // a tile fills the width as far as that goes
 const GAP = 4;
 const LEFT = 92;
 const PER_PAGE = 8;
+const FAINT = 0.3;
+const READING = "Faint: no look of this run at that moment; the one before it is repeated.";
 
 export class Film {
   constructor(page) {
@@ -30,7 +32,7 @@ export class Film {
     const pages = Math.max(1, Math.ceil(model.count / PER_PAGE));
     const first = Math.min(this.page.state.page, pages - 1) * PER_PAGE;
     this.images = [...Array(Math.min(PER_PAGE, model.count - first)).keys()].map((at) => first + at);
-    const structure = JSON.stringify([model.probe, this.images, this.columns.map((at) => model.positions[at]), model.runs.map((run) => [run.name, run.inputs?.key]), this.side]);
+    const structure = JSON.stringify([model.probe, this.images, this.columns.map((at) => model.positions[at]), model.runs.map((run) => [run.name, run.inputs?.key]), this.side, this.isRepeating(model)]);
     replace(this.root, structure, () => this.build(model, pages));
     this.mark(model);
     this.paint(model);
@@ -51,7 +53,17 @@ export class Film {
     this.cursor = element("div", { className: "cursor" });
     const rows = this.images.flatMap((image) => model.runs.map((run, at) => this.row(run, image, at === 0)));
     const body = element("div", { className: "rows" }, ...rows, this.cursor);
-    return pages > 1 ? [this.page.views.compare.pager(model, pages, this.images), head, body] : [head, body];
+    const note = this.isRepeating(model) ? [element("p", { className: "quiet", textContent: READING })] : [];
+    return [...(pages > 1 ? [this.page.views.compare.pager(model, pages, this.images)] : []), head, body, ...note];
+  }
+
+  partsOf(model) {
+    return this.columns.flatMap((at) => model.runs.map((run) => lookAt(run.looks, model.positions[at])?.maps[model.view?.key]));
+  }
+
+  isRepeating(model) {
+    const looks = (run) => this.columns.map((at) => lookAt(run.looks, model.positions[at])).filter(Boolean);
+    return model.runs.some((run) => new Set(looks(run)).size < looks(run).length);
   }
 
   row(run, image, isFirst) {
@@ -87,9 +99,8 @@ export class Film {
     const isDone = this.paintRows(model);
     this.root.setAttribute("aria-busy", String(!isDone));
     if (isDone) return;
-    const parts = this.columns.flatMap((at) => model.runs.map((run) => lookAt(run.looks, model.positions[at])?.maps[model.view?.key]));
     const inputs = model.runs.flatMap((run) => [run.inputs, this.page.state.outline ? run.masks : null]);
-    await this.page.painter.ready([...inputs, ...parts].filter(Boolean));
+    await this.page.painter.ready([...inputs, ...this.partsOf(model)].filter(Boolean));
     if (asked !== this.isAsked) return;
     this.paintRows(model);
     this.root.setAttribute("aria-busy", "false");
@@ -99,7 +110,7 @@ export class Film {
   paintRows(model) {
     const { state } = this.page;
     const shows = JSON.stringify([
-      this.root.dataset.shows, model.view?.key, state.mode, state.gain, state.opacity, state.photo, state.palette, state.outline,
+      this.root.dataset.shows, model.view?.key, this.partsOf(model).map((part) => part?.key), state.mode, state.gain, state.opacity, state.photo, state.palette, state.outline,
       window.devicePixelRatio, document.documentElement.className,
     ]);
     if (this.shows === shows) return true;
@@ -131,8 +142,11 @@ export class Film {
       const painted = painter.paintMap(this.tile, { inputs: run.inputs, part, index: row.image, masks: run.masks, settings: state });
       isDone = painted && isDone;
       if (!painted) return;
+      const isRepeated = part === before; // no look of this run at that moment: the one before it still stands
+      context.globalAlpha = isRepeated ? FAINT : 1;
       context.drawImage(this.tile, Math.round(column * (this.side + GAP) * (window.devicePixelRatio || 1)), 0);
-      this.annotate(context, column, tall, { run, look, before, image: row.image, part, state: painter.maps(part)[row.image]?.state });
+      context.globalAlpha = 1;
+      if (!isRepeated) this.annotate(context, column, tall, { run, look, before, image: row.image, part, state: painter.maps(part)[row.image]?.state });
       before = part;
     });
     return isDone;

@@ -7,8 +7,8 @@ import { element } from "./parts.js";
 export const NARROW = 138; // pixels: below them a name has a line of its own
 const ROOMY = 180; // pixels: from them on a sentence has room
 
-export function fillHead(tile, run, look, key) {
-  const lines = [look ? look.when : "not yet"];
+export function fillHead(tile, run, look, { key, steps }) {
+  const lines = [look ? look.when : "not yet", ...(look && look.steps !== steps ? ["no look since then"] : [])];
   if (look && run.inputs?.labels) {
     const right = look.predicted.filter((predicted, image) => predicted === run.inputs.labels[image]).length;
     lines.push(`${right} of ${look.predicted.length} right`);
