@@ -14,7 +14,7 @@ from lightning_vis.filter_rendering import LOOKS, filter_card, small
 from lightning_vis.frames import Array, Frame, thinned
 from lightning_vis.gallery import Gallery
 from lightning_vis.storing import Store
-from lightning_vis.writing import encoded, write_number, write_pictures
+from lightning_vis.writing import encoded, write_note, write_number, write_pictures
 
 
 class FilterGallery:
@@ -65,8 +65,10 @@ class FilterGallery:
     def _write(self, frame: Frame, pictures: Mapping[str, Array]) -> None:
         data = encoded(pictures)
         numbers = {tag: value for tag, value in frame.numbers.items() if tag.endswith("/activation") and self._scalars}
+        readings = {tag: _WEIGHTS if tag.startswith("weights/") else _READING for tag in pictures}
         for writer in self.writers:
-            write_pictures(writer, data, frame.log_step, dict.fromkeys(pictures, _READING))
+            write_note(writer, frame.log_step)
+            write_pictures(writer, data, frame.log_step, readings)
             for tag, value in numbers.items():
                 write_number(writer, tag, value, frame.log_step)
 
@@ -83,3 +85,7 @@ _READING = """What excites each filter most, found by gradient ascent from the s
 from look to look has changed in the network. Under each picture: the channel, the activation that the picture reaches
 (the mean over the map), and the highest activation among the probe images. Orange: a probe image excites the filter
 more than its own picture, or the filter is dead. Below: the same filters over the whole training so far."""
+
+_WEIGHTS = """A row for each filter. Its weights, on one scale for the whole training: three input channels as red, green
+and blue around grey, others side by side, warm above 0 and blue below. What moved in them since the last look, on the same
+scale. Then what the filter answers to the first probe images, each row on the scale of its own largest answer."""

@@ -18,7 +18,7 @@ from lightning_vis.scores import PROBABILITIES
 from lightning_vis.storing import Store
 from lightning_vis.summary import leave_summary
 from lightning_vis.twin_pictures import twins_sheet, with_twins
-from lightning_vis.writing import descriptions, encoded, film_tag, write_number, write_pictures
+from lightning_vis.writing import descriptions, encoded, film_tag, write_note, write_number, write_pictures
 
 COLUMNS = 10
 """Looks shown side by side in a film strip."""
@@ -95,6 +95,7 @@ class Gallery:
                 data = encoded(pictures)
             with self._timed("writing"):
                 for writer in self.writers:
+                    write_note(writer, frame.log_step)
                     write_pictures(writer, data, frame.log_step, descriptions(frame, self.inputs))
             self.drawn = self.film.count
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
 from lightning_vis.frames import Array, Frame, Inputs
 from lightning_vis.rendering import jpeg
@@ -38,6 +39,27 @@ def write_number(writer: Any, tag: str, value: float, step: int) -> None:
     """Writes a scalar where the writer takes scalars."""
     if hasattr(writer, "add_scalar"):
         writer.add_scalar(tag, value, step)
+
+
+def write_note(writer: Any, step: int) -> None:
+    """Writes how to read the pictures of a run into the Text tab, once, whichever callback comes first."""
+    if hasattr(writer, "add_text") and writer not in _NOTED:
+        _NOTED.add(writer)
+        writer.add_text("lightning_vis", _NOTE, step)
+
+
+_NOTED: WeakSet[Any] = WeakSet()
+
+_NOTE = """Looked at with lightning_vis, which changes nothing in the training.
+
+- Tab **Lightning Vis**: every look, played, several runs side by side.
+- Tab **Images**: `film/<view>` all probe images over the whole training; `<probe>/<number>` one image with all views on it;
+  `twins` the same object on other backgrounds; `filters/<layer>` what excites each filter. The *i* beside a picture says
+  how to read it.
+- **Evidence** (warm: for the label, blue: against it) and **Grad-CAM** are drawn on one scale in log-odds that never
+  changes: an untrained network shows nothing.
+- **Saliency** shows where a small change would matter, not what the answer rests on.
+- Heat maps illustrate; the twins prove."""
 
 
 def encoded(pictures: Mapping[str, Array]) -> dict[str, tuple[bytes, int, int]]:
