@@ -138,7 +138,7 @@ def _process() -> Fingerprint:
         "open figures": len(figures),
         "drawing": (digest(repr(dict(matplotlib.rcParams)).encode()), len(matplotlib.colormaps)),
         "pictures": (PIL.ImageFile.LOAD_TRUNCATED_IMAGES, PIL.Image.MAX_IMAGE_PIXELS),
-        "logging": tuple((name, logger.level, len(logger.handlers)) for name, logger in _loggers()),
+        "logging": tuple((name, each.level, len(each.handlers)) for name, each in _loggers().items()),
         "warnings": digest(repr(warnings.filters).encode()),
         "limits": (
             sys.getrecursionlimit(),
@@ -152,10 +152,9 @@ def _process() -> Fingerprint:
     }
 
 
-def _loggers() -> list[tuple[str, logging.Logger]]:
-    """The root, and those that have been given handlers or a level."""
-    named = [(name, each) for name, each in logging.root.manager.loggerDict.items() if isinstance(each, logging.Logger)]
-    return [("", logging.root), *((name, each) for name, each in sorted(named) if each.level or each.handlers)]
+def _loggers() -> dict[str, logging.Logger]:
+    """Those that an observer might touch; packages that are first used in mid-training set up their own."""
+    return {name: logging.getLogger(name) for name in ("", "pytorch_lightning", "lightning", "matplotlib", "PIL")}
 
 
 def _handler(number: int) -> str:

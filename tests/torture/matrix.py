@@ -10,6 +10,7 @@ from . import (
     scenarios_precision,
     scenarios_schedules,
     scenarios_surroundings,
+    scenarios_weights,
     scenarios_wrapped,
 )
 from .scenario import SCENARIOS, judge
@@ -18,6 +19,7 @@ THEMES = (
     scenarios_loops,
     scenarios_schedules,
     scenarios_models,
+    scenarios_weights,
     scenarios_forward,
     scenarios_habits,
     scenarios_wrapped,
