@@ -57,12 +57,8 @@ def read_item(dataset: Any, index: int, image_key: Key = None, label_key: Key = 
     """
     item = dataset[index]
     image = _part(item, 0, image_key)
-    if isinstance(item, dict) and (image_key is None or image_key not in item):
-        known = ", ".join(map(repr, item))
-        raise ValueError(
-            f"item {index} of {type(dataset).__name__} is a dict with {known}:"
-            " say where image and label are with Probe.from_dataset(data, image_key=..., label_key=...)"
-        )
+    if isinstance(item, dict):
+        _check_keys(item, f"item {index} of {type(dataset).__name__}", image_key, label_key)
     if not isinstance(image, (Tensor, np.ndarray)):
         raise ValueError(
             f"item {index} of {type(dataset).__name__} is a {type(item).__name__} whose image is a"
@@ -73,6 +69,16 @@ def read_item(dataset: Any, index: int, image_key: Key = None, label_key: Key = 
     image = image if image.is_floating_point() else image.float()
     size = (int(image.shape[-2]), int(image.shape[-1])) if image.ndim > 1 else (0, 0)
     return Item(index, image, *read_label(_part(item, 1, label_key), size))
+
+
+def _check_keys(item: dict[Any, Any], of: str, image_key: Key, label_key: Key) -> None:
+    wrong = {"image_key": image_key, "label_key": label_key}.items()
+    missing = "".join(f", without {name}={key!r}" for name, key in wrong if key is not None and key not in item)
+    if image_key is None or missing:
+        raise ValueError(
+            f"{of} is a dict with {', '.join(map(repr, item))}{missing}:"
+            " say where image and label are with Probe.from_dataset(data, image_key=..., label_key=...)"
+        )
 
 
 def scaling_of(dataset: Any) -> Scaling | None:
@@ -168,8 +174,10 @@ def stacked(items: Iterable[Item], of: str) -> tuple[Tensor, Tensor | None, Tens
     """
     items = list(items)
     shapes = sorted({tuple(item.image.shape) for item in items})
+    if not shapes:
+        raise ValueError(f"a probe needs at least one image, but {of} has none")
     if len(shapes) != 1:
-        raise ValueError(f"the images of a probe need one size, but those of {of} have {shapes or 'none'}")
+        raise ValueError(f"the images of a probe need one size, but those of {of} have {shapes}")
     labels = [item.label for item in items if item.label is not None]
     masks = [item.mask for item in items if item.mask is not None and item.has_object]
     complete = len(items)

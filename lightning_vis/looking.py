@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lightning_vis.arguments import shortened
 from lightning_vis.asking import Answers, ask_twins
 from lightning_vis.attribution import background_lift, edge_map, evidence_map, is_drawable, lift, pointing
 from lightning_vis.frames import Array, Frame, Maps
@@ -82,7 +83,10 @@ def look(
 
     Raises:
         ValueError: as `record` and `last_feature_map`.
+        TypeError: `probe` is no Probe.
     """
+    if not isinstance(probe, Probe):
+        raise TypeError(f"probe={shortened(probe)}: expected a Probe, like Probe(images, labels)")
     running = Running(forward, score, chunk_size=chunk_size)
     attempt = attempt_look(model, probe, usual_views() if views is None else views, running)
     for failure in attempt.failures.values():

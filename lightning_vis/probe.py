@@ -215,7 +215,8 @@ def _masks(given: Any, images: Tensor) -> Tensor:
     masks = masks[:, 0] if masks.ndim == 4 and masks.shape[1] == 1 else masks
     expected = (len(images), *images.shape[2:])
     if masks.shape != expected or not (masks.min() >= 0 and masks.max() <= 1):
-        raise ValueError(f"Probe(masks): expected {expected} with values in 0..1; got {tuple(masks.shape)}")
+        values = f" with values in {masks.min():g}..{masks.max():g}" if masks.numel() else ""
+        raise ValueError(f"Probe(masks): expected {expected} with values in 0..1; got {tuple(masks.shape)}{values}")
     return masks.clone()
 
 
@@ -227,5 +228,6 @@ def given_probe(given: Any) -> Probe | None:
     """
     probe = given() if callable(given) else given
     if probe is not None and not isinstance(probe, Probe):
-        raise TypeError(f"probe={shortened(given)}: expected a Probe, or a function that returns one; got {shortened(probe)}")
+        got = "" if probe is given else f"; got {shortened(probe)}"
+        raise TypeError(f"probe={shortened(given)}: expected a Probe, or a function that returns one{got}")
     return probe

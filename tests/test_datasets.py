@@ -336,7 +336,14 @@ COLLECT = "so no fixed images can be taken from it: collect some yourself and pa
             Data([{"image": IMAGE, "label": 0}]),
             {"image_key": "pixels"},
             ValueError,
-            "item 0 of Data is a dict with 'image', 'label': say where image and label are with"
+            "item 0 of Data is a dict with 'image', 'label', without image_key='pixels': say where image and label are with"
+            " Probe.from_dataset(data, image_key=..., label_key=...)",
+        ),
+        (
+            Data([{"image": IMAGE, "label": 0}]),
+            {"image_key": "image", "label_key": "kind"},
+            ValueError,
+            "item 0 of Data is a dict with 'image', 'label', without label_key='kind': say where image and label are with"
             " Probe.from_dataset(data, image_key=..., label_key=...)",
         ),
         (
@@ -352,12 +359,12 @@ COLLECT = "so no fixed images can be taken from it: collect some yourself and pa
             ValueError,
             "the images of a probe need one size, but those of Data have [(3, 4, 4), (3, 5, 4)]",
         ),
-        (Data([]), {}, ValueError, "the images of a probe need one size, but those of Data have none"),
+        (Data([]), {}, ValueError, "a probe needs at least one image, but Data has none"),
         (
             Data([]),
             {"choose": "mistakes", "model": MODEL},
             ValueError,
-            "the images of a probe need one size, but those of Data have none",
+            "a probe needs at least one image, but Data has none",
         ),
         (Data([(IMAGE, 0)]), {"choose": "worst"}, ValueError, "choose='worst': expected 'mistakes' or 'unsure'"),
         (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 from types import SimpleNamespace
 
@@ -231,36 +230,3 @@ def test_a_failing_layer_rests_with_one_warning_and_the_others_go_on(trainer, ev
         trainer([callback], max_epochs=3).fit(Stubborn(), loader())
     assert len([each for each in seen if "rest until" in str(each.message)]) == 1
     assert len(events().Images("filters/net.0")) == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        ({"channels": 0}, "channels=0: expected a number of at least 1, a list of indices, or one of"),
-        ({"channels": "some"}, "channels='some': expected a number of at least 1"),
-        ({"channels": []}, r"channels=\[\]: expected"),
-        ({"steps": 0}, "steps=0: expected a whole number of at least 1"),
-        ({"every_n_epochs": 0.5}, "every_n_epochs=0.5: expected a whole number of at least 1"),
-        ({"preset": "x"}, "preset='x': expected one of 'default'"),
-        ({"layers": "net.0"}, r"layers='net.0': expected a list of names, \['net.0'\]"),
-    ],
-)
-def test_mistakes_are_refused_at_once(arguments, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        filters(**arguments)
-
-
-@pytest.mark.parametrize(
-    ("callbacks", "sentence"),
-    [
-        ([{"layers": ["conv9"]}], "layer 'conv9' is not in the model; its layers are net"),
-        ([{"channels": [1, 6], "layers": ["net.0"]}], r"channels=\[1, 6\]: the layer has the 6 channels 0 to 5"),
-        ([{}, {"layers": ["net.4"]}], "two FilterMaximizationCallbacks would write the pictures of the layers net.4:"),
-    ],
-)
-def test_mistakes_stop_before_anything_is_trained(trainer, callbacks, sentence):
-    model = small()
-    before = copy.deepcopy(model.state_dict())
-    with pytest.raises(ValueError, match=sentence):
-        trainer([filters(**each) for each in callbacks]).fit(model, loader())
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
