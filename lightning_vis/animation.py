@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lightning_vis.frames import Array, Frame, Inputs, thinned
-from lightning_vis.rendering import FAINT, GAP, INK, PANEL, WRONG, _drawn, _fit, _paste, _state, _text
+from lightning_vis.rendering import drawn, name_state
+from lightning_vis.sheets import FAINT, GAP, INK, PANEL, WRONG, fit, paste, write
 from lightning_vis.writing import film_tag, write_pictures
 
 SIDE = 96
@@ -64,7 +65,7 @@ def _sheet(films: Sequence[tuple[str, Inputs, Sequence[Frame]]], key: str, momen
     sheet = Image.new("RGB", (width, height), PANEL)
     top = 0
     for block in blocks:
-        _paste(sheet, (0, top), block)
+        paste(sheet, (0, top), block)
         top += block.shape[0]
     ImageDraw.Draw(sheet).rectangle((0, height - 5, round(share * width), height - 1), fill=WRONG)
     return np.asarray(sheet)
@@ -81,7 +82,7 @@ def _block(title: str, inputs: Inputs, frame: Frame | None, key: str) -> Array:
     count = len(inputs.pictures)
     columns = min(count, COLUMNS)
     sheet = Image.new("RGB", (GAP + columns * (SIDE + GAP), HEAD + -(-count // columns) * (SIDE + GAP)), PANEL)
-    _text(sheet, (GAP, GAP), title, FAINT if frame is None else INK, sheet.width - 2 * GAP, 22)
+    write(sheet, (GAP, GAP), title, FAINT if frame is None else INK, sheet.width - 2 * GAP, 22)
     for index in range(count):
         corner = (GAP + index % columns * (SIDE + GAP), HEAD + index // columns * (SIDE + GAP))
         _tile(sheet, corner, inputs, frame, key, index)
@@ -90,10 +91,10 @@ def _block(title: str, inputs: Inputs, frame: Frame | None, key: str) -> Array:
 
 def _tile(sheet: Image.Image, corner: tuple[int, int], inputs: Inputs, frame: Frame | None, key: str, index: int) -> None:
     picture = inputs.pictures[index]
-    _paste(sheet, corner, _fit(picture if frame is None else _drawn(picture, frame.maps[key], index), SIDE))
+    paste(sheet, corner, fit(picture if frame is None else drawn(picture, frame.maps[key], index), SIDE))
     if frame is None:
         return
-    _state(sheet, corner, frame.maps[key], index)
+    name_state(sheet, corner, frame.maps[key], index)
     if inputs.labels is not None and frame.predicted[index] not in (-1, inputs.labels[index]):
         x, y = corner
         ImageDraw.Draw(sheet).rectangle((x - 3, y - 3, x + SIDE + 2, y + SIDE + 2), outline=WRONG, width=3)

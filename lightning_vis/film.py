@@ -88,7 +88,7 @@ class Film:
 
     def _repr_html_(self) -> str:
         """The film for a notebook: every view's strip."""
-        from lightning_vis.rendering import jpeg
+        from lightning_vis.sheets import jpeg
 
         if self.inputs is None or not self.views:
             return f"<p>A film of {len(self.frames)} looks, without pictures.</p>"

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from lightning_vis.filter_facts import Filter, filters_of
 from lightning_vis.frames import Array, Frame, Pictures
-from lightning_vis.rendering import FAINT, GAP, INK, PANEL, TEXT, WIDTH, WRONG, _fit, _paste, _short_when, _text
+from lightning_vis.sheets import FAINT, GAP, INK, PANEL, TEXT, WIDTH, WRONG, fit, paste, write
 
 COLUMNS = 4
 STRIP_SIDE = 112
@@ -36,15 +36,15 @@ def filter_sheet(frame: Frame, layer: str) -> Array:
     rows = -(-len(filters) // COLUMNS)
     row_height = side + 2 * TEXT + 2 * GAP
     sheet = Image.new("RGB", (WIDTH, TEXT + 3 * GAP + rows * row_height), PANEL)
-    end = _text(sheet, (GAP, GAP), frame.when, INK, WIDTH // 2)
-    _text(sheet, (end + GAP, GAP), "channel: activation, best on the probe", FAINT, WIDTH - end - 2 * GAP)
+    end = write(sheet, (GAP, GAP), frame.when, INK, WIDTH // 2)
+    write(sheet, (end + GAP, GAP), "channel: activation, best on the probe", FAINT, WIDTH - end - 2 * GAP)
     for position, each in enumerate(filters):
         x = GAP + position % COLUMNS * (side + GAP)
         y = TEXT + 3 * GAP + position // COLUMNS * row_height
-        _paste(sheet, (x, y), _fit(pictures.values[position], side))
+        paste(sheet, (x, y), fit(pictures.values[position], side))
         first, second = _lines(each)
-        _text(sheet, (x, y + side + 2), first, INK, side)
-        _text(sheet, (x, y + side + 2 + TEXT), second, WRONG if each.dead or each.prefers_probe else FAINT, side)
+        write(sheet, (x, y + side + 2), first, INK, side)
+        write(sheet, (x, y + side + 2 + TEXT), second, WRONG if each.dead or each.prefers_probe else FAINT, side)
     return np.asarray(sheet)
 
 
@@ -62,12 +62,12 @@ def filter_film(frames: Sequence[Frame], layer: str) -> Array:
     names = [each.name for each in filters_of(frames[-1], layer)] if frames else []
     step = FILM_SIDE + (WIDTH - LABELS - GAP - LOOKS * FILM_SIDE) // (LOOKS - 1)
     sheet = Image.new("RGB", (WIDTH, TEXT + 2 * GAP + len(names) * step), PANEL)
-    _text(sheet, (GAP, GAP), "epoch", FAINT, LABELS - GAP)
+    write(sheet, (GAP, GAP), "epoch", FAINT, LABELS - GAP)
     for row, name in enumerate(names):
-        _text(sheet, (GAP, TEXT + 2 * GAP + row * step + (FILM_SIDE - TEXT) // 2), name, FAINT, LABELS - 2 * GAP)
+        write(sheet, (GAP, TEXT + 2 * GAP + row * step + (FILM_SIDE - TEXT) // 2), name, FAINT, LABELS - 2 * GAP)
     for column, frame in enumerate(frames):
         x = LABELS + column * step
-        _text(sheet, (x, GAP), "end" if frame.moment == "step" else str(frame.epoch), INK, step)
+        write(sheet, (x, GAP), "end" if frame.moment == "step" else str(frame.epoch), INK, step)
         for picture, each in zip(frame.pictures[f"filters/{layer}"].values, filters_of(frame, layer), strict=True):
             if each.name in names:
                 _tile(sheet, (x, TEXT + 2 * GAP + names.index(each.name) * step), picture, each)
@@ -90,13 +90,13 @@ def filter_strip(frames: Sequence[Frame], layer: str) -> Array:
     sheet = Image.new("RGB", (GAP + max(len(frames), 2) * (STRIP_SIDE + GAP), head + rows * row_height + GAP), PANEL)
     for column, frame in enumerate(frames):
         x = GAP + column * (STRIP_SIDE + GAP)
-        _text(sheet, (x, GAP), _short_when(frame), INK, STRIP_SIDE, 24)
+        write(sheet, (x, GAP), frame.when, INK, STRIP_SIDE, 24)
         pictures = frame.pictures[f"filters/{layer}"].values
         for row, each in enumerate(filters_of(frame, layer)):
             y = head + row * row_height
-            _paste(sheet, (x, y), _fit(pictures[row], STRIP_SIDE))
+            paste(sheet, (x, y), fit(pictures[row], STRIP_SIDE))
             colour = WRONG if each.dead or each.prefers_probe else FAINT
-            _text(sheet, (x, y + STRIP_SIDE + 2), _lines(each)[0], colour, STRIP_SIDE, 24)
+            write(sheet, (x, y + STRIP_SIDE + 2), _lines(each)[0], colour, STRIP_SIDE, 24)
     return np.asarray(sheet)
 
 
@@ -113,13 +113,13 @@ def filter_card(frame: Frame, frames: Sequence[Frame], layer: str) -> Array:
 
 def small(pictures: Pictures) -> Pictures:
     """Pictures as large as the film keeps them."""
-    values = np.stack([_fit(picture, FILM_SIDE) for picture in pictures.values])
+    values = np.stack([fit(picture, FILM_SIDE) for picture in pictures.values])
     return Pictures(values, pictures.captions)
 
 
 def _tile(sheet: Image.Image, corner: tuple[int, int], picture: Array, each: Filter) -> None:
     (x, y), side = corner, FILM_SIDE
-    _paste(sheet, corner, _fit(picture, side))
+    paste(sheet, corner, fit(picture, side))
     if each.dead or each.prefers_probe:
         ImageDraw.Draw(sheet).rectangle((x - 2, y - 2, x + side + 1, y + side + 1), outline=WRONG, width=2)
 

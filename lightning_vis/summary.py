@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lightning_vis.frames import Array, Frame, Inputs
-from lightning_vis.rendering import FAINT, GAP, INK, PANEL, WRONG, _drawn, _fit, _legend, _paste, _text
+from lightning_vis.rendering import drawn, legend
+from lightning_vis.sheets import FAINT, GAP, INK, PANEL, WRONG, fit, paste, write
 
 SIZE = (1200, 630)
 SIDE = 244
@@ -38,16 +39,16 @@ def summary(run: str, frames: Sequence[Frame], inputs: Inputs) -> Array:
     key = next(iter(last.maps), "")
     sheet = Image.new("RGB", SIZE, PANEL)
     for column, title in enumerate(("input", first.when, last.when)):
-        _text(sheet, (GAP + column * (SIDE + GAP), 18), title, FAINT, SIDE)
+        write(sheet, (GAP + column * (SIDE + GAP), 18), title, FAINT, SIDE)
     for row, index in enumerate(telling(frames, inputs)):
         corner = (GAP, TOP + row * (SIDE + GAP))
-        _paste(sheet, corner, _fit(inputs.pictures[index], SIDE))
+        paste(sheet, corner, fit(inputs.pictures[index], SIDE))
         for column, frame in enumerate((first, last)):
             if key in frame.maps:
                 _seen(sheet, (corner[0] + (column + 1) * (SIDE + GAP), corner[1]), frame, inputs, key, index)
     if key and last.maps[key].scale.kind == "log":
-        _legend(sheet, (GAP, SIZE[1] - 52), SIDE, last.maps[key].scale)
-        _text(sheet, (2 * GAP + SIDE, SIZE[1] - 48), f"{last.maps[key].title}, log-odds", FAINT, 2 * SIDE, 24)
+        legend(sheet, (GAP, SIZE[1] - 52), SIDE, last.maps[key].scale)
+        write(sheet, (2 * GAP + SIDE, SIZE[1] - 48), f"{last.maps[key].title}, log-odds", FAINT, 2 * SIDE, 24)
     _tell(sheet, (3 * (SIDE + GAP) + 2 * GAP, 18), run, words(frames, inputs))
     return np.asarray(sheet)
 
@@ -94,7 +95,7 @@ def _change(frames: Sequence[Frame]) -> Array:
 
 def _seen(sheet: Image.Image, corner: tuple[int, int], frame: Frame, inputs: Inputs, key: str, index: int) -> None:
     x, y = corner
-    _paste(sheet, corner, _fit(_drawn(inputs.pictures[index], frame.maps[key], index), SIDE))
+    paste(sheet, corner, fit(drawn(inputs.pictures[index], frame.maps[key], index), SIDE))
     predicted = int(frame.predicted[index])
     if predicted < 0:
         return
@@ -102,17 +103,17 @@ def _seen(sheet: Image.Image, corner: tuple[int, int], frame: Frame, inputs: Inp
     draw = ImageDraw.Draw(sheet)
     draw.rectangle((x, y + SIDE - 36, x + SIDE - 1, y + SIDE - 1), fill=PANEL)
     text = f"{'x ' if wrong else ''}{inputs.class_name(predicted)} {frame.probability[index]:.2f}"
-    _text(sheet, (x + 6, y + SIDE - 34), text, WRONG if wrong else INK, SIDE - 12, 26)
+    write(sheet, (x + 6, y + SIDE - 34), text, WRONG if wrong else INK, SIDE - 12, 26)
     if wrong:
         draw.rectangle((x, y, x + SIDE - 1, y + SIDE - 1), outline=WRONG, width=4)
 
 
 def _tell(sheet: Image.Image, corner: tuple[int, int], run: str, sentences: Sequence[str]) -> None:
     x, y = corner
-    _text(sheet, (x, y), run, INK, SIZE[0] - x - GAP, 40)
+    write(sheet, (x, y), run, INK, SIZE[0] - x - GAP, 40)
     y += 70
     for sentence in sentences:
         for line in textwrap.wrap(sentence, WORDS - 8):
-            _text(sheet, (x, y), line, INK, SIZE[0] - x - GAP, 26)
+            write(sheet, (x, y), line, INK, SIZE[0] - x - GAP, 26)
             y += 34
         y += 16

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lightning_vis.frames import Array, Frame, Inputs, Pictures
-from lightning_vis.rendering import FAINT, GAP, INK, PANEL, TEXT, WIDTH, WRONG, _fit, _mark, _paste, _text, _width
+from lightning_vis.sheets import FAINT, GAP, INK, PANEL, TEXT, WIDTH, WRONG, fit, mark, paste, text_width, write
 
 MOST = 16
 """Objects in a frame."""
@@ -57,18 +57,18 @@ def twins_sheet(frame: Frame, inputs: Inputs) -> Array | None:
     for column in range(min(beside, count)):
         for kind, name in enumerate(inputs.kinds):
             x = GAP + column * ((WIDTH - GAP) // beside) + kind * (side + GAP // 2)
-            _text(sheet, (x, head - TEXT - GAP // 2), name, FAINT, side)
+            write(sheet, (x, head - TEXT - GAP // 2), name, FAINT, side)
     return np.asarray(sheet)
 
 
 def _headline(sheet: Image.Image, frame: Frame, inputs: Inputs, count: int) -> None:
     assert inputs.twins is not None
     of = f", {count} of {len(inputs.twins)} objects" if count < len(inputs.twins) else ""
-    _text(sheet, (GAP, GAP), f"{frame.when}{of}. Points by which the answer moves:", INK, WIDTH - 2 * GAP)
+    write(sheet, (GAP, GAP), f"{frame.when}{of}. Points by which the answer moves:", INK, WIDTH - 2 * GAP)
     parts = {"background": "background_effect", "object": "object_effect", "moved 3 px": "paste_control"}
     known = {name: frame.numbers.get(f"reliance/{tag}") for name, tag in parts.items()}
     said = "   ".join(f"{name} {round(100 * value)}" for name, value in known.items() if value is not None)
-    _text(sheet, (GAP, GAP + TEXT + 4), said, INK, WIDTH - 2 * GAP)
+    write(sheet, (GAP, GAP + TEXT + 4), said, INK, WIDTH - 2 * GAP)
 
 
 def _row(sheet: Image.Image, corner: tuple[int, int], side: int, frame: Frame, inputs: Inputs, index: int) -> None:
@@ -77,7 +77,7 @@ def _row(sheet: Image.Image, corner: tuple[int, int], side: int, frame: Frame, i
     draw = ImageDraw.Draw(sheet)
     for kind, wrong in enumerate(_flips(frame, inputs, index)):
         left = x + kind * (side + GAP // 2)
-        _paste(sheet, (left, y), _tile(inputs.twins[index, kind], side, wrong))
+        paste(sheet, (left, y), _tile(inputs.twins[index, kind], side, wrong))
         share = _answer(frame, inputs, "on", index, kind)
         draw.rectangle((left, y + side + 3, left + side - 1, y + side + 2 + BAR), fill=(52, 55, 62))
         if share > 0.01:
@@ -85,8 +85,8 @@ def _row(sheet: Image.Image, corner: tuple[int, int], side: int, frame: Frame, i
             draw.rectangle((left, y + side + 3, end, y + side + 2 + BAR), fill=WRONG if wrong else INK)
         _share(sheet, (left, y + side + BAR + 4), side, _label(inputs, index), share, WRONG if wrong else INK)
     number = str(index)
-    draw.rectangle((x, y, x + _width(number) + 8, y + TEXT + 2), fill=PANEL)
-    _text(sheet, (x + 4, y), number, INK, side)
+    draw.rectangle((x, y, x + text_width(number) + 8, y + TEXT + 2), fill=PANEL)
+    write(sheet, (x + 4, y), number, INK, side)
 
 
 def _share(
@@ -94,22 +94,22 @@ def _share(
 ) -> None:
     """The class and its probability, or the probability alone where there is no room for both."""
     said = f"{share:.2f}"
-    room = side - _width(f" {said}")
+    room = side - text_width(f" {said}")
     if room >= 2 * TEXT:
-        end = _text(sheet, corner, name, colour, room)
-        _text(sheet, (end, corner[1]), f" {said}", colour, side)
+        end = write(sheet, corner, name, colour, room)
+        write(sheet, (end, corner[1]), f" {said}", colour, side)
     else:
-        _text(sheet, corner, said, colour, side)
+        write(sheet, corner, said, colour, side)
 
 
 def _tile(picture: Array, side: int, wrong: bool) -> Array:
     """A twin in a square; where the answer flips to a wrong one, with a frame and a cross."""
-    tile = Image.fromarray(_fit(picture, side))
+    tile = Image.fromarray(fit(picture, side))
     if wrong:
         draw, size = ImageDraw.Draw(tile), side // 6
         draw.rectangle((0, 0, side - 1, side - 1), outline=WRONG, width=max(3, side // 32))
         draw.rectangle((side - size - 14, 0, side - 1, size + 13), fill=PANEL)
-        _mark(tile, (side - size - 7, 7), size, wrong=True)
+        mark(tile, (side - size - 7, 7), size, wrong=True)
     return np.asarray(tile)
 
 

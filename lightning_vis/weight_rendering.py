@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from lightning_vis.frames import Array
-from lightning_vis.rendering import FAINT, GAP, INK, PANEL, TEXT, _fit, _paste, _text
+from lightning_vis.sheets import FAINT, GAP, INK, PANEL, TEXT, fit, paste, write
 
 SIDE = 104
 
@@ -32,16 +32,16 @@ def weight_sheet(
     sheet = Image.new("RGB", (width, SIDE + 2 * GAP + len(names) * (SIDE + GAP)), PANEL)
     for position, (word, each) in enumerate(columns):
         x = left + position * (SIDE + GAP)
-        _text(sheet, (x, SIDE - TEXT), word, FAINT, SIDE, 24)
+        write(sheet, (x, SIDE - TEXT), word, FAINT, SIDE, 24)
         for row in range(len(names)):
-            _paste(sheet, (x, SIDE + 2 * GAP + row * (SIDE + GAP)), _blocks(each[row]))
+            paste(sheet, (x, SIDE + 2 * GAP + row * (SIDE + GAP)), _blocks(each[row]))
     for number in range(len(pictures)):
         x = left + (len(columns) + number) * (SIDE + GAP)
-        _paste(sheet, (x, GAP), _fit(pictures[number], SIDE))
+        paste(sheet, (x, GAP), fit(pictures[number], SIDE))
         for row in range(len(names)):
-            _paste(sheet, (x, SIDE + 2 * GAP + row * (SIDE + GAP)), _fit(maps[number, row], SIDE))
+            paste(sheet, (x, SIDE + 2 * GAP + row * (SIDE + GAP)), fit(maps[number, row], SIDE))
     for row, name in enumerate(names):
-        _text(sheet, (GAP, SIDE + 2 * GAP + row * (SIDE + GAP) + SIDE // 2 - TEXT // 2), name, INK, left - GAP)
+        write(sheet, (GAP, SIDE + 2 * GAP + row * (SIDE + GAP) + SIDE // 2 - TEXT // 2), name, INK, left - GAP)
     return np.asarray(sheet)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from weakref import WeakSet
 
 from lightning_vis.frames import Array, Frame, Inputs
-from lightning_vis.rendering import jpeg
+from lightning_vis.sheets import jpeg
 
 
 def image_writers(loggers: Iterable[Any], which: str = "tensorboard") -> list[Any]:

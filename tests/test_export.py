@@ -17,7 +17,7 @@ from lightning_vis.__main__ import main
 from lightning_vis.animation import animated
 from lightning_vis.exporting import STATIC, bundle
 from lightning_vis.reading import read_frames
-from lightning_vis.rendering import _drawn
+from lightning_vis.rendering import drawn
 
 
 @pytest.fixture
@@ -94,9 +94,9 @@ def test_a_gif_s_tiles_are_what_rendering_draws_but_for_the_palette(logdir):
     film.seek(film.n_frames - 1)
     shown = np.asarray(film.convert("RGB")).astype(int)
     flat = np.broadcast_to(run.inputs.pictures[0][16, 16], (96, 96, 3))
-    drawn = _drawn(flat, run.frames[-1].maps["evidence"], 0)
+    expected = drawn(flat, run.frames[-1].maps["evidence"], 0)
     top = film.height - 10 - 96 - 10  # the last row: below it a gap and the bar of the time
-    at = [np.abs(shown[y : y + 96, 10:106] - drawn).mean() for y in range(top - 4, top + 14)]
+    at = [np.abs(shown[y : y + 96, 10:106] - expected).mean() for y in range(top - 4, top + 14)]
     assert min(at) < 6
 
 

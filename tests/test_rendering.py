@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from lightning_vis import rendering
+from lightning_vis import sheets
 from lightning_vis.colours import overlay
 from lightning_vis.frames import Frame, Inputs, Maps, Scale
-from lightning_vis.rendering import GAP, RIGHT, TEXT, WIDTH, WRONG, card, jpeg, shorten, strip
+from lightning_vis.rendering import card, strip
+from lightning_vis.sheets import GAP, RIGHT, TEXT, WIDTH, WRONG, jpeg, shorten
 
 HEAD = TEXT + 2 * GAP
 SIGNED, CAM, DENSITY = Scale(signed=True), Scale(by_area=True), Scale("density", 12.0)
@@ -86,7 +87,7 @@ def test_no_text_on_a_card_is_smaller_than_30_pixels_nor_beyond_its_edge(written
 
 def test_a_wrong_answer_has_a_mark_and_a_colour_a_right_one_has_another_mark(written):
     right, wrong = (card(frame(predicted=(answer, 0)), inputs(), 0) for answer in (0, 1))
-    assert [fill for text, _, _, fill, _ in written if text.startswith("says")] == [rendering.INK, WRONG]
+    assert [fill for text, _, _, fill, _ in written if text.startswith("says")] == [sheets.INK, WRONG]
     assert near(wrong[:HEAD], WRONG) > 50 > near(right[:HEAD], WRONG)
     assert near(right[:HEAD], RIGHT) > 20 > near(wrong[:HEAD], RIGHT)
 
@@ -166,27 +167,29 @@ def test_many_views_take_more_rows(written):
 
 def test_a_strip_has_a_row_per_image_and_a_column_per_look(written):
     looks = [frame(finished_steps=step, moment="step" if step else "start") for step in (0, 1, 2)]
-    one, more = strip(looks[:1], inputs(), "evidence"), strip(looks, inputs(), "evidence")
-    column = (more.shape[1] - one.shape[1]) // 2
+    one, more = strip(looks[:1] * 8, inputs(), "evidence"), strip(looks * 3, inputs(), "evidence")
+    column = more.shape[1] - one.shape[1]
     assert more.shape[0] == one.shape[0]
-    taller = strip([frame(4)] * 3, inputs(4), "evidence")
+    taller = strip([frame(4)] * 9, inputs(4), "evidence")
     assert taller.shape[0] - more.shape[0] == 2 * column
     said = [text for text, *_ in written]
-    assert said.count("start") == 1 + 1 + 3
+    assert said.count("start") == 8 + 3
     assert {"step 1", "step 2"} <= set(said)
 
 
 @pytest.mark.parametrize(
     ("key", "said"),
     [
-        ("evidence", "evidence for the label; orange frame: wrong"),
-        ("grad_cam", "Grad-CAM of the predicted class; orange frame: wrong"),
-        ("saliency", "saliency of the predicted class; orange frame: wrong"),
+        ("evidence", "evidence for the label. Orange frame: wrong answer."),
+        ("grad_cam", "Grad-CAM of the predicted class. Orange frame: wrong answer. White bar:"),
+        ("saliency", "saliency of the predicted class. Orange frame: wrong answer. White bar:"),
     ],
 )
-def test_a_strip_of_ten_looks_says_what_it_shows(written, key, said):
-    strip([frame(finished_steps=step) for step in range(10)], inputs(), key)
-    assert said in [text for text, *_ in written]
+@pytest.mark.parametrize("columns", [1, 10])
+def test_a_strip_says_what_it_shows_whole(written, key, said, columns):
+    strip([frame(finished_steps=step) for step in range(columns)], inputs(), key)
+    assert said in " ".join(text for text, *_ in written)
+    assert not any("…" in text for text, *_ in written)
     ticks = {"evidence": ["-31", "-3", "0", "3", "31"], "grad_cam": ["0", "1", "3", "7", "31"], "saliency": []}
     assert [text for text, *_ in written if text.lstrip("-").isdigit()] == ticks[key]
 
@@ -200,8 +203,11 @@ def test_wrong_answers_in_a_strip_have_a_frame():
 def test_a_new_explained_class_is_named_in_the_strip(written):
     before = frame()
     maps = {"grad_cam": replace(before.maps["grad_cam"], classes=np.array([1, 0]))}
+    strip([before, before, before], inputs(), "grad_cam")
+    steady = [text for text, *_ in written].count("mammal")
+    assert steady == 1  # the label of the second row
     strip([before, replace(before, maps=maps), replace(before, maps=maps)], inputs(), "grad_cam")
-    assert [text for text, *_ in written].count("mammal") == 1
+    assert [text for text, *_ in written].count("mammal") == 2 * steady + 1
 
 
 def test_looks_without_the_view_are_left_out():
@@ -224,7 +230,7 @@ def test_the_8_cards_of_a_look_take_at_most_half_a_megabyte():
 
 def test_both_ends_of_a_long_name_are_kept():
     sheet = ImageDraw.Draw(Image.new("RGB", (9, 9)))
-    font = rendering._font(30)
+    font = sheets._font(30)
     name = "model.backbone.layer4.1.conv2"
     short = shorten(sheet, name, 200, font)
     assert sheet.textlength(short, font=font) <= 200

@@ -20,7 +20,7 @@ from tab_server import tensorboard, wait_for_looks
 from lightning_vis.exporting import export_html
 from lightning_vis.frames import Frame, Maps
 from lightning_vis.reading import read_frames
-from lightning_vis.rendering import _drawn
+from lightning_vis.rendering import drawn
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 LONG = 300
@@ -460,8 +460,8 @@ def test_pixels_are_those_that_rendering_draws(browser, logdir, server, view):
         for index in range(4):
             shown = tab.pixels(at=index)
             flat = np.broadcast_to(run.inputs.pictures[index][16, 16], shown.shape)
-            drawn = _drawn(flat, run.frames[7].maps[key], index)
-            assert np.abs(shown.astype(int) - drawn).max() <= 3
+            expected = drawn(flat, run.frames[7].maps[key], index)
+            assert np.abs(shown.astype(int) - expected).max() <= 3
 
 
 def test_gain_opacity_photo_and_shape_change_what_is_drawn_and_cividis_is_cividis(browser, server):

@@ -10,7 +10,7 @@ from worlds import Classifier, loader, twin_probe
 
 from lightning_vis.callbacks import ProbeCallback
 from lightning_vis.frames import Frame, Inputs
-from lightning_vis.rendering import INK, WIDTH, WRONG
+from lightning_vis.sheets import INK, WIDTH, WRONG
 from lightning_vis.twin_pictures import BAR, MOST, TILE, twins_sheet, with_twins
 
 

@@ -1,0 +1,96 @@
+"""What a sheet is drawn with: sizes, colours, text, tiles and marks. No torch, and no matplotlib figure."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from lightning_vis.frames import Array
+
+WIDTH = 700
+"""Cards are drawn 700 pixels wide and shown at exactly half of it in the Images tab."""
+TEXT = 30
+"""No text on a card is smaller: at half the size digits are still read right."""
+GAP = 10
+PANEL = (24, 26, 30)
+INK = (236, 236, 236)
+FAINT = (164, 168, 176)
+WRONG = (255, 138, 76)
+RIGHT = (120, 200, 140)
+
+Colour = tuple[int, int, int]
+
+
+def jpeg(picture: Array, quality: int = 82) -> bytes:
+    """A picture ``(H, W, 3)`` uint8 as JPEG: a quarter of the bytes of PNG, and bytes are what logging costs."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def shorten(draw: ImageDraw.ImageDraw, text: str, width: int, font: Any) -> str:
+    """The text, its middle left out as far as the width in pixels demands: both ends of a name tell it apart."""
+    if draw.textlength(text, font=font) <= width:
+        return text
+    for keep in range(len(text) - 1, 1, -1):
+        short = f"{text[: -(-keep // 2)]}…{text[len(text) - keep // 2 :]}"
+        if draw.textlength(short, font=font) <= width:
+            return short
+    return text[:1]
+
+
+def write(sheet: Image.Image, corner: tuple[int, int], text: str, colour: Colour, width: int, size: int = TEXT) -> int:
+    """Writes one line that is at most `width` pixels wide; returns where it ends."""
+    draw, font = ImageDraw.Draw(sheet), _font(size)
+    text = shorten(draw, text, width, font)
+    draw.text(corner, text, fill=colour, font=font)
+    return corner[0] + int(draw.textlength(text, font=font))
+
+
+def lines_of(text: str, width: int, size: int = TEXT) -> list[str]:
+    """The text in lines of at most `width` pixels, broken between words."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        lines[-1:] = [longer] if not lines[-1] or text_width(longer, size) <= width else [lines[-1], word]
+    return lines
+
+
+def text_width(text: str, size: int = TEXT) -> int:
+    """How many pixels a line takes."""
+    return int(_font(size).getlength(text))
+
+
+def paste(sheet: Image.Image, corner: tuple[int, int], picture: Array) -> None:
+    """Puts a picture on a sheet."""
+    sheet.paste(Image.fromarray(picture), corner)
+
+
+def fit(picture: Array, side: int) -> Array:
+    """A picture inside a square, its proportions kept, on the panel's colour."""
+    height, width = picture.shape[:2]
+    ratio = side / max(height, width)
+    size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
+    way = Image.Resampling.BICUBIC if ratio >= 1 else Image.Resampling.LANCZOS
+    square = Image.new("RGB", (side, side), PANEL)
+    square.paste(Image.fromarray(picture).resize(size, way), ((side - size[0]) // 2, (side - size[1]) // 2))
+    return np.asarray(square)
+
+
+def mark(sheet: Image.Image, corner: tuple[int, int], side: int, wrong: bool) -> None:
+    """A cross or a tick, drawn: the font has neither."""
+    (x, y), draw = corner, ImageDraw.Draw(sheet)
+    if wrong:
+        draw.line((x, y, x + side, y + side), fill=WRONG, width=4)
+        draw.line((x, y + side, x + side, y), fill=WRONG, width=4)
+    else:
+        draw.line((x, y + side // 2, x + side // 3, y + side, x + side, y), fill=RIGHT, width=4, joint="curve")
+
+
+@lru_cache
+def _font(size: int) -> Any:
+    return ImageFont.load_default(size)
