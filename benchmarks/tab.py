@@ -6,12 +6,14 @@ Prints the table of tab.md: run it with ``python benchmarks/tab.py > benchmarks/
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 import statistics
 import sys
 import tempfile
 import time
 import urllib.request
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from playwright.sync_api import sync_playwright
 from tab_server import PLUGIN, tensorboard, wait_for_looks
+from tensorboard import version
 from tqdm import tqdm
 
 from lightning_vis.frames import Frame, Inputs, Maps, Scale
@@ -131,6 +134,7 @@ def page(address, view):
 
 
 def main():
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         storing = write(folder)
@@ -142,6 +146,10 @@ def main():
             every = answers(address, ["runs", *(f"data?run=run_{run}" for run in range(RUNS))])
             pages = {view: page(address, view) for view in ("evidence", "saliency")}
     print(f"# The tab with {RUNS} runs of {EPOCHS} epochs, {IMAGES} images of {SIDE} x {SIDE}, three maps\n")
+    print(
+        f"{date.today()}, `python benchmarks/tab.py`, {os.cpu_count()} cores, TensorBoard {version.VERSION}, chromium without"
+    )
+    print(f"a GPU. Others used the machine too: its load was {load:.1f} when this began.\n")
     print("| what | measured | goal |\n|---|---|---|")
     print(f"| first answer, two runs shown | {first[0]:.2f} s, {first[1] / 1e6:.2f} MB on the wire | 0.5 s, 1.5 MB |")
     print(f"| all ten runs | {every[0]:.2f} s, {every[1] / 1e6:.2f} MB on the wire ({every[2] / 1e6:.1f} MB of JSON) | |")
