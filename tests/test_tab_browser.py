@@ -767,3 +767,47 @@ def test_the_film_is_painted_anew_when_a_run_catches_up(browser, tmp_path):
             tab.painted()
             assert tab.pixels(".film .row > canvas", 1, channels=4)[20, -20, 3] == 255
     writer.close()
+
+
+def test_the_range_is_the_same_for_all_runs_shown_and_half_of_a_map_is_said_with_masks_too(browser, tmp_path):
+    """A map of 2 in one run is painted as a map of 2 beside a map of 20 in the other, whatever the range."""
+    weak = [replaced(frame, maps=flat_maps(0, 2)) for frame in film_of(2)]
+    both = [replaced(frame, maps=flat_maps(0, 2 if at else 20)) for at, frame in enumerate(film_of(2))]
+    write_run(tmp_path / "both", both, inputs_of())
+    write_run(tmp_path / "weak", weak, inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "both", 2)
+        wait_for_looks(address, "weak", 2)
+        for gain in (0, 2):
+            with Tab(browser, address, f"&p.lightning_vis.gain={gain}") as tab:
+                tab.painted()
+                assert np.array_equal(tab.pixels(at=0), tab.pixels(at=4))
+                assert (
+                    tab.texts(".measures span:last-child")[0] == "half in 46 %"
+                )  # 7 cells of 3 and 15.75 of 2 are half of 105
+                tab.press("Home")
+                tab.painted()
+                assert not np.array_equal(tab.pixels(at=0), tab.pixels(at=4))
+
+
+def test_a_training_without_masks_has_the_probability_of_the_label_on_its_chart(browser, tmp_path):
+    import torch
+    from modules import CLASSES, Classifier
+    from nets import images
+    from pytorch_lightning import Trainer
+    from pytorch_lightning.loggers import TensorBoardLogger
+    from torch.utils.data import DataLoader, TensorDataset
+
+    from lightning_vis.callbacks import ProbeCallback
+
+    data = DataLoader(TensorDataset(images(8), torch.arange(8) % CLASSES), batch_size=4)
+    logger = TensorBoardLogger(tmp_path, name="", version="run")
+    Trainer(max_epochs=2, logger=logger, callbacks=[ProbeCallback()], enable_progress_bar=False).fit(Classifier(), data, data)
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 3)
+        with Tab(browser, address) as tab:
+            tab.painted()
+            assert tab.frame.input_value("footer select") == "answers/label"
+            tab.frame.click(".picture canvas >> nth=2")
+            assert tab.frame.input_value("footer select") == "answers/label"
+            assert tab.frame.inner_text(".one") == "image 3, class 2 ✕"
