@@ -13,7 +13,6 @@ from lightning_vis.arguments import steps_of
 from lightning_vis.budget import Budget
 from lightning_vis.failures import Failures
 from lightning_vis.film import Film
-from lightning_vis.finding import loader_of
 from lightning_vis.frames import Frame
 from lightning_vis.gallery import Gallery
 from lightning_vis.layers import find_layer
@@ -374,14 +373,3 @@ class GradCAMCallback(ProbeCallback):
         at_steps: Sequence[int] | None = None,
     ) -> None:
         super().__init__(probe, [grad_cam(layer, target)], every_n_epochs=every_n_epochs, at_steps=at_steps)
-
-
-def _probe_of(trainer: Any) -> Probe:
-    """Images of the Trainer's own data, by index: no loader is iterated and no random stream is touched."""
-    try:
-        return Probe.from_dataset(loader_of(trainer).dataset)
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise ValueError(f"no probe= was given, and none can be taken from the Trainer's data: {error}") from error
-
-
-_warn = warn

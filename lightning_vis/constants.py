@@ -37,3 +37,6 @@ RISE = 2.5
 """How fast it comes to cover it: opacity = OPAQUE x (1 - (1 - strength) ^ RISE)."""
 DENSITY_LIMIT = 12.0
 """Times its own mean, where a map is drawn by its shape alone."""
+
+OUTPUT = "<output>"
+"""Names the model's class scores among the layers."""

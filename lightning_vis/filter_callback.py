@@ -18,7 +18,7 @@ from lightning_vis.finding import Finder
 from lightning_vis.layers import find_layer
 from lightning_vis.looking import Running
 from lightning_vis.maximization import OUTPUT
-from lightning_vis.objectives import Objective, channel
+from lightning_vis.objectives import Objective
 from lightning_vis.probe import Probe, given_probe
 from lightning_vis.recipes import Recipe, recipe_of
 from lightning_vis.saying import loggers_of, warn
@@ -40,14 +40,15 @@ class FilterMaximizationCallback(Callback):
     only when the number of epochs has grown by 10 %, and at the end.
 
     Args:
-        layers: dotted names, or ``"<output>"`` for the classes; None: the first convolution and the last feature map.
+        layers: dotted names, or ``"<output>"`` for the classes; None: the classes and the last feature map.
         channels: how many from 0 on, a list of indices, ``"first"`` (8), ``"changed"`` (the 8 whose answers to the
             probe moved most since the last look) or ``"background-driven"`` (those that follow the twins' background).
         probe: the images that give size, range and colours, and that filters are compared on; None takes some from
             the Trainer's data.
         every_n_epochs: after every so many epochs.
         steps: of each optimization.
-        objective: what of a channel is to rise: `channel` (its mean), `neuron`, for classes `log_odds`, or your own.
+        objective: what of a channel is to rise: `channel` (its mean), `neuron`, for classes `log_odds`, or your own; None:
+            `channel`, and for classes `log_odds`.
         preset: ``"default"``, ``"keras-vis"``, ``"lucid"`` or a `Recipe`.
         size: height and width of the pictures; those of the probe if None.
         seed: of start and transforms.
@@ -69,7 +70,7 @@ class FilterMaximizationCallback(Callback):
         *,
         every_n_epochs: int = 1,
         steps: int = 64,
-        objective: Objective = channel,
+        objective: Objective | None = None,
         preset: str | Recipe = "default",
         size: tuple[int, int] | None = None,
         seed: int = 0,

@@ -10,12 +10,13 @@ from lightning_vis.frames import Frame
 
 @dataclass(frozen=True)
 class Filter:
-    """One filter: its channel, the activation that its picture reaches, the best among the probe images, its state."""
+    """One filter or class: its name, the activation that its picture reaches, the best among the probe images, its state."""
 
     name: str
     reached: float
     on_probe: float
     dead: bool = False
+    kind: str = "channel"
 
     @property
     def prefers_probe(self) -> bool:
@@ -26,8 +27,8 @@ class Filter:
     def caption(self) -> str:
         """The facts in words."""
         if self.dead:
-            return f"channel {self.name}: dead (constant on all probe images, and nothing was found to excite it)"
-        said = f"channel {self.name} reaches {self.reached:.3g}; the best probe image {self.on_probe:.3g}"
+            return f"{self.kind} {self.name}: dead (constant on all probe images, and nothing was found to excite it)"
+        said = f"{self.kind} {self.name} reaches {self.reached:.3g}; the best probe image {self.on_probe:.3g}"
         return f"{said}: it prefers the probe image" if self.prefers_probe else said
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from lightning_vis.constants import OUTPUT
 from lightning_vis.filter_facts import Filter, filters_of
 from lightning_vis.frames import Array, Frame, Pictures
 from lightning_vis.sheets import FAINT, GAP, INK, PANEL, TEXT, WIDTH, WRONG, fit, paste, write
@@ -17,7 +18,7 @@ FILM_SIDE = 56
 """Pictures are kept this large for the film."""
 LOOKS = 10
 """Columns of the film at most."""
-LABELS = 94
+LABELS = 108
 """Pixels left of the film, for the channels."""
 
 
@@ -37,7 +38,8 @@ def filter_sheet(frame: Frame, layer: str) -> Array:
     row_height = side + 2 * TEXT + 2 * GAP
     sheet = Image.new("RGB", (WIDTH, TEXT + 3 * GAP + rows * row_height), PANEL)
     end = write(sheet, (GAP, GAP), frame.when, INK, WIDTH // 2)
-    write(sheet, (end + GAP, GAP), "channel: activation, best on the probe", FAINT, WIDTH - end - 2 * GAP)
+    what = "class: score" if layer == OUTPUT else "channel: activation"
+    write(sheet, (end + GAP, GAP), f"{what}, best on the probe", FAINT, WIDTH - end - 2 * GAP)
     for position, each in enumerate(filters):
         x = GAP + position % COLUMNS * (side + GAP)
         y = TEXT + 3 * GAP + position // COLUMNS * row_height

@@ -14,10 +14,11 @@ from torch.nn.parameter import is_lazy
 from lightning_vis.budget import Budget
 from lightning_vis.failures import Failures
 from lightning_vis.filter_facts import numbers_of
-from lightning_vis.filters import USUAL_LAYERS, Channels, chosen_channels, filter_pictures, profile, usual_layers
+from lightning_vis.filters import BACKGROUND, USUAL_LAYERS, Channels, chosen_channels, filter_pictures, profile, usual_layers
 from lightning_vis.frames import Array, Frame, Pictures
 from lightning_vis.probe import Probe
 from lightning_vis.timing import precision_of
+from lightning_vis.truncation import OUTPUT
 from lightning_vis.weight_film import WeightFilm
 
 Forward = Callable[[Tensor], Any]
@@ -72,7 +73,8 @@ class FilterVisits:
     @property
     def tags(self) -> int:
         """How many image tags are written."""
-        return len(self._layers or USUAL_LAYERS) * (1 if self.weights is None else 2)
+        layers = self._layers or USUAL_LAYERS
+        return len(layers) + (0 if self.weights is None else sum(layer != OUTPUT for layer in layers))
 
     def prepare(self) -> None:
         """Another run begins: images and layers are looked for anew."""
@@ -99,7 +101,9 @@ class FilterVisits:
     def _chosen(self, module: nn.Module, forward: Forward) -> list[str]:
         assert self.probe is not None  # `can_see` has been asked
         layers = list(self._layers or usual_layers(module, self.probe.images, forward))
-        for layer in layers if self._channels != "background-driven" else ():  # nobody knows those yet
+        if self._channels == BACKGROUND:  # nobody knows those yet, and classes are none of them
+            return layers if self._layers else layers[-1:]
+        for layer in layers:
             chosen_channels(self._channels, profile(module, layer, self.probe.images, forward))
         return layers
 
@@ -121,7 +125,7 @@ class FilterVisits:
         for layer in self.shown:
             if layer not in self._failures.resting:
                 try:
-                    found[layer] = self._maximized(module, layer, forward, background_of(callbacks, layer))
+                    found |= self._maximized(module, layer, forward, background_of(callbacks, layer))
                 except Exception as error:
                     self._failures.resting.add(layer)
                     what = f"the filters of {layer!r} rest until the next fit, because their maximization failed"
@@ -129,17 +133,20 @@ class FilterVisits:
         self._budget.count("maximizing", time.perf_counter() - started)
         return found
 
-    def _maximized(self, module: nn.Module, layer: str, forward: Forward, background: list[int] | None) -> Found:
+    def _maximized(self, module: nn.Module, layer: str, forward: Forward, background: list[int] | None) -> dict[str, Found]:
         assert self.probe is not None  # as in `choose`
         now, before = profile(module, layer, self.probe.images, forward), self.profiles.get(layer)
-        unknown_yet = self._channels == "background-driven" and background is None and before is None
+        unknown_yet = self._channels == BACKGROUND and background is None and before is None
         channels = chosen_channels("first" if unknown_yet else self._channels, now, before, background)
+        if not channels:
+            self._failures.say(f"no channel of {layer!r} follows the background now: its filters are shown when one does")
+            return {}
         pictures, filters = filter_pictures(module, layer, channels, self.probe, forward=forward, **self._arguments)
         self.profiles[layer] = now
         card = None
-        if self.weights is not None:
+        if self.weights is not None and layer != OUTPUT:
             card = self.weights.setdefault(layer, WeightFilm()).card(module, layer, channels, self.probe, forward)
-        return Found(pictures, numbers_of(layer, filters), card)
+        return {layer: Found(pictures, numbers_of(layer, filters), card)}
 
     # --- kept in checkpoints ----------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -11,38 +12,47 @@ from torch import Tensor, nn
 
 from lightning_vis.filter_facts import Filter
 from lightning_vis.frames import Array, Pictures
-from lightning_vis.layers import known_layers, last_feature_map, named_layers
+from lightning_vis.layers import last_feature_map
 from lightning_vis.maximization import Maximized, maximize
+from lightning_vis.objectives import channel, log_odds
 from lightning_vis.observing import observing
 from lightning_vis.probe import Probe
-from lightning_vis.truncation import activation_of
+from lightning_vis.truncation import OUTPUT, activation_of, on_model
 
 Channels = int | str | Sequence[int]
 """Which filters: how many from 0 on, indices, ``"first"``, ``"changed"`` or ``"background-driven"``."""
 
-WORDS = ("first", "changed", "background-driven")
+BACKGROUND = "background-driven"
+WORDS = ("first", "changed", BACKGROUND)
 USUAL = 8
 """How many filters are shown where nobody says."""
-USUAL_LAYERS = ("the first convolution", "the last feature map")
+USUAL_LAYERS = (OUTPUT, "the last feature map")
 """Which layers are shown where nobody says."""
 
 
 def usual_layers(model: nn.Module, images: Tensor, forward: Callable[[Tensor], Any] | None = None) -> list[str]:
-    """The first convolution and the last feature map.
+    """The classes and the last feature map, as far as the model has them.
+
+    Not the first convolution: it is linear in the image, so that its mean over a map knows a colour and no edge.
 
     Raises:
-        ValueError: the model has no convolution, or no feature map.
+        ValueError: the model has no feature map, and what it returns cannot be read as class scores.
     """
-    convolutions = [name for name, module in named_layers(model).items() if isinstance(module, nn.modules.conv._ConvNd)]
-    if not convolutions:
-        raise ValueError(f"no layer of the model is a convolution: name layers=[...]; {known_layers(model)}")
-    return list(dict.fromkeys((convolutions[0], last_feature_map(model, _on_model(model, images), forward).layer)))
+    found: list[str] = []
+    with suppress(ValueError):
+        found += [OUTPUT] if len(profile(model, OUTPUT, images, forward)) == len(images) else []
+    try:
+        return [*found, last_feature_map(model, on_model(model, images), forward).layer]
+    except ValueError:
+        if not found:
+            raise
+    return found
 
 
 def profile(model: nn.Module, layer: str, images: Tensor, forward: Callable[[Tensor], Any] | None = None) -> Tensor:
     """Each channel's mean activation on each image, ``(N, K)`` float32: what ``"changed"`` compares."""
     with observing(model), torch.no_grad():
-        found = activation_of(model, layer, forward)(_on_model(model, images)).float().cpu()
+        found = activation_of(model, layer, forward)(on_model(model, images)).float().cpu()
     return found if found.ndim == 2 else found.flatten(2).mean(2)
 
 
@@ -68,7 +78,7 @@ def chosen_channels(
         if wrong:
             raise ValueError(f"channels={list(wanted)!r}: the layer has the {count} channels 0 to {count - 1}")
         return list(wanted)
-    if wanted == "background-driven":
+    if wanted == BACKGROUND:
         return _background(background, count)
     if wanted == "changed" and before is not None and before.shape == now.shape:
         return sorted(_movement(now, before).topk(min(USUAL, count)).indices.tolist())
@@ -110,17 +120,29 @@ def refuse_twice(layers: Sequence[Sequence[str] | None]) -> None:
 def filter_pictures(
     model: nn.Module, layer: str, channels: Sequence[int], probe: Probe, **arguments: Any
 ) -> tuple[Pictures, list[Filter]]:
-    """Maximizes channels of a layer; the arguments are those of `maximize`."""
-    found = maximize(model, layer, channels, probe.images, mean=probe.mean, std=probe.std, **arguments)
-    filters = facts_of(found)
+    """Maximizes channels of a layer: means over the map, log-odds of classes, or the `objective` that is given.
+
+    The arguments are those of `maximize`.
+    """
+    objective = arguments.pop("objective", None) or (log_odds if layer == OUTPUT else channel)
+    found = maximize(model, layer, channels, probe.images, objective=objective, mean=probe.mean, std=probe.std, **arguments)
+    filters = facts_of(found, probe.class_names if layer == OUTPUT else None)
     return Pictures(shown(found.pictures), tuple(each.caption for each in filters)), filters
 
 
-def facts_of(found: Maximized) -> list[Filter]:
-    """The facts of each row."""
-    names = [str(each) if isinstance(each, int) else "+".join(map(str, each)) for each in found.channels]
+def facts_of(found: Maximized, class_names: Sequence[str] | None = None) -> list[Filter]:
+    """The facts of each row.
+
+    Args:
+        found: what was maximized.
+        class_names: where channels are classes, what they are called, as far as that is known; None elsewhere.
+    """
+    kind = "channel" if class_names is None else "class"
+    known = dict(enumerate(class_names or ())) if len(set(class_names or ())) == len(class_names or ()) else {}
+    channels = [(each,) if isinstance(each, int) else each for each in found.channels]
+    names = ["+".join(known.get(index, str(index)) for index in each) for each in channels]
     rows = zip(names, found.activation.tolist(), found.on_images.tolist(), found.dead.tolist(), strict=True)
-    return [Filter(*row) for row in rows]
+    return [Filter(*row, kind) for row in rows]
 
 
 def shown(pictures: Tensor) -> Array:
@@ -128,12 +150,6 @@ def shown(pictures: Tensor) -> Array:
     pictures = pictures if pictures.shape[1] >= 3 else pictures[:, :1].expand(-1, 3, -1, -1)
     values = (pictures[:, :3].nan_to_num() * 255).round().clamp(0, 255).byte()
     return np.ascontiguousarray(values.permute(0, 2, 3, 1).numpy())
-
-
-def _on_model(model: nn.Module, images: Tensor) -> Tensor:
-    """Images on the model's device and in its precision."""
-    weight = next((value for value in model.parameters() if value.is_floating_point()), images)
-    return images.to(weight.device, weight.dtype)
 
 
 def _movement(now: Tensor, before: Tensor) -> Tensor:

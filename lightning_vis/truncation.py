@@ -8,11 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lightning_vis.constants import OUTPUT as OUTPUT
 from lightning_vis.layers import find_layer, hooked, known_layers
 from lightning_vis.scores import class_scores
-
-OUTPUT = "<output>"
-"""Names the model's class scores among the layers."""
 
 Activation = Callable[[Tensor], Tensor]
 

@@ -76,7 +76,7 @@ HOUSE = {
     "parameterizations": set(),
     "transforms": set(),
     "rescue": set(),
-    "truncation": {"layers", "scores"},
+    "truncation": {"constants", "layers", "scores"},
     "receptive": {"truncation"},
     "recipes": {"objectives", "parameterizations", "transforms"},
     "ascent": {"objectives", "parameterizations", "recipes", "rescue", "transforms", "truncation"},
@@ -94,8 +94,8 @@ HOUSE = {
     "weights": {"colours", "frames", "layers", "observing", "truncation"},
     "weight_rendering": {"frames", "sheets"},
     "weight_film": {"frames", "probe", "weight_rendering", "weights"},
-    "filter_rendering": {"filter_facts", "frames", "sheets"},
-    "filters": {"filter_facts", "frames", "layers", "maximization", "observing", "probe", "truncation"},
+    "filter_rendering": {"constants", "filter_facts", "frames", "sheets"},
+    "filters": {"filter_facts", "frames", "layers", "maximization", "objectives", "observing", "probe", "truncation"},
     "filter_visiting": {
         "budget",
         "failures",
@@ -104,6 +104,7 @@ HOUSE = {
         "frames",
         "probe",
         "timing",
+        "truncation",
         "weight_film",
     },
     "filter_gallery": {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,10 +11,14 @@ import torch
 from nets import Plain, images
 from PIL import Image
 from pytorch_lightning.callbacks import ModelCheckpoint
+from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_vis.filter_callback import FilterMaximizationCallback
 from lightning_vis.filter_facts import Filter, filters_of
+from lightning_vis.filters import usual_layers
+from lightning_vis.maximization import maximize
+from lightning_vis.objectives import log_odds
 from lightning_vis.probe import Probe
 
 
@@ -64,10 +67,34 @@ def test_grids_and_films_are_written_from_the_untrained_network_on(trainer, even
     assert picture(found.Images("filters/net.0")[0]).shape[1] == 700
 
 
-def test_the_defaults_are_the_first_convolution_and_the_last_feature_map(trainer, events):
+def test_the_defaults_are_the_classes_and_the_last_feature_map(trainer, events):
     trainer([FilterMaximizationCallback(steps=1)], max_epochs=1).fit(small(), loader())
     written = {tag for tag in events().Tags()["images"] if tag.startswith("filters/")}
-    assert written == {"filters/net.0", "filters/net.6"}
+    assert written == {"filters/<output>", "filters/net.6"}
+
+
+def test_what_the_model_does_not_have_is_left_out():
+    given = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 4))
+    assert usual_layers(flat, given) == ["<output>"]
+    embedding = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(0))
+    assert usual_layers(embedding, given) == ["1"]
+    with pytest.raises(ValueError, match="feature map"):
+        usual_layers(nn.Flatten(0), given)
+
+
+def test_classes_have_names_and_their_log_odds_rise(trainer):
+    probe = Probe(
+        torch.rand(4, 3, 12, 12, generator=torch.Generator().manual_seed(3)), [0, 1, 2, 0], class_names="cat dog owl".split()
+    )
+    callback = FilterMaximizationCallback(["<output>"], 3, probe, steps=20)
+    model = small()
+    trainer([callback], max_epochs=1).fit(model, loader())
+    frame = callback.film.frames[-1]
+    assert [each.name for each in filters_of(frame, "<output>")] == ["cat", "dog", "owl"]
+    assert frame.pictures["filters/<output>"].captions[0].startswith("class cat reaches ")
+    by_hand = maximize(model, "<output>", 3, probe.images, objective=log_odds, steps=20)
+    assert [each.reached for each in filters_of(frame, "<output>")] == pytest.approx(by_hand.activation.tolist(), rel=1e-4)
 
 
 def test_training_is_bit_for_bit_what_it_is_without(trainer):
@@ -141,20 +168,6 @@ def test_background_driven_without_twins_is_said_in_one_sentence(trainer):
     callback = filters(channels="background-driven", layers=["net.4"], steps=1)
     with pytest.warns(UserWarning, match="no look has told yet which channels follow the background; it takes a Probe"):
         trainer([callback], max_epochs=2).fit(small(), loader())
-
-
-def test_background_driven_shows_the_channels_that_a_neighbour_names(trainer):
-    class Neighbour(pl.Callback):
-        """Stands in for a ProbeCallback with twins: all that is read of it is its last frame."""
-
-        def __init__(self):
-            driven = np.array([0.1, 0.9, 0.5, 0.2, 0.7, 0.0, 0.6, 0.3])
-            last = SimpleNamespace(per_image={"reliance/background_driven/net.4": driven})
-            self.gallery = SimpleNamespace(last=last)
-
-    callback = filters(channels="background-driven", layers=["net.4"], steps=1)
-    trainer([Neighbour(), callback], max_epochs=1).fit(small(), loader())
-    assert [each.name for each in filters_of(callback.film.frames[-1], "net.4")] == ["1", "4", "6"]
 
 
 def test_weights_come_on_request(trainer, events, tmp_path):

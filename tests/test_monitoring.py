@@ -17,7 +17,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
-from worlds import Classifier, Unvalidated, loader, scenes, twin_probe
+from worlds import NAMES, TYPICAL, Classifier, Unvalidated, loader, plates, scenes, twin_probe
 
 from lightning_vis.alert import Thresholds
 from lightning_vis.attribution import edge_map, lift
@@ -270,6 +270,17 @@ def test_filters_can_be_those_of_the_channels_that_follow_the_background(trainer
     shown = [[int(each.name) for each in filters_of(frame, layer)] for frame in filters.film.frames]
     assert [sorted(channels) for channels in shown] == wanted
     assert min(map(len, wanted)) < 8  # not simply all of them
+
+
+def test_filters_wait_where_no_channel_follows_the_background(trainer):
+    images, labels, masks = scenes(8, 0.5, seed=7)
+    alike = {"warm": plates(0, 4, 8), "cold": plates(0, 4, 8)}  # two names for one background: nothing can follow it
+    probe = Probe(images, labels, masks, alike, TYPICAL, class_names=NAMES)
+    filters = FilterMaximizationCallback(None, "background-driven", probe, steps=1)
+    with pytest.warns(UserWarning, match=r"no channel of 'net.\d' follows the background now: its filters are shown when"):
+        fit(trainer, [ProbeCallback(probe, [grad_cam()], at_steps=()), filters], max_epochs=2)
+    assert filters.film.frames == []
+    assert not filters.failures.resting
 
 
 def test_settings_of_the_alert_survive_when_callbacks_share_a_look(trainer):

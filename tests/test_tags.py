@@ -44,7 +44,7 @@ def filters(**arguments):
         (lambda: [SaliencyCallback(), GradCAMCallback(), filters()], 12, 7),
         (lambda: [filters(), ProbeCallback()], 12, 6),
         (lambda: [filters(), ProbeCallback(), filters(layers=["net.3"])], 12, 5),
-        (lambda: [ProbeCallback(), filters(weights=True)], 12, 4),
+        (lambda: [ProbeCallback(), filters(weights=True)], 12, 5),
         (lambda: [ProbeCallback(images=False), filters()], 2, 0),
     ],
     ids=["probe", "three", "filters first", "two with filters", "weights", "no cards"],
