@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lightning_vis.frames import Array, Frame, Inputs, thinned
-from lightning_vis.rendering import drawn, name_state
-from lightning_vis.sheets import FAINT, GAP, INK, PANEL, WRONG, fit, paste, write
+from lightning_vis.rendering import drawn
+from lightning_vis.sheets import FAINT, GAP, INK, PANEL, WRONG, fit, name_state, paste, write
 from lightning_vis.writing import film_tag, write_pictures
 
 SIDE = 96

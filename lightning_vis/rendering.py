@@ -10,7 +10,24 @@ from PIL import Image, ImageDraw
 from lightning_vis.colours import colours, map_strength, overlay
 from lightning_vis.frames import Array, Frame, Inputs, Maps, Scale
 from lightning_vis.lift_axis import HEIGHT, lift_axis
-from lightning_vis.sheets import FAINT, GAP, INK, PANEL, TEXT, WIDTH, WRONG, fit, lines_of, mark, paste, text_width, write
+from lightning_vis.sheets import (
+    FAINT,
+    GAP,
+    INK,
+    PANEL,
+    TEXT,
+    WIDTH,
+    WRONG,
+    cut,
+    fit,
+    fitting,
+    lines_of,
+    mark,
+    name_state,
+    paste,
+    text_width,
+    write,
+)
 
 SMALL = 104
 
@@ -31,15 +48,19 @@ def card(frame: Frame, inputs: Inputs, index: int) -> Array:
     side = (WIDTH - 4 * GAP) // 3
     rows = -(-(1 + len(large)) // 3)
     row_height = side + 3 * TEXT + 2 * GAP + (0 if inputs.masks is None else TEXT + HEIGHT + GAP)
-    height = TEXT + 3 * GAP + rows * row_height + (SMALL + GAP if small else 0)
+    foot = TEXT + GAP if len(small) > 1 else 0
+    height = TEXT + 3 * GAP + rows * row_height + -(-len(small) // 2) * (SMALL + GAP) + foot
     sheet = Image.new("RGB", (WIDTH, height), PANEL)
     _headline(sheet, frame, inputs, index)
     for position, each in enumerate([None, *large]):
         corner = (GAP + position % 3 * (side + GAP), TEXT + 2 * GAP + position // 3 * row_height)
         _large_tile(sheet, corner, side, frame, inputs, index, each)
+    width = (WIDTH - GAP) // min(2, max(1, len(small)))
     for position, each in enumerate(small):
-        corner = (GAP + position * (WIDTH - GAP) // len(small), height - SMALL - GAP)
-        _small_tile(sheet, corner, (WIDTH - GAP) // len(small) - GAP, frame, inputs, index, each)
+        corner = (GAP + position % 2 * width, TEXT + 3 * GAP + rows * row_height + position // 2 * (SMALL + GAP))
+        _small_tile(sheet, corner, width - GAP, frame, inputs, index, each)
+    if foot:
+        write(sheet, (GAP, height - foot), "sensitivity: not what the answer rests on", FAINT, WIDTH - 2 * GAP)
     return np.asarray(sheet)
 
 
@@ -58,8 +79,9 @@ def strip(frames: Sequence[Frame], inputs: Inputs, key: str) -> Array:
     side, head = 100, 2 * TEXT
     rows, columns = len(inputs.pictures), len(frames)
     width, foot = GAP + (max(columns, 5) + 1) * (side + GAP), head + rows * (side + GAP) + GAP
-    said = lines_of(_strip_reading(frames[-1].maps[key]), width - 2 * GAP) if frames else []
-    sheet = Image.new("RGB", (width, foot + (len(said) + 1) * (TEXT + GAP) + GAP), PANEL)
+    said = lines_of(_strip_reading(frames[-1].maps[key], inputs), width - 2 * GAP) if frames else []
+    has_legend = bool(frames) and frames[-1].maps[key].scale.kind == "log"
+    sheet = Image.new("RGB", (width, foot + (len(said) + has_legend) * (TEXT + GAP) + GAP), PANEL)
     for row in range(rows):
         y = head + row * (side + GAP)
         paste(sheet, (GAP, y), fit(inputs.pictures[row], side))
@@ -69,11 +91,12 @@ def strip(frames: Sequence[Frame], inputs: Inputs, key: str) -> Array:
             x = GAP + (column + 1) * (side + GAP)
             paste(sheet, (x, y), fit(drawn(inputs.pictures[row], frame.maps[key], row), side))
             _marks(sheet, (x, y), side, inputs, frame, frames[column - 1] if column else None, key, row)
+    letters = min((fitting(frame.when, side) for frame in frames), default=TEXT)
     for column, frame in enumerate(frames):
-        write(sheet, (GAP + (column + 1) * (side + GAP), GAP), frame.when, INK, side + GAP, 24)
-    if frames and frames[-1].maps[key].scale.kind == "log":
+        write(sheet, (GAP + (column + 1) * (side + GAP), GAP), frame.when, INK, side, letters)
+    if has_legend:
         legend(sheet, (GAP, foot), min(340, width - 2 * GAP), frames[-1].maps[key].scale)
-    for line, words in enumerate(said, 1):
+    for line, words in enumerate(said, has_legend):
         write(sheet, (GAP, foot + line * (TEXT + GAP)), words, FAINT, width - 2 * GAP)
     return np.asarray(sheet)
 
@@ -83,8 +106,9 @@ def _headline(sheet: Image.Image, frame: Frame, inputs: Inputs, index: int) -> N
     predicted = int(frame.predicted[index])
     label = None if inputs.labels is None else int(inputs.labels[index])
     half = (WIDTH - 4 * GAP) // 2
-    when = frame.when if label is None else f"{inputs.class_name(label)}, {frame.when}"
-    write(sheet, (GAP, GAP), when, INK, half)
+    when = frame.when if label is None else f", {frame.when}"
+    named = "" if label is None else cut(inputs.class_name(label), half - text_width(when))
+    write(sheet, (GAP, GAP), named + when, INK, half)
     if predicted < 0:
         return
     wrong = label is not None and predicted != label
@@ -108,7 +132,7 @@ def _large_tile(
         write(sheet, (x, y + side + 4), inputs.note or "input", FAINT, side)
         return
     name_state(sheet, corner, maps, index)
-    write(sheet, (x, y + side + 4), maps.title, INK, side)
+    write(sheet, (x, y + side + 4), _title(frame, maps), INK, side)
     which = inputs.class_name(int(maps.classes[index])) if maps.classes[index] >= 0 else "the score"
     write(sheet, (x, y + side + 4 + TEXT), f"{'for' if maps.scale.signed else 'of'} {which}", FAINT, side)
     legend(sheet, (x, y + side + 10 + 2 * TEXT), side, maps.scale)
@@ -125,6 +149,12 @@ def _lift(sheet: Image.Image, corner: tuple[int, int], width: int, lift: float) 
     paste(sheet, (x, y + TEXT + 4), lift_axis(lift, width, PANEL, FAINT, INK))
 
 
+def _title(frame: Frame, maps: Maps) -> str:
+    """A view's name, with its layer where another one differs from it by that."""
+    layers = {each.layer for each in frame.maps.values() if each.title == maps.title}
+    return maps.title if len(layers) < 2 else f"{maps.title} {maps.layer}"
+
+
 def _key(frame: Frame, maps: Maps) -> str:
     return next(key for key, each in frame.maps.items() if each is maps)
 
@@ -137,9 +167,13 @@ def _small_tile(
     name_state(sheet, corner, maps, index)
     room, left = width - SMALL - GAP, x + SMALL + GAP
     mean = maps.values[index].mean() if np.isfinite(maps.values[index]).all() else np.nan
-    write(sheet, (left, y), f"{maps.title}: where a small", FAINT, room)
-    write(sheet, (left, y + TEXT + 4), "change matters, not what the", FAINT, room)
-    write(sheet, (left, y + 2 * TEXT + 8), f"answer rests on (mean {mean:.2g})", FAINT, room)
+    if width > WIDTH // 2:
+        said = [f"{maps.title}: where a small", "change matters, not what the", f"answer rests on (mean {mean:.2g})"]
+    else:
+        which = inputs.class_name(int(maps.classes[index])) if maps.classes[index] >= 0 else "the score"
+        said = [_title(frame, maps), f"of {which}", f"mean {mean:.2g}"]
+    for line, words in enumerate(said):
+        write(sheet, (left, y + line * (TEXT + 4)), words, FAINT, room)
 
 
 def drawn(picture: Array, maps: Maps, index: int) -> Array:
@@ -148,20 +182,6 @@ def drawn(picture: Array, maps: Maps, index: int) -> Array:
     if maps.scale.kind == "log":
         return overlay(picture, shares, maps.scale.signed)
     return np.rint(colours(shares, maps.scale.signed)).astype(np.uint8)
-
-
-def name_state(sheet: Image.Image, corner: tuple[int, int], maps: Maps, index: int) -> None:
-    """Names a map that says nothing, so that nobody reads anything into it."""
-    values = maps.values[index]
-    if not np.isfinite(values).all():
-        state = "not finite"
-    elif np.abs(values).max() <= 1e-10:
-        state = "empty"
-    elif np.ptp(values) <= 1e-6 * np.abs(values).max():
-        state = "constant"
-    else:
-        return
-    write(sheet, (corner[0] + 6, corner[1] + 6), state, WRONG, SMALL * 2)
 
 
 def legend(sheet: Image.Image, corner: tuple[int, int], width: int, scale: Scale) -> None:
@@ -179,11 +199,18 @@ def legend(sheet: Image.Image, corner: tuple[int, int], width: int, scale: Scale
         write(sheet, (left, y + 8), label, FAINT, width)
 
 
-def _strip_reading(maps: Maps) -> str:
+def explaining(maps: Maps, inputs: Inputs) -> str:
+    """What a view explains: "evidence for the label", "saliency of the predicted class", "Grad-CAM of bird"."""
+    words = {"label": "the label", "predicted": "the predicted class", "runner_up": "the runner-up class"}
+    which = words.get(maps.target) or inputs.class_name(int(maps.target))
+    return f"{maps.title} {'for' if maps.scale.signed else 'of'} {which}"
+
+
+def _strip_reading(maps: Maps, inputs: Inputs) -> str:
     """What a strip shows, in words."""
-    which = "the label" if maps.target == "label" else f"the {maps.target.replace('_', ' ')} class"
-    what = f"{maps.title} {'for' if maps.scale.signed else 'of'} {which}. Orange frame: wrong answer."
-    return what if maps.target == "label" else f"{what} White bar: from here on another class is explained."
+    what = f"{explaining(maps, inputs)}. Orange frame: wrong answer."
+    changes = maps.target in ("predicted", "runner_up")
+    return f"{what} White bar: from here on another class is explained." if changes else what
 
 
 def _marks(
@@ -212,4 +239,4 @@ def _tag(sheet: Image.Image, corner: tuple[int, int], side: int, name: str) -> N
     """A name at the foot of a tile."""
     x, y = corner
     ImageDraw.Draw(sheet).rectangle((x, y + side - 26, x + side - 1, y + side - 1), fill=PANEL)
-    write(sheet, (x + 2, y + side - 26), name, INK, side - 4, 20)
+    write(sheet, (x + 2, y + side - 26), name, INK, side - 4, fitting(name, side - 4, (20, 18, 16)))

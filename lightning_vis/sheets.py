@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from lightning_vis.frames import Array
+from lightning_vis.frames import Array, Maps
 
 WIDTH = 700
 """Cards are drawn 700 pixels wide and shown at exactly half of it in the Images tab."""
@@ -43,12 +43,22 @@ def shorten(draw: ImageDraw.ImageDraw, text: str, width: int, font: Any) -> str:
     return text[:1]
 
 
+def cut(text: str, width: int, size: int = TEXT) -> str:
+    """The text as `write` would write it into `width` pixels."""
+    return shorten(ImageDraw.Draw(Image.new("L", (1, 1))), text, width, _font(size))
+
+
 def write(sheet: Image.Image, corner: tuple[int, int], text: str, colour: Colour, width: int, size: int = TEXT) -> int:
     """Writes one line that is at most `width` pixels wide; returns where it ends."""
     draw, font = ImageDraw.Draw(sheet), _font(size)
     text = shorten(draw, text, width, font)
     draw.text(corner, text, fill=colour, font=font)
     return corner[0] + int(draw.textlength(text, font=font))
+
+
+def fitting(text: str, width: int, sizes: tuple[int, ...] = (24, 22, 20, 18)) -> int:
+    """The largest of these sizes in which the text is not cut, else the smallest."""
+    return next((size for size in sizes if text_width(text, size) <= width), sizes[-1])
 
 
 def lines_of(text: str, width: int, size: int = TEXT) -> list[str]:
@@ -89,6 +99,20 @@ def mark(sheet: Image.Image, corner: tuple[int, int], side: int, wrong: bool) ->
         draw.line((x, y + side, x + side, y), fill=WRONG, width=4)
     else:
         draw.line((x, y + side // 2, x + side // 3, y + side, x + side, y), fill=RIGHT, width=4, joint="curve")
+
+
+def name_state(sheet: Image.Image, corner: tuple[int, int], maps: Maps, index: int) -> None:
+    """Names a map that says nothing, so that nobody reads anything into it."""
+    values = maps.values[index]
+    if not np.isfinite(values).all():
+        state = "not finite"
+    elif np.abs(values).max() <= 1e-10:
+        state = "empty"
+    elif np.ptp(values) <= 1e-6 * np.abs(values).max():
+        state = "constant"
+    else:
+        return
+    write(sheet, (corner[0] + 6, corner[1] + 6), state, WRONG, WIDTH)
 
 
 @lru_cache

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lightning_vis.frames import Array, Frame, Inputs
-from lightning_vis.rendering import drawn, legend
-from lightning_vis.sheets import FAINT, GAP, INK, PANEL, WRONG, fit, paste, write
+from lightning_vis.rendering import drawn, explaining, legend
+from lightning_vis.sheets import FAINT, GAP, INK, PANEL, WRONG, fit, name_state, paste, write
 
 SIZE = (1200, 630)
 SIDE = 244
@@ -48,7 +48,7 @@ def summary(run: str, frames: Sequence[Frame], inputs: Inputs) -> Array:
                 _seen(sheet, (corner[0] + (column + 1) * (SIDE + GAP), corner[1]), frame, inputs, key, index)
     if key and last.maps[key].scale.kind == "log":
         legend(sheet, (GAP, SIZE[1] - 52), SIDE, last.maps[key].scale)
-        write(sheet, (2 * GAP + SIDE, SIZE[1] - 48), f"{last.maps[key].title}, log-odds", FAINT, 2 * SIDE, 24)
+        write(sheet, (2 * GAP + SIDE, SIZE[1] - 48), f"{explaining(last.maps[key], inputs)}, log-odds", FAINT, 2 * SIDE, 24)
     _tell(sheet, (3 * (SIDE + GAP) + 2 * GAP, 18), run, words(frames, inputs))
     return np.asarray(sheet)
 
@@ -96,6 +96,7 @@ def _change(frames: Sequence[Frame]) -> Array:
 def _seen(sheet: Image.Image, corner: tuple[int, int], frame: Frame, inputs: Inputs, key: str, index: int) -> None:
     x, y = corner
     paste(sheet, corner, fit(drawn(inputs.pictures[index], frame.maps[key], index), SIDE))
+    name_state(sheet, corner, frame.maps[key], index)
     predicted = int(frame.predicted[index])
     if predicted < 0:
         return

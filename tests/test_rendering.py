@@ -239,3 +239,46 @@ def test_both_ends_of_a_long_name_are_kept():
     assert "…" in short
     assert shorten(sheet, "layer4", 200, font) == "layer4"
     assert shorten(sheet, name, 1, font) == "m"
+
+
+def test_views_that_differ_by_target_or_layer_are_told_apart_on_a_card(written):
+    looked = frame()
+    other = replace(looked.maps["saliency"], classes=np.ones(2, int), target="1")
+    cam = replace(looked.maps["grad_cam"], layer="net.4")
+    maps = {
+        **looked.maps,
+        "grad_cam": cam,
+        "grad_cam.net.0": replace(cam, layer="net.0"),
+        "saliency+1": other,
+        "saliency+label": looked.maps["saliency"],
+    }
+    card(replace(looked, maps=maps), inputs(), 0)
+    said = [text for text, *_ in written]
+    assert [text for text in said if text.startswith("Grad-CAM")] == ["Grad-CAM net.4", "Grad-CAM net.0"]
+    at = [place for place, text in enumerate(said) if text == "saliency"]
+    assert [said[place + 1] for place in at] == ["of bird", "of mammal", "of bird"]
+    assert said[-1] == "sensitivity: not what the answer rests on"
+
+
+@pytest.mark.parametrize("epoch", [3, 30, 300, 3000])
+def test_the_head_of_a_strip_is_never_cut_and_of_one_size(written, epoch):
+    frames = [frame(finished_steps=1, epoch=each, moment="epoch") for each in (1, epoch)]
+    strip(frames, inputs(), "evidence")
+    heads = {text: size for text, _, size, *_ in written if text.startswith("ep")}
+    assert list(heads) == ["epoch 1", f"epoch {epoch}"]
+    assert len(set(heads.values())) == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("label", "saliency of the label. Orange frame: wrong answer."),
+        ("1", "saliency of mammal. Orange frame: wrong answer."),
+        ("runner_up", "saliency of the runner-up class. Orange frame: wrong answer. White bar: from here on another class"),
+    ],
+)
+def test_a_strip_says_which_class_it_explains(written, target, words):
+    looked = frame()
+    maps = {"saliency": replace(looked.maps["saliency"], target=target)}
+    strip([replace(looked, maps=maps)] * 8, inputs(), "saliency")
+    assert " ".join(text for text, _, size, *_ in written if size == TEXT).startswith(words)
