@@ -125,7 +125,7 @@ def train(folder: Path, data: Data, probe: Probe, many: Probe, epochs: int, seed
         batch_size: images per step.
     """
     pl.seed_everything(seed, verbose=False)
-    callback = ProbeCallback(probe)
+    callback = ProbeCallback(probe, max_overhead=0.5)  # a demonstration is there to be looked at, on slow machines too
     model = SmallCNN(classes=len(probe.class_names))
     trainer = pl.Trainer(
         max_epochs=epochs,

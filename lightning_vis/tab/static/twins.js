@@ -49,7 +49,7 @@ export class Twins {
   object(run, object) {
     const label = className(run.inputs, labelOf(run.inputs, imageOf(run, object)));
     return element(
-      "figure", { className: "object" }, element("div", { className: "small quiet", textContent: `${object + 1}: ${label} on …` }),
+      "figure", { className: "object" }, element("div", { className: "small quiet", textContent: `${object + 1}: ${label}` }),
       element("div", { className: "tiles" }, ...run.twins.kinds.map((_, kind) => this.tile(run, object, kind))),
     );
   }
