@@ -114,7 +114,10 @@ def _tell(sheet: Image.Image, corner: tuple[int, int], run: str, sentences: Sequ
     write(sheet, (x, y), run, INK, SIZE[0] - x - GAP, 40)
     y += 70
     for sentence in sentences:
-        for line in textwrap.wrap(sentence, WORDS - 8):
+        lines = textwrap.wrap(sentence, WORDS - 8)
+        if y + 34 * len(lines) > SIZE[1]:
+            break  # half a sentence may say the opposite
+        for line in lines:
             write(sheet, (x, y), line, INK, SIZE[0] - x - GAP, 26)
             y += 34
         y += 16
