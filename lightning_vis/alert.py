@@ -33,6 +33,10 @@ class Thresholds:
         for name, value in asdict(self).items():
             if not 0 <= value <= 1:
                 raise ValueError(f"Thresholds({name}={value!r}): expected a number in 0..1")
+        for red, amber in (("red_effect", "amber_effect"), ("red_share", "amber_share")):
+            if getattr(self, red) < getattr(self, amber):
+                given = f"{red}={getattr(self, red)!r}, {amber}={getattr(self, amber)!r}"
+                raise ValueError(f"Thresholds({given}): red begins below amber; raise the one or lower the other")
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,8 @@ class View:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise TypeError(f"View(name): expected a name; got {shortened(self.name)}")
+        if not callable(self.to_map):
+            raise TypeError(f"View({self.name!r}): expected a function of records to maps; got {shortened(self.to_map)}")
         check_layers(self.layers, f"layers of the view {self.name!r}")
         if not isinstance(self.target, int) and not (isinstance(self.target, str) and self.target in TARGETS):
             known = ", ".join(map(repr, TARGETS))

@@ -159,6 +159,16 @@ CALLS = [
     (ValueError, 'Film.from_logdir("no/such/folder")', "there is no folder 'no/such/folder'"),
     (ValueError, "Film().plot()", "this film has no maps to show"),
     (ValueError, "Thresholds(red_effect=2)", "Thresholds(red_effect=2): expected a number in 0..1"),
+    (
+        ValueError,
+        "Thresholds(red_effect=0.1)",
+        "Thresholds(red_effect=0.1, amber_effect=0.2): red begins below amber; raise the one or lower the other",
+    ),
+    (
+        TypeError,
+        'View("mine", ("layer4",), "energy")',
+        "View('mine'): expected a function of records to maps; got 'energy'",
+    ),
     (TypeError, "look(model, x)", "probe=a tensor torch.float32 (4, 3, 12, 12): expected a Probe, like Probe(images, labels)"),
     (ValueError, "look(model, Probe(x), [saliency(7)])", "class 7 was asked for, but the model gives scores for 3 classes"),
     (
