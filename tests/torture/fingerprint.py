@@ -8,6 +8,7 @@ import locale
 import logging
 import os
 import random
+import re
 import signal
 import socket
 import sys
@@ -148,8 +149,14 @@ def _process() -> Fingerprint:
         ),
         "signal handlers": tuple(_handler(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)),
         "environment": (os.getcwd(), digest(repr(sorted(os.environ.items())).encode())),
-        "threads": len([each for each in threading.enumerate() if type(each).__name__ not in COMING_AND_GOING]),
+        "threads": tuple(sorted(_threads())),
     }
+
+
+def _threads() -> Iterator[str]:
+    for each in threading.enumerate():
+        if type(each).__name__ not in COMING_AND_GOING:
+            yield f"{type(each).__name__} {re.sub('[0-9]+', '', each.name)}"
 
 
 def _loggers() -> dict[str, logging.Logger]:
