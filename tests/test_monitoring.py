@@ -395,7 +395,7 @@ def test_the_alert_stays_where_it_was_while_looks_fail():
 
 def test_a_resumed_training_goes_on_with_the_alert_where_it_was(trainer, tmp_path):
     heard = []
-    soon = Thresholds(red_effect=0, red_share=0)
+    soon = Thresholds(red_effect=0, red_share=0, amber_effect=0, amber_share=0)
     made, model = fit(trainer, [ProbeCallback(twin_probe(), at_steps=(), thresholds=soon)], max_epochs=1)
     made.save_checkpoint(tmp_path / "one.ckpt")
     resumed = trainer([ProbeCallback(twin_probe(), on_alert=heard.append, at_steps=(), thresholds=soon)], max_epochs=2)
