@@ -18,6 +18,7 @@ from lightning_vis.frames import Array, Frame, thinned
 from lightning_vis.parts import Part
 from lightning_vis.reading import RunFrames, StoredRun, frames_of, read_run, without_repeated
 from lightning_vis.rendering import strip
+from lightning_vis.sheets import GAP, INK, PANEL, TEXT, paste, write
 from lightning_vis.tab import answers
 from lightning_vis.tfevents import event_files
 
@@ -84,7 +85,10 @@ def export_strip(logdir: str | Path, output: str | Path, view: str | None = None
     """Writes a strip of one view (the first one if None), all runs below each other. Otherwise as `export_html`."""
     runs = [run for stored in _stored(logdir) for run in frames_of(stored)]
     key = view_key(runs, view)
-    Image.fromarray(_stacked([_strip(run, key) for run in runs if key in _views(run)])).save(output)
+    shown = [run for run in runs if key in _views(run)]
+    strips = [_strip(run, key) for run in shown]
+    named = [_named(run.name, each) for run, each in zip(shown, strips, strict=True)] if len(shown) > 1 else strips
+    Image.fromarray(_stacked(named)).save(output)
     return [f"{run.name}: {damage}" for run in runs for damage in run.damage]
 
 
@@ -167,6 +171,14 @@ def _views(run: RunFrames) -> list[str]:
 def _strip(run: RunFrames, key: str) -> Array:
     frames: list[Frame] = [frame for frame in run.frames if key in frame.maps]
     return strip([frames[at] for at in thinned(len(frames), COLUMNS)], run.inputs, key)
+
+
+def _named(name: str, picture: Array) -> Array:
+    """A picture below its run's name."""
+    sheet = Image.new("RGB", (picture.shape[1], picture.shape[0] + TEXT + 2 * GAP), PANEL)
+    write(sheet, (GAP, GAP), name, INK, picture.shape[1] - 2 * GAP)
+    paste(sheet, (0, TEXT + 2 * GAP), picture)
+    return np.asarray(sheet)
 
 
 def _stacked(pictures: Sequence[Array]) -> Array:

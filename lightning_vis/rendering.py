@@ -30,6 +30,8 @@ from lightning_vis.sheets import (
 )
 
 SMALL = 104
+NAME = 24
+"""Room for a name below a tile of a strip."""
 
 
 def card(frame: Frame, inputs: Inputs, index: int) -> Array:
@@ -76,17 +78,17 @@ def strip(frames: Sequence[Frame], inputs: Inputs, key: str) -> Array:
         ``(H, W, 3)`` uint8.
     """
     frames = [frame for frame in frames if key in frame.maps]
-    side, head = 100, 2 * TEXT
+    side, head, pitch = 100, 2 * TEXT, 100 + NAME + GAP
     rows, columns = len(inputs.pictures), len(frames)
-    width, foot = GAP + (max(columns, 5) + 1) * (side + GAP), head + rows * (side + GAP) + GAP
+    width, foot = GAP + (max(columns, 5) + 1) * (side + GAP), head + rows * pitch + GAP
     said = lines_of(_strip_reading(frames[-1].maps[key], inputs), width - 2 * GAP) if frames else []
     has_legend = bool(frames) and frames[-1].maps[key].scale.kind == "log"
     sheet = Image.new("RGB", (width, foot + (len(said) + has_legend) * (TEXT + GAP) + GAP), PANEL)
     for row in range(rows):
-        y = head + row * (side + GAP)
+        y = head + row * pitch
         paste(sheet, (GAP, y), fit(inputs.pictures[row], side))
         if inputs.labels is not None:
-            _tag(sheet, (GAP, y), side, inputs.class_name(int(inputs.labels[row])))
+            _name(sheet, (GAP, y + side), side, inputs.class_name(int(inputs.labels[row])))
         for column, frame in enumerate(frames):
             x = GAP + (column + 1) * (side + GAP)
             paste(sheet, (x, y), fit(drawn(inputs.pictures[row], frame.maps[key], row), side))
@@ -232,11 +234,9 @@ def _marks(
     now = int(frame.maps[key].classes[row])
     if before is not None and now != int(before.maps[key].classes[row]) and now >= 0:
         draw.line((x - GAP // 2 - 1, y, x - GAP // 2 - 1, y + side), fill=INK, width=2)
-        _tag(sheet, corner, side, inputs.class_name(now))
+        _name(sheet, (x, y + side), side, inputs.class_name(now))
 
 
-def _tag(sheet: Image.Image, corner: tuple[int, int], side: int, name: str) -> None:
-    """A name at the foot of a tile."""
-    x, y = corner
-    ImageDraw.Draw(sheet).rectangle((x, y + side - 26, x + side - 1, y + side - 1), fill=PANEL)
-    write(sheet, (x + 2, y + side - 26), name, INK, side - 4, fitting(name, side - 4, (20, 18, 16)))
+def _name(sheet: Image.Image, corner: tuple[int, int], width: int, name: str) -> None:
+    """A name below a tile."""
+    write(sheet, (corner[0], corner[1] + 4), name, INK, width, fitting(name, width, (20, 18, 16)))

@@ -14,7 +14,8 @@ from lightning_vis.rendering import drawn, explaining, legend
 from lightning_vis.sheets import FAINT, GAP, INK, PANEL, WRONG, fit, name_state, paste, write
 
 SIZE = (1200, 630)
-SIDE = 244
+SIDE = 212
+CAPTION = 34
 TOP = 64
 WORDS = 40
 """Characters in a line of the text."""
@@ -29,7 +30,7 @@ def leave_summary(folder: Path, frames: Sequence[Frame], inputs: Inputs) -> Path
         inputs: what people see of the probe.
     """
     name = "summary.png" if inputs.name == "probe" else f"summary_{inputs.name}.png".replace("/", "_")
-    Image.fromarray(summary(folder.resolve().name, frames, inputs)).save(folder / name)
+    Image.fromarray(summary(_run_name(folder.resolve()), frames, inputs)).save(folder / name)
     return folder / name
 
 
@@ -41,8 +42,10 @@ def summary(run: str, frames: Sequence[Frame], inputs: Inputs) -> Array:
     for column, title in enumerate(("input", first.when, last.when)):
         write(sheet, (GAP + column * (SIDE + GAP), 18), title, FAINT, SIDE)
     for row, index in enumerate(telling(frames, inputs)):
-        corner = (GAP, TOP + row * (SIDE + GAP))
+        corner = (GAP, TOP + row * (SIDE + CAPTION + GAP))
         paste(sheet, corner, fit(inputs.pictures[index], SIDE))
+        if inputs.labels is not None:
+            write(sheet, (corner[0] + 6, corner[1] + SIDE), inputs.class_name(int(inputs.labels[index])), FAINT, SIDE, 26)
         for column, frame in enumerate((first, last)):
             if key in frame.maps:
                 _seen(sheet, (corner[0] + (column + 1) * (SIDE + GAP), corner[1]), frame, inputs, key, index)
@@ -76,7 +79,7 @@ def words(frames: Sequence[Frame], inputs: Inputs) -> list[str]:
         said.append(f"Right on {right[0]} of {len(last.predicted)} probe images at first, on {right[1]} at last.")
     numbers = last.numbers
     if "reliance/background_effect" in numbers:
-        background, thing = (round(100 * abs(numbers[f"reliance/{name}_effect"])) for name in ("background", "object"))
+        background, thing = (round(100 * numbers[f"reliance/{name}_effect"]) for name in ("background", "object"))
         said.append(f"Swapping the background moves the answer by {background} points, swapping the object by {thing}.")
         alert = {0.0: "off", 0.5: "amber", 1.0: "red"}[numbers.get("reliance/alert", 0.0)]
         said.append(f"The alert is {alert}.")
@@ -84,6 +87,11 @@ def words(frames: Sequence[Frame], inputs: Inputs) -> list[str]:
     if np.isfinite(lift):
         said.append(f"Grad-CAM on the object: {lift:.1f} x chance.")
     return [*said, *(f"{note[0].upper()}{note[1:]}." for note in last.notes)]
+
+
+def _run_name(folder: Path) -> str:
+    """A run's folder; Lightning's own ``version_0`` says nothing without the one above."""
+    return f"{folder.parent.name}/{folder.name}" if folder.name.startswith("version_") else folder.name
 
 
 def _change(frames: Sequence[Frame]) -> Array:
@@ -102,11 +110,10 @@ def _seen(sheet: Image.Image, corner: tuple[int, int], frame: Frame, inputs: Inp
         return
     wrong = inputs.labels is not None and predicted != int(inputs.labels[index])
     draw = ImageDraw.Draw(sheet)
-    draw.rectangle((x, y + SIDE - 36, x + SIDE - 1, y + SIDE - 1), fill=PANEL)
     text = f"{'x ' if wrong else ''}{inputs.class_name(predicted)} {frame.probability[index]:.2f}"
-    write(sheet, (x + 6, y + SIDE - 34), text, WRONG if wrong else INK, SIDE - 12, 26)
+    write(sheet, (x + 6, y + SIDE), text, WRONG if wrong else INK, SIDE - 12, 26)
     if wrong:
-        draw.rectangle((x, y, x + SIDE - 1, y + SIDE - 1), outline=WRONG, width=4)
+        draw.rectangle((x, y, x + SIDE - 1, y + SIDE + CAPTION - 1), outline=WRONG, width=4)
 
 
 def _tell(sheet: Image.Image, corner: tuple[int, int], run: str, sentences: Sequence[str]) -> None:

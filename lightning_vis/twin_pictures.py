@@ -24,9 +24,9 @@ def with_twins(frame: Frame, inputs: Inputs) -> Frame:
         return frame
     tiles, captions = [], []
     for index in range(min(len(inputs.twins), MOST)):
-        for kind, wrong in enumerate(_flips(frame, inputs, index)):
-            tiles.append(_tile(inputs.twins[index, kind], TILE, wrong))
-            captions.append(_caption(frame, inputs, index, kind, wrong))
+        for kind, (wrong, flips) in enumerate(_verdicts(frame, inputs, index)):
+            tiles.append(_tile(inputs.twins[index, kind], TILE, wrong, flips))
+            captions.append(_caption(frame, inputs, index, kind, flips))
     return replace(frame, pictures={**frame.pictures, "twins": Pictures(np.stack(tiles), tuple(captions))})
 
 
@@ -38,8 +38,8 @@ def twins_sheet(frame: Frame, inputs: Inputs) -> Array | None:
         inputs: with the twins' pictures.
 
     Returns:
-        ``(H, 700, 3)`` uint8: under each twin the probability of its own class; a frame and a cross where the answer
-        flips to a wrong one.
+        ``(H, 700, 3)`` uint8: under each twin the probability of its own class; a cross where the answer is wrong, and
+        a frame too where it is right on another background.
     """
     if inputs.twins is None or not _was_asked(frame, inputs):
         return None
@@ -75,9 +75,9 @@ def _row(sheet: Image.Image, corner: tuple[int, int], side: int, frame: Frame, i
     assert inputs.twins is not None
     x, y = corner
     draw = ImageDraw.Draw(sheet)
-    for kind, wrong in enumerate(_flips(frame, inputs, index)):
+    for kind, (wrong, flips) in enumerate(_verdicts(frame, inputs, index)):
         left = x + kind * (side + GAP // 2)
-        paste(sheet, (left, y), _tile(inputs.twins[index, kind], side, wrong))
+        paste(sheet, (left, y), _tile(inputs.twins[index, kind], side, wrong, flips))
         share = _answer(frame, inputs, "on", index, kind)
         draw.rectangle((left, y + side + 3, left + side - 1, y + side + 2 + BAR), fill=(52, 55, 62))
         if share > 0.01:
@@ -102,28 +102,29 @@ def _share(
         write(sheet, corner, said, colour, side)
 
 
-def _tile(picture: Array, side: int, wrong: bool) -> Array:
-    """A twin in a square; where the answer flips to a wrong one, with a frame and a cross."""
+def _tile(picture: Array, side: int, wrong: bool, flips: bool) -> Array:
+    """A twin in a square; with a cross where the answer is wrong, and a frame where only this background makes it so."""
     tile = Image.fromarray(fit(picture, side))
-    if wrong:
-        draw, size = ImageDraw.Draw(tile), side // 6
+    draw, size = ImageDraw.Draw(tile), side // 6
+    if flips:
         draw.rectangle((0, 0, side - 1, side - 1), outline=WRONG, width=max(3, side // 32))
+    if wrong:
         draw.rectangle((side - size - 14, 0, side - 1, size + 13), fill=PANEL)
         mark(tile, (side - size - 7, 7), size, wrong=True)
     return np.asarray(tile)
 
 
-def _flips(frame: Frame, inputs: Inputs, index: int) -> list[bool]:
-    """For each background, whether the answer is wrong there and right on another one."""
+def _verdicts(frame: Frame, inputs: Inputs, index: int) -> list[tuple[bool, bool]]:
+    """For each background, whether the answer is wrong there, and whether it is right on another one besides."""
     said = [int(_answer(frame, inputs, "says", index, kind)) for kind in range(len(inputs.kinds))]
     label = _label_index(inputs, index)
-    return [answer != label and label in said for answer in said]
+    return [(answer != label, answer != label and label in said) for answer in said]
 
 
-def _caption(frame: Frame, inputs: Inputs, index: int, kind: int, wrong: bool) -> str:
+def _caption(frame: Frame, inputs: Inputs, index: int, kind: int, flipped: bool) -> str:
     share = _answer(frame, inputs, "on", index, kind)
     said = inputs.class_name(int(_answer(frame, inputs, "says", index, kind)))
-    flips = f", says {said}: the answer flips" if wrong else f", says {said}"
+    flips = f", says {said}: the answer flips" if flipped else f", says {said}"
     return f"{index}: {_label(inputs, index)} on {inputs.kinds[kind]}: {share:.2f}{flips}"
 
 

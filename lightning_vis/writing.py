@@ -112,7 +112,7 @@ show what the answer rests on. **on object 1.6 x**: the map is 1.6 times denser 
 below it goes from a quarter to four times, its tick is chance."""
 
 _TWINS = """The same object on each background. The bar and the number: the probability of the object's own class there.
-An orange frame and a cross: the answer is wrong here and right on another background. The line above says by how many
+A cross: the answer is wrong here. An orange frame besides: it is right on another background. The line above says by how many
 points the answer moves when the background is swapped, when the object is swapped, and when the object is only moved by
 three pixels."""
 

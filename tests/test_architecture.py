@@ -34,7 +34,7 @@ HOUSE = {
     "joining": {"frames", "parts", "sprites"},
     "reading": {"constants", "frames", "joining", "parts", "tfevents"},
     "animation": {"frames", "rendering", "sheets", "writing"},
-    "exporting": {"animation", "frames", "parts", "reading", "rendering", "tab", "tfevents"},
+    "exporting": {"animation", "frames", "parts", "reading", "rendering", "sheets", "tab", "tfevents"},
     "__main__": {"exporting"},
     "layers": {"observing", "scores"},
     "alert": set(),

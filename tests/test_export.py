@@ -110,8 +110,10 @@ def test_a_strip_shows_the_runs_below_each_other(logdir, tmp_path):
     assert main(["strip", str(logdir), "-o", str(tmp_path / "both.png")]) == 0
     assert main(["strip", str(logdir / "alpha"), "-o", str(tmp_path / "one.png")]) == 0
     both, one = picture(tmp_path / "both.png"), picture(tmp_path / "one.png")
-    assert both.height == 2 * one.height
-    assert np.array_equal(np.asarray(both)[: one.height, : one.width], np.asarray(one))
+    head = both.height // 2 - one.height
+    assert (both.height, head) == (2 * (one.height + head), 50)  # above each its name
+    assert np.array_equal(np.asarray(both)[head : head + one.height, : one.width], np.asarray(one))
+    assert np.ptp(np.asarray(both)[:head]) > 100
 
 
 MISTAKES = {

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from lightning_vis import sheets
 from lightning_vis.colours import overlay
 from lightning_vis.frames import Frame, Inputs, Maps, Scale
-from lightning_vis.rendering import card, strip
+from lightning_vis.rendering import NAME, card, strip
 from lightning_vis.sheets import GAP, RIGHT, TEXT, WIDTH, WRONG, jpeg, shorten
 
 HEAD = TEXT + 2 * GAP
@@ -171,7 +171,7 @@ def test_a_strip_has_a_row_per_image_and_a_column_per_look(written):
     column = more.shape[1] - one.shape[1]
     assert more.shape[0] == one.shape[0]
     taller = strip([frame(4)] * 9, inputs(4), "evidence")
-    assert taller.shape[0] - more.shape[0] == 2 * column
+    assert taller.shape[0] - more.shape[0] == 2 * (column + NAME)
     said = [text for text, *_ in written]
     assert said.count("start") == 8 + 3
     assert {"step 1", "step 2"} <= set(said)

@@ -20,7 +20,7 @@ NUMBERS = {
 }
 SAID = [
     "Right on 1 of 2 probe images at first, on 2 at last.",
-    "Swapping the background moves the answer by 93 points, swapping the object by 6.",
+    "Swapping the background moves the answer by 93 points, swapping the object by -6.",
     "The alert is red.",
     "Grad-CAM on the object: 0.8 x chance.",
 ]

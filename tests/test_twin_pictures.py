@@ -36,12 +36,17 @@ def has(picture, colour):
     return bool((picture == np.array(colour, np.uint8)).all(-1).any())
 
 
-def test_tiles_are_framed_where_the_answer_flips_to_a_wrong_one_and_nowhere_else():
+def framed(picture):
+    return has(picture[-1:], WRONG)
+
+
+def test_wrong_answers_have_a_cross_and_those_that_flip_a_frame_too():
     # a bird that is lost on stones, a mammal that is right everywhere, a mammal that is wrong everywhere
     frame = asked([[0.9, 0.2], [0.8, 0.7], [0.1, 0.3]], [[0, 1], [1, 1], [0, 0]])
     tiles = with_twins(frame, seen([0, 1, 1])).pictures["twins"]
     assert tiles.values.shape == (6, TILE, TILE, 3)
-    assert [has(tile, WRONG) for tile in tiles.values] == [False, True, False, False, False, False]
+    assert [has(tile, WRONG) for tile in tiles.values] == [False, True, False, False, True, True]
+    assert [framed(tile) for tile in tiles.values] == [False, True, False, False, False, False]
     assert tiles.captions[0] == "0: bird on leaves: 0.90, says bird"
     assert tiles.captions[1] == "0: bird on stones: 0.20, says mammal: the answer flips"
     assert tiles.captions[4] == "2: mammal on leaves: 0.10, says bird"
@@ -49,7 +54,7 @@ def test_tiles_are_framed_where_the_answer_flips_to_a_wrong_one_and_nowhere_else
 
 def test_an_answer_that_only_wanders_from_one_mistake_to_another_is_not_framed():
     tiles = with_twins(asked([[0.3, 0.3]], [[1, 2]]), seen([0])).pictures["twins"]
-    assert not any(has(tile, WRONG) for tile in tiles.values)
+    assert not any(framed(tile) for tile in tiles.values)
 
 
 def test_bars_are_as_long_as_the_probabilities():
