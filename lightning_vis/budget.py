@@ -19,6 +19,7 @@ class Budget:
 
     Attributes:
         max_overhead: share of the training time so far that all looks together may cost.
+        work: ``"looks"`` or ``"filters"``: what this callback spends it on.
         seconds: spent since the training started, by part.
 
     Raises:
@@ -26,6 +27,7 @@ class Budget:
     """
 
     max_overhead: float = 0.01
+    work: str = "looks"
     seconds: dict[str, float] = field(default_factory=dict)
     _started: float = field(default_factory=time.monotonic)
 
@@ -47,18 +49,22 @@ class Budget:
         """Seconds spent by this callback."""
         return sum(self.seconds.values())
 
-    def refusal(self, kind: str, callbacks: Iterable[Any]) -> str:
+    def refusal(self, kind: str, callbacks: Iterable[Any], coming: float = 0.0) -> str:
         """Why there is no time for more work of a kind, in a sentence; empty while there is.
 
         Args:
             kind: ``"filters"``, ``"pictures"`` or ``"looks"``.
-            callbacks: of the Trainer; those with a `Budget` share one.
+            callbacks: of the Trainer; those with a `Budget` share one. Films of filters that have taken more than is
+                theirs take nothing from the looks.
+            coming: seconds that the work will take, as far as that is known.
         """
-        spent = sum(each.budget.spent for each in callbacks if isinstance(getattr(each, "budget", None), Budget))
         allowed = max(FLOOR, self.max_overhead * (time.monotonic() - self._started))
-        if spent <= SHARES[kind] * allowed:
+        budgets = [each.budget for each in callbacks if isinstance(getattr(each, "budget", None), Budget)]
+        films, looks = (sum(each.spent for each in budgets if each.work == work) for work in ("filters", "looks"))
+        spent = looks + (films if kind == "filters" else min(films, SHARES["filters"] * allowed))
+        if spent + coming <= SHARES[kind] * allowed:
             return ""
         return (
-            f"looking costs more than max_overhead={self.max_overhead} of the training time and more than {FLOOR:.0f} s:"
-            f" {kind} pause until there is time again"
+            f"looking would cost more than max_overhead={self.max_overhead} of the training time, and more than"
+            f" {FLOOR:.0f} s, in all: {kind} pause until there is time again"
         )

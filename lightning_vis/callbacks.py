@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -23,7 +24,7 @@ from lightning_vis.recording import INPUT
 from lightning_vis.saying import log, loggers_of, warn
 from lightning_vis.scores import Score, Target, log_odds
 from lightning_vis.sharing import refuse_clashes, sharers
-from lightning_vis.timing import ends_epoch, finished_steps, is_early, moment_of, weights_looked_at, where
+from lightning_vis.timing import begins_anew, ends_epoch, finished_steps, is_early, moment_of, weights_looked_at, where
 from lightning_vis.views import View, given_views, grad_cam, saliency
 from lightning_vis.visiting import Visits
 from lightning_vis.writing import image_writers
@@ -107,10 +108,13 @@ class ProbeCallback(Callback):
         self.budget = Budget(max_overhead)
         self.failures = Failures(on_error)
         self.visits = Visits(self.probe, score, self.failures, self.budget, images)
+        self.images = images
         self.loggers = loggers
         self.on_validate = on_validate
         self._all_views = self.views  # with those of the callbacks that share the looks
-        self._served = False  # another callback looks for this one
+        self._leader = self  # who looks for this one
+        self._alerting: tuple[OnAlert, Thresholds] = (on_alert, thresholds or Thresholds())
+        self._tried = -1  # finished steps when a look within an epoch was tried last
         self._published = -1  # finished steps when numbers went out last
 
     @property
@@ -121,12 +125,16 @@ class ProbeCallback(Callback):
     @property
     def gallery(self) -> Gallery:
         """Where the looks go."""
-        return self.visits.gallery
+        return self._leader.visits.gallery
 
     @property
     def seconds(self) -> dict[str, float]:
         """What looking has cost since the fit began, by part."""
         return self.budget.seconds
+
+    @property
+    def _served(self) -> bool:
+        return self._leader is not self
 
     @property
     def probe_name(self) -> str:
@@ -157,10 +165,14 @@ class ProbeCallback(Callback):
         probes = [other for other in trainer.callbacks if isinstance(other, ProbeCallback)]
         refuse_clashes(self, probes)
         group = sharers(self, probes)
-        self._served = group[0] is not self
+        self._leader = group[0]
         self._all_views = list({view.key: view for other in group for view in other.views}.values())
-        self.monitor = next((other.monitor for other in group if other.monitor != Monitor()), self.monitor)
-        self.visits.prepare()
+        is_new = stage == "fit" and begins_anew(trainer)
+        usual: tuple[OnAlert, Thresholds] = ("warn", Thresholds())
+        on_alert, thresholds = next((other._alerting for other in group if other._alerting != usual), usual)
+        self.monitor = replace(Monitor() if is_new else self.monitor, on_alert=on_alert, thresholds=thresholds)
+        self.visits.prepare(is_new)
+        self._tried = -1
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Takes off what still watches, whatever ended the run."""
@@ -214,7 +226,7 @@ class ProbeCallback(Callback):
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Looks after early steps; the last batch of an epoch that is looked at is left to that look."""
-        self._find(trainer, pl_module)  # if no step was taken: gradients are accumulated
+        self._find(trainer, pl_module, "step")  # if no step was taken: gradients are accumulated
         finished = finished_steps(trainer, "step")
         left = ends_epoch(trainer) and self._due(trainer)
         if is_early(finished, self.at_steps, trainer.current_epoch) and not left:
@@ -247,8 +259,11 @@ class ProbeCallback(Callback):
 
     def _looks(self, trainer: Any) -> bool:
         """Whether this callback looks for itself, in this process, and somebody wants to know."""
-        wanted = self.gallery.writers or self.monitor.tags or trainer.state.fn != "fit"
-        return bool(wanted) and not self._served and trainer.is_global_zero
+        if self._served or not trainer.is_global_zero:
+            return False
+        if trainer.state.fn != "fit":
+            return self.on_validate and bool(image_writers(trainer.loggers, self.loggers))
+        return bool(self.gallery.writers or self.monitor.tags)
 
     # --- what -------------------------------------------------------------------------------------------------------
 
@@ -263,23 +278,23 @@ class ProbeCallback(Callback):
                 f"no logger of this Trainer takes images ({loggers_of(trainer)}), so nothing is shown: add a TensorBoardLogger"
             )
 
-    def _start(self, trainer: Any, pl_module: Any, probe: Probe) -> None:
+    def _start(self, trainer: Any, pl_module: Any, probe: Probe, moment: str = "start") -> None:
         """The probe is known: the first look, and the one line that is said where nothing is wrong."""
         self.visits.take(probe)
-        if finished_steps(trainer, "start") == 0:
-            self._look(trainer, pl_module, "start")
-        if self.gallery.writers:
+        is_untrained = finished_steps(trainer, moment) == 0
+        seen = self._look(trainer, pl_module, "start") if is_untrained else None
+        if self.gallery.writers and not trainer.fast_dev_run and (seen is not None or not is_untrained):
             log(trainer, f"{self.visits.summary()}; see them with: tensorboard --logdir {where(trainer)}")
 
     def _watch(self, trainer: Any, pl_module: nn.Module, batch: Any) -> None:
         if self._looks(trainer):
             self.visits.watch(trainer, pl_module, batch)
 
-    def _find(self, trainer: Any, pl_module: Any) -> None:
+    def _find(self, trainer: Any, pl_module: Any, moment: str = "start") -> None:
         with self.failures.surviving("finding images to look at"):
             probe = self.visits.finder.finish(trainer)
             if probe is not None and trainer.training:
-                self._start(trainer, pl_module, probe)
+                self._start(trainer, pl_module, probe, moment)
 
     def _look_and_publish(self, trainer: Any, pl_module: Any, moment: str) -> None:
         """Numbers are measured and logged at every epoch and validation; `every_n_epochs` thins the pictures."""
@@ -299,7 +314,9 @@ class ProbeCallback(Callback):
         if last is not None and last.finished_steps == finished and not self._is_new_average(trainer, last, moment):
             return last
         numbers_only |= moment not in ("start", "end") and self.visits.pauses("looks", trainer)
-        if numbers_only and not self.monitor.tags:
+        again = moment == "step" and finished == self._tried  # gradients are accumulated
+        self._tried = finished
+        if again or (numbers_only and (moment == "step" or not self.monitor.tags)):
             return None
         when = moment_of(trainer, self, moment, finished)
         return self.visits.look(trainer, pl_module, self.monitor, when, numbers_only=numbers_only)

@@ -23,7 +23,7 @@ from lightning_vis.probe import Probe, given_probe
 from lightning_vis.recipes import Recipe, recipe_of
 from lightning_vis.saying import loggers_of, warn
 from lightning_vis.state import as_arrays, as_tensors
-from lightning_vis.timing import ends_epoch, finished_steps, moment_of, precision_of
+from lightning_vis.timing import begins_anew, ends_epoch, finished_steps, moment_of, precision_of
 from lightning_vis.writing import image_writers
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class FilterMaximizationCallback(Callback):
         self.channels = channels
         self.probe = given_probe(probe)
         self.every_n_epochs = count_of(every_n_epochs, "every_n_epochs")
-        self.budget = Budget(max_overhead)
+        self.budget = Budget(max_overhead, "filters")
         self.failures = Failures(on_error)
         arguments = {"objective": objective, "steps": count_of(steps, "steps"), "preset": preset, "size": size, "seed": seed}
         self.visits = FilterVisits(self.layers, channels, arguments, self.failures, self.budget, weights)
@@ -114,10 +114,13 @@ class FilterMaximizationCallback(Callback):
     # --- when -------------------------------------------------------------------------------------------------------
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """Images are looked for anew in every fit."""
+        """Images are looked for anew in every fit, and a new training has a new film."""
         if stage == "fit":
             self.finder = Finder(self.probe)
-            self.visits.prepare()
+            self.visits.prepare(begins_anew(trainer))
+            if begins_anew(trainer):
+                self.gallery.film = Film()
+                self._count, self._drawn, self._finished = 0, 0, None
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Takes off what still watches, whatever ended the run."""
@@ -169,7 +172,7 @@ class FilterMaximizationCallback(Callback):
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Likewise, if no step was taken: gradients are accumulated."""
-        self._find(trainer, pl_module)
+        self._find(trainer, pl_module, "step")
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Maximizes after a validation inside fit."""
@@ -190,20 +193,20 @@ class FilterMaximizationCallback(Callback):
                 if self._by_index(trainer, module) is None:
                     self.finder.start(module, batch)
 
-    def _find(self, trainer: Any, module: nn.Module) -> None:
+    def _find(self, trainer: Any, module: nn.Module, moment: str = "start") -> None:
         probe = None
         with self.failures.surviving("finding images for the filters"):
             probe = self.finder.finish(trainer)
         if trainer.training:
-            self._start(trainer, module, probe)
+            self._start(trainer, module, probe, moment)
 
-    def _start(self, trainer: Any, module: nn.Module, probe: Probe | None) -> None:
+    def _start(self, trainer: Any, module: nn.Module, probe: Probe | None, moment: str = "start") -> None:
         """The images are known: what cannot work is refused, and the untrained network is seen."""
         if probe is not None:
             self.visits.probe = probe
             if self.visits.can_see(module):
                 self.visits.choose(module, self._forward(trainer, module))
-            if finished_steps(trainer, "start") == 0:
+            if finished_steps(trainer, moment) == 0:
                 self._visit(trainer, module, "start")
 
     def _visit(self, trainer: Any, module: nn.Module, moment: str) -> None:
@@ -215,17 +218,15 @@ class FilterMaximizationCallback(Callback):
         self._count += finished != self._finished
         self._finished = finished
         is_due = self.gallery.last_step != finished if moment == "end" else is_spaced(self._count, self._drawn)
-        refusal = self.budget.refusal("filters", trainer.callbacks) if moment not in ("start", "end") else ""
-        if is_due and refusal:
-            self.failures.say(refusal)
-        elif is_due:
-            self._look(trainer, module, moment_of(trainer, self, moment, finished))
+        if is_due and self._look(trainer, module, moment_of(trainer, self, moment, finished)):
             self._drawn = self._count
 
-    def _look(self, trainer: Any, module: nn.Module, when: dict[str, Any]) -> None:
+    def _look(self, trainer: Any, module: nn.Module, when: dict[str, Any]) -> bool:
+        """Whether anything was found: there is time, and some layer does not rest."""
         found = self.visits.look(module, self._forward(trainer, module), trainer.callbacks)
         if found and self.visits.probe is not None:
             self.gallery.keep(frame_of(self.visits.probe, found, when), cards_of(found))
+        return bool(found)
 
     def _forward(self, trainer: Any, module: nn.Module) -> Forward:
         return forward_of(trainer, self.finder.entry or module)

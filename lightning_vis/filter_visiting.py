@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +70,7 @@ class FilterVisits:
         self.weights: dict[str, WeightFilm] | None = {} if weights else None
         self._layers, self._channels, self._arguments = layers, channels, arguments
         self._failures, self._budget = failures, budget
+        self._seconds: dict[str, float] = {}  # what each layer took last, which it will take again
 
     @property
     def tags(self) -> int:
@@ -76,10 +78,13 @@ class FilterVisits:
         layers = self._layers or USUAL_LAYERS
         return len(layers) + (0 if self.weights is None else sum(layer != OUTPUT for layer in layers))
 
-    def prepare(self) -> None:
-        """Another run begins: images and layers are looked for anew."""
+    def prepare(self, is_new: bool) -> None:
+        """Another run begins, of a new training or of one that goes on: images and layers are looked for anew."""
         self.probe = None
         self.shown = []
+        if is_new:
+            self.profiles = {}
+            self.weights = None if self.weights is None else {}
 
     def can_see(self, module: nn.Module) -> bool:
         """Whether there is anything to see: lazy layers get their shapes from the first batch."""
@@ -89,23 +94,25 @@ class FilterVisits:
         """Chooses the layers, once; if the network fails, that is said, and it is met again at the next look.
 
         Raises:
-            ValueError: the network has no such layers, or a layer has no such channels.
+            ValueError: a layer has no such channels.
         """
+        if self.shown:
+            return
         try:
-            self.shown = self.shown or self._chosen(module, forward)
-        except ValueError:
-            raise
+            profiles = self._profiled(module, forward)
         except Exception as error:
             self._failures.tell(f"{_CHOOSING} failed", error)
+            return
+        for each in profiles.values() if self._channels != BACKGROUND else ():  # nobody knows those yet
+            chosen_channels(self._channels, each)
+        self.shown = list(profiles)
 
-    def _chosen(self, module: nn.Module, forward: Forward) -> list[str]:
+    def _profiled(self, module: nn.Module, forward: Forward) -> dict[str, Tensor]:
         assert self.probe is not None  # `can_see` has been asked
         layers = list(self._layers or usual_layers(module, self.probe.images, forward))
-        if self._channels == BACKGROUND:  # nobody knows those yet, and classes are none of them
-            return layers if self._layers else layers[-1:]
-        for layer in layers:
-            chosen_channels(self._channels, profile(module, layer, self.probe.images, forward))
-        return layers
+        if self._channels == BACKGROUND and self._layers is None:
+            layers = layers[-1:]  # classes are no channels that could follow it
+        return {layer: profile(module, layer, self.probe.images, forward) for layer in layers}
 
     def look(self, module: nn.Module, forward: Forward, callbacks: Iterable[Any]) -> dict[str, Found]:
         """One look, in which a layer that fails rests until the next fit and takes no other along.
@@ -118,20 +125,31 @@ class FilterVisits:
         Returns:
             By layer.
         """
-        started = time.perf_counter()
         found: dict[str, Found] = {}
         with self._failures.surviving(_CHOOSING):  # the shapes of lazy layers were not known when fit started
             self.choose(module, forward)
-        for layer in self.shown:
-            if layer not in self._failures.resting:
+        for layer in [layer for layer in self.shown if layer not in self._failures.resting]:
+            refusal = self._budget.refusal("filters", callbacks, self._seconds.get(layer, 0.0))
+            if refusal:
+                self._failures.say(refusal)
+                break
+            with self._timed(layer):
                 try:
                     found |= self._maximized(module, layer, forward, background_of(callbacks, layer))
                 except Exception as error:
                     self._failures.resting.add(layer)
                     what = f"the filters of {layer!r} rest until the next fit, because their maximization failed"
                     self._failures.tell(what, error)
-        self._budget.count("maximizing", time.perf_counter() - started)
         return found
+
+    @contextmanager
+    def _timed(self, layer: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[layer] = time.perf_counter() - started
+            self._budget.count("maximizing", self._seconds[layer])
 
     def _maximized(self, module: nn.Module, layer: str, forward: Forward, background: list[int] | None) -> dict[str, Found]:
         assert self.probe is not None  # as in `choose`

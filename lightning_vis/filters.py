@@ -108,7 +108,7 @@ def refuse_twice(layers: Sequence[Sequence[str] | None]) -> None:
     Raises:
         ValueError: with their names.
     """
-    named = [name for each in layers for name in sorted(set(each or ["None"]))]
+    named = [name for each in layers for name in sorted(set(each or USUAL_LAYERS))]
     twice = sorted({name for name in named if named.count(name) > 1})
     if twice:
         raise ValueError(

@@ -48,6 +48,10 @@ class Gallery:
         self._failures, self._budget, self._images = failures, budget, images
         self._store = Store(())
 
+    def forget(self) -> None:
+        """Another training, or other images: the film begins anew."""
+        self.film, self.last, self.drawn, self.inputs = Film(), None, 0, None
+
     def open(self, writers: Sequence[Any]) -> None:
         """A fit begins, and these are its writers."""
         self.writers = list(writers)
@@ -60,8 +64,6 @@ class Gallery:
         self.last = frame
         if PROBABILITIES in frame.notes:
             self._failures.say(PROBABILITIES)
-        for part, spent in frame.seconds.items():
-            self._budget.count(part, spent)
         with self._failures.surviving("storing a look for the tab"), self._timed("storing"):
             self._tell(self._store.add(frame, self.inputs))
         if has_time and is_spaced(self.film.count, self.drawn):

@@ -23,8 +23,8 @@ def refuse_clashes(callback: Any, callbacks: Sequence[Any]) -> None:
             continue
         if other.probe_name == callback.probe_name:
             raise ValueError(
-                f"two callbacks would write the pictures of the probe {callback.probe_name!r}: give them one probe and one"
-                " cadence to share a look, or their probes different names (Probe(..., name=...))"
+                f"two callbacks would write the pictures of the probe {callback.probe_name!r}: give them one probe, one"
+                " cadence and the same settings to share a look, or their probes different names (Probe(..., name=...))"
             )
         both = sorted(set(other.tags) & set(callback.tags))
         if both:
@@ -35,4 +35,6 @@ def refuse_clashes(callback: Any, callbacks: Sequence[Any]) -> None:
 
 
 def _cadence(callback: Any) -> tuple[Any, ...]:
-    return id(callback.probe), callback.every_n_epochs, callback.at_steps, callback.score
+    probe, settings = callback.probe, (callback.failures.on_error, callback.loggers, callback.on_validate, callback.images)
+    same = probe and (probe.name, probe.fingerprint, probe.masks is None, probe.twins is None)
+    return same, callback.every_n_epochs, callback.at_steps, callback.score, callback.budget.max_overhead, settings

@@ -18,6 +18,11 @@ def finished_steps(trainer: Any, moment: str) -> int:
     return int(loop._batches_that_stepped) + running
 
 
+def begins_anew(trainer: Any) -> bool:
+    """Whether a fit that is being set up begins a training; a checkpoint that it goes on from is loaded only later."""
+    return int(trainer.fit_loop.epoch_loop._batches_that_stepped) == 0
+
+
 def log_step(trainer: Any, finished: int) -> int:
     """The step of Lightning's own epoch scalars: a logged ``step`` if there is one, else one less than what is finished.
 
@@ -121,13 +126,14 @@ def weights_looked_at(trainer: Any, callback: Any, moment: str) -> str:
 
 
 def _lends(average: Any, moment: str, comes_first: bool) -> bool:
-    there = average._average_model is not None
+    there = getattr(average, "_average_model", None) is not None
     return there and ((moment == "validation" and not comes_first) or (moment == "end" and comes_first))
 
 
 def _has_left(trainer: Any, average: Any, moment: str, comes_first: bool) -> bool:
     """SWA moves its average into the network for one more epoch, that of the norms, or, without norms, at the end."""
-    if average._average_model is None or average._max_epochs == -1:
-        return moment == "end" and comes_first and average._average_model is not None
+    model = getattr(average, "_average_model", None)  # a user's own class of this name has none
+    if model is None or average._max_epochs == -1:
+        return moment == "end" and comes_first and model is not None
     epoch = trainer.current_epoch - (moment == "end")
     return bool(epoch > average.swa_end or (moment == "end" and epoch == average.swa_end and comes_first))

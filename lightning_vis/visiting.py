@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -49,14 +51,19 @@ class Visits:
         self.finder = Finder(given)
         self.gallery = Gallery(failures, budget, images)
         self.failed = ""
+        self._why = ""  # a monitored view rests
         self._given, self._score, self._failures, self._budget = given, score, failures, budget
         self._resumed: dict[str, Any] = {}  # the probe of the checkpoint that this run goes on from
 
     # --- the images -------------------------------------------------------------------------------------------------
 
-    def prepare(self) -> None:
-        """Another run begins: the images are looked for anew."""
+    def prepare(self, is_new: bool) -> None:
+        """Another run begins, of a new training or of one that goes on: the images are looked for anew."""
         self.finder = Finder(self._given)
+        self.probe = None
+        if is_new:
+            self.gallery.forget()
+            self._resumed = {}
 
     def by_index(self, trainer: Any, module: nn.Module) -> Probe | None:
         """Images of the Trainer's data, those of the checkpoint where there is one; None if a batch must be watched."""
@@ -71,13 +78,16 @@ class Visits:
     def take(self, probe: Probe) -> None:
         """These are the images from now on."""
         self.probe = probe
-        self.gallery.inputs = probe.inputs()
         known, self._resumed = self._resumed, {}
-        if known and known["fingerprint"] != probe.fingerprint:
+        if any(len(frame.predicted) != len(probe) for frame in self.gallery.film.frames):
+            self._failures.say(f"the probe {probe.name!r} has another number of images than before: its film begins anew")
+            self.gallery.forget()
+        elif known and known["fingerprint"] != probe.fingerprint:
             self._failures.say(
                 f"this run goes on with other images in the probe {probe.name!r} than those in its checkpoint:"
                 " earlier looks of the film show the ones, later looks the others"
             )
+        self.gallery.inputs = probe.inputs()
 
     def summary(self) -> str:
         """What is looked at, through what, where."""
@@ -93,14 +103,16 @@ class Visits:
     def open(self, writers: Sequence[Any], views: Sequence[View]) -> None:
         """A fit begins: everything is tried again."""
         self.views = list(views)
-        self.layer = None
+        self.layer, self.failed, self._why = None, "", ""
         self._failures.forget()
         self._budget.start()
         self.gallery.open(writers)
 
     def can_see(self, module: nn.Module) -> bool:
-        """Whether there is anything to see: lazy layers get their shapes from the first batch."""
-        return self.probe is not None and not any(is_lazy(value) for value in module.parameters())
+        """Whether there is anything to see: not while all views rest, nor before lazy layers have their shapes."""
+        if self.probe is None or any(is_lazy(value) for value in module.parameters()):
+            return False
+        return self.probe.twins is not None or bool(self._awake(self.views))
 
     def look(
         self, trainer: Any, module: nn.Module, monitor: Monitor, when: dict[str, Any], *, numbers_only: bool
@@ -119,7 +131,9 @@ class Visits:
         """
         assert self.probe is not None  # `can_see` has been asked
         spent = self._budget.spent
-        found = self._attempt(trainer, module, bool(monitor.tags), self._monitored() if numbers_only else self.views)
+        with self._counted() as parts:
+            found = self._attempt(trainer, module, bool(monitor.tags), self._monitored() if numbers_only else self.views)
+            parts |= {} if found is None else found.seconds
         if found is None:
             return None
         frame = replace(found, **when)
@@ -131,6 +145,17 @@ class Visits:
             self.gallery.write_seconds(frame, self._budget.spent - spent)
         return frame
 
+    @contextmanager
+    def _counted(self) -> Iterator[dict[str, float]]:
+        """Counts what is done inside: the parts that are named, and the rest as watching over the network."""
+        started, parts = time.perf_counter(), dict[str, float]()
+        try:
+            yield parts
+        finally:
+            parts["watching over it"] = time.perf_counter() - started - sum(parts.values())
+            for part, seconds in parts.items():
+                self._budget.count(part, seconds)
+
     def pauses(self, kind: str, trainer: Any) -> bool:
         """Whether the budget is used up for this kind of work; said once."""
         refusal = self._budget.refusal(kind, trainer.callbacks)
@@ -141,7 +166,6 @@ class Visits:
     def _attempt(self, trainer: Any, module: nn.Module, monitored: bool, views: Sequence[View]) -> Frame | None:
         """A look whose failures are dealt with: a view rests, the twins are asked again next time."""
         assert self.probe is not None  # as in `look`
-        self.failed = ""
         self._choose_layer(trainer, module, self._awake(views))
         try:
             attempt = attempt_look(module, self.probe, self._awake(views), self._running(trainer), self.layer)
@@ -149,9 +173,10 @@ class Visits:
             attempt = Attempt(None, {TWINS: error})
         failures = dict(attempt.failures)
         twins = failures.pop(TWINS, None)
-        if twins is not None and monitored and self._failures.on_error == "warn":
-            self.failed = str(twins)  # said when the numbers go out
-        elif twins is not None:
+        says_later = twins is not None and monitored and self._failures.on_error == "warn"
+        self._why = next((str(failures[view.key]) for view in self._monitored() if view.key in failures), self._why)
+        self.failed = str(twins) if says_later else self._why  # said when the numbers go out
+        if twins is not None and not says_later:
             self._failures.tell("a look failed", twins)
         self._failures.rest(failures, self._layers_of(views))
         return attempt.frame
