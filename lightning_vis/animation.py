@@ -38,7 +38,7 @@ def animated(films: Sequence[tuple[str, Inputs, Sequence[Frame]]], key: str) -> 
     shown = [film for film in shown if film[2]]
     if not shown:
         raise ValueError(f"no look has a view {key!r}")
-    moments = sorted({frame.finished_steps for _, _, frames in shown for frame in frames})
+    moments = sorted({frame.place for _, _, frames in shown for frame in frames})
     moments = [moments[at] for at in thinned(len(moments), MOST_LOOKS)]
     sheets = [_sheet(shown, key, moment, at / max(1, len(moments) - 1)) for at, moment in enumerate(moments)]
     return gif(sheets)
@@ -57,7 +57,7 @@ def gif(sheets: Sequence[Array]) -> bytes:
     return buffer.getvalue()
 
 
-def _sheet(films: Sequence[tuple[str, Inputs, Sequence[Frame]]], key: str, moment: int, share: float) -> Array:
+def _sheet(films: Sequence[tuple[str, Inputs, Sequence[Frame]]], key: str, moment: tuple[int, int], share: float) -> Array:
     """All runs at one moment, with a bar that says how far the training is."""
     blocks = [_block("input", films[0][1], None, key), *(_run_block(*film, key, moment) for film in films)]
     width = max(block.shape[1] for block in blocks)
@@ -71,9 +71,9 @@ def _sheet(films: Sequence[tuple[str, Inputs, Sequence[Frame]]], key: str, momen
     return np.asarray(sheet)
 
 
-def _run_block(name: str, inputs: Inputs, frames: Sequence[Frame], key: str, moment: int) -> Array:
+def _run_block(name: str, inputs: Inputs, frames: Sequence[Frame], key: str, moment: tuple[int, int]) -> Array:
     """One run at one moment: what was seen last, or nothing yet."""
-    seen = [frame for frame in frames if frame.finished_steps <= moment]
+    seen = [frame for frame in frames if frame.place <= moment]
     title = f"{name}: {frames[0].maps[key].title}, {seen[-1].when if seen else 'not yet'}"
     return _block(title, inputs, seen[-1] if seen else None, key)
 

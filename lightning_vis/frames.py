@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+ALONE = ("validate", "test")
+"""Moments of looks outside of fit, in the order in which they stand behind a look of the fit at the same steps."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -98,11 +101,21 @@ class Frame:
     @property
     def when(self) -> str:
         """The moment in a reader's words: "start", "step 4", "epoch 3", "validate"; outside of a training "now"."""
-        if self.moment in ("validate", "test", "now"):
+        if self.moment in (*ALONE, "now"):
             return self.moment
         if self.finished_steps == 0:
             return "start"
         return f"epoch {self.epoch}" if self.moment in ("epoch", "end") else f"step {self.finished_steps}"
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Orders the frames of a run: by finished steps, and behind each look of the fit those outside of it."""
+        return self.finished_steps, place_of(self.moment)
+
+
+def place_of(moment: str) -> int:
+    """0 for looks of a fit, 1 and up for those outside of it."""
+    return ALONE.index(moment) + 1 if moment in ALONE else 0
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from lightning_vis.sprites import tiles
 def joined_frame(probe: str, steps: int, parts: list[Part], damage: list[str]) -> Frame:
     """The frame of one look; to `damage` is added what of it cannot be read."""
     nobody = np.full(0, -1), np.full(0, np.nan, np.float32)
-    frame = Frame(probe, *nobody, finished_steps=steps, log_step=steps - 1)
+    moment = str(parts[0].facts.get("alone", "now"))
+    frame = Frame(probe, *nobody, finished_steps=steps, log_step=steps - 1, moment=moment)
     for part in sorted(parts, key=lambda part: part.facts["stream"] == "frames"):  # whose facts count
         try:
             frame = _with(frame, part)

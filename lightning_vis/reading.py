@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lightning_vis.constants import FORMAT, PLUGIN
-from lightning_vis.frames import Frame, Inputs
+from lightning_vis.frames import Frame, Inputs, place_of
 from lightning_vis.joining import joined_frame, joined_inputs
 from lightning_vis.parts import Part
 from lightning_vis.tfevents import AROUND, event_files, records
@@ -36,7 +36,7 @@ class StoredRun:
 
 @dataclass(frozen=True)
 class RunFrames:
-    """A probe's frames of one run, in order of finished steps.
+    """A probe's frames of one run, in order of their `place`.
 
     Attributes:
         name: of the run.
@@ -113,28 +113,65 @@ def _part(value: Any) -> Part | None:
 
 
 def without_repeated(parts: Iterable[Part]) -> list[Part]:
-    """The parts without those that a later fit in the same folder has repeated, whoever wrote them."""
+    """The parts without those that a later fit in the same folder has repeated, whoever wrote them.
+
+    What was seen outside of fit neither replaces the film nor goes with it: only the same moment at the same steps does, of
+    the same images.
+    """
     kept: list[Part] = []
     parts = list(parts)
     for fit in sorted({str(part.facts["fit"]) for part in parts}):
         own = [part for part in parts if str(part.facts["fit"]) == fit]
-        first = min((part.facts["steps"] for part in own if "steps" in part.facts), default=np.inf)
-        kept = [part for part in kept if part.facts.get("steps", -1) < first] + own
+        first = min((part.facts["steps"] for part in own if "steps" in part.facts and not _alone(part)), default=np.inf)
+        again = {_look(part) for part in own if _alone(part) and "steps" in part.facts}
+        kept = [
+            part for part in kept if (_look(part) not in again if _alone(part) else part.facts.get("steps", -1) < first)
+        ] + own
     return kept
+
+
+def with_own_names(parts: Iterable[Part]) -> list[Part]:
+    """Looks outside of fit at other images than the film's, under a name of their own: no picture stands for another."""
+    parts = list(parts)
+    inside_last = sorted(parts, key=lambda part: not _alone(part))
+    known = {part.facts["probe"]: part.facts["images"] for part in inside_last if "images" in part.facts}
+    others: dict[str, list[str]] = {}
+    return [_named(part, others) if _is_other(part, known) else part for part in parts]
+
+
+def _is_other(part: Part, known: dict[str, str]) -> bool:
+    return bool(_alone(part)) and "images" in part.facts and part.facts["images"] != known[part.facts["probe"]]
+
+
+def _named(part: Part, others: dict[str, list[str]]) -> Part:
+    name, images = f"{part.facts['probe']}, {_alone(part)}", part.facts["images"]
+    seen = others.setdefault(name, [])
+    seen += [images] if images not in seen else []
+    number = seen.index(images) + 1
+    return replace(part, facts={**part.facts, "probe": name if number == 1 else f"{name} {number}"})
+
+
+def _alone(part: Part) -> str:
+    """The moment of a look outside of fit, else an empty text."""
+    return str(part.facts.get("alone", ""))
+
+
+def _look(part: Part) -> tuple[Any, ...]:
+    return tuple(part.facts.get(name) for name in ("probe", "stream", "steps", "alone", "images"))
 
 
 def frames_of(run: StoredRun, probe: str | None = None) -> list[RunFrames]:
     """The frames of one probe of a run, as a list of none or one."""
-    parts = without_repeated(run.parts)
+    parts = with_own_names(without_repeated(run.parts))
     probes = sorted({part.facts["probe"] for part in parts if part.facts["stream"] == "frames"})
     if not probes or (probe is not None and probe not in probes):
         return []
     chosen = probes[0] if probe is None else probe
     damage = list(run.damage)
-    looks: dict[int, list[Part]] = {}
+    looks: dict[tuple[int, int], list[Part]] = {}
     for part in parts:
         if part.facts["probe"] == chosen and "steps" in part.facts:
-            looks.setdefault(part.facts["steps"], []).append(part)
-    frames = tuple(joined_frame(chosen, steps, looks[steps], damage) for steps in sorted(looks))
+            looks.setdefault((part.facts["steps"], place_of(_alone(part))), []).append(part)
+    frames = tuple(joined_frame(chosen, place[0], looks[place], damage) for place in sorted(looks))
     own = {part.name: part for part in parts if part.facts["probe"] == chosen and "steps" not in part.facts}
     return [RunFrames(run.name, joined_inputs(chosen, own, frames, damage), frames, tuple(damage))]

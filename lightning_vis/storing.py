@@ -6,6 +6,7 @@ part that cannot be written takes no other part along.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -16,7 +17,7 @@ from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
 from lightning_vis.constants import FORMAT, LATEST, PLUGIN
-from lightning_vis.frames import Frame, Inputs
+from lightning_vis.frames import ALONE, Frame, Inputs
 from lightning_vis.parts import Part, facts_part, input_part, map_part, mask_part, picture_part, twin_part
 
 
@@ -35,6 +36,7 @@ def fit_of(writer: Any) -> Fit:
     """The fit that is about to begin: all who ask before the first frame is written share it.
 
     A later fit into the same folder replaces what it repeats, whoever wrote it: that takes one name for all callbacks.
+    ``trainer.validate`` and ``trainer.test`` have names like those of fits, and replace only their like.
     """
     fit = _FITS.get(writer)
     if fit is None or fit.has_begun:
@@ -54,6 +56,7 @@ class Store:
         taken = [each for each in writers if type(each).__module__.startswith("torch.utils.tensorboard")]
         self.fits = [(writer, fit_of(writer)) for writer in taken]
         self._has_inputs = False
+        self._images: dict[str, str] = {}
         self._failed: set[str] = set()
 
     def add(self, frame: Frame, inputs: Inputs | None) -> dict[str, Exception]:
@@ -61,11 +64,15 @@ class Store:
         failures: dict[str, Exception] = {}
         if inputs is not None and inputs.twins is not None:  # they are stored with the inputs, once
             frame = replace(frame, pictures={name: each for name, each in frame.pictures.items() if name != "twins"})
+        if inputs is not None and not self._images:
+            self._images = {"images": images_of(inputs)}
+        alone = {"alone": frame.moment} if frame.moment in ALONE else {}
         for writer, fit in self.fits:
             fit.has_begun = True
+            where = {"fit": fit.name, **alone, **self._images}
             if inputs is not None and not self._has_inputs:
-                failures |= store_inputs(writer, inputs, fit.name, frame.log_step)
-            failures |= store_frame(writer, frame, fit.name)
+                failures |= store_inputs(writer, inputs, where, frame.log_step)
+            failures |= store_frame(writer, frame, where)
             writer._get_file_writer().add_summary(_summary(LATEST, {"format": FORMAT, "part": "latest"}, b""), frame.log_step)
             writer.flush()
         self._has_inputs = True
@@ -74,23 +81,30 @@ class Store:
         return new
 
 
-def store_inputs(writer: Any, inputs: Inputs, fit: str, step: int) -> dict[str, Exception]:
+def images_of(inputs: Inputs) -> str:
+    """Tells images apart: a look outside of fit may be at others than the film's."""
+    labels = b"" if inputs.labels is None else inputs.labels.tobytes()
+    return hashlib.blake2b(inputs.pictures.tobytes() + labels, digest_size=8).hexdigest()
+
+
+def store_inputs(writer: Any, inputs: Inputs, where: Mapping[str, Any], step: int) -> dict[str, Exception]:
     """Writes what people see of a probe, once per fit. Arguments and result as `store_frame`."""
     parts = {"inputs": partial(input_part, inputs)}
     if inputs.masks is not None:
         parts["masks"] = partial(mask_part, inputs.masks)
     if inputs.twins is not None:
         parts["twins"] = partial(twin_part, inputs.twins, inputs)
-    return _store(writer, parts, {"fit": fit, "probe": inputs.name, "stream": "frames"}, step)
+    return _store(writer, parts, {**where, "probe": inputs.name, "stream": "frames"}, step)
 
 
-def store_frame(writer: Any, frame: Frame, fit: str) -> dict[str, Exception]:
+def store_frame(writer: Any, frame: Frame, where: Mapping[str, Any]) -> dict[str, Exception]:
     """Writes all that one look found, each part under its own tag.
 
     Args:
         writer: a ``torch.utils.tensorboard.SummaryWriter``.
         frame: what the look found.
-        fit: the name of the fit, the same for all its frames.
+        where: ``fit``, its name, the same for all its frames; ``alone``, the moment of a look outside of fit; ``images``,
+            which images were looked at.
 
     Returns:
         What could not be written, by part.
@@ -99,8 +113,8 @@ def store_frame(writer: Any, frame: Frame, fit: str) -> dict[str, Exception]:
     parts |= {f"maps/{key}": partial(map_part, key, maps) for key, maps in frame.maps.items()}
     parts |= {f"pictures/{key}": partial(picture_part, key, each) for key, each in frame.pictures.items()}
     stream = "frames" if len(frame.predicted) or frame.maps else "sheets"
-    where = {"fit": fit, "probe": frame.probe, "stream": stream, "steps": frame.finished_steps}
-    return _store(writer, parts, where, frame.log_step)
+    own = {"probe": frame.probe, "stream": stream, "steps": frame.finished_steps}
+    return _store(writer, parts, {**where, **own}, frame.log_step)
 
 
 def _store(writer: Any, parts: Mapping[str, Callable[[], Part]], where: Mapping[str, Any], step: int) -> dict[str, Exception]:
@@ -118,7 +132,8 @@ def summary(part: Part, where: Mapping[str, Any]) -> Any:
 
     Args:
         part: what is stored.
-        where: ``fit``, ``probe``, ``stream`` (frames of pictures alone have their own) and, but for inputs, ``steps``.
+        where: as `store_frame`, with ``probe``, ``stream`` (frames of pictures alone have their own) and, but for inputs,
+            ``steps``.
     """
     return _summary(tag_of(part.name, where), {"format": FORMAT, "part": part.name, **where, **part.facts}, part.picture)
 
@@ -138,7 +153,8 @@ def _summary(tag: str, facts: Mapping[str, Any], picture: bytes) -> Any:
 
 
 def tag_of(name: str, where: Mapping[str, Any]) -> str:
-    """The tag of a part: plugin, fit, probe, stream, step, part."""
+    """The tag of a part: plugin, fit, probe, stream, step, moment if it is outside of fit, part."""
     steps = [f"{where['steps']:09d}"] if "steps" in where else []
-    places = (where["fit"], where["probe"], where["stream"], *steps)
+    alone = [where["alone"]] if "alone" in where else []
+    places = (where["fit"], where["probe"], where["stream"], *steps, *alone)
     return "/".join((PLUGIN, *(quote(str(place), safe="") for place in places), quote(name)))

@@ -85,6 +85,11 @@ def film_of(looks, **arguments):
     return [frame_of(10 * at, share=at / max(1, looks - 1), **arguments) for at in range(looks)]
 
 
+def alone_at(steps, moment="validate", **arguments):
+    """A look of ``trainer.validate`` or ``trainer.test``."""
+    return replace(frame_of(steps, **arguments), moment=moment)
+
+
 def pictures_of(count=4, size=24, value=128, caption="channel {}"):
     """Finished pictures of one grey each."""
     values = np.full((count, size, size, 3), value, np.uint8)

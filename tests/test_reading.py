@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from tab_runs import film_of, frame_of, inputs_of, pictures_of, with_twins, write_run
+from PIL import Image
+from tab_runs import alone_at, film_of, frame_of, inputs_of, pictures_of, with_twins, write_run
 
 from lightning_vis import Film
+from lightning_vis.animation import animated
 from lightning_vis.colours import map_strength
 from lightning_vis.frames import Frame, Maps, Scale
 from lightning_vis.reading import read_frames
@@ -99,6 +104,63 @@ def test_a_later_fit_replaces_what_it_repeats(tmp_path):
     (run,) = read_frames(tmp_path)
     assert [frame.finished_steps for frame in run.frames] == [0, 10, 20, 25, 30]
     assert [int(frame.predicted[0]) for frame in run.frames] == [0, 0, 0, 1, 1]
+
+
+def seen(run):
+    return [(frame.when, frame.finished_steps, int(frame.predicted[0])) for frame in run.frames]
+
+
+def test_looks_outside_of_fit_replace_only_their_like(tmp_path):
+    """Each into the same folder after the other: what stands is the film and the newest look of each moment and step."""
+    film = [("start", 0, 0), ("epoch 1", 10, 0), ("epoch 2", 20, 0)]
+    write_run(tmp_path / "run", film_of(3), inputs_of())
+    write_run(tmp_path / "run", [alone_at(20, "test")], inputs_of())
+    write_run(tmp_path / "run", [alone_at(20)], inputs_of())
+    write_run(tmp_path / "run", [alone_at(0, "test")], inputs_of())  # as that of a new Trainer
+    (run,) = read_frames(tmp_path)
+    assert seen(run) == [film[0], ("test", 0, 0), *film[1:], ("validate", 20, 0), ("test", 20, 0)]
+    write_run(tmp_path / "run", [alone_at(20, wrong=(0,))], inputs_of())
+    write_run(tmp_path / "run", [frame_of(20, seed=1, wrong=(0,)), frame_of(30)], inputs_of())  # the training goes on
+    (run,) = read_frames(tmp_path)
+    film[2:] = [("epoch 2", 20, 1), ("validate", 20, 1), ("test", 20, 0), ("epoch 3", 30, 0)]
+    assert seen(run) == [film[0], ("test", 0, 0), *film[1:]]
+
+
+def test_looks_of_two_probes_outside_of_fit_leave_each_other_and_both_films(tmp_path):
+    for frames in (film_of, lambda _, name: [alone_at(20, name=name)]):
+        for name in ("a", "b"):  # the second film has steps of its own: a fit has one name for all its callbacks
+            own = [replace(frame, finished_steps=frame.finished_steps + 30 * (name == "b")) for frame in frames(3, name=name)]
+            write_run(tmp_path / "run", own, inputs_of(name=name))
+    a, b = (read_frames(tmp_path, name)[0] for name in ("a", "b"))
+    assert [frame.finished_steps for frame in a.frames] == [0, 10, 20, 20]
+    assert [frame.finished_steps for frame in b.frames] == [30, 40, 50, 50]
+    assert (a.frames[-1].moment, b.frames[-1].moment) == ("validate", "validate")
+
+
+def test_a_look_outside_of_fit_at_other_images_has_a_name_of_its_own(tmp_path):
+    """No picture stands for another: neither those of the film nor those of an earlier look at others."""
+    write_run(tmp_path / "run", film_of(3), inputs_of())
+    for count in (6, 5):
+        write_run(tmp_path / "run", [alone_at(20, "test", count=count), alone_at(20, count=count)], inputs_of(count))
+    write_run(tmp_path / "run", [alone_at(40, count=6)], inputs_of(6))
+    write_run(tmp_path / "run", [alone_at(20, "test")], inputs_of())
+    names = ("probe", "probe, test", "probe, test 2", "probe, validate", "probe, validate 2")
+    found = [read_frames(tmp_path, name)[0] for name in (None, *names)]
+    assert [len(run.inputs.pictures) for run in found] == [4, 4, 6, 5, 6, 5]
+    assert [seen(run)[-1][:2] for run in found[1:]] == [*[("test", 20)] * 3, ("validate", 40), ("validate", 20)]
+    assert [len(run.frames) for run in found] == [4, 4, 1, 1, 2, 1]
+    assert all(len(frame.predicted) == len(run.inputs.pictures) for run in found for frame in run.frames)
+
+
+def test_a_gif_shows_a_look_outside_of_fit_behind_the_film_s(tmp_path):
+    write_run(tmp_path / "run", film_of(3), inputs_of())
+    (film,) = read_frames(tmp_path)
+    write_run(tmp_path / "run", [alone_at(20)], inputs_of())
+    (whole,) = read_frames(tmp_path)
+    counts = [
+        Image.open(io.BytesIO(animated([(run.name, run.inputs, run.frames)], "evidence"))).n_frames for run in (film, whole)
+    ]
+    assert counts == [3, 4]
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])

@@ -15,6 +15,7 @@ from nets import images
 from PIL import Image
 from tab_runs import film_of, frame_of, inputs_of, pictures_of, with_twins, write_run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.tensorboard import SummaryWriter
 
@@ -23,6 +24,7 @@ from lightning_vis.constants import LATEST
 from lightning_vis.frames import Frame, Maps, Pictures, Scale
 from lightning_vis.parts import BUDGET, facts_part, input_part, map_part, picture_part, shortened
 from lightning_vis.probe import Probe
+from lightning_vis.reading import read_frames
 from lightning_vis.sprites import sprite, tiles
 from lightning_vis.storing import Store
 
@@ -168,6 +170,29 @@ def test_callbacks_share_a_fit_and_a_later_fit_has_a_later_name(tmp_path):
     names = [store.fits[0][1].name for store in (first, second, later)]
     writer.close()
     assert names[0] == names[1] < names[2]
+
+
+def test_validating_and_testing_after_a_training_leave_its_film(trainer, tmp_path):
+    probes = [Probe(images(4), labels=[0, 1, 2, 0], name=name) for name in "ab"]
+    data = DataLoader(TensorDataset(images(8), torch.arange(8) % CLASSES), batch_size=4)
+    made, module = trainer([ProbeCallback(probe, at_steps=()) for probe in probes]), WithTests()
+    made.fit(module, data, data)
+    film = ["start", "epoch 1", "epoch 2"]
+    assert [seen_of(tmp_path, name) for name in "ab"] == [film] * 2
+    made.validate(module, data, verbose=False)
+    made.test(module, data, verbose=False)
+    assert [seen_of(tmp_path, name) for name in "ab"] == [[*film, "validate", "test"]] * 2
+    trainer([ProbeCallback(probes[0])]).test(module, data, verbose=False)
+    assert seen_of(tmp_path, "a") == ["start", "test", "epoch 1", "epoch 2", "validate", "test"]
+
+
+class WithTests(Classifier):
+    def test_step(self, batch, index):
+        self.log("test_loss", nn.functional.cross_entropy(self(batch[0]), batch[1]))
+
+
+def seen_of(folder, probe):
+    return [frame.when for frame in read_frames(folder, probe)[0].frames]
 
 
 def test_other_writers_are_left_alone():

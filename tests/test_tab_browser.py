@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from PIL import Image
-from tab_runs import EVIDENCE, film_of, frame_of, inputs_of, pictures_of, with_twins, write_run
-from tab_server import tensorboard, wait_for_looks
+from tab_runs import EVIDENCE, alone_at, film_of, frame_of, inputs_of, pictures_of, with_twins, write_run
+from tab_server import ask_json, tensorboard, wait_for, wait_for_looks
 
 from lightning_vis.exporting import export_html
 from lightning_vis.frames import Frame, Maps
@@ -425,6 +425,40 @@ def test_a_training_that_begins_anew_in_the_same_folder_replaces_the_old_one(bro
         with Tab(browser, address) as tab:
             assert tab.frame.inner_text("footer .quiet") == "look 3 of 3"
             assert "✗" in tab.frame.inner_text(".picture + figcaption")
+
+
+def test_looks_outside_of_fit_stand_behind_the_film_s_and_take_nothing_away(browser, tmp_path):
+    write_run(tmp_path / "run", film_of(4), inputs_of())
+    for moment in ("test", "validate"):
+        write_run(tmp_path / "run", [alone_at(30, moment, wrong=(0,))], inputs_of())
+    write_run(tmp_path / "run", [alone_at(20, wrong=(0, 1))], inputs_of())
+    write_run(tmp_path / "run", [alone_at(30, "test", count=6)], inputs_of(6))
+    write_run(tmp_path / "run", [alone_at(30, "test", wrong=(0, 1, 2))], inputs_of())  # the newest one stands
+    written = 4 + 5
+    with tensorboard(tmp_path) as address:
+        parts = lambda: ask_json(address, "data", run="run")["parts"]  # noqa: E731
+        wait_for(lambda: sum(part["part"] == "facts" for part in parts()) == written, "not all looks are there")
+        with Tab(browser, address) as tab:
+            seen = []
+            for _ in range(7):
+                seen.append((tab.when, tab.texts(".run .facts")[0].split(" right")[0].removeprefix(tab.when)))
+                tab.press("ArrowLeft")
+            film = [("start", "4 of 4"), ("epoch 1", "4 of 4"), ("epoch 2", "4 of 4"), ("validate", "2 of 4")]
+            assert seen[::-1] == [*film, ("epoch 3", "4 of 4"), ("validate", "3 of 4"), ("test", "1 of 4")]
+            assert tab.frame.inner_text("footer .quiet") == "look 1 of 7"
+            tab.press("2")
+            tab.painted()
+            assert tab.texts(".film .times button") == [when for when, _ in seen[::-1]]
+            tab.frame.click(".film .times button >> nth=3")
+            assert tab.when == "validate"
+            tab.page.reload()  # a link names also a place between two steps
+            tab.wait()
+            assert tab.position == 3
+        with Tab(browser, address, "&p.lightning_vis.epoch=3") as tab:
+            assert tab.when == "epoch 3"
+        with Tab(browser, address, "&p.lightning_vis.probe=probe%2C%20test") as tab:
+            assert len(tab.frame.query_selector_all(".picture canvas")) == 6
+            tab.painted()
 
 
 HOSTILE = "<img src=x onerror=window.top.hacked=1>"

@@ -104,7 +104,7 @@ class Page {
   async load(run) {
     const { parts, newest } = await this.source.looks(run, this.newest.get(run) || 0);
     const own = this.parts.get(run) || new Map();
-    for (const part of parts) own.set(JSON.stringify([part.fit, part.probe, part.stream, part.steps, part.part]), part);
+    for (const part of parts) own.set(JSON.stringify([part.fit, part.probe, part.stream, part.steps, part.alone, part.part]), part);
     this.parts.set(run, own);
     this.newest.set(run, newest);
     this.loaded.set(run, streamsOf([...own.values()]));
