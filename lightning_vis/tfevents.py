@@ -39,7 +39,9 @@ def records(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while header := file.read(12):
             at = file.tell() - len(header)
-            if len(header) < 12 or masked_crc(header[:8]) != struct.unpack("<I", header[8:])[0]:
+            if len(header) < 12:
+                raise ValueError(f"ends within a record, at byte {at}")
+            if masked_crc(header[:8]) != struct.unpack("<I", header[8:])[0]:
                 raise ValueError(f"damaged at byte {at}")
             (length,) = struct.unpack("<Q", header[:8])
             data = file.read(length + 4)

@@ -176,6 +176,16 @@ def test_a_truncated_file_is_read_up_to_the_damage_and_that_is_said(tmp_path, sh
         Film.from_logdir(tmp_path / "run")
 
 
+@pytest.mark.parametrize("left", [1, 11, 12, 20])
+def test_a_file_that_ends_right_behind_where_a_record_begins_ends_within_it(tmp_path, left):
+    path = the_file(write_run(tmp_path / "run", film_of(3), inputs_of()))
+    at = sum(len(each) + 16 for each in list(records(path))[:-1])
+    path.write_bytes(path.read_bytes()[: at + left])
+    assert read_frames(tmp_path)[0].damage == (
+        f"{path.name}: ends within a record, at byte {at}; what lies before it was read",
+    )
+
+
 def test_a_file_with_a_broken_length_is_read_up_to_it(tmp_path):
     path = the_file(write_run(tmp_path / "run", film_of(6), inputs_of()))
     data, lengths = bytearray(path.read_bytes()), [len(each) + 16 for each in records(path)]
