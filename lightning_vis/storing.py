@@ -55,7 +55,7 @@ class Store:
     def __init__(self, writers: Iterable[Any]) -> None:
         taken = [each for each in writers if type(each).__module__.startswith("torch.utils.tensorboard")]
         self.fits = [(writer, fit_of(writer)) for writer in taken]
-        self._has_inputs = False
+        self._stored: list[set[str]] = [set() for _ in taken]  # of the inputs' parts, by writer
         self._images: dict[str, str] = {}
         self._failed: set[str] = set()
 
@@ -67,15 +67,14 @@ class Store:
         if inputs is not None and not self._images:
             self._images = {"images": images_of(inputs)}
         alone = {"alone": frame.moment} if frame.moment in ALONE else {}
-        for writer, fit in self.fits:
+        for (writer, fit), stored in zip(self.fits, self._stored, strict=True):
             fit.has_begun = True
             where = {"fit": fit.name, **alone, **self._images}
-            if inputs is not None and not self._has_inputs:
-                failures |= store_inputs(writer, inputs, where, frame.log_step)
+            if inputs is not None:
+                failures |= store_inputs(writer, inputs, where, frame.log_step, stored)
             failures |= store_frame(writer, frame, where)
             writer._get_file_writer().add_summary(_summary(LATEST, {"format": FORMAT, "part": "latest"}, b""), frame.log_step)
             writer.flush()
-        self._has_inputs = True
         new = {part: failure for part, failure in failures.items() if part not in self._failed}
         self._failed |= new.keys()
         return new
@@ -87,14 +86,20 @@ def images_of(inputs: Inputs) -> str:
     return hashlib.blake2b(inputs.pictures.tobytes() + labels, digest_size=8).hexdigest()
 
 
-def store_inputs(writer: Any, inputs: Inputs, where: Mapping[str, Any], step: int) -> dict[str, Exception]:
-    """Writes what people see of a probe, once per fit. Arguments and result as `store_frame`."""
+def store_inputs(writer: Any, inputs: Inputs, where: Mapping[str, Any], step: int, stored: set[str]) -> dict[str, Exception]:
+    """Writes what people see of a probe but for what is `stored` already, and adds to that what now is.
+
+    Otherwise as `store_frame`.
+    """
     parts = {"inputs": partial(input_part, inputs)}
     if inputs.masks is not None:
         parts["masks"] = partial(mask_part, inputs.masks)
     if inputs.twins is not None:
         parts["twins"] = partial(twin_part, inputs.twins, inputs)
-    return _store(writer, parts, {**where, "probe": inputs.name, "stream": "frames"}, step)
+    missing = {name: make for name, make in parts.items() if name not in stored}
+    failures = _store(writer, missing, {**where, "probe": inputs.name, "stream": "frames"}, step)
+    stored |= missing.keys() - failures.keys()
+    return failures
 
 
 def store_frame(writer: Any, frame: Frame, where: Mapping[str, Any]) -> dict[str, Exception]:

@@ -19,6 +19,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.tensorboard import SummaryWriter
 
+from lightning_vis import storing
 from lightning_vis.callbacks import ProbeCallback
 from lightning_vis.constants import LATEST
 from lightning_vis.frames import Frame, Maps, Pictures, Scale
@@ -142,6 +143,31 @@ def test_a_part_that_fails_takes_no_other_along_and_is_told_once(tmp_path):
     assert [sorted(store.add(frame, inputs_of())) for frame in frames] == [["maps/broken"], []]
     writer.close()
     assert len(parts_of(stored(tmp_path / "run"), "maps/evidence")) == 2
+
+
+@pytest.mark.parametrize("part", ["input_part", "mask_part"])
+def test_inputs_that_could_not_be_stored_are_tried_again_and_nothing_twice(tmp_path, monkeypatch, part):
+    """One writer of two fails at the first look: the next look gives it what it lacks, and the other one nothing."""
+    make, calls = getattr(storing, part), []
+
+    def fails_at_first(given):
+        calls.append(given)
+        if len(calls) == 1:
+            raise MemoryError("for once")
+        return make(given)
+
+    monkeypatch.setattr(storing, part, fails_at_first)
+    writers = [SummaryWriter(tmp_path / name) for name in "ab"]
+    store, name = Store(writers), {"input_part": "inputs", "mask_part": "masks"}[part]
+    assert [list(store.add(frame, inputs_of())) for frame in film_of(3)] == [[name], [], []]
+    for writer in writers:
+        writer.close()
+    assert len(calls) == 3
+    for folder in "ab":  # `stored` finds each under its tag once
+        found = stored(tmp_path / folder)
+        assert [len(parts_of(found, each)) for each in ("inputs", "masks")] == [1, 1]
+    assert parts_of(stored(tmp_path / "a"), name)[None][0] == 9  # the step of the second look
+    assert read_frames(tmp_path / "a")[0].inputs.note == ""
 
 
 def test_twins_are_stored_once_with_the_inputs(tmp_path):
