@@ -79,6 +79,13 @@ def leaf(value: Tensor) -> Restore:
 
 
 def array(value: np.ndarray[Any, Any]) -> Restore:
-    """What puts an array's values back."""
+    """What puts an array's values back, bit by bit what they were if they have changed."""
     kept = value.copy()
-    return lambda: None if np.array_equal(value, kept) else np.copyto(value, kept)
+    return lambda: None if _same_bytes(value, kept) else np.copyto(value, kept)
+
+
+def _same_bytes(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> bool:
+    """As `_same_bits`; an array of objects holds addresses, so that the same bytes are the same objects."""
+    if one.itemsize in _INTEGERS and not one.dtype.hasobject and one.dtype == other.dtype:
+        return np.array_equal(one.view(f"i{one.itemsize}"), other.view(f"i{one.itemsize}"))  # spares copies of large ones
+    return one.shape == other.shape and one.tobytes() == other.tobytes()

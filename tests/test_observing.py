@@ -17,6 +17,7 @@ import torch
 from nets import images
 from torch import nn
 
+from lightning_vis import values
 from lightning_vis.observing import keeping_randomness, observing
 
 CALLS = 0
@@ -233,6 +234,48 @@ def burdened():
     model = Burdened()
     model.conv.bias.grad = torch.ones(4)
     return model
+
+
+ARRAYS = {  # name -> (before, written in between): equal to each other, as NumPy compares, wherever that is possible
+    "floats": (np.array([0.0, -0.0, np.nan]), [-0.0, 0.0, 1.0]),
+    "zeros": (np.zeros(3, np.float32), -0.0),
+    "complex numbers": (np.zeros(2, complex), -0j),
+    "long doubles": (np.zeros(2, np.longdouble), -0.0),
+    "every second of many": (np.zeros(8)[::2], -0.0),
+    "no axis": (np.array(0.0), -0.0),
+    "texts": (np.array(["a", "b"]), "c"),
+    "fields": (np.array([(0.0, 1)], dtype=[("a", "f8"), ("b", "i2")]), (-0.0, 1)),
+    "times": (np.array(["2020-01-01", "NaT"], "datetime64[D]"), "2021-01-01"),
+    "objects": (np.array([1.5, None], object), [float("1.5"), None]),
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_an_array_is_put_back_byte_by_byte(name):
+    """0.0 is not -0.0, and of objects it is the same ones that come back, not equal ones."""
+    array, other = ARRAYS[name]
+    restore, before = values.array(array), array.tobytes()
+    array[...] = np.array(other, object) if array.dtype == object else other
+    assert array.tobytes() != before
+    restore()
+    assert array.tobytes() == before
+
+
+def tensors():
+    made = np.empty(2, object)
+    made[:] = [torch.rand(3), torch.rand(3)]
+    return made
+
+
+@pytest.mark.parametrize("given", [np.array([1.0, np.nan]), np.array([0.5, np.nan], object), tensors()])
+def test_an_array_that_has_not_changed_is_not_written(given):
+    """It may be read-only; and tensors among its objects cannot be asked whether they are equal."""
+    given.flags.writeable = False
+    model = nn.Conv2d(3, 4, 3)
+    model.given = given
+    with observing(model):
+        model(images(2))
+    assert model.given is given
 
 
 @pytest.mark.parametrize("watched", [False, True], ids=["copied", "watched"])
