@@ -227,8 +227,10 @@ def _maps(view: View, recorded: Recorded, last_layer: str | None) -> Maps:
     explained = recorded.explained[view.target]
     values = view.to_map(*(explained.records[name] for name in _layers(view, last_layer)))
     count = len(explained.score)
-    if not isinstance(values, Tensor) or values.ndim != 3 or len(values) != count:
-        raise ValueError(f"the view {view.name!r} returned {describe(values)}, expected maps ({count}, h, w)")
+    if not isinstance(values, Tensor) or values.ndim != 3 or len(values) != count or not values.numel():
+        raise ValueError(
+            f"the view {view.name!r} returned {describe(values)}, expected maps ({count}, h, w) of at least one cell"
+        )
     classes = np.full(len(values), -1) if explained.classes is None else _numpy(explained.classes)
     layer = ", ".join(_layers(view, last_layer))
     return Maps(_numpy(values.float()), classes, layer, view.scale, view.title or view.name, str(view.target))

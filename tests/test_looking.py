@@ -35,6 +35,11 @@ def flat(record):
     return record.activation.mean((1, 2, 3))
 
 
+def nothing(record):
+    """Maps without a cell."""
+    return record.activation[:, 0, :0, :0]
+
+
 def needs_two_channels(run, requests):
     """A recorder that does not work here."""
     raise NotImplementedError("only for pictures of two channels")
@@ -159,6 +164,7 @@ def test_a_model_that_ends_in_softmax_is_noticed_and_said(net, probe):
     [
         (View("broken", (INPUT,), breaks), RuntimeError, "no such luck"),
         (View("broken", (INPUT,), flat), ValueError, "returned a tensor (4,), expected maps (4, h, w)"),
+        (View("broken", (INPUT,), nothing), ValueError, "(4, 0, 0), expected maps (4, h, w) of at least one cell"),
         (View("broken", ("missing",), total), ValueError, "layer 'missing' is not in the model"),
         (View("broken", ("aside",), total), ValueError, "forward never calls it"),
         (View("broken", (INPUT,), total, needs_two_channels), NotImplementedError, "only for pictures of two channels"),
