@@ -244,7 +244,8 @@ def _frame(probe: Probe, maps: Mapping[str, Maps], views: list[View], found: Map
         if view.key in maps and view.to_map is evidence_map:
             share = _explained_share(maps[view.key].values, found[view.key].explained[view.target])
             numbers[f"attribution/{view.key}/explained"] = share
-    return Frame(probe.name, predicted, probability, maps, numbers=numbers, per_image=per_image, notes=_notes(maps, found))
+    notes = (*_notes(maps, found), *_of_names(probe, scores))
+    return Frame(probe.name, predicted, probability, maps, numbers=numbers, per_image=per_image, notes=notes)
 
 
 def _answers(scores: Tensor | None, count: int) -> tuple[Array, Array]:
@@ -293,6 +294,19 @@ def _notes(maps: Mapping[str, Maps], found: Mapping[str, Recorded]) -> tuple[str
     broken = {key: int((~np.isfinite(each.values).all(axis=(1, 2))).sum()) for key, each in maps.items()}
     of_maps = [f"{count} of the maps of {key} are not finite" for key, count in broken.items() if count]
     return tuple(dict.fromkeys([*(note for recorded in found.values() for note in recorded.notes), *of_maps]))
+
+
+def _of_names(probe: Probe, scores: Tensor | None) -> list[str]:
+    """Whether the probe names other classes than the model tells apart: its names may then stand for the wrong ones."""
+    names = len(probe.class_names)
+    if scores is None or not names or names == scores.shape[1]:
+        return []
+    named, scored = _counted(names, "class name", "s"), _counted(scores.shape[1], "class", "es")
+    return [f"the probe has {named}, but the model gives scores for {scored}"]
+
+
+def _counted(count: int, what: str, plural: str) -> str:
+    return f"{count} {what}{plural if count != 1 else ''}"
 
 
 def _numpy(tensor: Tensor) -> Array:

@@ -114,6 +114,19 @@ def test_maps_that_are_not_finite_are_said(net, probe):
     assert frame.notes == ("4 of the maps of saliency+0 are not finite",)
 
 
+@pytest.mark.parametrize(
+    ("names", "notes"),
+    [
+        (("cat", "dog"), ("the probe has 2 class names, but the model gives scores for 3 classes",)),
+        (("cat",), ("the probe has 1 class name, but the model gives scores for 3 classes",)),
+        (("cat", "dog", "cow"), ()),
+        (None, ()),
+    ],
+)
+def test_class_names_that_do_not_fit_the_scores_are_said(net, names, notes):
+    assert look(net, Probe(images(4), class_names=names), [saliency()]).notes == notes
+
+
 def test_how_much_of_the_score_the_evidence_explains():
     """All of it for global average pooling and a linear head without biases; less with them."""
     net = trained_looking(nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 2)))
