@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lightning_vis.records import Record as Record
     from lightning_vis.scores import log_odds as log_odds
     from lightning_vis.scores import logit as logit
+    from lightning_vis.alert import Thresholds as Thresholds
     from lightning_vis.views import View as View
     from lightning_vis.views import evidence as evidence
     from lightning_vis.views import grad_cam as grad_cam
@@ -44,6 +45,7 @@ _HOME = {
     "ProbeCallback": "callbacks",
     "Record": "records",
     "SaliencyCallback": "callbacks",
+    "Thresholds": "alert",
     "View": "views",
     "evidence": "views",
     "grad_cam": "views",
@@ -67,4 +69,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+    return [*__all__, "__version__"]

@@ -49,6 +49,7 @@ def evidence_map(record: Recording) -> Tensor:
     Returns:
         ``(N, h, w)``, signed.
     """
+    _check_maps(record)
     weights = record.gradient.sum(dim=(2, 3))
     return torch.einsum("nk,nkhw->nhw", weights, record.activation)
 
@@ -64,8 +65,15 @@ def grad_cam_map(record: Recording) -> Tensor:
     Returns:
         ``(N, h, w)``, at least 0, unscaled.
     """
+    _check_maps(record)
     weights = record.gradient.mean(dim=(2, 3))
     return torch.einsum("nk,nkhw->nhw", weights, record.activation).relu()
+
+
+def _check_maps(record: Recording) -> None:
+    if record.activation.ndim != 4:
+        shape = tuple(record.activation.shape)
+        raise ValueError(f"the layer returns {shape}, no maps (N, K, h, w): name a convolution or a block before the pooling")
 
 
 def is_drawable(maps: Tensor) -> Tensor:

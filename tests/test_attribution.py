@@ -163,3 +163,9 @@ def test_maps_are_enlarged_bilinearly_with_corners_not_aligned():
     # Samples of a step 0 -> 1 at positions -0.25, 0.25, 0.75, 1.25, the outer ones clamped.
     assert resized(torch.tensor([[[0.0, 1.0]]]), (1, 4))[0, 0].tolist() == pytest.approx([0, 0.25, 0.75, 1])
     np.testing.assert_allclose(resized(torch.full((1, 3, 3), 2.5), (7, 5)), 2.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("to_map", [grad_cam_map, evidence_map])
+def test_a_layer_without_maps_is_refused_in_words(to_map):
+    with pytest.raises(ValueError, match=r"returns \(2, 5\), no maps \(N, K, h, w\): name a convolution"):
+        to_map(Record(torch.zeros(2, 5), torch.zeros(2, 5)))
