@@ -23,7 +23,7 @@ from lightning_vis.probe import Probe, given_probe
 from lightning_vis.recording import INPUT
 from lightning_vis.saying import log, loggers_of, warn
 from lightning_vis.scores import Score, Target, log_odds
-from lightning_vis.sharing import refuse_clashes, sharers
+from lightning_vis.sharing import refuse_clashes, settings_of, sharers
 from lightning_vis.timing import begins_anew, ends_epoch, finished_steps, is_early, moment_of, weights_looked_at, where
 from lightning_vis.views import View, given_views, grad_cam, saliency
 from lightning_vis.visiting import Visits
@@ -104,16 +104,22 @@ class ProbeCallback(Callback):
         self.every_n_epochs = every_n_epochs
         self.at_steps = None if at_steps is None else steps_of(at_steps, "at_steps")
         self.score = score
+        self.settings = {
+            "on_error": on_error,
+            "on_alert": on_alert,
+            "thresholds": thresholds or Thresholds(),
+            "images": images,
+            "loggers": loggers,
+            "on_validate": on_validate,
+            "max_overhead": max_overhead,
+        }
+        self.loggers, self.on_validate = loggers, on_validate
+        self.failures = Failures(on_error)
         self.monitor = Monitor(on_alert, thresholds or Thresholds())
         self.budget = Budget(max_overhead)
-        self.failures = Failures(on_error)
         self.visits = Visits(self.probe, score, self.failures, self.budget, images)
-        self.images = images
-        self.loggers = loggers
-        self.on_validate = on_validate
         self._all_views = self.views  # with those of the callbacks that share the looks
         self._leader = self  # who looks for this one
-        self._alerting: tuple[OnAlert, Thresholds] = (on_alert, thresholds or Thresholds())
         self._tried = -1  # finished steps when a look within an epoch was tried last
         self._published = -1  # finished steps when numbers went out last
 
@@ -168,11 +174,17 @@ class ProbeCallback(Callback):
         self._leader = group[0]
         self._all_views = list({view.key: view for other in group for view in other.views}.values())
         is_new = stage == "fit" and begins_anew(trainer)
-        usual: tuple[OnAlert, Thresholds] = ("warn", Thresholds())
-        on_alert, thresholds = next((other._alerting for other in group if other._alerting != usual), usual)
-        self.monitor = replace(Monitor() if is_new else self.monitor, on_alert=on_alert, thresholds=thresholds)
+        self._settle(settings_of(group), is_new)
         self.visits.prepare(is_new)
         self._tried = -1
+
+    def _settle(self, settings: dict[str, Any], is_new: bool) -> None:
+        """Whoever looks for several callbacks looks as any of them has asked for."""
+        self.loggers, self.on_validate = settings["loggers"], settings["on_validate"]
+        self.failures.on_error, self.budget.max_overhead = settings["on_error"], settings["max_overhead"]
+        self.visits.gallery.draws = settings["images"]
+        alert = {name: settings[name] for name in ("on_alert", "thresholds")}
+        self.monitor = replace(Monitor() if is_new else self.monitor, **alert)
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Takes off what still watches, whatever ended the run."""

@@ -45,7 +45,7 @@ class Gallery:
         self.writers: list[Any] = []
         self.inputs: Inputs | None = None
         self.neighbours = 0
-        self._failures, self._budget, self._images = failures, budget, images
+        self._failures, self._budget, self.draws = failures, budget, images
         self._store = Store(())
 
     def forget(self) -> None:
@@ -78,7 +78,7 @@ class Gallery:
         summaries: list[Path] = []
         if self.last is not None and self.drawn < self.film.count:
             self._draw(self.last)
-        if self._images and self.inputs is not None and self.film.frames:
+        if self.draws and self.inputs is not None and self.film.frames:
             with self._failures.surviving("making the films to take along"), self._timed("films"):
                 for writer, _ in self._store.fits:
                     leave_films(writer, self.film.frames, self.inputs)
@@ -88,7 +88,7 @@ class Gallery:
         return summaries
 
     def _draw(self, frame: Frame) -> None:
-        if not self.writers or not self._images or self.inputs is None:
+        if not self.writers or not self.draws or self.inputs is None:
             return
         with self._failures.surviving("drawing a look"):
             with self._timed("drawing"):

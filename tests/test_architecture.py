@@ -155,7 +155,7 @@ HOUSE = {
         "writing",
     },
     "saying": set(),
-    "sharing": set(),
+    "sharing": {"alert"},
     "visiting": {
         "budget",
         "failures",

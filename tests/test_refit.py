@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import pytorch_lightning as pl
-import torch
 from worlds import Classifier, Unvalidated, loader, twin_probe
 
 from lightning_vis import FilterMaximizationCallback, GradCAMCallback, Probe, ProbeCallback, SaliencyCallback, saliency
@@ -168,10 +167,13 @@ def test_callbacks_share_a_look_if_their_probes_are_alike(trainer):
     assert second.film is first.film
 
 
-def test_callbacks_of_one_probe_with_other_settings_are_refused(trainer):
-    probe = Probe(torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)))
-    with pytest.raises(ValueError, match="one cadence and the same settings to share a look"):
-        fit(trainer, [GradCAMCallback(probe), ProbeCallback(probe, on_error="raise")])
+def test_whoever_looks_for_others_looks_as_they_have_asked_for(trainer):
+    probe = Probe(twin_probe().images)
+    first = GradCAMCallback(probe)
+    fit(trainer, [first, ProbeCallback(probe, on_error="raise", images=False, max_overhead=0.5)])
+    assert (first.failures.on_error, first.gallery.draws, first.budget.max_overhead) == ("raise", False, 0.5)
+    fit(trainer, [first])
+    assert (first.failures.on_error, first.gallery.draws, first.budget.max_overhead) == ("warn", True, 0.01)
 
 
 def test_steps_that_only_accumulate_are_looked_at_once(trainer):

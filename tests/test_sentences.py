@@ -213,12 +213,12 @@ AT_FIT_START = [
     ),
     (
         "[ProbeCallback(probe), ProbeCallback(probe, every_n_epochs=2)]",
-        "two callbacks would write the pictures of the probe 'probe': give them one probe, one cadence and the same settings to"
+        "two callbacks would write the pictures of the probe 'probe': give them one probe and one cadence to"
         " share a look, or their probes different names (Probe(..., name=...))",
     ),
     (
         "[ProbeCallback(probe), SaliencyCallback(Probe(x))]",
-        "two callbacks would write the pictures of the probe 'probe': give them one probe, one cadence and the same settings to"
+        "two callbacks would write the pictures of the probe 'probe': give them one probe and one cadence to"
         " share a look, or their probes different names (Probe(..., name=...))",
     ),
     (
