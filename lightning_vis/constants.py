@@ -38,5 +38,8 @@ RISE = 2.5
 DENSITY_LIMIT = 12.0
 """Times its own mean, where a map is drawn by its shape alone."""
 
+BACKGROUND = ("background",)
+"""Class names where labels are label maps and nobody has named them: of the first class alone something is known."""
+
 OUTPUT = "<output>"
 """Names the model's class scores among the layers."""

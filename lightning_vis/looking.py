@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lightning_vis.arguments import shortened
 from lightning_vis.asking import Answers, ask_twins
 from lightning_vis.attribution import background_lift, edge_map, evidence_map, is_drawable, lift, pointing
+from lightning_vis.constants import BACKGROUND
 from lightning_vis.frames import Array, Frame, Maps
 from lightning_vis.layers import FeatureMap, last_feature_map
 from lightning_vis.observing import observing
@@ -299,7 +300,7 @@ def _notes(maps: Mapping[str, Maps], found: Mapping[str, Recorded]) -> tuple[str
 def _of_names(probe: Probe, scores: Tensor | None) -> list[str]:
     """Whether the probe names other classes than the model tells apart: its names may then stand for the wrong ones."""
     names = len(probe.class_names)
-    if scores is None or not names or names == scores.shape[1]:
+    if scores is None or not names or names == scores.shape[1] or probe.class_names == BACKGROUND:
         return []
     named, scored = _counted(names, "class name", "s"), _counted(scores.shape[1], "class", "es")
     return [f"the probe has {named}, but the model gives scores for {scored}"]

@@ -120,6 +120,7 @@ def test_maps_that_are_not_finite_are_said(net, probe):
         (("cat", "dog"), ("the probe has 2 class names, but the model gives scores for 3 classes",)),
         (("cat",), ("the probe has 1 class name, but the model gives scores for 3 classes",)),
         (("cat", "dog", "cow"), ()),
+        (("background",), ()),  # label maps that nobody has named
         (None, ()),
     ],
 )
