@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lightning_vis.alert import Thresholds as Thresholds
     from lightning_vis.callbacks import GradCAMCallback as GradCAMCallback
     from lightning_vis.callbacks import ProbeCallback as ProbeCallback
     from lightning_vis.callbacks import SaliencyCallback as SaliencyCallback
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from lightning_vis.records import Record as Record
     from lightning_vis.scores import log_odds as log_odds
     from lightning_vis.scores import logit as logit
-    from lightning_vis.alert import Thresholds as Thresholds
     from lightning_vis.views import View as View
     from lightning_vis.views import evidence as evidence
     from lightning_vis.views import grad_cam as grad_cam
