@@ -138,7 +138,10 @@ What to read out of it:
 - What an untrained network draws is nearly nothing. In one run of five the evidence misses the limit, by a thousandth.
 - Heat on the background does not tell the two apart by itself: the balanced runs have 0.24 to 0.34 of it, too. What does is
   the object beside it: Grad-CAM draws it 0.7 to 1.1 times as hot as the background in the spurious runs, and 2.1 to 2.8
-  times in the balanced ones."""
+  times in the balanced ones.
+- Eight film strips (evidence and Grad-CAM of seeds 1002 and 1003, both arms), names hidden and order drawn by lot, were
+  judged by somebody who knew no more than what stands in them: all eight right, 95 to 98 % sure. The frames around wrong
+  answers would have been enough; the maps agreed with them."""
 
 
 def criteria(runs: list[Run]) -> str:
