@@ -24,7 +24,16 @@ from lightning_vis.recording import INPUT
 from lightning_vis.saying import log, loggers_of, warn
 from lightning_vis.scores import Score, Target, log_odds
 from lightning_vis.sharing import refuse_clashes, settings_of, sharers
-from lightning_vis.timing import begins_anew, ends_epoch, finished_steps, is_early, moment_of, weights_looked_at, where
+from lightning_vis.timing import (
+    begins_anew,
+    ends_epoch,
+    finished_steps,
+    is_early,
+    moment_of,
+    refusal_of,
+    weights_looked_at,
+    where,
+)
 from lightning_vis.views import View, given_views, grad_cam, saliency
 from lightning_vis.visiting import Visits
 from lightning_vis.writing import image_writers
@@ -271,7 +280,7 @@ class ProbeCallback(Callback):
 
     def _looks(self, trainer: Any) -> bool:
         """Whether this callback looks for itself, in this process, and somebody wants to know."""
-        if self._served or not trainer.is_global_zero:
+        if self._served or not trainer.is_global_zero or refusal_of(trainer):
             return False
         if trainer.state.fn != "fit":
             return self.on_validate and bool(image_writers(trainer.loggers, self.loggers))
@@ -285,7 +294,9 @@ class ProbeCallback(Callback):
         self._published = -1
         self.monitor.tags = self.tags
         self.visits.open(image_writers(trainer.loggers, self.loggers) if trainer.is_global_zero else [], self._all_views)
-        if not self.gallery.writers and not self.monitor.tags and trainer.is_global_zero:
+        if refusal_of(trainer) and trainer.is_global_zero:
+            warn(refusal_of(trainer))
+        elif not self.gallery.writers and not self.monitor.tags and trainer.is_global_zero:
             warn(
                 f"no logger of this Trainer takes images ({loggers_of(trainer)}), so nothing is shown: add a TensorBoardLogger"
             )
@@ -339,7 +350,8 @@ class ProbeCallback(Callback):
             return
         self._begin(trainer, pl_module)
         self.gallery.last = None  # it may be another network than the one seen last
-        probe = self.visits.by_index(trainer, pl_module) if self.gallery.writers else None
+        may_look = self.gallery.writers and not refusal_of(trainer)
+        probe = self.visits.by_index(trainer, pl_module) if may_look else None
         if probe is not None:
             self.visits.take(probe)
             self._look(trainer, pl_module, moment)

@@ -23,7 +23,7 @@ from lightning_vis.probe import Probe, given_probe
 from lightning_vis.recipes import Recipe, recipe_of
 from lightning_vis.saying import loggers_of, warn
 from lightning_vis.state import as_arrays, as_tensors
-from lightning_vis.timing import begins_anew, ends_epoch, finished_steps, moment_of, precision_of
+from lightning_vis.timing import begins_anew, ends_epoch, finished_steps, moment_of, precision_of, refusal_of
 from lightning_vis.writing import image_writers
 
 if TYPE_CHECKING:
@@ -139,9 +139,11 @@ class FilterMaximizationCallback(Callback):
         refuse_twice([each.layers for each in alike])
         self.failures.forget()
         self.budget.start()
-        self.gallery.open(image_writers(trainer.loggers) if trainer.is_global_zero else [])
+        self.gallery.open(image_writers(trainer.loggers) if trainer.is_global_zero and not refusal_of(trainer) else [])
         make_room(trainer.callbacks, sum(each.visits.tags for each in alike))
-        if not self.gallery.writers and trainer.is_global_zero:
+        if refusal_of(trainer) and trainer.is_global_zero:
+            warn(refusal_of(trainer))
+        elif not self.gallery.writers and trainer.is_global_zero:
             warn(f"no logger of this Trainer takes images ({loggers_of(trainer)}), so no filters are shown")
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:

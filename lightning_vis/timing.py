@@ -103,6 +103,14 @@ def where(trainer: Any) -> str:
     return str(folders[0] if folders else trainer.default_root_dir)
 
 
+def refusal_of(trainer: Any) -> str:
+    """Why nothing is looked at: where each process holds a part of the weights, one that looks alone waits for ever."""
+    for kind in type(trainer.strategy).__mro__:
+        if kind.__name__ in ("FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy"):
+            return f"under {kind.__name__} each process holds a part of the weights only, so nothing is looked at"
+    return ""
+
+
 def weights_looked_at(trainer: Any, callback: Any, moment: str) -> str:
     """``"averaged"`` where another callback has put an average of weights into the network at this moment, else ``"raw"``.
 

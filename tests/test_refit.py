@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import pytorch_lightning as pl
+from pytorch_lightning.strategies import SingleDeviceStrategy
 from worlds import Classifier, Unvalidated, loader, twin_probe
 
 from lightning_vis import FilterMaximizationCallback, GradCAMCallback, Probe, ProbeCallback, SaliencyCallback, saliency
@@ -174,6 +175,19 @@ def test_whoever_looks_for_others_looks_as_they_have_asked_for(trainer):
     assert (first.failures.on_error, first.gallery.draws, first.budget.max_overhead) == ("raise", False, 0.5)
     fit(trainer, [first])
     assert (first.failures.on_error, first.gallery.draws, first.budget.max_overhead) == ("warn", True, 0.01)
+
+
+class FSDPStrategy(SingleDeviceStrategy):
+    """Called as the one that spreads weights over processes; one process is enough to see that nobody looks."""
+
+
+@pytest.mark.filterwarnings("ignore:lightning_vis. reliance")
+def test_nobody_looks_where_weights_are_spread_over_processes(trainer):
+    watcher, filters = ProbeCallback(twin_probe()), FilterMaximizationCallback(["net.3"], steps=1)
+    with pytest.warns(UserWarning, match="under FSDPStrategy each process holds a part of the weights only, so nothing is"):
+        made = fit(trainer, [watcher, filters], strategy=FSDPStrategy("cpu"))
+    assert moments(watcher) == moments(filters) == []
+    assert made.callback_metrics["reliance/alert"] == 0  # a monitored number is never missing
 
 
 def test_steps_that_only_accumulate_are_looked_at_once(trainer):
