@@ -95,7 +95,7 @@ def maximize(
     if images.ndim != 4 or not len(images):
         raise ValueError(f"images: expected (N, C, H, W), at least one; got {tuple(images.shape)}")
     recipe = _adapted(recipe_of(preset), parameterization, transforms, priors, steps)
-    with observing(model):
+    with observing(model, copied=memory // 4):  # thousands of operations: watching each would cost more than a copy
         model.requires_grad_(False)  # taken back by observing
         images = on_model(model, images)
         activation = activation_of(model, layer, forward)

@@ -18,7 +18,7 @@ from lightning_vis.watching import LARGE, Watch
 
 
 @contextmanager
-def observing(model: nn.Module) -> Iterator[nn.Module]:
+def observing(model: nn.Module, copied: int | None = None) -> Iterator[nn.Module]:
     """Lends the model in eval mode, with gradients on, and puts everything back afterwards.
 
     Whatever happens inside (success, an error, Ctrl-C), these are as they were before: the training flag of each module,
@@ -32,6 +32,8 @@ def observing(model: nn.Module) -> Iterator[nn.Module]:
 
     Args:
         model: the module to look at; on any device.
+        copied: bytes of weights up to which they are copied, 8 MiB if None; larger ones are watched, and copied only if something is about
+            to write to them. A copy costs once, watching some microseconds at every operation.
 
     Yields:
         The same module.
@@ -44,7 +46,7 @@ def observing(model: nn.Module) -> Iterator[nn.Module]:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(_eagerly())
-        watch = _watch(model)
+        watch = _watch(model, LARGE if copied is None else copied)
         found = reach(model.modules(), (*model.parameters(), *model.buffers()))
         methods = voices(value for value, _ in found)
         restores = [
@@ -104,10 +106,10 @@ def _modes(model: nn.Module) -> Iterator[Restore]:
             yield partial(_set, module, "training", module.training)
 
 
-def _watch(model: nn.Module) -> Watch | None:
+def _watch(model: nn.Module, copied: int) -> Watch | None:
     # The operations of scripted modules cannot all be watched.
     scripted = any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
-    return Watch() if not scripted and sum(value.nbytes for value in model.parameters()) > LARGE else None
+    return Watch() if not scripted and sum(value.nbytes for value in model.parameters()) > copied else None
 
 
 def _weights(model: nn.Module, watch: Watch | None) -> Iterator[Restore]:

@@ -607,3 +607,15 @@ def test_a_compiled_submodule_runs_eagerly_and_its_layers_are_found():
     found = record(compiled, images(2), ["body.0", "body"], [0, 1])
     for name in expected:
         assert torch.equal(found[name].gradient, expected[name].gradient)
+
+
+def test_weights_up_to_a_size_are_copied_and_larger_ones_watched():
+    model = nn.Linear(8, 8)  # 288 bytes
+    for copied, watched in ((288, 0), (287, 1)):
+        before = torch.utils._python_dispatch._len_torch_dispatch_stack()
+        with observing(model, copied):
+            assert torch.utils._python_dispatch._len_torch_dispatch_stack() - before == watched
+            weight = model.weight.detach().clone()
+            with torch.no_grad():
+                model.weight.add_(1)
+        assert torch.equal(model.weight, weight)
