@@ -13,7 +13,6 @@ from lightning_vis.frames import Array, Frame, Pictures
 from lightning_vis.sheets import FAINT, GAP, INK, PANEL, TEXT, WIDTH, WRONG, fit, paste, write
 
 COLUMNS = 4
-STRIP_SIDE = 112
 FILM_SIDE = 56
 """Pictures are kept this large for the film."""
 LOOKS = 10
@@ -73,32 +72,6 @@ def filter_film(frames: Sequence[Frame], layer: str) -> Array:
         for picture, each in zip(frame.pictures[f"filters/{layer}"].values, filters_of(frame, layer), strict=True):
             if each.name in names:
                 _tile(sheet, (x, TEXT + 2 * GAP + names.index(each.name) * step), picture, each)
-    return np.asarray(sheet)
-
-
-def filter_strip(frames: Sequence[Frame], layer: str) -> Array:
-    """The film of a layer's filters, large: a row per filter, a column per look, under each picture the activation it reaches.
-
-    Args:
-        frames: in order, as many as there are to be columns; those without this layer are left out.
-        layer: its name.
-
-    Returns:
-        ``(H, W, 3)`` uint8.
-    """
-    frames = [frame for frame in frames if f"filters/{layer}" in frame.pictures]
-    rows = max((len(filters_of(frame, layer)) for frame in frames), default=0)
-    head, row_height = 2 * TEXT, STRIP_SIDE + TEXT + GAP
-    sheet = Image.new("RGB", (GAP + max(len(frames), 2) * (STRIP_SIDE + GAP), head + rows * row_height + GAP), PANEL)
-    for column, frame in enumerate(frames):
-        x = GAP + column * (STRIP_SIDE + GAP)
-        write(sheet, (x, GAP), frame.when, INK, STRIP_SIDE, 24)
-        pictures = frame.pictures[f"filters/{layer}"].values
-        for row, each in enumerate(filters_of(frame, layer)):
-            y = head + row * row_height
-            paste(sheet, (x, y), fit(pictures[row], STRIP_SIDE))
-            colour = WRONG if each.dead or each.prefers_probe else FAINT
-            write(sheet, (x, y + STRIP_SIDE + 2), _lines(each)[0], colour, STRIP_SIDE, 24)
     return np.asarray(sheet)
 
 
