@@ -54,8 +54,12 @@ def test_the_alert_of_one_training_is_not_that_of_the_next(trainer):
     watcher = ProbeCallback(twin_probe(), at_steps=(), thresholds=Thresholds(0, 0, 0, 0))
     fit(trainer, [watcher], max_epochs=3)
     assert watcher.monitor.state.level == 1
-    fit(trainer, [watcher], max_epochs=1)
-    assert watcher.monitor.state.level == 0
+    known = []
+    noted = pl.callbacks.LambdaCallback(
+        on_fit_start=lambda *_: known.append((watcher.monitor.state.level, watcher.monitor.values))
+    )
+    fit(trainer, [watcher, noted], max_epochs=1)
+    assert known == [(0, {})]
 
 
 def test_another_callbacks_settings_of_the_alert_hold_at_every_training(trainer):
