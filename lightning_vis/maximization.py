@@ -17,7 +17,7 @@ from lightning_vis.receptive import receptive_window
 from lightning_vis.recipes import Recipe, recipe_of
 from lightning_vis.transforms import Transform
 from lightning_vis.truncation import OUTPUT as OUTPUT
-from lightning_vis.truncation import Activation, activation_of, on_model
+from lightning_vis.truncation import Activation, activation_of, channels_last, on_model
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def maximize(
     with observing(model, copied=memory // 4):  # thousands of operations: watching each would cost more than a copy
         model.requires_grad_(False)  # taken back by observing
         images = on_model(model, images)
-        activation = activation_of(model, layer, forward)
+        activation = channels_last(activation_of(model, layer, forward), images)
         wanted, on_images = _on_images(activation, images, channels, objective)
         objective, shape = _cropped(activation, images, objective, size)
         task = _task(activation, objective, recipe, images, shape, (mean, std), seed)
