@@ -42,8 +42,8 @@ def on_model(model: nn.Module, images: Tensor) -> Tensor:
 def channels_last(activation: Activation, images: Tensor) -> Activation:
     """The same function, faster: on a CPU most convolutions are, where an image's channels lie side by side in memory.
 
-    Some take half the time, few take longer (`benchmarks/maximization.md`). A model that takes no such images, because it calls ``view()``
-    on its maps, is run as it is, and so is every model on other devices, where nothing was measured.
+    Some take half the time, few take longer (`benchmarks/maximization.md`). A model that takes no such images, because it
+    calls ``view()`` on its maps, is run as it is, and so is every model on other devices, where nothing was measured.
     """
 
     def run(images: Tensor) -> Tensor:
