@@ -14,6 +14,8 @@ from lightning_vis.arguments import steps_of
 from lightning_vis.budget import Budget
 from lightning_vis.failures import Failures
 from lightning_vis.film import Film
+from lightning_vis.finding import Finder
+from lightning_vis.first_batches import FirstBatches
 from lightning_vis.frames import Frame
 from lightning_vis.gallery import Gallery
 from lightning_vis.layers import find_layer
@@ -54,7 +56,7 @@ else:
     Callback = type("Callback", _callback_bases(), {})
 
 
-class ProbeCallback(Callback):
+class ProbeCallback(FirstBatches, Callback):
     """Looks at a fixed probe while the network trains, and leaves the training exactly as it was.
 
     Looks are taken at the start (the untrained network), after steps 1, 2, 4, 8, ... of the first epoch, and after every
@@ -195,14 +197,6 @@ class ProbeCallback(Callback):
         alert = {name: settings[name] for name in ("on_alert", "thresholds")}
         self.monitor = replace(Monitor() if is_new else self.monitor, **alert)
 
-    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """Takes off what still watches, whatever ended the run."""
-        self.visits.finder.stop()
-
-    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """Likewise."""
-        self.visits.finder.stop()
-
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Refuses what cannot work, before anything is trained."""
         if not self._served:
@@ -215,39 +209,9 @@ class ProbeCallback(Callback):
             if probe is not None:
                 self._start(trainer, pl_module, probe)
 
-    def on_validation_batch_start(
-        self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        """Watches the first batch, where no images can be taken by index."""
-        self._watch(trainer, pl_module, batch)
-
-    def on_validation_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        """Takes what was watched."""
-        self._find(trainer, pl_module)
-
-    def on_test_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """As in validation."""
-        self._watch(trainer, pl_module, batch)
-
-    def on_test_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        """As in validation."""
-        self._find(trainer, pl_module)
-
-    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        """As in validation, where there was none."""
-        self._watch(trainer, pl_module, batch)
-
-    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
-        """Looks at the untrained network, if the first batch has only now told how: its weights are still untouched."""
-        self._find(trainer, pl_module)
-
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Looks after early steps; the last batch of an epoch that is looked at is left to that look."""
-        self._find(trainer, pl_module, "step")  # if no step was taken: gradients are accumulated
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
         finished = finished_steps(trainer, "step")
         left = ends_epoch(trainer) and self._due(trainer)
         if is_early(finished, self.at_steps, trainer.current_epoch) and not left:
@@ -309,15 +273,19 @@ class ProbeCallback(Callback):
         if self.gallery.writers and not trainer.fast_dev_run and (seen is not None or not is_untrained):
             log(trainer, f"{self.visits.summary()}; see them with: tensorboard --logdir {where(trainer)}")
 
-    def _watch(self, trainer: Any, pl_module: nn.Module, batch: Any) -> None:
-        if self._looks(trainer):
-            self.visits.watch(trainer, pl_module, batch)
+    @property
+    def _finds(self) -> Finder:
+        return self.visits.finder
 
-    def _find(self, trainer: Any, pl_module: Any, moment: str = "start") -> None:
+    def _watch(self, trainer: Any, module: nn.Module, batch: Any) -> None:
+        if self._looks(trainer):
+            self.visits.watch(trainer, module, batch)
+
+    def _find(self, trainer: Any, module: nn.Module, moment: str = "start") -> None:
         with self.failures.surviving("finding images to look at"):
-            probe = self.visits.finder.finish(trainer)
+            probe = self._finds.finish(trainer)
             if probe is not None and trainer.training:
-                self._start(trainer, pl_module, probe, moment)
+                self._start(trainer, module, probe, moment)
 
     def _look_and_publish(self, trainer: Any, pl_module: Any, moment: str) -> None:
         """Numbers are measured and logged at every epoch and validation; `every_n_epochs` thins the pictures."""

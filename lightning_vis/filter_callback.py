@@ -15,6 +15,7 @@ from lightning_vis.filter_gallery import FilterGallery, make_room
 from lightning_vis.filter_visiting import FilterVisits, Forward, cards_of, forward_of, frame_of
 from lightning_vis.filters import USUAL, Channels, check_channels, refuse_twice
 from lightning_vis.finding import Finder
+from lightning_vis.first_batches import FirstBatches
 from lightning_vis.layers import find_layer
 from lightning_vis.looking import Running
 from lightning_vis.maximization import OUTPUT
@@ -32,7 +33,7 @@ else:
     from lightning_vis.callbacks import Callback
 
 
-class FilterMaximizationCallback(Callback):
+class FilterMaximizationCallback(FirstBatches, Callback):
     """Shows what filters want to see, over the whole training, and leaves the training exactly as it was.
 
     Every picture starts cold from the same noise and sees the same random transforms, so that what changes in the film
@@ -122,14 +123,6 @@ class FilterMaximizationCallback(Callback):
                 self.gallery.film = Film()
                 self._count, self._drawn, self._finished = 0, 0, None
 
-    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """Takes off what still watches, whatever ended the run."""
-        self.finder.stop()
-
-    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """Likewise."""
-        self.finder.stop()
-
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Refuses what cannot work, before anything is trained."""
         for layer in self.layers or ():
@@ -151,31 +144,6 @@ class FilterMaximizationCallback(Callback):
         if self.gallery.writers:
             self._start(trainer, pl_module, self._by_index(trainer, pl_module))
 
-    def on_validation_batch_start(
-        self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        """Watches the first batch, where no images can be taken by index."""
-        if trainer.state.fn == "fit":
-            self._watch(trainer, pl_module, batch)
-
-    def on_validation_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        """Takes what was watched."""
-        self._find(trainer, pl_module)
-
-    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        """As in validation, where there was none."""
-        self._watch(trainer, pl_module, batch)
-
-    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
-        """Maximizes the filters of the untrained network, if the first batch has only now told how it is run."""
-        self._find(trainer, pl_module)
-
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Likewise, if no step was taken: gradients are accumulated."""
-        self._find(trainer, pl_module, "step")
-
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Maximizes after a validation inside fit."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking and ends_epoch(trainer):
@@ -189,8 +157,12 @@ class FilterMaximizationCallback(Callback):
         """Maximizes the filters of the finished network, if that has not been done."""
         self._visit(trainer, pl_module, "end")
 
+    @property
+    def _finds(self) -> Finder:
+        return self.finder
+
     def _watch(self, trainer: Any, module: nn.Module, batch: Any) -> None:
-        if self.gallery.writers:
+        if self.gallery.writers and trainer.state.fn == "fit":
             with self.failures.surviving("watching the first batch for the filters"):
                 if self._by_index(trainer, module) is None:
                     self.finder.start(module, batch)

@@ -32,8 +32,8 @@ def observing(model: nn.Module, copied: int | None = None) -> Iterator[nn.Module
 
     Args:
         model: the module to look at; on any device.
-        copied: bytes of weights up to which they are copied, 8 MiB if None; larger ones are watched, and copied only if something is about
-            to write to them. A copy costs once, watching some microseconds at every operation.
+        copied: bytes of weights up to which they are copied, 8 MiB if None; larger ones are watched, and copied only if
+            something is about to write to them. A copy costs once, watching some microseconds at every operation.
 
     Yields:
         The same module.

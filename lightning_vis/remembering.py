@@ -66,13 +66,17 @@ _LEADS_TO_DATA = (Dataset, Variables, type, types.FunctionType, types.MethodType
 
 def remember(found: Iterable[tuple[Any, float]]) -> list[Restore]:
     """What puts all that was found back: attributes, containers, variables, tensors, arrays, random generators."""
-    kept = [value for value, most in found if not isinstance(value, _SIZED) or value.nbytes <= most]
+    kept = [value for value, most in found if _size_of(value) <= most]
     # Not known for longer: a parametrized layer has a class of its own, which would live on, and the layer with it.
     known = {kind: keepers(kind) for kind in set(map(type, kept))}
     return [keep(value) for value in kept for keep in known[type(value)]]
 
 
-_SIZED = (Tensor, np.ndarray)
+def _size_of(value: Any) -> int:
+    """Bytes, of what can be large."""
+    if isinstance(value, bytearray):
+        return len(value)
+    return value.nbytes if isinstance(value, (Tensor, np.ndarray)) else 0
 
 
 def _items(value: Any, owners: frozenset[str]) -> Iterable[Any]:

@@ -79,6 +79,16 @@ def _sequence(value: list[Any] | deque[Any]) -> Restore:
     return restore
 
 
+def _bytes(value: bytearray) -> Restore:
+    kept = bytes(value)
+
+    def restore() -> None:
+        if value != kept:
+            value[:] = kept
+
+    return restore
+
+
 def _set_of(value: set[Any]) -> Restore:
     kept = set(value)
 
@@ -188,6 +198,7 @@ _KEEPERS: tuple[tuple[Any, Callable[[Any], Restore]], ...] = (
     (dict, mapping),
     ((list, deque), _sequence),
     (set, _set_of),
+    (bytearray, _bytes),
     (type, _class),
     (types.CellType, _cell),
     (Variables, _variables),

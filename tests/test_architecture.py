@@ -51,6 +51,7 @@ HOUSE = {
     "picturing": set(),
     "entering": {"datasets", "labelling", "layers", "scores"},
     "finding": {"datasets", "entering", "labelling", "looking", "observing", "probe", "scores"},
+    "first_batches": {"finding"},
     "probe": {"arguments", "checking", "choosing", "datasets", "frames", "labelling", "observing", "picturing", "twins"},
     "records": {"scores"},
     "recording": {"arguments", "layers", "observing", "records", "scores"},
@@ -128,6 +129,7 @@ HOUSE = {
         "filter_visiting",
         "filters",
         "finding",
+        "first_batches",
         "layers",
         "looking",
         "maximization",
@@ -178,6 +180,7 @@ HOUSE = {
         "failures",
         "film",
         "finding",
+        "first_batches",
         "frames",
         "gallery",
         "layers",
@@ -272,6 +275,7 @@ OUTSIDE = {
     "filter_visiting": {"torch", "numpy"},
     "filter_gallery": set(),
     "filter_callback": {"torch"},
+    "first_batches": {"torch"},
 }
 
 FILES = sorted(path.stem for path in PACKAGE.glob("*.py"))

@@ -90,6 +90,7 @@ class Burdened(nn.Module):
         self.tally = Counter("aab")
         self.classes = {1, 2}
         self.recent = deque([1, 2], maxlen=2)
+        self.bytes = bytearray(b"abc")
         self.loose = torch.ones(2)
         self.listed = [torch.ones(2)]
         self.array = np.array([1.0, np.nan])
@@ -125,6 +126,7 @@ DISTURBANCES = {
     "Counter": (lambda m: m.tally.update("b"), lambda m: m.tally),
     "set": (lambda m: m.classes.add(3), lambda m: m.classes),
     "deque": (lambda m: m.recent.append(3), lambda m: (list(m.recent), m.recent.maxlen)),
+    "bytearray": (lambda m: m.bytes.append(1), lambda m: bytes(m.bytes)),
     "tensor attribute": (lambda m: m.loose.mul_(2), lambda m: m.loose.tolist()),
     "tensor in a list": (lambda m: m.listed[0].mul_(2), lambda m: m.listed[0].tolist()),
     "numpy attribute": (lambda m: m.array.__setitem__(0, 5.0), lambda m: m.array[0]),
