@@ -8,21 +8,18 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
 from lightning_vis.arguments import shortened
 from lightning_vis.asking import Answers, ask_twins
-from lightning_vis.attribution import background_lift, edge_map, evidence_map, is_drawable, lift, pointing
-from lightning_vis.constants import BACKGROUND
-from lightning_vis.frames import Array, Frame, Maps
+from lightning_vis.frames import Frame, Maps
+from lightning_vis.framing import framed, maps_of
 from lightning_vis.layers import FeatureMap, last_feature_map
 from lightning_vis.observing import observing
 from lightning_vis.probe import Probe
 from lightning_vis.recording import prepare
-from lightning_vis.records import Explained, Pass, Recorded, Recorder, in_chunks
-from lightning_vis.scores import Score, Target, describe, log_odds
+from lightning_vis.records import Pass, Recorded, Recorder, in_chunks
+from lightning_vis.scores import Score, Target, log_odds
 from lightning_vis.views import View, evidence, grad_cam, saliency
 
 TWINS = "twins"
@@ -136,12 +133,12 @@ def _look(
         run = running.prepare(model, probe)
         found = _record(run, views, last_layer, running.chunk_size, failures) if views else {}
         maps = _attempt_maps(views, found, last_layer, failures)
-        frame = _frame(probe, maps, views, found) if maps else None
+        frame = framed(probe, maps, views, found) if maps else None
         seconds = {"pass": time.perf_counter() - start}
         answers = _attempt_twins(model, probe, running, last_layer, failures)
     if answers is not None:
         seconds["twins"] = time.perf_counter() - start - seconds["pass"]
-        frame = _with_answers(frame or _frame(probe, {}, [], {}), answers)
+        frame = _with_answers(frame or framed(probe, {}, [], {}), answers)
     return None if frame is None else replace(frame, seconds=seconds)
 
 
@@ -218,97 +215,7 @@ def _attempt_maps(
     for view in views:
         try:
             if view.key in found:
-                maps[view.key] = _maps(view, found[view.key], last_layer)
+                maps[view.key] = maps_of(view, found[view.key], _layers(view, last_layer))
         except Exception as error:
             failures[view.key] = error
     return maps
-
-
-def _maps(view: View, recorded: Recorded, last_layer: str | None) -> Maps:
-    explained = recorded.explained[view.target]
-    values = view.to_map(*(explained.records[name] for name in _layers(view, last_layer)))
-    count = len(explained.score)
-    if not isinstance(values, Tensor) or values.ndim != 3 or len(values) != count or not values.numel():
-        raise ValueError(
-            f"the view {view.name!r} returned {describe(values)}, expected maps ({count}, h, w) of at least one cell"
-        )
-    classes = np.full(len(values), -1) if explained.classes is None else _numpy(explained.classes)
-    layer = ", ".join(_layers(view, last_layer))
-    return Maps(_numpy(values.float()), classes, layer, view.scale, view.title or view.name, str(view.target))
-
-
-def _frame(probe: Probe, maps: Mapping[str, Maps], views: list[View], found: Mapping[str, Recorded]) -> Frame:
-    scores = next(iter(found.values())).scores if found else None
-    predicted, probability = _answers(scores, len(probe))
-    per_image, numbers = _measure(maps, probe, scores)
-    for view in views:
-        if view.key in maps and view.to_map is evidence_map:
-            share = _explained_share(maps[view.key].values, found[view.key].explained[view.target])
-            numbers[f"attribution/{view.key}/explained"] = share
-    notes = (*_notes(maps, found), *_of_names(probe, scores))
-    return Frame(probe.name, predicted, probability, maps, numbers=numbers, per_image=per_image, notes=notes)
-
-
-def _answers(scores: Tensor | None, count: int) -> tuple[Array, Array]:
-    if scores is None:
-        return np.full(count, -1), np.full(count, np.nan, np.float32)
-    probability, predicted = scores.float().softmax(1).max(1)
-    return _numpy(predicted), _numpy(probability)
-
-
-def _measure(maps: Mapping[str, Maps], probe: Probe, scores: Tensor | None) -> tuple[dict[str, Array], dict[str, float]]:
-    per_image = _of_labels(scores, probe.labels)
-    numbers: dict[str, float] = {}
-    for key, each in maps.items():
-        values = torch.from_numpy(each.values)
-        numbers[f"attribution/{key}/empty"] = 1 - float(is_drawable(values).float().mean())
-        if probe.masks is not None:
-            per_image |= {f"attribution/{key}/{name}": found for name, found in _against(values, probe.masks).items()}
-    if maps and probe.masks is not None:
-        per_image["attribution/edges/lift"] = lift(edge_map(probe.images), probe.masks).numpy()
-    means = {tag: float(np.nanmean(each)) if np.isfinite(each).any() else np.nan for tag, each in per_image.items()}
-    return per_image, numbers | means
-
-
-def _of_labels(scores: Tensor | None, labels: Tensor | None) -> dict[str, Array]:
-    """The probability of each image's label: where there are no masks, it shows how far the training is."""
-    if scores is None or labels is None or int(labels.max()) >= scores.shape[1]:
-        return {}
-    probabilities = scores.float().softmax(1).cpu()
-    return {"answers/label": _numpy(probabilities.gather(1, labels.cpu().long()[:, None]).squeeze(1))}
-
-
-def _against(maps: Tensor, masks: Tensor) -> dict[str, Array]:
-    """Maps against masks, ``(N,)`` each."""
-    measures = {"lift": lift, "background_lift": background_lift, "pointing": pointing}
-    return {name: measure(maps, masks).numpy() for name, measure in measures.items()}
-
-
-def _explained_share(values: Array, explained: Explained) -> float:
-    """How much of the score the mean of the evidence map accounts for: 1 for global average pooling + a linear head."""
-    score = _numpy(explained.score.float())
-    total = float(np.abs(score).sum())
-    return max(0.0, 1 - float(np.abs(score - values.mean(axis=(1, 2))).sum()) / total) if total > 0 else 0.0
-
-
-def _notes(maps: Mapping[str, Maps], found: Mapping[str, Recorded]) -> tuple[str, ...]:
-    broken = {key: int((~np.isfinite(each.values).all(axis=(1, 2))).sum()) for key, each in maps.items()}
-    of_maps = [f"{count} of the maps of {key} are not finite" for key, count in broken.items() if count]
-    return tuple(dict.fromkeys([*(note for recorded in found.values() for note in recorded.notes), *of_maps]))
-
-
-def _of_names(probe: Probe, scores: Tensor | None) -> list[str]:
-    """Whether the probe names other classes than the model tells apart: its names may then stand for the wrong ones."""
-    names = len(probe.class_names)
-    if scores is None or not names or names == scores.shape[1] or probe.class_names == BACKGROUND:
-        return []
-    named, scored = _counted(names, "class name", "s"), _counted(scores.shape[1], "class", "es")
-    return [f"the probe has {named}, but the model gives scores for {scored}"]
-
-
-def _counted(count: int, what: str, plural: str) -> str:
-    return f"{count} {what}{plural if count != 1 else ''}"
-
-
-def _numpy(tensor: Tensor) -> Array:
-    return tensor.detach().cpu().numpy().copy()  # an array of its own: a frame keeps no tensor alive
