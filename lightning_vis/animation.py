@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
+from tqdm.auto import tqdm
 
 from lightning_vis.frames import Array, Frame, Inputs, thinned
-from lightning_vis.rendering import drawn
+from lightning_vis.rendering import drawn, legend_of, reading_of
 from lightning_vis.sheets import FAINT, GAP, INK, PANEL, WRONG, fit, name_state, paste, write
 from lightning_vis.writing import film_tag, write_pictures
 
@@ -58,9 +59,11 @@ def gif(sheets: Sequence[Array]) -> bytes:
 
 
 def _sheet(films: Sequence[tuple[str, Inputs, Sequence[Frame]]], key: str, moment: tuple[int, int], share: float) -> Array:
-    """All runs at one moment, with a bar that says how far the training is."""
+    """All runs at one moment, what the colours mean, and a bar that says how far the training is."""
     blocks = [_block("input", films[0][1], None, key), *(_run_block(*film, key, moment) for film in films)]
     width = max(block.shape[1] for block in blocks)
+    maps, inputs = films[0][2][0].maps[key], films[0][1]
+    blocks.append(legend_of(maps, reading_of(maps, inputs), width))
     height = sum(block.shape[0] for block in blocks) + GAP
     sheet = Image.new("RGB", (width, height), PANEL)
     top = 0
@@ -114,7 +117,7 @@ def leave_films(writer: Any, frames: Sequence[Frame], inputs: Inputs) -> list[Pa
     folder = Path(writer.log_dir)
     keys = list(dict.fromkeys(key for frame in frames for key in frame.maps))
     paths = []
-    for key in keys:
+    for key in tqdm(keys, "lightning_vis: GIF", leave=False, delay=2, disable=None):
         data = animated([(folder.resolve().name, inputs, frames)], key)
         paths.append(folder / f"film_{inputs.name}_{key}.gif".replace("/", "_"))
         paths[-1].write_bytes(data)

@@ -81,9 +81,8 @@ def strip(frames: Sequence[Frame], inputs: Inputs, key: str) -> Array:
     side, head, pitch = 100, 2 * TEXT, 100 + NAME + GAP
     rows, columns = len(inputs.pictures), len(frames)
     width, foot = GAP + (max(columns, 5) + 1) * (side + GAP), head + rows * pitch + GAP
-    said = lines_of(_strip_reading(frames[-1].maps[key], inputs), width - 2 * GAP) if frames else []
-    has_legend = bool(frames) and frames[-1].maps[key].scale.kind == "log"
-    sheet = Image.new("RGB", (width, foot + (len(said) + has_legend) * (TEXT + GAP) + GAP), PANEL)
+    below = legend_of(frames[-1].maps[key], _strip_reading(frames[-1].maps[key], inputs), width) if frames else None
+    sheet = Image.new("RGB", (width, foot + (GAP if below is None else len(below))), PANEL)
     for row in range(rows):
         y = head + row * pitch
         paste(sheet, (GAP, y), fit(inputs.pictures[row], side))
@@ -96,10 +95,19 @@ def strip(frames: Sequence[Frame], inputs: Inputs, key: str) -> Array:
     letters = min((fitting(frame.when, side) for frame in frames), default=TEXT)
     for column, frame in enumerate(frames):
         write(sheet, (GAP + (column + 1) * (side + GAP), GAP), frame.when, INK, side, letters)
-    if has_legend:
-        legend(sheet, (GAP, foot), min(340, width - 2 * GAP), frames[-1].maps[key].scale)
-    for line, words in enumerate(said, has_legend):
-        write(sheet, (GAP, foot + line * (TEXT + GAP)), words, FAINT, width - 2 * GAP)
+    if below is not None:
+        paste(sheet, (0, foot), below)
+    return np.asarray(sheet)
+
+
+def legend_of(maps: Maps, words: str, width: int) -> Array:
+    """What stands below a film: the colour bar, where there is one, and what is to be said, ``(H, width, 3)`` uint8."""
+    said, has_bar = lines_of(words, width - 2 * GAP), maps.scale.kind == "log"
+    sheet = Image.new("RGB", (width, (len(said) + has_bar) * (TEXT + GAP) + GAP), PANEL)
+    if has_bar:
+        legend(sheet, (GAP, 0), min(340, width - 2 * GAP), maps.scale)
+    for line, each in enumerate(said, has_bar):
+        write(sheet, (GAP, line * (TEXT + GAP)), each, FAINT, width - 2 * GAP)
     return np.asarray(sheet)
 
 
@@ -201,6 +209,11 @@ def legend(sheet: Image.Image, corner: tuple[int, int], width: int, scale: Scale
         write(sheet, (left, y + 8), label, FAINT, width)
 
 
+def reading_of(maps: Maps, inputs: Inputs) -> str:
+    """What a film of maps shows, in words."""
+    return f"{explaining(maps, inputs)}. Orange frame: wrong answer."
+
+
 def explaining(maps: Maps, inputs: Inputs) -> str:
     """What a view explains: "evidence for the label", "saliency of the predicted class", "Grad-CAM of bird"."""
     words = {"label": "the label", "predicted": "the predicted class", "runner_up": "the runner-up class"}
@@ -209,10 +222,8 @@ def explaining(maps: Maps, inputs: Inputs) -> str:
 
 
 def _strip_reading(maps: Maps, inputs: Inputs) -> str:
-    """What a strip shows, in words."""
-    what = f"{explaining(maps, inputs)}. Orange frame: wrong answer."
     changes = maps.target in ("predicted", "runner_up")
-    return f"{what} White bar: from here on another class is explained." if changes else what
+    return reading_of(maps, inputs) + " White bar: from here on another class is explained." * changes
 
 
 def _marks(

@@ -221,7 +221,7 @@ OUTSIDE = {
     "tfevents": set(),
     "joining": {"numpy", "PIL"},
     "reading": {"numpy", "tensorboard"},
-    "animation": {"numpy", "PIL"},
+    "animation": {"numpy", "PIL", "tqdm"},
     "exporting": {"numpy", "PIL", "tqdm"},
     "__main__": set(),
     "views": {"torch"},

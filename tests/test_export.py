@@ -17,7 +17,7 @@ from lightning_vis.__main__ import main
 from lightning_vis.animation import animated
 from lightning_vis.exporting import STATIC, bundle
 from lightning_vis.reading import read_frames
-from lightning_vis.rendering import drawn
+from lightning_vis.rendering import drawn, legend_of, reading_of
 
 
 @pytest.fixture
@@ -95,9 +95,18 @@ def test_a_gif_s_tiles_are_what_rendering_draws_but_for_the_palette(logdir):
     shown = np.asarray(film.convert("RGB")).astype(int)
     flat = np.broadcast_to(run.inputs.pictures[0][16, 16], (96, 96, 3))
     expected = drawn(flat, run.frames[-1].maps["evidence"], 0)
-    top = film.height - 10 - 96 - 10  # the last row: below it a gap and the bar of the time
-    at = [np.abs(shown[y : y + 96, 10:106] - expected).mean() for y in range(top - 4, top + 14)]
-    assert min(at) < 6
+    top = 2 * 40 + 96 + 10  # two titles, the row of the inputs, and a gap
+    assert np.abs(shown[top : top + 96, 10:106] - expected).mean() < 6
+
+
+def test_a_gif_says_below_what_its_colours_mean(logdir):
+    run = read_frames(logdir)[0]
+    film = Image.open(io.BytesIO(animated([(run.name, run.inputs, run.frames)], "evidence")))
+    below = legend_of(run.frames[0].maps["evidence"], reading_of(run.frames[0].maps["evidence"], run.inputs), film.width)
+    for at in (0, film.n_frames - 1):
+        film.seek(at)
+        shown = np.asarray(film.convert("RGB")).astype(int)[-10 - len(below) : -10]
+        assert np.abs(shown - below).mean() < 6
 
 
 def test_a_gif_stays_small_however_long_the_training_was(tmp_path):
