@@ -106,9 +106,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     held_out = torch.arange(len(images)) % 5 == 0
     probe = Probe(images[held_out][:50], labels[held_out][:50], name="digits")
     model = Digits()
+    shared = {"probe": probe, "max_overhead": 1.0}  # a demonstration is there to be looked at, on slow machines too
     callbacks = [
-        FilterMaximizationCallback([OUTPUT], 10, probe, objective=log_odds, preset=recipe(), steps=96),
-        FilterMaximizationCallback(["features.0", "features.3"], 8, probe),
+        FilterMaximizationCallback([OUTPUT], 10, objective=log_odds, preset=recipe(), steps=96, **shared),
+        FilterMaximizationCallback(["features.0", "features.3"], 8, **shared),
     ]
     trainer = pl.Trainer(
         max_epochs=args.epochs,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lightning_vis.objectives import Objective
+from lightning_vis.objectives import Objective, Prior
 from lightning_vis.parameterizations import Canvas
 from lightning_vis.recipes import Recipe
 from lightning_vis.rescue import RedirectedReLU
@@ -84,13 +84,21 @@ def _differentiated(task: Task, parameters: Tensor, wanted: Tensor, step: int) -
         output = task.activation(task.to_input(resized(view, *task.size)))
         value = task.objective(output.to(wanted), wanted)
         judged = task.to_input(images).to(images) if task.recipe.priors_on_input else images
-        gain = value - sum(prior(judged) for prior in task.recipe.priors)
+        gain = value - sum(_penalty(prior, judged) for prior in task.recipe.priors)
     if not gain.requires_grad:
         raise ValueError(
             "the objective does not depend on the image through gradients (is the model's forward wrapped in no_grad?)"
         )
     (gradient,) = torch.autograd.grad(gain.sum(), parameters)
     return gradient, value.detach(), gain.detach()
+
+
+def _penalty(prior: Prior, images: Tensor) -> Tensor:
+    found = prior(images)
+    if getattr(found, "shape", None) != (len(images),):
+        given = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise ValueError(f"priors= returned {given} for {len(images)} images: one number per image")
+    return found
 
 
 def _is_zero(gradient: Tensor) -> Tensor:

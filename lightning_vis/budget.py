@@ -66,5 +66,5 @@ class Budget:
             return ""
         return (
             f"looking would cost more than max_overhead={self.max_overhead} of the training time, and more than"
-            f" {FLOOR:.0f} s, in all: {kind} pause until there is time again"
+            f" {FLOOR:.0f} s, in all: {kind} pause until there is time again; a larger max_overhead= gives more"
         )

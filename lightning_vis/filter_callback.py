@@ -9,11 +9,12 @@ from torch import nn
 
 from lightning_vis.arguments import count_of, names_of
 from lightning_vis.budget import Budget
+from lightning_vis.callbacks import ProbeCallback
 from lightning_vis.failures import Failures
 from lightning_vis.film import Film, is_spaced
 from lightning_vis.filter_gallery import FilterGallery, make_room
 from lightning_vis.filter_visiting import FilterVisits, Forward, cards_of, forward_of, frame_of
-from lightning_vis.filters import USUAL, Channels, check_channels, refuse_twice
+from lightning_vis.filters import BACKGROUND, USUAL, Channels, check_channels, refuse_twice
 from lightning_vis.finding import Finder
 from lightning_vis.first_batches import FirstBatches
 from lightning_vis.layers import find_layer
@@ -25,6 +26,7 @@ from lightning_vis.recipes import Recipe, recipe_of
 from lightning_vis.saying import loggers_of, warn
 from lightning_vis.state import as_arrays, as_tensors
 from lightning_vis.timing import begins_anew, ends_epoch, finished_steps, moment_of, precision_of, refusal_of
+from lightning_vis.wishes import objective_of, size_of
 from lightning_vis.writing import image_writers
 
 if TYPE_CHECKING:
@@ -43,19 +45,21 @@ class FilterMaximizationCallback(FirstBatches, Callback):
     Args:
         layers: dotted names, or ``"<output>"`` for the classes; None: the classes and the last feature map.
         channels: how many from 0 on, a list of indices, ``"first"`` (8), ``"changed"`` (the 8 whose answers to the
-            probe moved most since the last look) or ``"background-driven"`` (those that follow the twins' background).
+            probe moved most since the last look) or ``"background-driven"`` (of the last feature map, those that follow
+            the background of a ProbeCallback's twins).
         probe: the images that give size, range and colours, and that filters are compared on; None takes some from
             the Trainer's data.
         every_n_epochs: after every so many epochs.
         steps: of each optimization.
-        objective: what of a channel is to rise: `channel` (its mean), `neuron`, for classes `log_odds`, or your own; None:
-            `channel`, and for classes `log_odds`.
+        objective: what of a channel is to rise: `channel` (its mean), `neuron()`, for classes `log_odds`, or your own (of
+            `lightning_vis.objectives`); None: `channel`, and for classes `log_odds`.
         preset: ``"default"``, ``"keras-vis"``, ``"lucid"`` or a `Recipe`.
         size: height and width of the pictures; those of the probe if None.
         seed: of start and transforms.
         scalars: whether the activation reached is written as a scalar for each filter too.
-        weights: whether a card ``weights/<layer>`` is written too: the layer's weights where it is a convolution, what
-            moved in them since the last look, and what each filter answers to the probe's first images.
+        weights: whether a card ``weights/<layer>`` is written too, for layers that return maps: the layer's weights where
+            it is a convolution, what moved in them since the last look, and what each filter answers to the probe's
+            first images.
         max_overhead: as `ProbeCallback`; over it filters are the first to pause.
         on_error: ``"warn"``: a failure is said once per fit and the training goes on; ``"raise"``: it stops the training.
 
@@ -83,13 +87,20 @@ class FilterMaximizationCallback(FirstBatches, Callback):
         super().__init__()
         check_channels(channels)
         recipe_of(preset)
+        objective_of(objective, OUTPUT)
         self.layers = None if layers is None else names_of(layers, "layers")
         self.channels = channels
         self.probe = given_probe(probe)
         self.every_n_epochs = count_of(every_n_epochs, "every_n_epochs")
         self.budget = Budget(max_overhead, "filters")
         self.failures = Failures(on_error)
-        arguments = {"objective": objective, "steps": count_of(steps, "steps"), "preset": preset, "size": size, "seed": seed}
+        arguments = {
+            "objective": objective,
+            "steps": count_of(steps, "steps"),
+            "preset": preset,
+            "size": size_of(size),
+            "seed": seed,
+        }
         self.visits = FilterVisits(self.layers, channels, arguments, self.failures, self.budget, weights)
         self.gallery = FilterGallery(self.failures, self.budget, scalars)
         self.finder = Finder(self.probe)
@@ -130,6 +141,8 @@ class FilterMaximizationCallback(FirstBatches, Callback):
                 find_layer(pl_module, layer)
         alike = [each for each in trainer.callbacks if isinstance(each, FilterMaximizationCallback)]
         refuse_twice([each.layers for each in alike])
+        self.visits.others = frozenset(layer for each in alike if each is not self for layer in each.layers or ())
+        self._refuse_unmeasured(trainer.callbacks)
         self.failures.forget()
         self.budget.start()
         self.gallery.open(image_writers(trainer.loggers) if trainer.is_global_zero and not refusal_of(trainer) else [])
@@ -138,6 +151,13 @@ class FilterMaximizationCallback(FirstBatches, Callback):
             warn(refusal_of(trainer))
         elif not self.gallery.writers and trainer.is_global_zero:
             warn(f"no logger of this Trainer takes images ({loggers_of(trainer)}), so no filters are shown")
+
+    def _refuse_unmeasured(self, callbacks: Sequence[Any]) -> None:
+        if self.channels == BACKGROUND and not any(isinstance(each, ProbeCallback) for each in callbacks):
+            raise ValueError(
+                f"channels={BACKGROUND!r}: it takes a ProbeCallback beside this one, whose probe has twins, to measure"
+                " which channels follow the background"
+            )
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Takes the probe and maximizes the filters of the untrained network."""
@@ -218,6 +238,10 @@ class FilterMaximizationCallback(FirstBatches, Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The film goes on where it stopped."""
+        changes = self.visits.changes(state_dict)
+        if changes:
+            self.failures.say(f"the filters are maximized otherwise than in the checkpoint ({changes}): their film begins anew")
+            return
         self.gallery.film = Film.from_state(as_arrays(state_dict["film"]))
         self._count, self._drawn = int(state_dict["visits"]), int(state_dict["drawn"])
         self.visits.load(state_dict)

@@ -82,10 +82,11 @@ def make_room(callbacks: Iterable[Any], tags: int) -> None:
 
 
 _READING = """What excites each filter most, found by gradient ascent from the same noise at every look: what changes
-from look to look has changed in the network. Under each picture: the channel, the activation that the picture reaches
-(the mean over the map), and the highest activation among the probe images. Orange: a probe image excites the filter
-more than its own picture, or the filter is dead. Below: the same filters over the whole training so far."""
+from look to look has changed in the network. Under each picture: the channel or class, what the picture reaches (of a
+channel the mean over the map, of a class its log-odds, unless the callback has another objective), and the most that a
+probe image reaches. Orange: a probe image reaches more than the picture, which then does not show what the filter wants,
+or the filter is dead. Below: the same filters over the whole training so far."""
 
 _WEIGHTS = """A row for each filter. Its weights, on one scale for the whole training: three input channels as red, green
-and blue around grey, others side by side, warm above 0 and blue below. What moved in them since the last look, on the same
+and blue around grey, others row by row in a square, warm above 0 and blue below. What moved in them since the last look, on the same
 scale. Then what the filter answers to the first probe images, each row on the scale of its own largest answer."""

@@ -18,6 +18,7 @@ from lightning_vis.filter_facts import numbers_of
 from lightning_vis.filters import BACKGROUND, USUAL_LAYERS, Channels, chosen_channels, filter_pictures, profile, usual_layers
 from lightning_vis.frames import Array, Frame, Pictures
 from lightning_vis.probe import Probe
+from lightning_vis.recipes import Recipe
 from lightning_vis.timing import precision_of
 from lightning_vis.truncation import OUTPUT
 from lightning_vis.weight_film import WeightFilm
@@ -53,6 +54,7 @@ class FilterVisits:
         shown: the layers that are looked at, once they are known.
         profiles: what each layer's channels answered to the probe at the last look.
         weights: by layer, what the next card of weights is compared with; None where none are drawn.
+        others: layers that other callbacks show.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class FilterVisits:
         self.shown: list[str] = []
         self.profiles: dict[str, Tensor] = {}
         self.weights: dict[str, WeightFilm] | None = {} if weights else None
+        self.others: frozenset[str] = frozenset()
         self._layers, self._channels, self._arguments = layers, channels, arguments
         self._failures, self._budget = failures, budget
         self._seconds: dict[str, float] = {}  # what each layer took last, which it will take again
@@ -109,7 +112,8 @@ class FilterVisits:
 
     def _profiled(self, module: nn.Module, forward: Forward) -> dict[str, Tensor]:
         assert self.probe is not None  # `can_see` has been asked
-        layers = list(self._layers or usual_layers(module, self.probe.images, forward))
+        usual = () if self._layers else usual_layers(module, self.probe.images, forward)
+        layers = list(self._layers or [layer for layer in usual if layer not in self.others])
         if self._channels == BACKGROUND and self._layers is None:
             layers = layers[-1:]  # classes are no channels that could follow it
         return {layer: profile(module, layer, self.probe.images, forward) for layer in layers}
@@ -161,17 +165,38 @@ class FilterVisits:
             return {}
         pictures, filters = filter_pictures(module, layer, channels, self.probe, forward=forward, **self._arguments)
         self.profiles[layer] = now
-        card = None
-        if self.weights is not None and layer != OUTPUT:
-            card = self.weights.setdefault(layer, WeightFilm()).card(module, layer, channels, self.probe, forward)
-        return {layer: Found(pictures, numbers_of(layer, filters), card)}
+        return {layer: Found(pictures, numbers_of(layer, filters), self._card(module, layer, channels, forward))}
+
+    def _card(self, module: nn.Module, layer: str, channels: Sequence[int], forward: Forward) -> Array | None:
+        """The card of a layer's weights, if one is wanted and there is something to draw."""
+        if self.weights is None or layer == OUTPUT or self.probe is None:
+            return None
+        try:
+            return self.weights.setdefault(layer, WeightFilm()).card(module, layer, channels, self.probe, forward)
+        except ValueError as error:  # its filters are shown all the same
+            self._failures.say(f"no weights of {layer!r} are shown: {error}")
+            return None
 
     # --- kept in checkpoints ----------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
         """What the next look is compared with."""
         weights = {layer: (each.limit, each.last) for layer, each in (self.weights or {}).items()}
-        return {"profiles": dict(self.profiles), "weights": weights}
+        return {"profiles": dict(self.profiles), "weights": weights, "settings": self._settings()}
+
+    def changes(self, state: dict[str, Any]) -> str:
+        """What is asked for otherwise than when this state was kept, in words: its pictures cannot be compared then."""
+        before = state.get("settings", self._settings())
+        pairs = {name: (before.get(name), now) for name, now in self._settings().items()}
+        return ", ".join(f"{name}={now}, not {then}" for name, (then, now) in pairs.items() if then != now)
+
+    def _settings(self) -> dict[str, str]:
+        """What decides how a filter's picture looks, as far as it has a name."""
+        return {name: getattr(value, "__qualname__", repr(value)) for name, value in self._named()}
+
+    def _named(self) -> Iterator[tuple[str, Any]]:
+        for name, value in self._arguments.items():
+            yield name, type(value) if isinstance(value, Recipe) else value
 
     def load(self, state: dict[str, Any]) -> None:
         """The inverse of `state`."""

@@ -14,7 +14,6 @@ from lightning_vis.filter_facts import Filter
 from lightning_vis.frames import Array, Pictures
 from lightning_vis.layers import last_feature_map
 from lightning_vis.maximization import Maximized, maximize
-from lightning_vis.objectives import channel, log_odds
 from lightning_vis.observing import observing
 from lightning_vis.probe import Probe
 from lightning_vis.truncation import OUTPUT, activation_of, on_model
@@ -120,14 +119,12 @@ def refuse_twice(layers: Sequence[Sequence[str] | None]) -> None:
 def filter_pictures(
     model: nn.Module, layer: str, channels: Sequence[int], probe: Probe, **arguments: Any
 ) -> tuple[Pictures, list[Filter]]:
-    """Maximizes channels of a layer: means over the map, log-odds of classes, or the `objective` that is given.
-
-    The arguments are those of `maximize`.
-    """
-    objective = arguments.pop("objective", None) or (log_odds if layer == OUTPUT else channel)
-    found = maximize(model, layer, channels, probe.images, objective=objective, mean=probe.mean, std=probe.std, **arguments)
+    """Maximizes channels of a layer, with the arguments of `maximize`."""
+    found = maximize(model, layer, channels, probe.images, mean=probe.mean, std=probe.std, **arguments)
     filters = facts_of(found, probe.class_names if layer == OUTPUT else None)
-    return Pictures(shown(found.pictures), tuple(each.caption for each in filters)), filters
+    is_plain = found.pictures.shape[1] in (1, 3)  # other images are shown as mixtures of their channels, and so are these
+    pictures = shown(found.pictures) if is_plain else probe.painted(found.images)
+    return Pictures(pictures, tuple(each.caption for each in filters)), filters
 
 
 def facts_of(found: Maximized, class_names: Sequence[str] | None = None) -> list[Filter]:
@@ -161,7 +158,8 @@ def _movement(now: Tensor, before: Tensor) -> Tensor:
 def _background(background: Sequence[int] | None, count: int) -> list[int]:
     if background is None:
         raise ValueError(
-            'channels="background-driven": no look has told yet which channels follow the background; it takes a'
-            " ProbeCallback beside this one whose probe has twins (Probe(..., masks=..., backgrounds=...))"
+            'channels="background-driven": nobody has measured which channels of this layer follow the background: a'
+            " ProbeCallback beside this one does it for its last feature map, if its probe has twins"
+            " (Probe(..., masks=..., backgrounds=...))"
         )
     return [index for index in background if index < count][:USUAL]

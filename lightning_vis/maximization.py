@@ -10,14 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from lightning_vis.ascent import Part, Task, ascend, rows_at_once
-from lightning_vis.objectives import Objective, Prior, channel, directions, map_size, neuron
+from lightning_vis.objectives import Objective, Prior, directions, map_size, neuron
 from lightning_vis.observing import observing
 from lightning_vis.parameterizations import Parameterization, Subject, bounds, colour_basis
 from lightning_vis.receptive import receptive_window
-from lightning_vis.recipes import Recipe, recipe_of
+from lightning_vis.recipes import Recipe
 from lightning_vis.transforms import Transform
 from lightning_vis.truncation import OUTPUT as OUTPUT
 from lightning_vis.truncation import Activation, activation_of, channels_last, on_model
+from lightning_vis.wishes import channels_of, images_of, normalisation_of, objective_of, recipe_for, size_of
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def maximize(
     channels: int | Sequence[int | Sequence[int]],
     images: Tensor,
     *,
-    objective: Objective = channel,
+    objective: Objective | None = None,
     preset: str | Recipe = "default",
     parameterization: Parameterization | None = None,
     transforms: Sequence[Transform] | None = None,
@@ -76,11 +77,15 @@ def maximize(
         channels: an index per picture (or several, for a picture that is to excite all of them), or how many from 0 on.
         images: ``(N, C, H, W)`` images that the network takes, in its input scale: they give size, colours and, without
             mean and std, the range; and what channels reach on them is what the pictures are compared with.
-        objective: ``(activation (K, C, ...), directions (K, C)) -> (K,)``: `channel`, `neuron`, or your own.
+        objective: what is to rise: `channel` (the mean over the map), `neuron`, for classes `log_odds`, or your own
+            ``(activation (K, C, ...), directions (K, C)) -> (K,)``; None: `channel`, and for classes `log_odds`. They are
+            in `lightning_vis.objectives`.
         preset: ``"default"``, ``"keras-vis"``, ``"lucid"`` or a `Recipe`; the arguments below replace parts of it.
-        parameterization: what the images are made of: `fourier`, `pixels`, ...
-        transforms: random changes of the view: `jitter`, `rotate`, ...
-        priors: penalties: `total_variation`, `lp_norm`, or ``images (K, C, H, W) -> (K,)``.
+        parameterization: what the images are made of: `fourier()`, `pixels()`, ... of `lightning_vis.parameterizations`.
+        transforms: random changes of the view, a list: `jitter(4)`, `rotate([-5, 5])`, ... of `lightning_vis.transforms`;
+            ``[]`` for none.
+        priors: penalties, a list: `total_variation(1.0)`, `lp_norm(1.0)` of `lightning_vis.objectives`, or
+            ``images (K, C, H, W) -> (K,)``.
         steps: of the optimization.
         size: height and width of the pictures; those of `images` if None. `neuron` crops to what the neuron sees.
         mean: per channel, of the normalisation that the model expects: (picture - mean) / std.
@@ -89,60 +94,41 @@ def maximize(
         forward: how to run the model, if not by calling it.
         memory: bytes that one forward pass may keep for its backward pass; more pictures are made in several goes.
 
+    Returns:
+        A `Maximized`: ``.pictures`` ``(K, C, H, W)`` in 0..1 are to be shown, ``.activation`` is what they reach,
+        ``.on_images`` the most that one of `images` reaches, ``.dead`` what nothing excites.
+
     Raises:
         ValueError: the layer does not exist or gives no usable output, channels are out of range, arguments do not fit.
+        TypeError: arguments of another kind.
     """
-    if images.ndim != 4 or not len(images):
-        raise ValueError(f"images: expected (N, C, H, W), at least one; got {tuple(images.shape)}")
-    recipe = _adapted(recipe_of(preset), parameterization, transforms, priors, steps)
+    images, named, size, normalisation = images_of(images), channels_of(channels), size_of(size), normalisation_of(mean, std)
+    recipe = recipe_for(preset, parameterization, transforms, priors, steps)
+    aim = objective_of(objective, layer)
     with observing(model, copied=memory // 4):  # thousands of operations: watching each would cost more than a copy
         model.requires_grad_(False)  # taken back by observing
         images = on_model(model, images)
         activation = channels_last(activation_of(model, layer, forward), images)
-        wanted, on_images = _on_images(activation, images, channels, objective)
-        objective, shape = _cropped(activation, images, objective, size)
-        task = _task(activation, objective, recipe, images, shape, (mean, std), seed)
-        rows = rows_at_once(task, memory)
+        wanted, on_images = _on_images(activation, images, named, aim)
+        aim, shape = _cropped(activation, images, aim, size)
+        task = _task(activation, aim, recipe, images, shape, normalisation, seed)
+        rows = _rows_at_once(task, memory, layer, images)
         parts = [ascend(task, part) for part in torch.split(wanted, rows)]
-    return _collected(parts, task, on_images, _named(channels))
-
-
-def _adapted(
-    recipe: Recipe,
-    parameterization: Parameterization | None,
-    transforms: Sequence[Transform] | None,
-    priors: Sequence[Prior] | None,
-    steps: int | None,
-) -> Recipe:
-    if steps is not None and (not isinstance(steps, int) or steps < 1):
-        raise ValueError(f"steps={steps!r}: expected a whole number of at least 1")
-    fixed = None if transforms is None else tuple(transforms)
-    return replace(
-        recipe,
-        parameterization=parameterization or recipe.parameterization,
-        transforms=recipe.transforms if fixed is None else lambda height, width: fixed,
-        priors=recipe.priors if priors is None else tuple(priors),
-        steps=steps or recipe.steps,
-    )
+    return _collected(parts, task, on_images, named)
 
 
 def _on_images(
-    activation: Activation, images: Tensor, channels: int | Sequence[int | Sequence[int]], objective: Objective
+    activation: Activation, images: Tensor, channels: Sequence[int | tuple[int, ...]], objective: Objective
 ) -> tuple[Tensor, Tensor]:
     """The directions ``(K, C)``, and what the objective is on the images ``(N, K)``."""
     with torch.no_grad():
         found = activation(images).float()
-    wanted = directions(_named(channels), found.shape[1]).to(found)
+    wanted = directions(channels, found.shape[1]).to(found)
     columns = [objective(found, row.expand(len(found), -1)) for row in wanted]
     if columns[0].shape != (len(found),):
         given = tuple(columns[0].shape)
         raise ValueError(f"objective= returned shape {given} for {len(found)} images: one number per image")
     return wanted, torch.stack(columns, 1)
-
-
-def _named(channels: int | Sequence[int | Sequence[int]]) -> list[int | tuple[int, ...]]:
-    listed = range(channels) if isinstance(channels, int) else channels
-    return [int(each) if not isinstance(each, Sequence) else tuple(each) for each in listed]
 
 
 def _cropped(
@@ -185,6 +171,20 @@ def _task(
         shape[1:],
         seed,
     )
+
+
+def _rows_at_once(task: Task, memory: int, layer: str, images: Tensor) -> int:
+    """As `rows_at_once`, which is the first to run the network on images of the size wanted."""
+    try:
+        return rows_at_once(task, memory)
+    except RuntimeError as error:
+        if task.size == images.shape[2:]:
+            raise
+        (height, width), reason = task.size, str(error).partition("\n")[0]
+        raise ValueError(
+            f"size={task.size}: the network takes {images.shape[2]} x {images.shape[3]} images, but gets not as far as"
+            f" {layer!r} with {height} x {width}: {reason}"
+        ) from error
 
 
 def _collected(parts: list[Part], task: Task, on_images: Tensor, channels: list[int | tuple[int, ...]]) -> Maximized:

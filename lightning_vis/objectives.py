@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from lightning_vis.arguments import shortened
+
 Objective = Callable[[Tensor, Tensor], Tensor]
 """``(activation (K, C, ...), directions (K, C)) -> (K,)``: how much row k of a layer's output goes in direction k."""
 
@@ -18,7 +20,7 @@ def channel(activation: Tensor, directions: Tensor) -> Tensor:
     """A channel's mean over all positions.
 
     Of a layer that is linear in the image (a first convolution before its activation) it knows the mean colour only,
-    because edges cancel; there `neuron` shows the filter.
+    because edges cancel; there `neuron()` shows the filter.
     """
     return (_pooled(activation) * directions).sum(1)
 
@@ -70,7 +72,7 @@ def directions(channels: Sequence[int | Sequence[int]], count: int) -> Tensor:
         several = [wanted] if isinstance(wanted, int) else list(wanted)
         wrong = [index for index in several if not 0 <= index < count]
         if wrong or not several:
-            raise ValueError(f"channels={list(channels)!r}: the layer has the {count} channels 0 to {count - 1}")
+            raise ValueError(f"channels={shortened(list(channels))}: the layer has the {count} channels 0 to {count - 1}")
         row[several] = 1 / len(several)
     if not len(rows):
         raise ValueError("channels=[]: name at least one channel")

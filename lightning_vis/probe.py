@@ -163,9 +163,12 @@ class Probe:
         twins = self._pictures(grid.flatten(0, 1))
         return replace(seen, twins=twins.reshape(*grid.shape[:2], *twins.shape[1:]), kinds=self.twins.kinds)
 
+    def painted(self, images: Tensor) -> Array:
+        """Other images ``(N, C, H, W)`` in the model's input scale, in the colours of the probe's own, as uint8 RGB."""
+        return self._display.pictures(_numpy(images))
+
     def _pictures(self, images: Tensor) -> Array:
-        values = _numpy(images)
-        return self._display.pictures(values) if self.shown else concealed(values)
+        return self.painted(images) if self.shown else concealed(_numpy(images))
 
 
 def _numpy(images: Tensor) -> Array:

@@ -140,7 +140,9 @@ def recipe_of(preset: str | Recipe) -> Recipe:
 
 
 def _gentle(height: int, width: int) -> tuple[Transform, ...]:
-    margin = max(1, min(height, width) // 16)
+    margin = min(height, width) // 16
+    if not margin:
+        return ()  # of what one neuron of a first layer sees, the smallest move is half the picture
     sizes, angles = [0.95, 0.975, 1.0, 1.025, 1.05], [-5, -2.5, 0, 0, 2.5, 5]
     return pad(margin), jitter(margin), scale(sizes), rotate(angles), jitter(margin)
 

@@ -77,7 +77,8 @@ def class_scores(output: Any) -> Tensor:
     if scores is None:
         raise ValueError(
             f"cannot read class scores (N, C) from the model's output, {describe(output)}:"
-            " pass score=, a function (output, classes) -> (N,) that gives one number per image"
+            " pass score=, a function (output, classes) -> (N,) that gives one number per image, or, where nothing takes"
+            " one, let forward return the scores alone"
         )
     if scores.ndim == 1 or scores.shape[1] == 1:
         scores = torch.cat((-scores / 2, scores / 2), 1) if scores.ndim == 4 else _two_classes(scores.reshape(-1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -43,15 +44,30 @@ def weight_pictures(weights: Array, limit: float) -> Array:
 
     Returns:
         Of three input channels ``(K, h, w, 3)`` uint8, 0 being grey and the channels red, green and blue; of any other
-        number ``(K, h, C w, 3)``, the input channels side by side, warm above 0 and blue below.
+        number ``(K, H, W, 3)``, the input channels row by row in a square of as many columns as rows, or one more, warm
+        above 0 and blue below, with a grey line between them.
     """
     shares = np.nan_to_num(weights / limit).clip(-1, 1)
     if shares.shape[1] == 3:
         return np.asarray(np.rint(127.5 + 127.5 * shares.transpose(0, 2, 3, 1)), np.uint8)
-    count, channels, height, width = shares.shape
-    row = shares.transpose(0, 2, 1, 3).reshape(count, height, channels * width)
-    strength = np.abs(row)[..., None]
-    return np.asarray(np.rint(strength * colours(row, signed=True) + (1 - strength) * 24), np.uint8)
+    strength = np.abs(shares)[..., None]
+    return _square(np.asarray(np.rint(strength * colours(shares, signed=True) + (1 - strength) * 24), np.uint8))
+
+
+LINE = 72
+"""Grey between the input channels."""
+
+
+def _square(blocks: Array) -> Array:
+    """``(K, C, h, w, 3)`` as ``(K, H, W, 3)``: the blocks of each filter in a square, with a line between them."""
+    count, channels, height, width, _ = blocks.shape
+    columns = math.ceil(math.sqrt(channels))
+    rows = -(-channels // columns)
+    sheet = np.full((count, rows * (height + 1) - 1, columns * (width + 1) - 1, 3), LINE, np.uint8)
+    for at in range(channels):
+        y, x = at // columns * (height + 1), at % columns * (width + 1)
+        sheet[:, y : y + height, x : x + width] = blocks[:, at]
+    return sheet
 
 
 def feature_maps(

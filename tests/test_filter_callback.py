@@ -14,11 +14,12 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from lightning_vis.callbacks import ProbeCallback
 from lightning_vis.filter_callback import FilterMaximizationCallback
 from lightning_vis.filter_facts import Filter, filters_of
-from lightning_vis.filters import usual_layers
+from lightning_vis.filters import filter_pictures, usual_layers
 from lightning_vis.maximization import maximize
-from lightning_vis.objectives import log_odds
+from lightning_vis.objectives import log_odds, neuron
 from lightning_vis.probe import Probe
 
 
@@ -164,10 +165,51 @@ def test_scalars_come_on_request(trainer, events):
     assert [event.step for event in found.Scalars("filters/net.4/2/activation")] == [-1, 2]
 
 
+def test_background_driven_without_anybody_who_measures_it_is_refused(trainer):
+    callback = filters(channels="background-driven", layers=["net.4"], steps=1)
+    with pytest.raises(ValueError, match="channels='background-driven': it takes a ProbeCallback beside this one"):
+        trainer([callback], max_epochs=2).fit(small(), loader())
+
+
 def test_background_driven_without_twins_is_said_in_one_sentence(trainer):
     callback = filters(channels="background-driven", layers=["net.4"], steps=1)
-    with pytest.warns(UserWarning, match="no look has told yet which channels follow the background; it takes a Probe"):
-        trainer([callback], max_epochs=2).fit(small(), loader())
+    with pytest.warns(UserWarning, match="nobody has measured which channels of this layer follow the background: a Probe"):
+        trainer([ProbeCallback(), callback], max_epochs=2).fit(small(), loader())
+
+
+def test_the_usual_layers_leave_out_what_another_callback_shows(trainer, events):
+    usual, named = FilterMaximizationCallback(steps=1), filters(layers=["net.6"])
+    trainer([usual, named], max_epochs=1).fit(small(), loader())
+    assert usual.visits.shown == ["<output>"]
+    assert [event.step for event in events().Images("filters/net.6")] == [-1, 2]
+
+
+def test_a_layer_without_maps_keeps_its_filters_and_loses_only_the_card_of_weights(trainer, events):
+    with pytest.warns(UserWarning, match=r"no weights of 'net.10' are shown: layer 'net.10' returns \(4, 3\): only maps"):
+        trainer([filters(layers=["net.10"], weights=True)], max_epochs=1).fit(small(), loader())
+    assert events().Tags()["images"] == ["filters/net.10"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"size": 64}, "size=64: expected height and width"),
+        ({"objective": neuron}, "objective=neuron: write neuron"),
+        ({"preset": "dream"}, "preset='dream': expected one of"),
+    ],
+)
+def test_mistakes_stop_before_anything_is_trained(arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        filters(**arguments)
+
+
+def test_pictures_of_many_channels_have_the_colours_of_the_probe():
+    model, many = Plain(channels=5).eval(), torch.rand(4, 5, 12, 12, generator=torch.Generator().manual_seed(1))
+    probe = Probe(many)
+    pictures, _ = filter_pictures(model, "0", [0, 1], probe, steps=2)
+    by_hand = maximize(model, "0", [0, 1], many, steps=2)
+    assert np.array_equal(pictures.values, probe.painted(by_hand.images))
+    assert np.array_equal(probe.painted(many), probe.inputs().pictures)
 
 
 def test_weights_come_on_request(trainer, events, tmp_path):
@@ -228,6 +270,28 @@ def test_a_resumed_training_goes_on_with_the_same_film(trainer, tmp_path):
         assert one.numbers == other.numbers
         assert one.pictures["filters/net.4"].captions == other.pictures["filters/net.4"].captions
         assert np.array_equal(one.pictures["filters/net.4"].values, other.pictures["filters/net.4"].values)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"preset": "lucid"}, "preset='lucid', not 'default'"),
+        ({"steps": 5}, "steps=5, not 3"),
+        ({"size": (9, 9)}, r"size=\(9, 9\), not None"),
+        ({"objective": log_odds}, "objective=log_odds, not None"),
+        ({"seed": 1}, "seed=1, not 0"),
+    ],
+)
+def test_a_resumed_training_with_other_pictures_begins_a_film_anew_and_says_so(trainer, tmp_path, changed, said):
+    """One film of two recipes would show a change that no network has made."""
+    saving = ModelCheckpoint(tmp_path / "kept", save_last=True)
+    trainer([filters(), saving], max_epochs=2, enable_checkpointing=True).fit(small(), loader())
+    resumed, again = filters(**changed), ModelCheckpoint(tmp_path / "kept", save_last=True)
+    with pytest.warns(UserWarning, match=rf"otherwise than in the checkpoint \({said}\): their film begins anew"):
+        trainer([resumed, again], max_epochs=3, enable_checkpointing=True).fit(
+            small(1), loader(), ckpt_path=tmp_path / "kept" / "last.ckpt", weights_only=True
+        )
+    assert [frame.epoch for frame in resumed.film.frames] == [3]
 
 
 def test_a_failing_layer_rests_with_one_warning_and_the_others_go_on(trainer, events):

@@ -143,7 +143,8 @@ def test_unreadable_and_ambiguous_outputs_ask_for_a_score(head, said, score):
         record(net, images(2), [INPUT], forward=lambda x: head(net(x)), **arguments)
     assert str(caught.value) == (
         f"cannot read class scores (N, C) from the model's output, {said}: pass score=, a function"
-        " (output, classes) -> (N,) that gives one number per image"
+        " (output, classes) -> (N,) that gives one number per image, or, where nothing takes one, let forward return the"
+        " scores alone"
     )
 
 

@@ -9,7 +9,7 @@ from nets import Plain, images, trained_looking
 
 from lightning_vis.probe import Probe
 from lightning_vis.weight_film import WeightFilm
-from lightning_vis.weights import feature_maps, filter_weights, map_limits, map_pictures, weight_limit, weight_pictures
+from lightning_vis.weights import LINE, feature_maps, filter_weights, map_limits, map_pictures, weight_limit, weight_pictures
 
 
 def test_colours_of_three_channels_by_hand():
@@ -23,17 +23,18 @@ def test_colours_of_three_channels_by_hand():
     assert drawn[0, 0, 1].tolist() == [255, 0, 128]
 
 
-@pytest.mark.parametrize("count", [1, 2, 4, 13])
-def test_other_numbers_of_channels_stand_side_by_side_warm_above_0_and_blue_below(count):
+@pytest.mark.parametrize(("count", "rows", "columns"), [(1, 1, 1), (2, 1, 2), (4, 2, 2), (5, 2, 3), (13, 4, 4)])
+def test_other_numbers_of_channels_stand_in_a_square_warm_above_0_and_blue_below(count, rows, columns):
     weights = np.ones((2, count, 3, 5), np.float32)
     weights[:, -1] = -1
     weights[1] *= 1e-9
     drawn = weight_pictures(weights, limit=1.0).astype(int)
-    assert drawn.shape == (2, 3, 5 * count, 3)
-    assert (drawn[0, :, -5:, 2] > drawn[0, :, -5:, 0]).all()
-    if count > 1:
-        assert (drawn[0, :, :5, 0] > drawn[0, :, :5, 2]).all()
-    assert np.ptp(drawn[1]) == 0  # nearly nothing looks like nothing
+    assert drawn.shape == (2, 4 * rows - 1, 6 * columns - 1, 3)
+    blocks = [drawn[:, 4 * (at // columns) :, 6 * (at % columns) :][:, :3, :5] for at in range(rows * columns)]
+    assert all((block[0, ..., 0] > block[0, ..., 2]).all() for block in blocks[: count - 1])
+    assert (blocks[count - 1][0, ..., 2] > blocks[count - 1][0, ..., 0]).all()
+    assert all(np.ptp(block[1]) == 0 for block in blocks)  # nearly nothing looks like nothing
+    assert (drawn[0, 3::4] == LINE).all()
 
 
 def test_the_limit_is_four_times_the_root_mean_square():
