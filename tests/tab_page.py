@@ -1,0 +1,106 @@
+"""The page in a real browser, as a reader meets it. Without a browser the tests that import this are skipped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+if CHROMIUM is None and not os.environ.get("LIGHTNING_VIS_BROWSER"):
+    pytest.skip("no chromium here (apt-get install chromium)", allow_module_level=True)
+if os.environ.get("LIGHTNING_VIS_BROWSER"):
+    import playwright.sync_api as api
+else:
+    api = pytest.importorskip("playwright.sync_api", reason="no playwright here (pip install playwright)")
+
+
+class Tab:
+    """The page as a reader meets it. Everything that a console or a foreign address would show is noted."""
+
+    def __init__(self, browser, address, link="", *, width=1440, height=900, ratio=1, query="", polls=True):
+        self.address = address
+        self.context = browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=ratio)
+        self.page = self.context.new_page()
+        if not polls:
+            self.context.add_init_script("if (window !== top) window.setInterval = () => 0;")
+        self.errors, self.foreign = [], []
+        self.page.on("console", self._note_console)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", self._note)
+        self.page.on("response", self._note_answer)
+        self.page.goto(f"{address}/{query}#lightning_vis{link}")
+        self.wait()
+
+    def _note_console(self, message):
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.errors.append(message.text)
+
+    def _note_answer(self, answer):
+        if answer.status >= 400 and "/font-roboto/" not in answer.url:  # TensorBoard's own font forgets the prefix
+            self.errors.append(answer.url)
+
+    def _note(self, request):
+        if urlsplit(request.url).netloc not in (urlsplit(self.address).netloc, ""):
+            self.foreign.append(request.url)
+
+    def wait(self):
+        self.frame = self.page.wait_for_selector("iframe").content_frame()
+        self.frame.wait_for_selector("footer .when:not(:empty)", timeout=60_000)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            assert self.errors == []
+            assert self.foreign == []
+        self.context.close()
+
+    @property
+    def when(self):
+        return self.frame.inner_text("footer .when")
+
+    @property
+    def position(self):
+        return int(self.frame.get_attribute("canvas.chart", "aria-valuenow"))
+
+    def press(self, key):
+        self.page.keyboard.press(key)
+
+    def click(self, text):
+        self.frame.click(f"role=radio[name='{text}']")
+
+    def until(self, expression, argument=None):
+        self.frame.wait_for_function(expression, arg=argument, timeout=60_000)
+
+    def until_when(self, text):
+        self.until("text => document.querySelector('footer .when').textContent === text", text)
+
+    def painted(self):
+        """Waits until every picture of the page is painted."""
+        self.frame.wait_for_selector("main > [aria-busy=false]", timeout=60_000)
+
+    def pixels(self, selector=".picture canvas", at=0, channels=3):
+        """A canvas as an array (H, W, 3), or (H, W, 4) with its opacity."""
+        width, height, data = self.frame.evaluate(
+            "([selector, at]) => { const each = document.querySelectorAll(selector)[at];"
+            " const all = each.getContext('2d').getImageData(0, 0, each.width, each.height);"
+            " return [each.width, each.height, [...all.data]]; }",
+            [selector, at],
+        )
+        return np.array(data, np.uint8).reshape(height, width, 4)[..., :channels]
+
+    def texts(self, selector):
+        return self.frame.eval_on_selector_all(selector, "all => all.map(each => each.textContent)")
+
+    def drag_to(self, share):
+        """Clicks on the chart at a share of its axis."""
+        box = self.frame.query_selector("canvas.chart").bounding_box()
+        self.page.mouse.move(box["x"] + 64 + share * (box["width"] - 64 - 150), box["y"] + 40)
+        self.page.mouse.down()
+        self.page.mouse.up()
