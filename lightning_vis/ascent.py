@@ -56,8 +56,7 @@ def ascend(task: Task, wanted: Tensor) -> Part:
     best, best_gain = parameters, torch.full_like(wanted[:, 0], float("-inf"))
     state, history, shut = None, [], torch.zeros_like(best_gain, dtype=torch.bool)
     for step in range(task.recipe.steps):
-        gradient, value, gain = _differentiated(task, parameters, wanted, step)
-        shut = _is_zero(gradient)
+        gradient, shut, value, gain = _differentiated(task, parameters, wanted, step)
         if step < RESCUE_STEPS and shut.any():
             with RedirectedReLU(shut):
                 redirected, *_ = _differentiated(task, parameters, wanted, step)
@@ -73,8 +72,8 @@ def ascend(task: Task, wanted: Tensor) -> Part:
     return Part(images, reached, torch.stack(history), shut)
 
 
-def _differentiated(task: Task, parameters: Tensor, wanted: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradient for the parameters, the objective, and the objective less the priors, both ``(K,)``."""
+def _differentiated(task: Task, parameters: Tensor, wanted: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The gradient for the parameters, which rows have none but the priors', the objective, and it less the priors."""
     parameters = parameters.detach().requires_grad_()
     generator = torch.Generator().manual_seed(task.seed * 1_000_003 + step)
     with torch.enable_grad():
@@ -84,13 +83,17 @@ def _differentiated(task: Task, parameters: Tensor, wanted: Tensor, step: int) -
         output = task.activation(task.to_input(resized(view, *task.size)))
         value = task.objective(output.to(wanted), wanted)
         judged = task.to_input(images).to(images) if task.recipe.priors_on_input else images
-        gain = value - sum(_penalty(prior, judged) for prior in task.recipe.priors)
-    if not gain.requires_grad:
+        penalties = [_penalty(prior, judged) for prior in task.recipe.priors]
+    if not value.requires_grad:
         raise ValueError(
             "the objective does not depend on the image through gradients (is the model's forward wrapped in no_grad?)"
         )
-    (gradient,) = torch.autograd.grad(gain.sum(), parameters)
-    return gradient, value.detach(), gain.detach()
+    (gradient,) = torch.autograd.grad(value.sum(), parameters, retain_graph=bool(penalties))  # both paint the same image
+    shut = _is_zero(gradient)
+    if penalties:
+        (against,) = torch.autograd.grad(sum(penalties, torch.zeros_like(value)).sum(), parameters)
+        gradient = gradient - against
+    return gradient, shut, value.detach(), value.detach() - sum(each.detach() for each in penalties)
 
 
 def _penalty(prior: Prior, images: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from lightning_vis.filter_facts import Filter
 from lightning_vis.frames import Array, Pictures
 from lightning_vis.layers import last_feature_map
 from lightning_vis.maximization import Maximized, maximize
+from lightning_vis.objectives import pooled
 from lightning_vis.observing import observing
 from lightning_vis.probe import Probe
 from lightning_vis.truncation import OUTPUT, activation_of, on_model
@@ -51,8 +52,8 @@ def usual_layers(model: nn.Module, images: Tensor, forward: Callable[[Tensor], A
 def profile(model: nn.Module, layer: str, images: Tensor, forward: Callable[[Tensor], Any] | None = None) -> Tensor:
     """Each channel's mean activation on each image, ``(N, K)`` float32: what ``"changed"`` compares."""
     with observing(model), torch.no_grad():
-        found = activation_of(model, layer, forward)(on_model(model, images)).float().cpu()
-    return found if found.ndim == 2 else found.flatten(2).mean(2)
+        torch.manual_seed(0)  # of layers that draw in eval mode too; put back by observing
+        return pooled(activation_of(model, layer, forward)(on_model(model, images)).float().cpu())
 
 
 def chosen_channels(
@@ -94,6 +95,8 @@ def check_channels(wanted: Channels) -> None:
     is_count = isinstance(wanted, int) and not isinstance(wanted, bool) and wanted >= 1
     listed = list(wanted) if isinstance(wanted, Sequence) and not isinstance(wanted, str) else []
     is_list = bool(listed) and all(isinstance(index, int) for index in listed)
+    if is_list and len(set(listed)) < len(listed):
+        raise ValueError(f"channels={wanted!r}: each channel can be shown once")
     if not (is_word or is_count or is_list):
         raise ValueError(f"channels={wanted!r}: expected a number of at least 1, a list of indices, or one of {WORDS}")
 
@@ -138,6 +141,8 @@ def facts_of(found: Maximized, class_names: Sequence[str] | None = None) -> list
     known = dict(enumerate(class_names or ())) if len(set(class_names or ())) == len(class_names or ()) else {}
     channels = [(each,) if isinstance(each, int) else each for each in found.channels]
     names = ["+".join(known.get(index, str(index)) for index in each) for each in channels]
+    if len(set(names)) < len(names):  # a class is called by the number of another that has no name
+        names = ["+".join(map(str, each)) for each in channels]
     rows = zip(names, found.activation.tolist(), found.on_images.tolist(), found.dead.tolist(), strict=True)
     return [Filter(*row, kind) for row in rows]
 

@@ -23,7 +23,10 @@ from lightning_vis.wishes import channels_of, images_of, normalisation_of, objec
 
 @dataclass(frozen=True)
 class Maximized:
-    """One image per channel; row k depends on channel k alone.
+    """One image per channel; row k depends on channel k alone, but for rounding.
+
+    Which the ascent enlarges: in float32 the kernels differ with the size of the batch, and 64 steps later so do the pictures,
+    not in what they show or reach, but in where they show it. The same call gives the same pictures.
 
     Attributes:
         images: ``(K, C, H, W)`` in the model's input scale.
@@ -32,7 +35,7 @@ class Maximized:
         activation: ``(K,)`` the objective that the image reaches, without transforms and priors, in the layer's units.
         on_images: ``(K,)`` the highest objective among the images given.
         history: ``(steps, K)`` the objective before each step, under that step's transforms.
-        dead: ``(K,)`` bool: constant on all images given, and no gradient has ever opened it.
+        dead: ``(K,)`` bool: the same on all images given and on its own, and no gradient has opened it.
     """
 
     images: Tensor
@@ -73,7 +76,8 @@ def maximize(
 
     Args:
         model: any network, on any device.
-        layer: dotted name of a layer that returns ``(N, K, ...)``, or `OUTPUT` for the class scores.
+        layer: dotted name of a layer that returns ``(N, K)`` or ``(N, K, h, w)``, or `OUTPUT` for the class scores; of one
+            that is called several times, the first call counts.
         channels: an index per picture (or several, for a picture that is to excite all of them), or how many from 0 on.
         images: ``(N, C, H, W)`` images that the network takes, in its input scale: they give size, colours and, without
             mean and std, the range; and what channels reach on them is what the pictures are compared with.
@@ -107,8 +111,9 @@ def maximize(
     aim = objective_of(objective, layer)
     with observing(model, copied=memory // 4):  # thousands of operations: watching each would cost more than a copy
         model.requires_grad_(False)  # taken back by observing
+        torch.manual_seed(seed)  # of layers that draw in eval mode too; likewise
         images = on_model(model, images)
-        activation = channels_last(activation_of(model, layer, forward), images)
+        activation = channels_last(model, activation_of(model, layer, forward), images)
         wanted, on_images = _on_images(activation, images, named, aim)
         aim, shape = _cropped(activation, images, aim, size)
         task = _task(activation, aim, recipe, images, shape, normalisation, seed)
@@ -188,15 +193,15 @@ def _rows_at_once(task: Task, memory: int, layer: str, images: Tensor) -> int:
 
 
 def _collected(parts: list[Part], task: Task, on_images: Tensor, channels: list[int | tuple[int, ...]]) -> Maximized:
-    images = torch.cat([part.images for part in parts]).cpu()
+    images, reached = (torch.cat([getattr(part, name) for part in parts]).cpu() for name in ("images", "reached"))
     shut = torch.cat([part.shut for part in parts]).cpu()
     on_images = on_images.cpu()
     return Maximized(
         images=torch.cat([task.to_input(part.images) for part in parts]).cpu(),
         pictures=task.recipe.develop(images).float(),
         channels=tuple(channels),
-        activation=torch.cat([part.reached for part in parts]).cpu(),
+        activation=reached,
         on_images=on_images.amax(0),
         history=torch.cat([part.history for part in parts], 1).cpu(),
-        dead=shut & (on_images.amax(0) == on_images.amin(0)),
+        dead=shut & (on_images == reached).all(0),
     )

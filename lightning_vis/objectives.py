@@ -22,12 +22,12 @@ def channel(activation: Tensor, directions: Tensor) -> Tensor:
     Of a layer that is linear in the image (a first convolution before its activation) it knows the mean colour only,
     because edges cancel; there `neuron()` shows the filter.
     """
-    return (_pooled(activation) * directions).sum(1)
+    return (pooled(activation) * directions).sum(1)
 
 
 def log_odds(activation: Tensor, directions: Tensor) -> Tensor:
     """For class scores: the wanted logits minus logsumexp of the others, so that no other class may rise along."""
-    scores = _pooled(activation)
+    scores = pooled(activation)
     others = scores.masked_fill(directions != 0, float("-inf")).logsumexp(1)
     return (scores * directions).sum(1) - others.nan_to_num(neginf=0.0)
 
@@ -104,5 +104,15 @@ def lp_norm(weight: float, p: float = 6.0) -> Prior:
     return penalty
 
 
-def _pooled(activation: Tensor) -> Tensor:
+def pooled(activation: Tensor) -> Tensor:
+    """A channel's mean over all positions, ``(N, K)``.
+
+    Raises:
+        ValueError: an output ``(N, T, C)``: which of the two are channels is not known.
+    """
+    if activation.ndim == 3 and activation.shape[1] > 1:
+        raise ValueError(
+            f"the layer returns {tuple(activation.shape)}, which may be tokens (N, T, C): name a layer that returns maps"
+            " (N, K, h, w), or one number per channel (N, K)"
+        )
     return activation if activation.ndim == 2 else activation.flatten(2).mean(2)

@@ -77,7 +77,7 @@ def _is_exact(activation: Activation, image: Tensor, window: Window, full: Windo
     part = noise[:, :, window.top : window.top + window.height, window.left : window.left + window.width]
     try:
         there = activation(part)[:, :, window.row, window.column]
-    except (RuntimeError, ValueError, IndexError):
+    except Exception:
         return False  # a network that takes one size only
     here = activation(noise)[:, :, full.row, full.column]
     return torch.allclose(there, here, rtol=1e-3, atol=1e-4 * float(here.abs().max()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -31,8 +31,9 @@ class RedirectedReLU(TorchFunctionMode):
     ) -> Any:
         """Replaces ReLU and ReLU6, under all their names."""
         kwargs = dict(kwargs or {})
-        top = _hardtanh_top(*args, **kwargs) if function is F.hardtanh else _RECTIFIERS.get(function)
-        if top is None or not isinstance(args[0], Tensor) or len(args[0]) != len(self.rows):
+        top = _CUT[function](*args, **kwargs) if function in _CUT else _RECTIFIERS.get(function)
+        values = args[0] if args else None
+        if top is None or not isinstance(values, Tensor) or not values.ndim or len(values) != len(self.rows):
             return function(*args, **kwargs)
         in_place = function in _IN_PLACE or kwargs.get("inplace", args[-1] is True)
         apply: Any = _Redirected.apply
@@ -64,7 +65,18 @@ def _hardtanh_top(values: Any, min_val: float = -1.0, max_val: float = 1.0, inpl
     return max_val if min_val == 0 else None
 
 
-_IN_PLACE = (torch.relu_, Tensor.relu_)
+def _clamp_top(values: Any, min: Any = None, max: Any = None, **_: Any) -> float | None:
+    """Likewise of a clamp."""
+    rectifies = isinstance(min, (int, float)) and min == 0 and not isinstance(max, Tensor)
+    return (float("inf") if max is None else float(max)) if rectifies else None
+
+
+_CUT: dict[Any, Callable[..., float | None]] = {
+    F.hardtanh: _hardtanh_top,
+    **dict.fromkeys((torch.clamp, Tensor.clamp, torch.clamp_, Tensor.clamp_), _clamp_top),
+    **dict.fromkeys((torch.clamp_min, Tensor.clamp_min, torch.clamp_min_, Tensor.clamp_min_), _clamp_top),
+}
+_IN_PLACE = (torch.relu_, Tensor.relu_, torch.clamp_, Tensor.clamp_, torch.clamp_min_, Tensor.clamp_min_)
 _RECTIFIERS: dict[Any, float] = {
     **dict.fromkeys((F.relu, torch.relu, Tensor.relu, torch.relu_, Tensor.relu_), float("inf")),
     F.relu6: 6.0,

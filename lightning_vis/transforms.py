@@ -26,7 +26,7 @@ def jitter(distance: int) -> Transform:
 
     def transform(images: Tensor, generator: torch.Generator) -> Tensor:
         height, width = (max(1, size - distance) for size in images.shape[2:])
-        top, left = (_below(distance + 1, generator) for _ in range(2))
+        top, left = (_below(size - kept + 1, generator) for size, kept in zip(images.shape[2:], (height, width), strict=True))
         return images[:, :, top : top + height, left : left + width]
 
     return transform

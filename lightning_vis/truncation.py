@@ -28,9 +28,9 @@ def activation_of(model: nn.Module, layer: str, forward: Callable[[Tensor], Any]
     """
     run = forward or model
     if layer == OUTPUT:
-        return lambda images: class_scores(run(images))
+        return lambda images: class_scores(run(images.clone()))  # a clone, because some networks change what they get
     module = find_layer(model, layer)
-    return lambda images: _reach(run, module, layer, images, model)
+    return lambda images: _reach(run, module, layer, images.clone(), model)
 
 
 def on_model(model: nn.Module, images: Tensor) -> Tensor:
@@ -39,11 +39,12 @@ def on_model(model: nn.Module, images: Tensor) -> Tensor:
     return images.detach().to(weight.device, weight.dtype)
 
 
-def channels_last(activation: Activation, images: Tensor) -> Activation:
-    """The same function, faster: on a CPU most convolutions are, where an image's channels lie side by side in memory.
+def channels_last(model: nn.Module, activation: Activation, images: Tensor) -> Activation:
+    """The same function, faster: on a CPU most convolutions are, where the channels lie side by side in memory.
 
-    Some take half the time, few take longer (`benchmarks/maximization.md`). A model that takes no such images, because it
-    calls ``view()`` on its maps, is run as it is, and so is every model on other devices, where nothing was measured.
+    Some take half the time (`benchmarks/maximization.md`). The weights are laid out anew: `observing` puts them back. A model
+    that answers otherwise so, or not at all, because it calls ``view()`` on its maps, is run as it is; so is every model on
+    other devices, where nothing was measured.
     """
 
     def run(images: Tensor) -> Tensor:
@@ -51,17 +52,39 @@ def channels_last(activation: Activation, images: Tensor) -> Activation:
 
     if images.device.type != "cpu":
         return activation
-    tried = images[:1].detach().requires_grad_()
+    tried = images[:1].expand(2, *images.shape[1:]).contiguous()  # one image alone passes many a view()
+    with torch.no_grad():
+        expected = activation(tried)
+    weights = [(each, each.data) for each in model.parameters() if each.ndim == 4 and each.layout == torch.strided]
+    for weight, data in weights:
+        weight.data = data.contiguous(memory_format=torch.channels_last)
+    if _agrees(run, tried, expected):
+        return run
+    for weight, data in weights:
+        weight.data = data
+    return activation
+
+
+def _agrees(run: Activation, images: Tensor, expected: Tensor) -> bool:
+    """Whether a function runs, forward and backward, and says what is expected, but for rounding."""
     try:
         with torch.enable_grad():
-            torch.autograd.grad(run(tried).sum(), tried)
-    except RuntimeError:  # whatever else is wrong is met again by the function as it is, and said there
-        return activation
-    return run
+            tried = images.clone().requires_grad_()
+            found = run(tried)
+            torch.autograd.grad(found.sum(), tried)
+    except Exception:
+        return False
+    close = torch.finfo(expected.dtype).eps ** 0.5 * float(expected.abs().max())
+    return torch.allclose(found.detach(), expected, rtol=0.0, atol=close, equal_nan=True)
 
 
 def saved_bytes(activation: Activation, images: Tensor) -> int:
-    """What autograd keeps for the backward pass of one call, in bytes: each storage counts once."""
+    """What autograd keeps of one image more for the backward pass, in bytes; weights, which it keeps once, do not count."""
+    return max(0, _kept(activation, images[:1].expand(2, *images.shape[1:])) - _kept(activation, images[:1]))
+
+
+def _kept(activation: Activation, images: Tensor) -> int:
+    """What autograd keeps of one call, in bytes: each storage counts once."""
     sizes: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
@@ -85,12 +108,15 @@ def _reach(run: Callable[[Tensor], Any], module: nn.Module, layer: str, images: 
         with hooked([module], stop):
             run(images)
     except _Reached as reached:
-        return _one_tensor(reached.args[0], layer)
+        return _one_tensor(reached.args[0], layer, module)
     raise ValueError(f"layer {layer!r} gave no output: forward never calls it; {known_layers(model, layer)}")
 
 
-def _one_tensor(output: Any, layer: str) -> Tensor:
+def _one_tensor(output: Any, layer: str, module: nn.Module) -> Tensor:
     if not isinstance(output, Tensor) or output.ndim < 2:
         given = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise ValueError(f"layer {layer!r} returns {given}: name a layer that returns one tensor (N, K, ...)")
+    if output.ndim == 4 and isinstance(module, nn.LayerNorm) and tuple(module.normalized_shape) == output.shape[-1:]:
+        given = tuple(output.shape)
+        raise ValueError(f"layer {layer!r} returns {given}, its channels last: name a layer that returns maps (N, K, h, w)")
     return output

@@ -31,7 +31,7 @@ class WeightFilm:
     """What the next card of one layer is compared with.
 
     Attributes:
-        limit: the weight drawn at full strength, set by the first look.
+        limit: the weight drawn at full strength, set by the first look at weights that are not all 0.
         last: the weights of the last look, ``(K, C, h, w)``; None before the first and without such weights.
     """
 
@@ -68,9 +68,9 @@ class WeightFilm:
             weights = filter_weights(model, layer)
         except ValueError:  # a block, a norm, an activation: it has maps only
             return weight_sheet(names, pictures, drawn) if probe.shown else None
-        self.limit = self.limit or weight_limit(weights)
+        self.limit = self.limit or (weight_limit(weights) if weights.any() else 0.0)
         change = weights - (weights if self.last is None else self.last.numpy())
         self.last = torch.from_numpy(weights)
         rows = list(channels)
-        now, moved = (weight_pictures(each[rows], self.limit) for each in (weights, change))
+        now, moved = (weight_pictures(each[rows], self.limit or 1.0) for each in (weights, change))
         return weight_sheet(names, pictures, drawn, now, moved)

@@ -23,10 +23,15 @@ def filter_weights(model: nn.Module, layer: str) -> Array:
     Raises:
         ValueError: the layer has no such weights.
     """
-    weight = getattr(find_layer(model, layer), "weight", None)
+    module = find_layer(model, layer)
+    weight = getattr(module, "weight", None)
     if not isinstance(weight, Tensor) or weight.ndim != 4:
         given = "no weight" if not isinstance(weight, Tensor) else f"a weight of shape {tuple(weight.shape)}"
         raise ValueError(f"layer {layer!r} has {given}: only weights (K, C, h, w) of a convolution are drawn")
+    if isinstance(module, nn.modules.conv._ConvTransposeNd):
+        if module.groups > 1:
+            raise ValueError(f"layer {layer!r} is a transposed convolution in {module.groups} groups, which is not drawn")
+        weight = weight.transpose(0, 1)  # it keeps its inputs first
     return np.array(weight.detach().float().cpu().numpy())
 
 

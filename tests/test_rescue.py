@@ -8,7 +8,9 @@ from nets import images
 from torch import nn
 from torch.nn import functional as F
 
-from lightning_vis.maximization import maximize
+from lightning_vis.maximization import OUTPUT, maximize
+from lightning_vis.objectives import lp_norm, total_variation
+from lightning_vis.parameterizations import Canvas
 from lightning_vis.rescue import RedirectedReLU
 
 
@@ -44,6 +46,10 @@ WAYS = {
     "in-place function": in_place,
     "relu6": F.relu6,
     "relu6 module": nn.ReLU6(inplace=True),
+    "clamp": lambda x: x.clamp(min=0),
+    "torch clamp": lambda x: torch.clamp(x, 0, 9),
+    "in-place clamp": lambda x: x.clamp_(0),
+    "clamp_min": lambda x: x.clamp_min(0),
 }
 
 
@@ -55,6 +61,47 @@ def test_a_shut_filter_is_opened_and_one_that_nothing_opens_is_reported(way):
     assert found.activation[1] > 0.05
     assert found.activation[3] == 0
     assert found.dead.tolist() == [False, False, False, True]
+
+
+@pytest.mark.parametrize("prior", [total_variation(0.01), lp_norm(0.01)])
+def test_priors_hide_no_shut_filter(prior):
+    """They always have a gradient; whether a filter is shut is for the objective to say."""
+    batch = torch.rand(4, 3, 12, 12, generator=torch.Generator().manual_seed(1)) * 0.2 + 0.4
+    found = maximize(Rectified(F.relu), "block", 4, batch, steps=64, transforms=(), priors=[prior])
+    assert found.activation[1] > 0.05
+    assert found.dead.tolist() == [False, False, False, True]
+
+
+def test_one_image_that_excites_a_filter_shows_that_it_lives():
+    model = Rectified(F.relu)
+    with torch.no_grad():
+        model.conv.bias[1] += 0.25
+    bright = torch.rand(1, 3, 12, 12, generator=torch.Generator().manual_seed(1))
+    found = maximize(model, "block", 4, bright, steps=2, parameterization=dark, transforms=())
+    assert found.on_images[1] > 0
+    assert not found.dead[1]
+
+
+def dark(subject, generator):
+    """A start at which filter 1 is shut, and stays so in two steps."""
+    return Canvas(torch.zeros(1, *subject.shape), lambda values: 0.4 + 0 * values.clamp(max=0))
+
+
+def test_a_number_and_a_keyword_pass_through_the_rescue():
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.gain = nn.Conv2d(3, 2, 3), nn.Parameter(torch.tensor(0.5))
+
+        def forward(self, x):
+            return F.relu(input=self.conv(x) - 9) * F.relu(self.gain)
+
+    assert maximize(Odd(), "conv", 2, torch.rand(2, 3, 8, 8), steps=2).images.shape == (2, 3, 8, 8)
+    assert maximize(Odd(), OUTPUT, 2, torch.rand(2, 3, 8, 8), steps=2, forward=summed(Odd())).images.shape == (2, 3, 8, 8)
+
+
+def summed(model):
+    return lambda x: model(x).mean((2, 3))
 
 
 def test_without_the_rescue_the_shut_filter_stays_shut(monkeypatch):
