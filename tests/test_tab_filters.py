@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from tab_page import Tab
 from tab_runs import pictures_of, write_run
 from tab_server import tensorboard, wait_for_looks
 
-from lightning_vis.frames import Frame
+from lightning_vis.exporting import export_html
+from lightning_vis.filter_facts import Filter, numbers_of
+from lightning_vis.frames import Frame, Pictures
 
 pytest_plugins = ("tab_fixtures",)
 
@@ -24,6 +27,100 @@ def test_filters_at_the_moment_and_over_time(browser, server):
         assert len(tab.frame.query_selector_all(".row canvas")) == 8 * 3
         tab.frame.click("details .times button >> nth=0")
         assert tab.when == "start"
+
+
+LOOKS = ((0, 1, 2), (4, 1, 7), (7, 0, 4))
+"""The channels of each look, as ``channels="background-driven"`` might choose them: each is drawn in a grey of its own."""
+ROWS = {"7": [None, 150, 150], "0": [10, None, 10], "4": [None, 90, 90]}
+CLASSES = ("great tit", "a: dead (b", "grey heron")
+DEAD, PREFERS = (4, 1), (0, 2)  # channel and look
+
+
+@pytest.fixture
+def changing(tmp_path):
+    """A run of two callbacks, of which one looks at other channels every time and one at classes."""
+    frames = [frame for at, channels in enumerate(LOOKS) for frame in (filters_at(at, channels), classes_at(at, CLASSES))]
+    write_run(tmp_path / "logs" / "changing", frames, None)
+    return tmp_path / "logs"
+
+
+def filters_at(look, channels):
+    found = [Filter(str(each), 2.0, 3.0 if (each, look) == PREFERS else 1.0, (each, look) == DEAD) for each in channels]
+    return sheet_of(look, "conv1", found, [10 + 20 * each for each in channels])
+
+
+def classes_at(look, names):
+    return sheet_of(look, "<output>", [Filter(name, 2.0, 1.0, kind="class") for name in names], [40, 80, 120])
+
+
+def sheet_of(look, layer, filters, greys):
+    values = np.broadcast_to(np.array(greys, np.uint8)[:, None, None, None], (len(greys), 24, 24, 3)).copy()
+    pictures = {f"filters/{layer}": Pictures(values, tuple(each.caption for each in filters))}
+    nobody = np.full(0, -1), np.full(0, np.nan, np.float32)
+    steps = {"finished_steps": 10 * look, "log_step": 10 * look - 1, "epoch": look, "moment": "epoch" if look else "start"}
+    return Frame("probe", *nobody, pictures=pictures, numbers=numbers_of(layer, filters), **steps)
+
+
+def film_shown(tab):
+    """By label of the row: the grey of each tile, None where there is none."""
+    tab.painted()
+    rows = tab.frame.eval_on_selector_all(
+        "details .row:not(.times)",
+        "all => all.map(row => [row.querySelector('span').textContent, [...row.querySelectorAll('figure')].map(each =>"
+        " each.querySelector('canvas')?.getContext('2d').getImageData(9, 9, 1, 1).data[0] ?? null)])",
+    )
+    return {label: [grey and round(grey, -1) for grey in greys] for label, greys in rows}
+
+
+def test_a_row_of_the_filters_film_is_one_channel_and_empty_where_it_was_not_looked_at(browser, changing):
+    with tensorboard(changing) as address:
+        wait_for_looks(address, "changing", 3)
+        with Tab(browser, address, "&p.lightning_vis.layer=filters/conv1") as tab:
+            assert film_shown(tab) == ROWS
+            assert tab.texts("details .times > *") == ["channel", "start", "epoch 1", "epoch 2"]
+            tab.press("Home")
+            tab.until("() => document.querySelector('h2 span').textContent === ' start'")
+            assert film_shown(tab) == {"0": [10, None, 10], "1": [30, 30, None], "2": [50, None, None]}
+            tab.click("<output>")
+            assert film_shown(tab) == {name: [grey] * 3 for name, grey in zip(CLASSES, (40, 80, 120), strict=True)}
+            assert tab.frame.inner_text("details .times > span") == "class"
+            assert tab.frame.query_selector(".note") is None
+
+
+def test_an_orange_frame_marks_filters_that_are_dead_or_prefer_a_probe_image(browser, changing):
+    with tensorboard(changing) as address:
+        wait_for_looks(address, "changing", 3)
+        with Tab(browser, address, "&p.lightning_vis.layer=filters/conv1") as tab:
+            tab.painted()
+            marked = "all => all.map(each => each.getAttribute('aria-label'))"
+            assert tab.frame.eval_on_selector_all("details .marked canvas", marked) == [
+                "filters/conv1 0, run changing, epoch 2: it prefers a probe image",
+                "filters/conv1 4, run changing, epoch 1: dead",
+            ]
+            assert tab.frame.eval_on_selector_all(".tiles > figure", "all => all.map(each => each.className)") == [
+                "",
+                "marked",
+                "",
+            ]
+            outline = tab.frame.eval_on_selector(".marked canvas", "each => getComputedStyle(each).outlineColor")
+            assert outline == "rgb(230, 81, 0)"
+            note = tab.frame.inner_text(".note")
+            assert note.startswith(
+                "Orange frame: the filter is dead, or a probe image excites it more than its own picture does."
+            )
+            assert note.endswith("Over time: the filters of the look shown; empty where a look had others.")
+
+
+def test_the_exported_page_has_the_same_rows(browser, changing, tmp_path):
+    export_html(changing, tmp_path / "film.html")
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    page.goto(f"file://{tmp_path}/film.html#p.lightning_vis.layer=filters/conv1")
+    tab = Tab.__new__(Tab)
+    tab.frame = page.main_frame
+    assert film_shown(tab) == ROWS
+    assert len(tab.frame.query_selector_all("details .marked")) == 2
+    context.close()
 
 
 def test_a_run_of_filters_alone_opens_on_them_and_says_where_maps_come_from(browser, tmp_path):

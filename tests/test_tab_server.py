@@ -10,13 +10,16 @@ import sys
 import urllib.parse
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from tab_runs import film_of, frame_of, inputs_of, write_run
 from tab_server import PLUGIN, ask, ask_json, tensorboard, wait_for, wait_for_looks
 from torch.utils.tensorboard import SummaryWriter
 
 from lightning_vis import constants
+from lightning_vis.filter_facts import Filter
 from lightning_vis.storing import Store
-from lightning_vis.tab.answers import key_of, place_of
+from lightning_vis.tab.answers import filters, key_of, place_of
 from lightning_vis.tab.plugin import ASSETS, STATIC
 
 
@@ -94,6 +97,19 @@ def test_answers_are_zipped_for_those_who_take_it(server):
     assert json.loads(gzip.decompress(body))["run"] == "one"
     plain = ask(f"{server}{PLUGIN}/data?run=one")[2]
     assert len(body) < len(plain) / 4
+
+
+NUMBERS = st.floats(width=32)
+
+
+@given(st.lists(st.builds(Filter, st.text(), NUMBERS, NUMBERS, st.booleans(), st.sampled_from(("channel", "class")))))
+@example([Filter("a reaches 1; the best probe image 2", 1.0, 2.0, dead, "class") for dead in (False, True)])
+@example([Filter("a: dead (b", 2.0, 1.0, dead) for dead in (False, True)])
+def test_what_filters_are_called_and_how_they_are_is_read_from_their_captions(found):
+    read = filters([each.caption for each in found])
+    assert read["names"] == [each.name for each in found]
+    assert read["dead"] == [at for at, each in enumerate(found) if each.dead]
+    assert read["prefers_probe"] == [at for at, each in enumerate(found) if each.prefers_probe and not each.dead]
 
 
 def test_scalars_of_the_training(server):

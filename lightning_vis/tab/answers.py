@@ -6,7 +6,8 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lightning_vis import constants
@@ -17,6 +18,12 @@ ON_DEMAND = ("captions", "format", "seconds")
 """Facts that are left out until somebody looks at the part."""
 TAG_LIMIT = 2000
 NOT_OURS = "this is not a key of ours"
+FILTERS = "pictures/filters/"
+CAPTION = re.compile(
+    r"\w+ (?P<name>.*)(?: reaches \S+; the best probe image \S+?(?P<prefers>: it prefers the probe image)?|(?P<dead>: dead \(.*))",
+    re.DOTALL,
+)
+"""What is said of a filter, as `filter_facts` puts it."""
 
 Series = Any
 
@@ -64,8 +71,23 @@ def _part(run: str, tag: str, series: Series) -> dict[str, Any] | None:
 
 
 def without_details(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts that the page needs before somebody looks at the part."""
-    return {name: value for name, value in found.items() if name not in ON_DEMAND}
+    """The facts that the page needs before somebody looks at the part; of filters their names instead of captions."""
+    kept = {name: value for name, value in found.items() if name not in ON_DEMAND}
+    captions = found.get("captions")
+    return kept | filters(captions) if str(found.get("part")).startswith(FILTERS) and isinstance(captions, list) else kept
+
+
+def filters(captions: Sequence[Any]) -> dict[str, Any]:
+    """What each filter is called, and by index which of them are dead or answer to a probe image more than to their picture.
+
+    The numbers of a look say so too, but those of one callback alone where several have written filters.
+    """
+    found = [CAPTION.fullmatch(str(caption)) for caption in captions]
+    return {
+        "names": [str(caption) if each is None else each["name"] for each, caption in zip(found, captions, strict=True)],
+        "dead": [at for at, each in enumerate(found) if each and each["dead"]],
+        "prefers_probe": [at for at, each in enumerate(found) if each and each["prefers"]],
+    }
 
 
 def facts(content: bytes) -> dict[str, Any] | None:

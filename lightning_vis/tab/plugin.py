@@ -29,6 +29,7 @@ MODULES = (
         "compare",
         "controls",
         "film",
+        "filter_film",
         "filters",
         "host",
         "index",

@@ -2,12 +2,16 @@
 
 import { choice, element, fitCanvas } from "./parts.js";
 import { replace } from "./controls.js";
-import { lookAt, thinned } from "./looks.js";
+import { FilterFilm, LEFT, SMALL } from "./filter_film.js";
+import { lookAt } from "./looks.js";
 
 const PREFIX = "filters/";
 const LARGE = 128;
-const [SMALL, MIDDLE] = [56, 96]; // over time: as large as the width allows
+const MIDDLE = 96; // over time: as large as the width allows
+const GAP = 4;
 const EMPTY = "No filters in these runs: add FilterMaximizationCallback() to the Trainer's callbacks.";
+const ORANGE = "Orange frame: the filter is dead, or a probe image excites it more than its own picture does.";
+const OTHERS = "Over time: the filters of the look shown; empty where a look had others.";
 
 export class Filters {
   constructor(page) {
@@ -15,7 +19,7 @@ export class Filters {
     this.captions = new Map();
     this.isAsked = 0;
     this.root = element("div", { className: "sheets" });
-    this.tiles = [];
+    this.sections = [];
   }
 
   namesOf(model) {
@@ -44,72 +48,75 @@ export class Filters {
     const name = this.nameOf(model);
     if (!name) {
       replace(this.root, "empty", () => element("p", { className: "empty", textContent: EMPTY }));
-      this.tiles = [];
+      this.sections = [];
       return;
     }
-    const columns = this.columnsOf(model);
-    const counts = model.runs.map((run) => [run.name, this.looksOf(run, name)[0]?.pictures[name].count, this.looksOf(run, name).length]);
-    const most = Math.min(columns, Math.max(...counts.map(([, , looks]) => looks)));
-    this.side = Math.min(MIDDLE, Math.max(SMALL, Math.floor((this.root.clientWidth || this.page.stage.clientWidth) / Math.max(1, most)) - 8));
-    replace(this.root, JSON.stringify([name, names, counts, columns, this.side]), () => this.build(model, name, names, columns));
-    this.fill(model, name);
-    this.paint(model, name);
+    const looks = model.runs.map((run) => this.looksOf(run, name));
+    const note = noteOf(looks.map((own) => own.map((look) => look.pictures[name])));
+    const structure = [name, names, model.runs.map((run, at) => [run.name, run.colour, Math.min(2, looks[at].length)]), note];
+    replace(this.root, JSON.stringify(structure), () => this.build(model, { name, names, looks, note }));
+    const layout = this.layoutFor(Math.max(...looks.map((each) => each.length)));
+    this.sections.forEach((section, at) => this.fill(section, { looks: looks[at], name, steps: model.steps, layout }));
+    this.paint();
   }
 
-  build(model, name, names, columns) {
-    this.tiles = [];
+  // How many columns there is room for, and how large their pictures may be.
+  layoutFor(most) {
+    const room = (this.root.clientWidth || this.page.stage.clientWidth) - LEFT - GAP;
+    const columns = Math.max(2, Math.floor(room / (SMALL + GAP)));
+    return { columns, side: Math.min(MIDDLE, Math.max(SMALL, Math.floor(room / Math.min(columns, most)) - GAP)) };
+  }
+
+  build(model, { name, names, looks, note }) {
     const options = names.map((value) => ({ value, text: value.slice(PREFIX.length) }));
     const chooser = names.length > 1
       ? [element("div", { className: "bar" }, choice("layer", options, name, (layer) => this.page.change({ layer })))] : [];
-    return [...chooser, ...model.runs.map((run) => this.section(run, name, columns))];
+    this.sections = model.runs.map((run, at) => this.section(run, looks[at].length));
+    const noted = note ? [element("p", { className: "quiet note", textContent: note })] : [];
+    return [...chooser, ...noted, ...this.sections.map((section) => section.root)];
   }
 
-  section(run, name, columns) {
+  section(run, count) {
     const when = element("span", { className: "quiet" });
     const head = element("h2", {}, element("strong", { textContent: run.name }), when);
     head.style.borderColor = `var(${run.colour})`;
-    const count = this.looksOf(run, name)[0]?.pictures[name].count || 0;
-    const now = element("div", { className: "tiles" }, ...[...Array(count).keys()].map((at) => this.tile(run, name, at, null)));
-    this.tiles.push({ kind: "head", run: run.name, when });
-    const body = this.arranged(run, name, now, count, columns);
-    return element("section", {}, head, count ? body : element("p", { className: "quiet", textContent: "nothing of this kind in this run" }));
+    const now = element("div", { className: "tiles" });
+    const film = new FilterFilm(run.name, count > 1, (look) => this.page.go(this.page.model.positions.indexOf(look.steps)));
+    const body = count ? [now, film.root] : [element("p", { className: "quiet", textContent: "nothing of this kind in this run" })];
+    return { run: run.name, when, now, film, tiles: [], root: element("section", {}, head, ...body) };
   }
 
-  tile(run, name, index, look) {
+  fill(section, { looks, name, steps, layout }) {
+    const look = lookAt(looks, steps);
+    const part = look?.pictures[name];
+    section.when.textContent = look ? ` ${look.when}` : " not yet";
+    replace(section.now, String(part?.count || 0), () => {
+      section.tiles = [...Array(part?.count || 0).keys()].map((index) => this.tile(index));
+      return section.tiles.map((tile) => tile.figure);
+    });
+    for (const tile of section.tiles) {
+      Object.assign(tile, { part, label: `${name} ${part.names?.[tile.index]}, run ${section.run}, ${look.when}` });
+      tile.figure.classList.toggle("marked", isMarked(part, tile.index));
+      fitCanvas(tile.canvas, LARGE, Math.round((LARGE * part.size[0]) / part.size[1]));
+    }
+    if (looks.length) section.film.update(looks, name, part || looks[0].pictures[name], layout);
+  }
+
+  tile(index) {
     const canvas = element("canvas", { role: "img" });
     const caption = element("figcaption", { className: "small" });
-    this.tiles.push({ kind: "picture", run: run.name, index, look, canvas, caption });
-    return element("figure", {}, canvas, look ? "" : caption);
+    return { index, canvas, caption, figure: element("figure", {}, canvas, caption) };
   }
 
-  lookOf(tile, model, name) {
-    const run = model.runs.find((each) => each.name === tile.run);
-    return tile.look || lookAt(this.looksOf(run, name), model.steps);
-  }
-
-  fill(model, name) {
-    for (const tile of this.tiles) {
-      const look = this.lookOf(tile, model, name);
-      if (tile.kind === "head") {
-        tile.when.textContent = look ? ` ${look.when}` : " not yet";
-        continue;
-      }
-      const size = look?.pictures[name].size || [1, 1];
-      const side = tile.look ? this.side : LARGE;
-      fitCanvas(tile.canvas, side, Math.round((side * size[0]) / size[1]));
-    }
-  }
-
-  async paint(model, name) {
+  async paint() {
     const asked = (this.isAsked += 1);
-    const partOf = (tile) => this.lookOf(tile, model, name)?.pictures[name];
-    const parts = [...new Set(this.tiles.map(partOf).filter(Boolean))];
-    const captioned = [...new Set(this.tiles.filter((tile) => !tile.look).map(partOf).filter(Boolean))];
-    this.paintTiles(model, name);
+    const captioned = [...new Set(this.sections.flatMap((section) => section.tiles.map((tile) => tile.part)))];
+    const parts = [...new Set([...captioned, ...this.sections.flatMap((section) => section.film.tiles.map((tile) => tile.part))])];
+    this.paintTiles();
     this.root.setAttribute("aria-busy", "true");
     await Promise.all([this.page.painter.ready(parts), ...captioned.map((part) => this.loadCaptions(part))]);
     if (asked !== this.isAsked) return;
-    this.paintTiles(model, name);
+    this.paintTiles();
     this.root.setAttribute("aria-busy", "false");
   }
 
@@ -119,37 +126,24 @@ export class Filters {
     this.captions.set(part.key, facts.captions || []);
   }
 
-  paintTiles(model, name) {
-    for (const tile of this.tiles) {
-      if (tile.kind !== "picture") continue;
-      const look = this.lookOf(tile, model, name);
-      if (!look) continue;
-      const part = look.pictures[name];
-      this.page.painter.paintPicture(tile.canvas, part, tile.index);
-      const caption = this.captions.get(part.key)?.[tile.index] || "";
-      if (!tile.look) tile.caption.textContent = tile.caption.title = caption;
-      tile.canvas.setAttribute("aria-label", `${name} ${tile.index + 1}, run ${tile.run}, ${look.when}: ${caption}`);
+  paintTiles() {
+    for (const tile of this.sections.flatMap((section) => [...section.tiles, ...section.film.tiles])) {
+      this.page.painter.paintPicture(tile.canvas, tile.part, tile.index);
+      if (!tile.caption) continue;
+      const caption = this.captions.get(tile.part.key)?.[tile.index] || "";
+      tile.caption.textContent = tile.caption.title = caption;
+      tile.canvas.setAttribute("aria-label", `${tile.label}: ${caption}`);
     }
   }
+}
 
-  columnsOf(model) {
-    return Math.max(2, Math.floor(((this.root.clientWidth || this.page.stage.clientWidth) - 40) / (SMALL + 4)));
-  }
+// What has to be said of the frames and gaps that some look brings. Parts come by run.
+function noteOf(parts) {
+  const isOrange = parts.flat().some((part) => part.dead?.length || part.prefers_probe?.length);
+  const hasOthers = parts.some((own) => new Set(own.map((part) => JSON.stringify([...(part.names || [])].sort()))).size > 1);
+  return [isOrange ? ORANGE : "", hasOthers ? OTHERS : ""].filter(Boolean).join(" ");
+}
 
-  // The filters as they are at the moment, and under each the way it came there.
-  arranged(run, name, now, count, columns) {
-    const looks = this.looksOf(run, name);
-    const shown = thinned(looks.length, columns).map((at) => looks[at]);
-    const heads = shown.map((look) => element("button", {
-      type: "button", textContent: look.when, title: `${look.when}: go there`,
-      onclick: () => this.page.go(this.page.model.positions.indexOf(look.steps)),
-    }));
-    for (const head of heads) head.style.width = `${this.side}px`;
-    const strips = [...Array(count).keys()].map((index) => element(
-      "div", { className: "row" }, element("span", { className: "quiet number small", textContent: `${index + 1}` }),
-      ...shown.map((look) => this.tile(run, name, index, look)),
-    ));
-    const times = element("div", { className: "row times" }, element("span"), ...heads);
-    return element("div", {}, now, element("details", { open: looks.length > 1 }, element("summary", { textContent: "over time" }), times, ...strips));
-  }
+function isMarked(part, index) {
+  return Boolean(part.dead?.includes(index) || part.prefers_probe?.includes(index));
 }
