@@ -8,10 +8,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from tab_page import Tab
-from tab_runs import EVIDENCE, film_of, frame_of, inputs_of, write_run
+from tab_runs import EVIDENCE, film_of, frame_of, inputs_of, pictures_of, with_twins, write_run
 from tab_server import tensorboard, wait_for_looks
 
-from lightning_vis.frames import Maps
+from lightning_vis.frames import Frame, Maps
 from lightning_vis.reading import read_frames
 from lightning_vis.rendering import drawn
 
@@ -190,6 +190,35 @@ def test_a_look_that_was_not_taken_is_not_passed_off_as_one(browser, tmp_path):
             facts = tab.texts(".run .facts")
             assert facts[0].startswith("epoch 1no look since then")
             assert facts[1].startswith("epoch 24 of 4 right")
+
+
+def test_runs_without_maps_take_no_rows_and_are_named_below(browser, tmp_path):
+    nobody = np.full(0, -1), np.full(0, np.nan, np.float32)
+    found = {"filters/conv1": pictures_of(2)}
+    filters = [Frame("probe", *nobody, pictures=found, finished_steps=7 * at, log_step=7 * at - 1) for at in range(3)]
+    write_run(tmp_path / "filters", filters, None)
+    write_run(tmp_path / "maps", with_twins(film_of(3)), inputs_of(twins=True))
+    write_run(tmp_path / "others", film_of(3, name="second"), inputs_of(name="second"))
+    said = ["filters: filters only, see Filters", "others: no looks at the probe probe"]
+    with tensorboard(tmp_path) as address:
+        for run in ("filters", "maps", "others"):
+            wait_for_looks(address, run, 3)
+        with Tab(browser, address) as tab:
+            tab.painted()
+            assert tab.texts(".run strong") == ["maps"]
+            assert len(tab.frame.query_selector_all(".picture canvas")) == 4
+            assert tab.texts(".note") == said
+            tab.press("2")
+            tab.painted()
+            assert len(tab.frame.query_selector_all(".film .row")) == 4
+            assert tab.texts(".film .times button") == ["start", "epoch 1", "epoch 2"]
+            assert tab.texts(".note") == said
+            tab.press("4")
+            assert tab.texts(".twins h2") == ["filters", "maps epoch 2", "others"]
+            tab.press("1")
+            tab.frame.select_option("select[aria-label=probe]", "second")
+            assert tab.texts(".run strong") == ["others"]
+            assert tab.texts(".note") == [said[0], "maps: no looks at the probe second"]
 
 
 def test_the_film_is_painted_anew_when_a_run_catches_up(browser, tmp_path):

@@ -7,7 +7,7 @@ from dataclasses import replace as replaced
 import numpy as np
 import pytest
 from tab_page import Tab
-from tab_runs import alone_at, film_of, inputs_of, write_run
+from tab_runs import alone_at, film_of, frame_of, inputs_of, write_run
 from tab_server import ask_json, tensorboard, wait_for, wait_for_looks
 
 pytest_plugins = ("tab_fixtures",)
@@ -33,6 +33,26 @@ def test_three_hundred_epochs_are_kept_the_untrained_one_first(browser, tmp_path
             heads = tab.frame.eval_on_selector_all(".film .times button", "all => all.map(each => each.title)")
             assert heads[0].startswith("start:")
             assert heads[-1].startswith("epoch 299:")
+
+
+@pytest.mark.parametrize(("short", "long"), [((10, (1, 2, 3)), (16, (1, 2))), ((10, (2, 4)), (16, (1, 3)))])
+def test_runs_whose_epochs_differ_in_length_share_steps_and_no_epochs(browser, tmp_path, short, long):
+    """Each is ``(steps of an epoch, epochs after which it was looked at)``; alone, a run keeps its epochs."""
+    for name, (length, epochs) in (("long", long), ("short", short)):
+        looks = [replaced(frame_of(length * each), epoch=each) for each in (0, *epochs)]
+        write_run(tmp_path / name, looks, inputs_of())
+    steps = sorted({length * each for length, epochs in (short, long) for each in epochs})
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "long", 1 + len(long[1]))
+        wait_for_looks(address, "short", 1 + len(short[1]))
+        with Tab(browser, address, "&p.lightning_vis.tab=film") as tab:
+            assert tab.when == f"step {steps[-1]}"
+            assert tab.texts(".film .times button") == ["start", *(f"step {each}" for each in steps)]
+            assert tab.frame.get_attribute("canvas.chart", "aria-valuetext") == tab.when
+            tab.press("1")
+            assert [each.split(" ")[1][:1] for each in tab.texts(".run .facts")] == [str(each[1][-1]) for each in (long, short)]
+        with Tab(browser, address, "&p.lightning_vis.runs=short&p.lightning_vis.tab=film") as tab:
+            assert tab.texts(".film .times button") == ["start", *(f"epoch {each}" for each in short[1])]
 
 
 def test_play_goes_on_by_itself_and_stops_at_the_end_or_when_asked(browser, server):

@@ -1,7 +1,7 @@
 // Compare: all images at one moment; the inputs above, a row per run below.
 
 import { replace } from "./controls.js";
-import { className, labelOf, lookAt } from "./looks.js";
+import { className, labelOf, lookAt, withMaps } from "./looks.js";
 import { element, fitCanvas, pressable } from "./parts.js";
 import { NARROW, clear, describe, fillHead, fillTile } from "./tiles.js";
 
@@ -11,6 +11,7 @@ const LABELS = 158;
 const GAP = 8;
 const LEAST = 112; // tiles become smaller so that all rows are seen at once, but no smaller than this
 const CAPTION = 20;
+const NOTES = 30;
 const [MEASURES, STACKED] = [25, 40]; // what is written below a caption, on one line or, below narrow tiles, on two
 
 export const NO_MAPS = "No maps in these runs: add ProbeCallback() to the Trainer's callbacks.";
@@ -34,11 +35,17 @@ export class Compare {
 
   update(model) {
     if (!model.views.length) return this.updateEmpty();
+    const { shown, notes } = withMaps(model);
+    this.show(shown, notes);
+  }
+
+  show(model, notes) {
+    this.isNoted = notes.length > 0;
     const pages = Math.max(1, Math.ceil(model.count / PER_PAGE));
     const first = Math.min(this.page.state.page, pages - 1) * PER_PAGE;
     const images = [...Array(Math.min(PER_PAGE, model.count - first)).keys()].map((at) => first + at);
-    const structure = JSON.stringify([model.probe, images, pages, model.runs.map((run) => [run.name, run.colour, run.inputs?.key])]);
-    replace(this.root, structure, () => this.build(model, images, pages));
+    const structure = JSON.stringify([model.probe, images, pages, model.runs.map((run) => [run.name, run.colour, run.inputs?.key]), notes]);
+    replace(this.root, structure, () => [...this.build(model, images, pages), ...notes.map(noteOf)]);
     this.fit(model);
     this.fill(model);
     this.paint(model);
@@ -134,7 +141,7 @@ export class Compare {
   // How wide tiles may be so that all rows are seen at once.
   widthFor(model, measures) {
     const rows = [...(model.runs.some((run) => run.inputs) ? [CAPTION] : []), ...model.runs.map(() => CAPTION + measures)];
-    const tall = (this.page.stage.clientHeight - 24 - rows.reduce((sum, each) => sum + each + GAP, 0)) / Math.max(1, rows.length);
+    const tall = (this.page.stage.clientHeight - 24 - (this.isNoted ? NOTES : 0) - rows.reduce((sum, each) => sum + each + GAP, 0)) / Math.max(1, rows.length);
     const ratio = Math.max(...model.runs.map((run) => (run.inputs ? run.inputs.size[0] / run.inputs.size[1] : 1)));
     return Math.floor(tall / ratio);
   }
@@ -194,4 +201,9 @@ export class Compare {
     }
     return isDone;
   }
+}
+
+// What is said below the rows of the runs that have none.
+export function noteOf(textContent) {
+  return element("p", { className: "quiet note", textContent });
 }

@@ -1,8 +1,8 @@
 // Film: each image over time; a row per image and run, columns thinned to the width. A click goes there.
 
-import { NO_MAPS } from "./compare.js";
+import { NO_MAPS, noteOf } from "./compare.js";
 import { replace } from "./controls.js";
-import { className, labelOf, lookAt, thinned, whenAt } from "./looks.js";
+import { className, labelOf, lookAt, thinned, whenAt, withMaps } from "./looks.js";
 import { cssColour, element, fitCanvas, pressable, shortened } from "./parts.js";
 
 const [LEAST, MOST] = [72, 112]; // a tile fills the width as far as that goes
@@ -26,14 +26,22 @@ export class Film {
 
   update(model) {
     if (!model.views.length) return this.updateEmpty();
+    const { shown, notes } = withMaps(model);
+    this.show(shown, notes);
+  }
+
+  show(model, notes) {
     const width = (this.root.clientWidth || this.page.stage.clientWidth) - LEFT - 2;
-    this.columns = thinned(model.positions.length, Math.max(2, Math.floor(width / (LEAST + GAP))));
+    const seen = new Set(model.runs.flatMap((run) => run.looks.map((look) => look.steps)));
+    const places = [...model.positions.keys()].filter((at) => seen.has(model.positions[at]));
+    this.columns = thinned(places.length, Math.max(2, Math.floor(width / (LEAST + GAP)))).map((at) => places[at]);
     this.side = Math.max(LEAST, Math.min(MOST, Math.floor(width / this.columns.length) - GAP));
     const pages = Math.max(1, Math.ceil(model.count / PER_PAGE));
     const first = Math.min(this.page.state.page, pages - 1) * PER_PAGE;
     this.images = [...Array(Math.min(PER_PAGE, model.count - first)).keys()].map((at) => first + at);
-    const structure = JSON.stringify([model.probe, this.images, this.columns.map((at) => model.positions[at]), model.runs.map((run) => [run.name, run.inputs?.key]), this.side, this.isRepeating(model)]);
-    replace(this.root, structure, () => this.build(model, pages));
+    const times = this.columns.map((at) => [at, model.positions[at], whenAt(model, at)]);
+    const structure = JSON.stringify([model.probe, this.images, times, notes, model.runs.map((run) => [run.name, run.inputs?.key]), this.side, this.isRepeating(model)]);
+    replace(this.root, structure, () => [...this.build(model, pages), ...notes.map(noteOf)]);
     this.mark(model);
     this.paint(model);
   }

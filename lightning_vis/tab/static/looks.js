@@ -121,7 +121,7 @@ export function modelOf(state, loaded, colours) {
   const index = indexOf(state, positions, runs);
   const count = Math.max(0, ...runs.map((run) => run.count));
   const image = Number.isInteger(state.image) && state.image < count ? state.image : null;
-  return { runs, probes, probe, positions, views, view, index, steps: positions[index], count, image };
+  return { runs, probes, probe, positions, views, view, index, steps: positions[index], count, image, isByStep: disagree(runs) };
 }
 
 function probesOf(streams) {
@@ -134,7 +134,8 @@ function runOf(name, streams, probe, colour) {
   const sheets = everything.filter((look) => Object.keys(look.pictures).length).sort((one, other) => one.steps - other.steps);
   const latest = stream.looks[stream.looks.length - 1];
   const count = stream.inputs?.count ?? latest?.predicted.length ?? 0;
-  return { name, colour, inputs: stream.inputs, masks: stream.masks, twins: stream.twins, looks: stream.looks, sheets, count };
+  const isOfFilters = streams.every((each) => each.kind === "sheets");
+  return { name, colour, inputs: stream.inputs, masks: stream.masks, twins: stream.twins, looks: stream.looks, sheets, count, isOfFilters };
 }
 
 function viewsOf(runs) {
@@ -162,12 +163,39 @@ function indexOf(state, positions, runs) {
   return after < 0 ? last : Math.max(0, after - 1);
 }
 
-// When a position was, in a reader's words.
+// When a position was, in a reader's words: those of the runs, as long as an epoch has the same steps in all of them.
 export function whenAt(model, index) {
   const steps = model.positions[index];
   for (const run of model.runs) {
     const exact = [...run.looks, ...run.sheets].find((look) => look.steps === steps);
-    if (exact) return exact.when;
+    if (exact) return model.isByStep && isEpoch(exact) ? `step ${steps}` : exact.when;
   }
   return "";
+}
+
+// Whether the runs count steps in epochs of different lengths: no epoch could be the name of a moment of all of them.
+function disagree(runs) {
+  const ends = runs.flatMap((run) => [...run.looks, ...run.sheets].filter(isEpoch).map(({ steps, epoch }) => ({ run, steps, epoch })));
+  ends.sort((one, other) => one.steps - other.steps);
+  return ends.slice(1).some((end, at) => {
+    const before = ends[at];
+    return end.run !== before.run && ((end.steps === before.steps) !== (end.epoch === before.epoch) || end.epoch < before.epoch);
+  });
+}
+
+function isEpoch({ moment, steps }) {
+  return steps > 0 && (moment === "epoch" || moment === "end");
+}
+
+// The runs that have been looked at, and what to say of the others on pages of maps.
+export function withMaps(model) {
+  const runs = model.runs.filter((run) => run.looks.length);
+  const others = model.runs.filter((run) => !run.looks.length);
+  const filters = others.filter((run) => run.isOfFilters).map((run) => run.name);
+  const elsewhere = others.filter((run) => !run.isOfFilters).map((run) => run.name);
+  const notes = [
+    ...(filters.length ? [`${filters.join(", ")}: filters only, see Filters`] : []),
+    ...(elsewhere.length ? [`${elsewhere.join(", ")}: no looks at the probe ${model.probe}`] : []),
+  ];
+  return { shown: { ...model, runs }, notes };
 }

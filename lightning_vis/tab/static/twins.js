@@ -73,7 +73,7 @@ export class Twins {
   fill(tile, model) {
     const run = model.runs.find((each) => each.name === tile.run);
     const look = lookAt(run.looks, model.steps);
-    if (tile.kind === "head") return this.fillHead(tile, look);
+    if (tile.kind === "head") return this.fillHead(tile, run, look);
     const image = imageOf(run, tile.object);
     const answers = run.twins.kinds.map((kind) => look?.per_image[`reliance/says/${kind}`]?.[image]);
     const kind = run.twins.kinds[tile.place];
@@ -101,8 +101,8 @@ export class Twins {
     return Math.max(LEAST, Math.min(MOST, Math.floor(((this.width + 8) / objects - FRAME - BETWEEN * (kinds.length - 1)) / kinds.length)));
   }
 
-  fillHead(tile, look) {
-    tile.when.textContent = look ? ` ${look.when}` : " not yet";
+  fillHead(tile, run, look) {
+    tile.when.textContent = look ? ` ${look.when}` : run.twins ? " not yet" : "";
     const points = (name) => (Number.isFinite(look?.numbers[`reliance/${name}`]) ? `${Math.round(100 * look.numbers[`reliance/${name}`])} points`.replace("-", "−") : null);
     const [background, object, shifted] = ["background_effect", "object_effect", "paste_control"].map(points);
     tile.effects.textContent = background && object
