@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--looks", type=_at_least_two, help="at most so many looks of each run (all if not given)")
     for name, default, purpose in (("gif", "film.gif", "an animation"), ("strip", "strip.png", "a film strip")):
         command = _command(commands, name, default, f"{purpose} of one view, the runs below each other")
-        command.add_argument("--view", help="a view's key, evidence for instance (the first one if not given)")
+        command.add_argument("--view", help="a view's key, evidence or filters/LAYER for instance (the first one if not given)")
     return made
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +39,24 @@ def animated(films: Sequence[tuple[str, Inputs, Sequence[Frame]]], key: str) -> 
     shown = [film for film in shown if film[2]]
     if not shown:
         raise ValueError(f"no look has a view {key!r}")
-    moments = sorted({frame.place for _, _, frames in shown for frame in frames})
+    return played([frames for _, _, frames in shown], lambda moment: _blocks(shown, key, moment))
+
+
+def played(films: Sequence[Sequence[Frame]], blocks: Callable[[tuple[int, int]], Sequence[Array]]) -> bytes:
+    """A GIF of all moments of some films.
+
+    Args:
+        films: frames of each run.
+        blocks: what is seen at a moment, from top to bottom; always of the same sizes.
+    """
+    moments = sorted({frame.place for frames in films for frame in frames})
     moments = [moments[at] for at in thinned(len(moments), MOST_LOOKS)]
-    sheets = [_sheet(shown, key, moment, at / max(1, len(moments) - 1)) for at, moment in enumerate(moments)]
-    return gif(sheets)
+    return gif([_sheet(blocks(moment), at / max(1, len(moments) - 1)) for at, moment in enumerate(moments)])
+
+
+def seen(frames: Sequence[Frame], moment: tuple[int, int]) -> Frame | None:
+    """What was seen last at a moment; None before the first look."""
+    return next((frame for frame in reversed(frames) if frame.place <= moment), None)
 
 
 def gif(sheets: Sequence[Array]) -> bytes:
@@ -58,12 +72,17 @@ def gif(sheets: Sequence[Array]) -> bytes:
     return buffer.getvalue()
 
 
-def _sheet(films: Sequence[tuple[str, Inputs, Sequence[Frame]]], key: str, moment: tuple[int, int], share: float) -> Array:
-    """All runs at one moment, what the colours mean, and a bar that says how far the training is."""
+def _blocks(films: Sequence[tuple[str, Inputs, Sequence[Frame]]], key: str, moment: tuple[int, int]) -> list[Array]:
+    """The inputs, all runs at one moment, and what the colours mean."""
     blocks = [_block("input", films[0][1], None, key), *(_run_block(*film, key, moment) for film in films)]
     width = max(block.shape[1] for block in blocks)
     maps, inputs = films[0][2][0].maps[key], films[0][1]
-    blocks.append(legend_of(maps, reading_of(maps, inputs), width))
+    return [*blocks, legend_of(maps, reading_of(maps, inputs), width)]
+
+
+def _sheet(blocks: Sequence[Array], share: float) -> Array:
+    """Blocks below each other, and a bar that says how far the training is."""
+    width = max(block.shape[1] for block in blocks)
     height = sum(block.shape[0] for block in blocks) + GAP
     sheet = Image.new("RGB", (width, height), PANEL)
     top = 0
@@ -76,9 +95,9 @@ def _sheet(films: Sequence[tuple[str, Inputs, Sequence[Frame]]], key: str, momen
 
 def _run_block(name: str, inputs: Inputs, frames: Sequence[Frame], key: str, moment: tuple[int, int]) -> Array:
     """One run at one moment: what was seen last, or nothing yet."""
-    seen = [frame for frame in frames if frame.place <= moment]
-    title = f"{name}: {frames[0].maps[key].title}, {seen[-1].when if seen else 'not yet'}"
-    return _block(title, inputs, seen[-1] if seen else None, key)
+    frame = seen(frames, moment)
+    title = f"{name}: {frames[0].maps[key].title}, {frame.when if frame else 'not yet'}"
+    return _block(title, inputs, frame, key)
 
 
 def _block(title: str, inputs: Inputs, frame: Frame | None, key: str) -> Array:

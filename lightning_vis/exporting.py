@@ -14,11 +14,13 @@ import numpy as np
 from PIL import Image
 
 from lightning_vis.animation import animated
-from lightning_vis.frames import Array, Frame, thinned
+from lightning_vis.filter_animation import animated_filters
+from lightning_vis.filter_rendering import FILTERS, filter_reading, filter_strip, has_gaps
+from lightning_vis.frames import Array, thinned
 from lightning_vis.parts import Part
-from lightning_vis.reading import RunFrames, StoredRun, frames_of, read_run, without_repeated
+from lightning_vis.reading import RunFrames, StoredRun, read_run, whole_run, without_repeated
 from lightning_vis.rendering import strip
-from lightning_vis.sheets import GAP, INK, PANEL, TEXT, paste, write
+from lightning_vis.sheets import GAP, INK, PANEL, SMALL_TEXT, TEXT, paragraph, paste, write
 from lightning_vis.tab import answers
 from lightning_vis.tfevents import event_files
 
@@ -75,32 +77,36 @@ def export_html(logdir: str | Path, output: str | Path, looks: int | None = None
 
 def export_gif(logdir: str | Path, output: str | Path, view: str | None = None) -> list[str]:
     """Writes a GIF of one view (the first one if None), all runs below each other. Otherwise as `export_html`."""
-    runs = [run for stored in _stored(logdir) for run in frames_of(stored)]
+    runs = [whole_run(stored) for stored in _stored(logdir)]
     key = view_key(runs, view)
-    Path(output).write_bytes(animated([(run.name, run.inputs, run.frames) for run in runs], key))
+    if key.startswith(FILTERS):
+        data = animated_filters([(run.name, run.filters) for run in runs], key.removeprefix(FILTERS))
+    else:
+        data = animated([(run.name, run.inputs, run.frames) for run in runs], key)
+    Path(output).write_bytes(data)
     return [f"{run.name}: {damage}" for run in runs for damage in run.damage]
 
 
 def export_strip(logdir: str | Path, output: str | Path, view: str | None = None) -> list[str]:
     """Writes a strip of one view (the first one if None), all runs below each other. Otherwise as `export_html`."""
-    runs = [run for stored in _stored(logdir) for run in frames_of(stored)]
+    runs = [whole_run(stored) for stored in _stored(logdir)]
     key = view_key(runs, view)
-    shown = [run for run in runs if key in _views(run)]
+    shown = [run for run in runs if key in (*_views(run), *_filters(run))]
     strips = [_strip(run, key) for run in shown]
     named = [_named(run.name, each) for run, each in zip(shown, strips, strict=True)] if len(shown) > 1 else strips
-    Image.fromarray(_stacked(named)).save(output)
+    Image.fromarray(_stacked([*named, *_below(shown, key, max(each.shape[1] for each in named))])).save(output)
     return [f"{run.name}: {damage}" for run in runs for damage in run.damage]
 
 
 def view_key(runs: Sequence[RunFrames], view: str | None) -> str:
-    """The view to show: the one that was asked for, else the first one.
+    """The view to show: the one that was asked for, else the first one; filters stand behind all maps.
 
     Raises:
         ValueError: no run has it; the message names those there are.
     """
-    there = list(dict.fromkeys(key for run in runs for key in _views(run)))
+    there = list(dict.fromkeys(key for views in (_views, _filters) for run in runs for key in views(run)))
     if not there:
-        raise ValueError("these runs have no maps")
+        raise ValueError("these runs have no maps and no filters")
     if view is not None and view not in there:
         raise ValueError(f"no view {view!r} in these runs: there are {', '.join(there)}")
     return view or there[0]
@@ -168,9 +174,25 @@ def _views(run: RunFrames) -> list[str]:
     return list(dict.fromkeys(key for frame in run.frames for key in frame.maps))
 
 
+def _filters(run: RunFrames) -> list[str]:
+    return list(dict.fromkeys(name for frame in run.filters for name in frame.pictures))
+
+
 def _strip(run: RunFrames, key: str) -> Array:
-    frames: list[Frame] = [frame for frame in run.frames if key in frame.maps]
-    return strip([frames[at] for at in thinned(len(frames), COLUMNS)], run.inputs, key)
+    is_filters = key.startswith(FILTERS)
+    frames = [frame for frame in (run.filters if is_filters else run.frames) if key in {**frame.maps, **frame.pictures}]
+    shown = [frames[at] for at in thinned(len(frames), COLUMNS)]
+    return filter_strip(shown, key.removeprefix(FILTERS)) if is_filters else strip(shown, run.inputs, key)
+
+
+def _below(runs: Sequence[RunFrames], key: str, width: int) -> list[Array]:
+    """What is to be said below all strips: those of maps have their own legends."""
+    if not key.startswith(FILTERS):
+        return []
+    layer = key.removeprefix(FILTERS)
+    is_gappy = any(has_gaps(run.filters, layer) for run in runs)
+    said = filter_reading(layer) + " Empty: that look was at other filters." * is_gappy
+    return [paragraph(said, width, SMALL_TEXT)]
 
 
 def _named(name: str, picture: Array) -> Array:

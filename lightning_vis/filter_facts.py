@@ -24,6 +24,18 @@ class Filter:
         return self.on_probe > self.reached
 
     @property
+    def is_marked(self) -> bool:
+        """Whether pictures show it in orange: its own picture is no answer to what it wants to see."""
+        return self.dead or self.prefers_probe
+
+    @property
+    def value(self) -> str:
+        """What its picture reaches, as short as it goes below a picture."""
+        if self.dead:
+            return "dead"
+        return f"{self.reached:.3g}" if abs(self.reached) >= 1 else f"{self.reached:.2f}"
+
+    @property
     def caption(self) -> str:
         """The facts in words."""
         if self.dead:

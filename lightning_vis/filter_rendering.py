@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -10,19 +11,49 @@ from PIL import Image, ImageDraw
 from lightning_vis.constants import OUTPUT
 from lightning_vis.filter_facts import Filter, filters_of
 from lightning_vis.frames import Array, Frame, Pictures
-from lightning_vis.sheets import FAINT, GAP, INK, PANEL, TEXT, WIDTH, WRONG, fit, paste, write
+from lightning_vis.sheets import (
+    FAINT,
+    GAP,
+    INK,
+    PANEL,
+    SMALL_TEXT,
+    TEXT,
+    WIDTH,
+    WRONG,
+    fit,
+    fitting,
+    paragraph,
+    paste,
+    text_width,
+    write,
+)
 
+FILTERS = "filters/"
+"""Before a layer's name: a view of its filters."""
 COLUMNS = 4
 FILM_SIDE = 56
 """Pictures are kept this large for the film."""
 LOOKS = 10
 """Columns of the film at most."""
-LABELS = 108
-"""Pixels left of the film, for the channels."""
+ORANGE = "Orange frame: a probe image excites it more, or it is dead."
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Pixels of a film: a tile's side, from tile to tile, the letters, and the room for names however many looks there are."""
+
+    side: int
+    step: int
+    letters: int
+    names: int
+
+
+_CARD = _Layout(FILM_SIDE, FILM_SIDE + 2, TEXT, 108)
+_STRIP = _Layout(100, 100 + GAP, SMALL_TEXT, 240)
 
 
 def filter_sheet(frame: Frame, layer: str) -> Array:
-    """A layer's filters side by side, under each the activation it reaches and the best of the probe.
+    """A layer's filters side by side, under each what it reaches and the best of the probe.
 
     Args:
         frame: with the pictures and numbers of this layer.
@@ -31,21 +62,21 @@ def filter_sheet(frame: Frame, layer: str) -> Array:
     Returns:
         ``(H, 700, 3)`` uint8.
     """
-    filters, pictures = filters_of(frame, layer), frame.pictures[f"filters/{layer}"]
+    filters, pictures = filters_of(frame, layer), frame.pictures[f"{FILTERS}{layer}"]
     side = (WIDTH - (COLUMNS + 1) * GAP) // COLUMNS
     rows = -(-len(filters) // COLUMNS)
     row_height = side + 2 * TEXT + 2 * GAP
     sheet = Image.new("RGB", (WIDTH, TEXT + 3 * GAP + rows * row_height), PANEL)
     end = write(sheet, (GAP, GAP), frame.when, INK, WIDTH // 2)
-    what = "class: score" if layer == OUTPUT else "channel: activation"
-    write(sheet, (end + GAP, GAP), f"{what}, best on the probe", FAINT, WIDTH - end - 2 * GAP)
+    what = "class" if layer == OUTPUT else "channel"
+    write(sheet, (end + GAP, GAP), f"{what}: reached, best on the probe", FAINT, WIDTH - end - 2 * GAP)
     for position, each in enumerate(filters):
         x = GAP + position % COLUMNS * (side + GAP)
         y = TEXT + 3 * GAP + position // COLUMNS * row_height
-        paste(sheet, (x, y), fit(pictures.values[position], side))
-        first, second = _lines(each)
-        write(sheet, (x, y + side + 2), first, INK, side)
-        write(sheet, (x, y + side + 2 + TEXT), second, WRONG if each.dead or each.prefers_probe else FAINT, side)
+        filter_tile(sheet, (x, y), side, pictures.values[position], each)
+        write(sheet, (x, y + side + 2), f"{each.name}: {'' if each.dead else each.value}", INK, side)
+        second = "dead" if each.dead else f"best {each.on_probe:.2g}"
+        write(sheet, (x, y + side + 2 + TEXT), second, WRONG if each.is_marked else FAINT, side)
     return np.asarray(sheet)
 
 
@@ -59,31 +90,45 @@ def filter_film(frames: Sequence[Frame], layer: str) -> Array:
     Returns:
         ``(H, 700, 3)`` uint8. A tile stays empty where another channel was looked at.
     """
-    frames = [frame for frame in frames if f"filters/{layer}" in frame.pictures]
-    names = [each.name for each in filters_of(frames[-1], layer)] if frames else []
-    step = FILM_SIDE + (WIDTH - LABELS - GAP - LOOKS * FILM_SIDE) // (LOOKS - 1)
-    sheet = Image.new("RGB", (WIDTH, TEXT + 2 * GAP + len(names) * step), PANEL)
-    write(sheet, (GAP, GAP), "epoch", FAINT, LABELS - GAP)
-    for row, name in enumerate(names):
-        write(sheet, (GAP, TEXT + 2 * GAP + row * step + (FILM_SIDE - TEXT) // 2), name, FAINT, LABELS - 2 * GAP)
-    for column, frame in enumerate(frames):
-        x = LABELS + column * step
-        write(sheet, (x, GAP), "end" if frame.moment == "step" else str(frame.epoch), INK, step)
-        for picture, each in zip(frame.pictures[f"filters/{layer}"].values, filters_of(frame, layer), strict=True):
-            if each.name in names:
-                _tile(sheet, (x, TEXT + 2 * GAP + names.index(each.name) * step), picture, each)
-    return np.asarray(sheet)
+    frames = _with_layer(frames, layer)
+    heads = ["end" if frame.moment == "step" else str(frame.epoch) for frame in frames]
+    return _film(frames, layer, _CARD, "epoch", heads)
+
+
+def filter_strip(frames: Sequence[Frame], layer: str) -> Array:
+    """The same film to be seen by itself, wider, its columns named by their moments.
+
+    Args:
+        frames: as `filter_film`, however many.
+        layer: its name.
+
+    Returns:
+        ``(H, W, 3)`` uint8.
+    """
+    frames = _with_layer(frames, layer)
+    return _film(frames, layer, _STRIP, "", [frame.when for frame in frames])
+
+
+def filter_reading(layer: str) -> str:
+    """What a film of filters shows, in words."""
+    return f"What excites {'each class' if layer == OUTPUT else f'channels of {layer}'}. {ORANGE}"
+
+
+def has_gaps(frames: Sequence[Frame], layer: str) -> bool:
+    """Whether a film's last look shows filters that not all others show: their tiles are empty there."""
+    shown = [{each.name for each in filters_of(frame, layer)} for frame in _with_layer(frames, layer)]
+    return any(shown[-1] - names for names in shown)
 
 
 def filter_card(frame: Frame, frames: Sequence[Frame], layer: str) -> Array:
-    """A layer's filters today, and below them their film: ``(H, 700, 3)`` uint8.
+    """A layer's filters today, below them their film, and what orange means: ``(H, 700, 3)`` uint8.
 
     Args:
         frame: today's, in full size.
         frames: the film, as `filter_film` takes it.
         layer: its name.
     """
-    return np.concatenate((filter_sheet(frame, layer), filter_film(frames, layer)))
+    return np.concatenate((filter_sheet(frame, layer), filter_film(frames, layer), paragraph(ORANGE, WIDTH)))
 
 
 def small(pictures: Pictures) -> Pictures:
@@ -92,15 +137,40 @@ def small(pictures: Pictures) -> Pictures:
     return Pictures(values, pictures.captions)
 
 
-def _tile(sheet: Image.Image, corner: tuple[int, int], picture: Array, each: Filter) -> None:
-    (x, y), side = corner, FILM_SIDE
+def filter_tile(sheet: Image.Image, corner: tuple[int, int], side: int, picture: Array, each: Filter) -> None:
+    """A filter's picture on a sheet, in an orange frame where it is no answer."""
+    x, y = corner
     paste(sheet, corner, fit(picture, side))
-    if each.dead or each.prefers_probe:
+    if each.is_marked:
         ImageDraw.Draw(sheet).rectangle((x - 2, y - 2, x + side + 1, y + side + 1), outline=WRONG, width=2)
 
 
-def _lines(each: Filter) -> tuple[str, str]:
-    if each.dead:
-        return f"{each.name}:", "dead"
-    reached = f"{each.reached:.3g}" if abs(each.reached) >= 1 else f"{each.reached:.2f}"
-    return f"{each.name}: {reached}", f"best {each.on_probe:.2g}"
+def _with_layer(frames: Sequence[Frame], layer: str) -> list[Frame]:
+    return [frame for frame in frames if f"{FILTERS}{layer}" in frame.pictures]
+
+
+def _film(frames: Sequence[Frame], layer: str, layout: _Layout, word: str, heads: Sequence[str]) -> Array:
+    """Names left, moments above; the names take the room that looks leave."""
+    names = [each.name for each in filters_of(frames[-1], layer)] if frames else []
+    wanted = max(text_width(each, layout.letters) for each in [word, *names]) + 2 * GAP
+    left = min(wanted, max(layout.names, WIDTH - GAP - len(frames) * layout.step))
+    top = layout.letters + 2 * GAP
+    size = (max(WIDTH, left + len(frames) * layout.step), top + len(names) * layout.step + GAP)
+    sheet = Image.new("RGB", size, PANEL)
+    _write_names(sheet, [word, *names], layout, left - 2 * GAP)
+    letters = min((fitting(head, layout.side, (layout.letters, 20, 18)) for head in heads), default=layout.letters)
+    for column, (frame, head) in enumerate(zip(frames, heads, strict=True)):
+        x = left + column * layout.step
+        write(sheet, (x, GAP), head, INK, layout.step, letters)
+        for picture, each in zip(frame.pictures[f"{FILTERS}{layer}"].values, filters_of(frame, layer), strict=True):
+            if each.name in names:
+                filter_tile(sheet, (x, top + names.index(each.name) * layout.step), layout.side, picture, each)
+    return np.asarray(sheet)
+
+
+def _write_names(sheet: Image.Image, words: Sequence[str], layout: _Layout, width: int) -> None:
+    """The word for the columns' heads, and a name beside the middle of each row."""
+    top = layout.letters + 2 * GAP + (layout.side - layout.letters) // 2
+    for row, word in enumerate(words):
+        y = top + (row - 1) * layout.step if row else GAP
+        write(sheet, (GAP, y), word, FAINT, width, layout.letters)

@@ -41,7 +41,7 @@ def _with_facts(frame: Frame, facts: Mapping[str, Any]) -> Frame:
         frame,
         predicted=np.asarray(facts["predicted"], np.int64),
         probability=numbers(facts["probability"]),
-        numbers={key: float(number_of(value)) for key, value in facts["numbers"].items()},
+        numbers={**frame.numbers, **{key: float(number_of(value)) for key, value in facts["numbers"].items()}},
         per_image={key: numbers(values) for key, values in facts["per_image"].items()},
         seconds={key: float(number_of(value)) for key, value in facts["seconds"].items()},
         notes=tuple(facts["notes"]),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lightning_vis.constants import FORMAT, PLUGIN
+from lightning_vis.filter_facts import filters_of
 from lightning_vis.frames import Frame, Inputs, place_of
 from lightning_vis.joining import joined_frame, joined_inputs
 from lightning_vis.parts import Part
@@ -43,12 +44,14 @@ class RunFrames:
         inputs: what people see of the probe; black pictures where none were stored.
         frames: what was found, maps at their stored resolution.
         damage: what could not be read, in sentences.
+        filters: the frames in which filters were seen, of whatever probe; only `whole_run` looks for them.
     """
 
     name: str
     inputs: Inputs
     frames: tuple[Frame, ...]
     damage: tuple[str, ...] = ()
+    filters: tuple[Frame, ...] = ()
 
 
 def read_frames(logdir: str | Path, probe: str | None = None) -> list[RunFrames]:
@@ -168,10 +171,36 @@ def frames_of(run: StoredRun, probe: str | None = None) -> list[RunFrames]:
         return []
     chosen = probes[0] if probe is None else probe
     damage = list(run.damage)
-    looks: dict[tuple[int, int], list[Part]] = {}
-    for part in parts:
-        if part.facts["probe"] == chosen and "steps" in part.facts:
-            looks.setdefault((part.facts["steps"], place_of(_alone(part))), []).append(part)
-    frames = tuple(joined_frame(chosen, place[0], looks[place], damage) for place in sorted(looks))
+    frames = _joined(chosen, [part for part in parts if part.facts["probe"] == chosen], damage)
     own = {part.name: part for part in parts if part.facts["probe"] == chosen and "steps" not in part.facts}
     return [RunFrames(run.name, joined_inputs(chosen, own, frames, damage), frames, tuple(damage))]
+
+
+def whole_run(run: StoredRun) -> RunFrames:
+    """The frames of a run's first probe, if it has one, and those of its filters."""
+    (found,) = frames_of(run) or [RunFrames(run.name, joined_inputs("", {}, (), []), (), tuple(run.damage))]
+    damage = list(found.damage)
+    sheets = [part for part in without_repeated(run.parts) if part.facts["stream"] == "sheets"]
+    filters = tuple(_with_known_filters(frame, damage) for frame in _joined("", sheets, damage))
+    return replace(found, filters=filters, damage=tuple(dict.fromkeys(damage)))
+
+
+def _joined(probe: str, parts: Iterable[Part], damage: list[str]) -> tuple[Frame, ...]:
+    """Frames in order; to `damage` is added what cannot be read."""
+    looks: dict[tuple[int, int], list[Part]] = {}
+    for part in parts:
+        if "steps" in part.facts:
+            looks.setdefault((part.facts["steps"], place_of(_alone(part))), []).append(part)
+    return tuple(joined_frame(probe, place[0], looks[place], damage) for place in sorted(looks))
+
+
+def _with_known_filters(frame: Frame, damage: list[str]) -> Frame:
+    """Without pictures of which nobody can say what they show; those are added to `damage`."""
+    known = {}
+    for name, pictures in frame.pictures.items():
+        count = len(filters_of(frame, name.removeprefix("filters/")))
+        if count == len(pictures.values):
+            known[name] = pictures
+        else:
+            damage.append(f"{name!r} after {frame.finished_steps} steps: {len(pictures.values)} pictures of {count} filters")
+    return replace(frame, pictures=known)

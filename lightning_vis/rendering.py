@@ -21,9 +21,9 @@ from lightning_vis.sheets import (
     cut,
     fit,
     fitting,
-    lines_of,
     mark,
     name_state,
+    paragraph,
     paste,
     text_width,
     write,
@@ -102,13 +102,12 @@ def strip(frames: Sequence[Frame], inputs: Inputs, key: str) -> Array:
 
 def legend_of(maps: Maps, words: str, width: int) -> Array:
     """What stands below a film: the colour bar, where there is one, and what is to be said, ``(H, width, 3)`` uint8."""
-    said, has_bar = lines_of(words, width - 2 * GAP), maps.scale.kind == "log"
-    sheet = Image.new("RGB", (width, (len(said) + has_bar) * (TEXT + GAP) + GAP), PANEL)
-    if has_bar:
-        legend(sheet, (GAP, 0), min(340, width - 2 * GAP), maps.scale)
-    for line, each in enumerate(said, has_bar):
-        write(sheet, (GAP, line * (TEXT + GAP)), each, FAINT, width - 2 * GAP)
-    return np.asarray(sheet)
+    said = paragraph(words, width)
+    if maps.scale.kind != "log":
+        return said
+    bar = Image.new("RGB", (width, TEXT + GAP), PANEL)
+    legend(bar, (GAP, 0), min(340, width - 2 * GAP), maps.scale)
+    return np.concatenate((np.asarray(bar), said))
 
 
 def _headline(sheet: Image.Image, frame: Frame, inputs: Inputs, index: int) -> None:

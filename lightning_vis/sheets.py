@@ -15,6 +15,8 @@ WIDTH = 700
 """Cards are drawn 700 pixels wide and shown at exactly half of it in the Images tab."""
 TEXT = 30
 """No text on a card is smaller: at half the size digits are still read right."""
+SMALL_TEXT = 22
+"""Of pictures that are seen at their own size."""
 GAP = 10
 PANEL = (24, 26, 30)
 INK = (236, 236, 236)
@@ -68,6 +70,15 @@ def lines_of(text: str, width: int, size: int = TEXT) -> list[str]:
         longer = f"{lines[-1]} {word}".strip()
         lines[-1:] = [longer] if not lines[-1] or text_width(longer, size) <= width else [lines[-1], word]
     return lines
+
+
+def paragraph(text: str, width: int, size: int = TEXT) -> Array:
+    """What stands below a picture, in lines, ``(H, width, 3)`` uint8."""
+    lines = lines_of(text, width - 2 * GAP, size)
+    sheet = Image.new("RGB", (width, len(lines) * (size + GAP) + GAP), PANEL)
+    for line, each in enumerate(lines):
+        write(sheet, (GAP, line * (size + GAP)), each, FAINT, width - 2 * GAP, size)
+    return np.asarray(sheet)
 
 
 def text_width(text: str, size: int = TEXT) -> int:
