@@ -3,8 +3,8 @@
     python benchmarks/leaves_filters.py docs/pictures/leaves_filters.jpg
 
 Trains both networks of examples/leaves.py with several seeds and maximizes both classes' log-odds after every epoch.
-Printed is the greenness, G - (R + B) / 2 in 0..1, of the bird's picture less that of the mammal's; the picture shows
-the first seed. About a minute per network on one idle core.
+Printed is the greenness, G - (R + B) / 2 in 0..1, of each class's picture; the picture shows the first seed. About a
+minute per network on one idle core.
 """
 
 from __future__ import annotations
@@ -70,11 +70,10 @@ def film(run: str, seed: int, folder: str) -> list[Frame]:
     return callback.film.frames
 
 
-def greenness(frame: Frame) -> float:
-    """Of the bird's picture less that of the mammal's."""
+def greenness(frame: Frame) -> list[float]:
+    """Of each class's picture."""
     red, green, blue = (frame.pictures[f"filters/{OUTPUT}"].values / 255).mean((1, 2)).T
-    bird, mammal = green - (red + blue) / 2
-    return float(bird - mammal)
+    return [float(value) for value in green - (red + blue) / 2]
 
 
 def strip(films: dict[str, list[Frame]], side: int = 84, left: int = 110, head: int = 24) -> Image.Image:
@@ -104,11 +103,12 @@ def main() -> None:
             films = {run: film(run, seed, folder) for run in leaves.CORRELATION}
         if number == 0:
             looks = [frame.when for frame in films["spurious"]]
-            print("| seed | run |", " | ".join(looks), "|\n|---|---|" + "---|" * len(looks))
+            print("| seed | run | class |", " | ".join(looks), "|\n|---|---|---|" + "---|" * len(looks))
             args.picture.parent.mkdir(parents=True, exist_ok=True)
             strip(films).save(args.picture, quality=70)
         for run, frames in films.items():
-            print(f"| {seed} | {run} |", " | ".join(f"{greenness(frame):.2f}" for frame in frames), "|", flush=True)
+            for name, values in zip(leaves.CLASSES, zip(*map(greenness, frames), strict=True), strict=True):
+                print(f"| {seed} | {run} | {name} |", " | ".join(f"{each:.2f}" for each in values), "|", flush=True)
 
 
 if __name__ == "__main__":

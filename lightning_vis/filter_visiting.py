@@ -15,7 +15,16 @@ from torch.nn.parameter import is_lazy
 from lightning_vis.budget import Budget
 from lightning_vis.failures import Failures
 from lightning_vis.filter_facts import numbers_of
-from lightning_vis.filters import BACKGROUND, USUAL_LAYERS, Channels, chosen_channels, filter_pictures, profile, usual_layers
+from lightning_vis.filters import (
+    BACKGROUND,
+    USUAL,
+    USUAL_LAYERS,
+    Channels,
+    chosen_channels,
+    filter_pictures,
+    profile,
+    usual_layers,
+)
 from lightning_vis.frames import Array, Frame, Pictures
 from lightning_vis.probe import Probe
 from lightning_vis.recipes import Recipe
@@ -163,7 +172,10 @@ class FilterVisits:
         if not channels:
             self._failures.say(f"no channel of {layer!r} follows the background now: its filters are shown when one does")
             return {}
-        pictures, filters = filter_pictures(module, layer, channels, self.probe, forward=forward, **self._arguments)
+        # As many rows at every look: how kernels round depends on the number of rows, and an ascent enlarges that.
+        rows = [*channels, *channels[:1] * (USUAL - len(channels))] if self._channels == BACKGROUND else channels
+        pictures, filters = filter_pictures(module, layer, rows, self.probe, forward=forward, **self._arguments)
+        pictures, filters = first_of(pictures, len(channels)), filters[: len(channels)]
         self.profiles[layer] = now
         return {layer: Found(pictures, numbers_of(layer, filters), self._card(module, layer, channels, forward))}
 
@@ -217,6 +229,11 @@ def frame_of(probe: Probe, found: Mapping[str, Found], when: Mapping[str, Any]) 
     numbers = {tag: value for each in found.values() for tag, value in each.numbers.items()}
     nobody = np.full(0, -1), np.full(0, np.nan, np.float32)
     return Frame(probe.name, *nobody, pictures=pictures, numbers=numbers, **when)
+
+
+def first_of(pictures: Pictures, count: int) -> Pictures:
+    """The first `count` of some pictures."""
+    return Pictures(pictures.values[:count], pictures.captions[:count])
 
 
 def cards_of(found: Mapping[str, Found]) -> dict[str, Array]:
