@@ -12,8 +12,9 @@ from lightning_vis.budget import Budget
 from lightning_vis.callbacks import ProbeCallback
 from lightning_vis.failures import Failures
 from lightning_vis.film import Film, is_spaced
+from lightning_vis.filter_frames import cards_of, frame_of
 from lightning_vis.filter_gallery import FilterGallery, make_room
-from lightning_vis.filter_visiting import FilterVisits, Forward, cards_of, forward_of, frame_of
+from lightning_vis.filter_visiting import FilterVisits, Forward, forward_of
 from lightning_vis.filters import BACKGROUND, USUAL, Channels, check_channels, refuse_twice
 from lightning_vis.finding import Finder
 from lightning_vis.first_batches import FirstBatches

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch.nn.parameter import is_lazy
 from lightning_vis.budget import Budget
 from lightning_vis.failures import Failures
 from lightning_vis.filter_facts import numbers_of
+from lightning_vis.filter_frames import Found, first_of
 from lightning_vis.filters import (
     BACKGROUND,
     USUAL,
@@ -25,7 +25,7 @@ from lightning_vis.filters import (
     profile,
     usual_layers,
 )
-from lightning_vis.frames import Array, Frame, Pictures
+from lightning_vis.frames import Array
 from lightning_vis.probe import Probe
 from lightning_vis.recipes import Recipe
 from lightning_vis.timing import precision_of
@@ -36,15 +36,6 @@ Forward = Callable[[Tensor], Any]
 
 
 _CHOOSING = "choosing the layers of the filters"
-
-
-@dataclass(frozen=True)
-class Found:
-    """What one look found in one layer: its pictures, their numbers, and the card of its weights if one is drawn."""
-
-    pictures: Pictures
-    numbers: dict[str, float]
-    card: Array | None = None
 
 
 class FilterVisits:
@@ -215,30 +206,6 @@ class FilterVisits:
         self.profiles = dict(state["profiles"])
         if self.weights is not None:
             self.weights = {layer: WeightFilm(*each) for layer, each in state["weights"].items()}
-
-
-def frame_of(probe: Probe, found: Mapping[str, Found], when: Mapping[str, Any]) -> Frame:
-    """What was found in all layers, as a frame without predictions.
-
-    Args:
-        probe: the images.
-        found: by layer.
-        when: where in the training we are, as fields of a `Frame`.
-    """
-    pictures = {f"filters/{layer}": each.pictures for layer, each in found.items()}
-    numbers = {tag: value for each in found.values() for tag, value in each.numbers.items()}
-    nobody = np.full(0, -1), np.full(0, np.nan, np.float32)
-    return Frame(probe.name, *nobody, pictures=pictures, numbers=numbers, **when)
-
-
-def first_of(pictures: Pictures, count: int) -> Pictures:
-    """The first `count` of some pictures."""
-    return Pictures(pictures.values[:count], pictures.captions[:count])
-
-
-def cards_of(found: Mapping[str, Found]) -> dict[str, Array]:
-    """The cards of weights, by tag."""
-    return {f"weights/{layer}": each.card for layer, each in found.items() if each.card is not None}
 
 
 def forward_of(trainer: Any, run: Callable[[Tensor], Any]) -> Forward:
