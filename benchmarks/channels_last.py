@@ -1,4 +1,4 @@
-"""Forward and backward of ten small networks, with the image's channels last in memory over torch's own order.
+"""Forward and backward of ten small networks, with channels last in memory, of images and weights, over torch's own order.
 
     python benchmarks/channels_last.py --threads 1
 
@@ -9,6 +9,7 @@ the median runs.
 from __future__ import annotations
 
 import argparse
+import copy
 import statistics
 import time
 
@@ -62,7 +63,7 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int, int]]]:
     }
 
 
-def seconds(model: nn.Module, shape: tuple[int, int], layout: torch.memory_format) -> float:
+def seconds(model: nn.Module, layout: torch.memory_format, shape: tuple[int, int]) -> float:
     channels, size = shape
     images = torch.rand(16, channels, size, size).requires_grad_()
     started = time.process_time()
@@ -79,7 +80,8 @@ def main() -> None:
     for name, (model, shape) in networks().items():
         model.eval().requires_grad_(False)
         layouts = (torch.contiguous_format, torch.channels_last)
-        runs = [[seconds(model, shape, layout) for layout in layouts] for _ in range(args.rounds)]
+        models = [copy.deepcopy(model).to(memory_format=layout) for layout in layouts]
+        runs = [[seconds(*each, shape) for each in zip(models, layouts, strict=True)] for _ in range(args.rounds)]
         plain, last = zip(*runs, strict=True)
         best, middle = (min(last) / min(plain), statistics.median(last) / statistics.median(plain))
         print(f"| {name} | {1000 * min(plain):.1f} | {1000 * min(last):.1f} | {best:.2f} | {middle:.2f} |", flush=True)

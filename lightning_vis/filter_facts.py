@@ -33,7 +33,7 @@ class Filter:
         """What its picture reaches, as short as it goes below a picture."""
         if self.dead:
             return "dead"
-        return f"{self.reached:.3g}" if abs(self.reached) >= 1 else f"{self.reached:.2f}"
+        return f"{self.reached:.3g}" if abs(self.reached) >= 1 else f"{self.reached:.2g}"
 
     @property
     def caption(self) -> str:

@@ -80,7 +80,7 @@ def test_a_grid_shows_filters_in_their_order_each_over_its_own_two_numbers(count
     sheet = filter_sheet(frame(1, FILTERS[:count]), LAYER)
     places = [place(sheet, colour(1, each.name)) for each in FILTERS[:count]]
     assert places == sorted(places)  # row by row, from left to right
-    below = ["7: 4.5|best 2.5", "30: 1.25|best 3.5", "2: 0.12|best -1.5", "11:|dead", "5: 123|best 12", "19: -0.50|best 0.75"]
+    below = ["7: 4.5|best 2.5", "30: 1.25|best 3.5", "2: 0.12|best -1.5", "11:|dead", "5: 123|best 12", "19: -0.5|best 0.75"]
     for (top, left, side), words, each in zip(places, below, FILTERS, strict=False):
         first, second = words.split("|")
         under = sheet[top + side + 2 : top + side + 2 * TEXT + GAP, left : left + side]

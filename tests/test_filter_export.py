@@ -200,7 +200,7 @@ def test_a_gif_has_a_picture_per_look_and_shows_all_runs_at_that_moment(train, t
 
 
 def value_of(each):
-    return "dead" if each.dead else f"{each.reached:.3g}" if abs(each.reached) >= 1 else f"{each.reached:.2f}"
+    return "dead" if each.dead else f"{each.reached:.3g}" if abs(each.reached) >= 1 else f"{each.reached:.2g}"
 
 
 def orange(each):
