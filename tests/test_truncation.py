@@ -109,10 +109,11 @@ def test_a_model_for_which_the_order_matters_is_run_as_it_is(kind):
     torch.testing.assert_close(found.on_images, model(batch)[:, :2].detach().amax(0))
 
 
-def test_the_weights_lie_as_they_lay_afterwards():
+@pytest.mark.parametrize("memory", [2**30, 1])
+def test_the_weights_lie_as_they_lay_afterwards_copied_or_watched(memory):
     model = trained_looking(Plain()).eval()
     before = [(value.data_ptr(), value.stride()) for value in model.parameters()]
-    maximize(model, "4", 2, images(2), steps=2)
+    maximize(model, "4", 2, images(2), steps=2, memory=memory)
     assert [(value.data_ptr(), value.stride()) for value in model.parameters()] == before
 
 
