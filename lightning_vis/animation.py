@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
-from tqdm.auto import tqdm
 
 from lightning_vis.frames import Array, Frame, Inputs, thinned
 from lightning_vis.rendering import drawn, legend_of, reading_of
@@ -136,7 +135,7 @@ def leave_films(writer: Any, frames: Sequence[Frame], inputs: Inputs) -> list[Pa
     folder = Path(writer.log_dir)
     keys = list(dict.fromkeys(key for frame in frames for key in frame.maps))
     paths = []
-    for key in tqdm(keys, "lightning_vis: GIF", leave=False, delay=2, disable=None):
+    for key in keys:  # without tqdm's bar, whose thread would outlive the training
         data = animated([(folder.resolve().name, inputs, frames)], key)
         paths.append(folder / f"film_{inputs.name}_{key}.gif".replace("/", "_"))
         paths[-1].write_bytes(data)

@@ -240,7 +240,7 @@ OUTSIDE = {
     "tfevents": set(),
     "joining": {"numpy", "PIL"},
     "reading": {"numpy", "tensorboard"},
-    "animation": {"numpy", "PIL", "tqdm"},
+    "animation": {"numpy", "PIL"},
     "exporting": {"numpy", "PIL", "tqdm"},
     "__main__": set(),
     "views": {"torch"},
