@@ -6,13 +6,19 @@ PIP_ARGS ?=
 LOGDIR ?= logs/leaves
 SHARED := $(shell $(PYTHON) -c 'import torch' 2>/dev/null && echo --system-site-packages)
 
-.PHONY: demo test torture lint format clean
+.PHONY: demo test tests tab torture lint format clean
 
 demo: $(VENV)/demo
 	$(VENV)/bin/python examples/leaves.py --logdir $(LOGDIR)
 
-test: $(VENV)/test lint torture
-	$(VENV)/bin/python -m pytest --ignore tests/torture
+test: $(VENV)/test lint
+	$(MAKE) --jobs 2 --output-sync=target tests torture tab
+
+tests: $(VENV)/test
+	$(VENV)/bin/python -m pytest --ignore tests/torture --ignore-glob 'tests/test_tab_*'
+
+tab: $(VENV)/test
+	$(VENV)/bin/python -m pytest tests/test_tab_*.py
 
 lint: $(VENV)/test
 	$(VENV)/bin/ruff check .
