@@ -12,7 +12,7 @@ demo: $(VENV)/demo
 	$(VENV)/bin/python examples/leaves.py --logdir $(LOGDIR)
 
 test: $(VENV)/test lint
-	$(MAKE) --jobs 2 --output-sync=target tests torture tab
+	$(MAKE) --jobs 2 tests torture tab
 
 tests: $(VENV)/test
 	$(VENV)/bin/python -m pytest --ignore tests/torture --ignore-glob 'tests/test_tab_*'
