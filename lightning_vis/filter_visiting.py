@@ -106,8 +106,11 @@ class FilterVisits:
         except Exception as error:
             self._failures.tell(f"{_CHOOSING} failed", error)
             return
-        for each in profiles.values() if self._channels != BACKGROUND else ():  # nobody knows those yet
-            chosen_channels(self._channels, each)
+        for layer, each in profiles.items() if self._channels != BACKGROUND else ():  # nobody knows those yet
+            try:
+                chosen_channels(self._channels, each)
+            except ValueError as error:
+                raise ValueError(f"layer {layer!r}: {error}") from error
         self.shown = list(profiles)
 
     def _profiled(self, module: nn.Module, forward: Forward) -> dict[str, Tensor]:

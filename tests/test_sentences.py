@@ -206,7 +206,10 @@ AT_FIT_START = [
         '[FilterMaximizationCallback(layers=["net.9"])]',
         "layer 'net.9' is not in the model; its layers are net.6, net.5, net.4, net, net.0, net.1, net.2, net.3",
     ),
-    ('[FilterMaximizationCallback(layers=["net.0"], channels=[1, 4])]', "channels=[1, 4]: the layer has the 4 channels 0 to 3"),
+    (
+        '[FilterMaximizationCallback(layers=["net.0"], channels=[1, 4])]',
+        "layer 'net.0': channels=[1, 4]: the layer has the 4 channels 0 to 3",
+    ),
     (
         '[FilterMaximizationCallback(layers=["net.0"]), FilterMaximizationCallback(layers=["net.0", "net.2"])]',
         "two FilterMaximizationCallbacks would write the pictures of the layers net.0: give one of them other layers",
