@@ -26,7 +26,7 @@ class Maximized:
     """One image per channel; row k depends on channel k alone, but for rounding.
 
     Which the ascent enlarges: in float32 the kernels differ with the size of the batch, and 64 steps later so do the pictures,
-    not in what they show or reach, but in where they show it. The same call gives the same pictures.
+    in where they show what they show, and by some percent in what they reach. The same call gives the same pictures.
 
     Attributes:
         images: ``(K, C, H, W)`` in the model's input scale.

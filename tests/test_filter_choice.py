@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from nets import images
+from nets import Plain, images, trained_looking
 from pytorch_lightning.callbacks import ModelCheckpoint
 from test_filter_callback import Frozen, filters, loader, small
 from torch import nn
@@ -115,3 +115,19 @@ def test_a_look_that_would_take_too_long_is_not_begun(trainer, monkeypatch):
         trainer([callback], max_epochs=4).fit(small(), loader())
     assert [frame.epoch for frame in callback.film.frames] == [0, 1, 2]
     assert callback.seconds["maximizing"] == pytest.approx(37.5)
+
+
+@pytest.mark.parametrize("driven", [[1], [1, 4, 6], list(range(8))])
+def test_as_many_rows_are_maximized_however_many_channels_follow_the_background(driven):
+    """Kernels round by the number of rows: a film would move over frozen weights when that number changes."""
+    model, rows = trained_looking(Plain()).eval(), []
+    numbers = np.zeros(8)
+    numbers[driven] = 0.9
+    frame = SimpleNamespace(per_image={"reliance/background_driven/4": numbers})
+    beside = SimpleNamespace(gallery=SimpleNamespace(last=frame))
+    visits = FilterMaximizationCallback(["4"], "background-driven", steps=1).visits
+    visits.probe = Probe(images(3))
+    found = visits.look(model, lambda x: rows.append(len(x)) or model(x), [beside])
+    assert max(rows) == 8
+    assert len(found["4"].pictures.values) == len(found["4"].pictures.captions) == len(driven)
+    assert {name.split("/")[2] for name in found["4"].numbers} == {str(index) for index in driven}

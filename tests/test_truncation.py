@@ -61,24 +61,24 @@ def test_a_model_that_calls_view_is_maximized_like_one_that_calls_reshape():
     torch.testing.assert_close(one.images, other.images, rtol=1e-4, atol=1e-5)
 
 
-class Unrolled(nn.Module):
-    """Answers by the order in memory, which nothing forbids: it may not be changed for this one."""
+class Mapping(nn.Module):
+    """One convolution."""
 
     def __init__(self):
         super().__init__()
         self.maps = nn.Conv2d(3, 4, 3, padding=1)
+
+
+class Unrolled(Mapping):
+    """Answers by the order in memory, which nothing forbids: it may not be changed for this one."""
 
     def forward(self, images):
         maps = self.maps(images)
         return maps.as_strided((len(maps), 4), (4 * maps[0, 0].numel(), maps[0, 0].numel()))
 
 
-class ViewingPlanes(nn.Module):
+class ViewingPlanes(Mapping):
     """One image passes this view() in either order, two do not."""
-
-    def __init__(self):
-        super().__init__()
-        self.maps = nn.Conv2d(3, 4, 3, padding=1)
 
     def forward(self, images):
         maps = self.maps(images)
@@ -86,12 +86,8 @@ class ViewingPlanes(nn.Module):
         return maps.view(count * channels, height * width).mean(1).reshape(count, channels)
 
 
-class Asserting(nn.Module):
+class Asserting(Mapping):
     """As some networks make sure of their own code."""
-
-    def __init__(self):
-        super().__init__()
-        self.maps = nn.Conv2d(3, 4, 3, padding=1)
 
     def forward(self, images):
         assert images.is_contiguous()
