@@ -15,10 +15,10 @@ test: $(VENV)/test lint
 	$(MAKE) --jobs 2 tests torture tab
 
 tests: $(VENV)/test
-	$(VENV)/bin/python -m pytest --ignore tests/torture --ignore-glob 'tests/test_tab_*'
+	$(VENV)/bin/python -m pytest --ignore tests/torture --ignore tests/tab
 
 tab: $(VENV)/test
-	$(VENV)/bin/python -m pytest tests/test_tab_*.py
+	$(VENV)/bin/python -m pytest tests/tab
 
 lint: $(VENV)/test
 	$(VENV)/bin/ruff check .

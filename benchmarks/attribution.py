@@ -29,8 +29,9 @@ from torch.profiler import ProfilerActivity, profile
 from tqdm import tqdm
 
 from lightning_vis import INPUT, logit, record
-from lightning_vis.attribution import grad_cam_map, saliency_map
-from lightning_vis.recording import Pass, gradients
+from lightning_vis.attribution.maps import grad_cam_map, saliency_map
+from lightning_vis.attribution.recorders import gradients
+from lightning_vis.model.run import Pass
 
 LAYERS = ("layer1", "layer2", "layer3", "layer4")
 CASES = ((64, 8), (64, 32), (224, 8))

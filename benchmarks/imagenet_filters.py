@@ -20,8 +20,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from lightning_vis import maximize
-from lightning_vis.filters import shown
-from lightning_vis.parameterizations import IMAGENET_BASIS, fourier, normalised_basis
+from lightning_vis.maximization.frame_builder import shown
+from lightning_vis.maximization.parameterizations import IMAGENET_BASIS, fourier, normalised_basis
 
 LAYERS = ("_blocks.2", "_blocks.8", "_conv_head")
 MEAN, STD = (0.498,) * 3, (0.502,) * 3

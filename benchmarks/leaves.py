@@ -26,8 +26,8 @@ from experiment import Result
 from reliance_table import MARKS, span, table
 
 from lightning_vis import Film
-from lightning_vis.colours import map_strength
 from lightning_vis.frames import Array, Frame
+from lightning_vis.render.colormap import map_strength
 
 SEEDS = [1001, 1002, 1003, 1004, 1005]
 """Nothing was chosen by them."""

@@ -29,10 +29,10 @@ from tqdm import tqdm
 
 from lightning_vis import OUTPUT, FilterMaximizationCallback
 from lightning_vis.frames import Frame
-from lightning_vis.objectives import log_odds, total_variation
-from lightning_vis.parameterizations import pixels
-from lightning_vis.recipes import Recipe, adam
-from lightning_vis.transforms import roll
+from lightning_vis.maximization.objectives import log_odds, total_variation
+from lightning_vis.maximization.parameterizations import pixels
+from lightning_vis.maximization.presets import Recipe, adam
+from lightning_vis.maximization.transforms import roll
 
 
 def recipe() -> Recipe:

@@ -35,7 +35,7 @@ from looks import resident
 from network import SmallCNN, dataset
 
 from lightning_vis import FilterMaximizationCallback, Probe, ProbeCallback
-from lightning_vis.reading import read_frames
+from lightning_vis.events.frame_reader import read_frames
 
 EPOCHS, IMAGES, EVERY = 300, 64, 50
 

@@ -29,8 +29,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from lightning_vis import maximize
-from lightning_vis.recipes import Recipe, adam, default_recipe
-from lightning_vis.truncation import activation_of
+from lightning_vis.maximization.presets import Recipe, adam, default_recipe
+from lightning_vis.model.truncated import activation_of
 
 LAYERS = ("_blocks.2", "_blocks.8", "_conv_head")
 COUNT, SIZE = 16, 64

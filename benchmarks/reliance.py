@@ -39,8 +39,8 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from lightning_vis import Probe, ProbeCallback
-from lightning_vis.layers import last_feature_map
-from lightning_vis.looking import look_at_twins
+from lightning_vis.attribution.pipeline import look_at_twins
+from lightning_vis.model.feature_map import last_feature_map
 
 SIZE = 64
 

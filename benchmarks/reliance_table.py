@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lightning_vis.alert import AlertState, Seen, Thresholds, advance
+from lightning_vis.reliance.alert import AlertState, Seen, Thresholds, advance
 
 Run = dict[str, Any]
 WORLDS = {

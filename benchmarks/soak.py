@@ -28,7 +28,7 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from lightning_vis import ProbeCallback
-from lightning_vis.reading import read_frames
+from lightning_vis.events.frame_reader import read_frames
 from tests.torture.nets import Net, loaders
 from tests.torture.running import seed_everything
 from tests.torture.scenario import probe

@@ -26,9 +26,9 @@ from tab_server import PLUGIN, tensorboard, wait_for_looks
 from tensorboard import version
 from tqdm import tqdm
 
+from lightning_vis.events.encode import facts_part, map_part
+from lightning_vis.events.frame_writer import Store
 from lightning_vis.frames import Frame, Inputs, Maps, Scale
-from lightning_vis.parts import facts_part, map_part
-from lightning_vis.storing import Store
 
 RUNS, EPOCHS, IMAGES, SIDE = 10, 300, 8, 224
 

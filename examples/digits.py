@@ -25,10 +25,10 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_vis import OUTPUT, FilterMaximizationCallback, Probe, maximize
-from lightning_vis.filters import shown
-from lightning_vis.objectives import log_odds, lp_norm, total_variation
-from lightning_vis.parameterizations import pixels
-from lightning_vis.recipes import Recipe, adam, default_recipe
+from lightning_vis.maximization.frame_builder import shown
+from lightning_vis.maximization.objectives import log_odds, lp_norm, total_variation
+from lightning_vis.maximization.parameterizations import pixels
+from lightning_vis.maximization.presets import Recipe, adam, default_recipe
 
 SIZE = 28
 

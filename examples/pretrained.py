@@ -30,9 +30,9 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from lightning_vis import Frame, Probe, ProbeCallback, grad_cam, look, saliency
-from lightning_vis.attribution import pointing
-from lightning_vis.colours import colours, enlarged, map_strength, overlay
+from lightning_vis.attribution.metrics import pointing
 from lightning_vis.frames import Inputs, Maps
+from lightning_vis.render.colormap import colours, enlarged, map_strength, overlay
 
 SIZE, LONGEST = 224, 160
 TOLERANCE = 15

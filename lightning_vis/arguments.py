@@ -1,4 +1,4 @@
-"""What users pass, as what we need: tensors, names, indices. Each refusal quotes what was written and what is expected."""
+"""Validation of arguments: tensors, names, indices, numbers."""
 
 from __future__ import annotations
 

@@ -1,13 +1,18 @@
-"""What the writer, the pictures, the server and the page have in common: plain numbers and names, nothing imported."""
+"""Names and numbers that Python, server and page share; nothing imported."""
 
 from __future__ import annotations
 
 PLUGIN = "lightning_vis"
 """Our name in TensorBoard: of the tab, of its addresses, and of the summaries it reads."""
+
+
 FORMAT = 1
 """Version of what is stored. A reader leaves alone what has a higher one."""
+
+
 LATEST = f"{PLUGIN}/latest"
 """A tag that is written behind every look: one small question tells which runs have frames, and how new they are."""
+
 
 SPRITE_COLUMNS = 8
 """Tiles stand side by side in a stored picture up to this number; the next ones begin a row below."""
@@ -22,24 +27,43 @@ INFERNO = _anchors(
     "bc3754 d24644 e45a31 f1731d f98e09 fcac11 f9cb35 f2ea69 fcffa4",
 )
 """Colours at even distances, between which is interpolated."""
+
+
 CIVIDIS = _anchors(
     "00224e 002e6a 1a386f 32436d 434e6c 535a6d 61656f 6f7073",
     "7d7c78 8c8878 9b9476 aba072 bcae6c cdbb63 dec958 f0d846 fee838",
 )
+
+
 WARM = _anchors("b89c8e d8a58c f0a080 f58f6c f07a5a e6624a d9483a c62c2c ad1426")
+
+
 COOL = _anchors("8e9cb8 8cabdc 83aef4 739ff8 618cf2 5076e6 4160d6 344ac0 2a36a4")
+
 
 DIM = 0.55
 """How bright the grey photo under a map is."""
+
+
 OPAQUE = 0.85
 """How much of the photo a map covers at the most."""
+
+
 RISE = 2.5
 """How fast it comes to cover it: opacity = OPAQUE x (1 - (1 - strength) ^ RISE)."""
+
+
 DENSITY_LIMIT = 12.0
 """Times its own mean, where a map is drawn by its shape alone."""
+
 
 BACKGROUND = ("background",)
 """Class names where labels are label maps and nobody has named them: of the first class alone something is known."""
 
+
 OUTPUT = "<output>"
 """Names the model's class scores among the layers."""
+
+
+INPUT = "<input>"
+"""Names the image itself among the layers."""

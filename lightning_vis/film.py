@@ -1,4 +1,4 @@
-"""The film: the frames of a run in order, thinned so that memory does not grow with the number of looks."""
+"""The frames of a run in order, thinned so that memory does not grow."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lightning_vis.frames import Frame, Inputs, Maps, Pictures, Quantised, Scale, quantise, restored, thinned, thumbnail
+import numpy as np
+
+from lightning_vis.events.quantise import Quantised, quantise, reduced, restored
+from lightning_vis.frames import Array, Frame, Inputs, Maps, Pictures, Scale, thinned
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+
 LIMIT = 64
 """How many looks are kept."""
+
+
 COLUMNS = 10
 """Looks shown side by side where nobody said how many."""
 
@@ -49,7 +55,7 @@ class Film:
         Raises:
             ValueError: there is no such folder, no frames are in it, or those of several runs: the message names them.
         """
-        from lightning_vis.reading import read_frames
+        from lightning_vis.events.frame_reader import read_frames
 
         runs = read_frames(path, probe)
         if len(runs) > 1:
@@ -88,7 +94,7 @@ class Film:
 
     def _repr_html_(self) -> str:
         """The film for a notebook: every view's strip."""
-        from lightning_vis.sheets import jpeg
+        from lightning_vis.render.canvas.tiles import jpeg
 
         if self.inputs is None or not self.views:
             return f"<p>A film of {len(self.frames)} looks, without pictures.</p>"
@@ -103,7 +109,7 @@ class Film:
         return view or self.views[0]
 
     def _strip(self, view: str, columns: int) -> Any:
-        from lightning_vis.rendering import strip
+        from lightning_vis.render.strips import strip
 
         if self.inputs is None:
             raise ValueError("this film does not know its pictures: set film.inputs, or read it by Film.from_logdir")
@@ -141,11 +147,6 @@ class Film:
         return cls(frames, list(state["positions"]), int(state["count"]), int(state["stride"]))
 
 
-def is_spaced(count: int, drawn: int) -> bool:
-    """Whether look number `count` (from 1) is drawn when number `drawn` was the last: 16, then every 10 % more."""
-    return count <= 16 or count >= 1.1 * drawn
-
-
 def _packed(frame: Frame) -> dict[str, Any]:
     plain = {key: value for key, value in vars(frame).items() if key not in ("maps", "pictures", "notes")}
     maps = {key: {**vars(each), "scale": asdict(each.scale), "values": _coded(each)} for key, each in frame.maps.items()}
@@ -166,3 +167,21 @@ def _unpacked(packed: Mapping[str, Any]) -> Frame:
     pictures = {name: Pictures(each["values"], tuple(each["captions"])) for name, each in packed["pictures"].items()}
     plain = {key: value for key, value in packed.items() if key not in ("maps", "pictures", "notes")}
     return replace(Frame(**plain), maps=maps, pictures=pictures, notes=tuple(packed["notes"]))
+
+
+def thumbnail(frame: Frame, side: int = 56) -> Frame:
+    """The frame with its maps at `side` cells at most and rounded as `quantise` rounds them, without larger
+    pictures."""
+    maps = {
+        key: replace(each, values=restored(quantise(_joined(each, side), each.scale.signed)))
+        for key, each in frame.maps.items()
+    }
+    small = {name: each for name, each in frame.pictures.items() if max(each.values.shape[1:3]) <= side}
+    return replace(frame, maps=maps, pictures=small)
+
+
+def _joined(maps: Maps, side: int) -> Array:
+    """Fewer cells; drawing multiplies some maps by the number of cells, and that product is to stay."""
+    values = reduced(maps.values, side)
+    lost = maps.values[0].size / max(1, values[0].size) if len(values) else 1.0
+    return values * np.float32(lost) if maps.scale.by_area else values

@@ -1,15 +1,71 @@
-"""What one look found, as plain arrays: it is what is drawn, written, kept and played. No torch here."""
+"""Frame, maps, inputs and filters: all that one look found, as NumPy arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+
+@dataclass(frozen=True)
+class Filter:
+    """One filter or class: its name, the activation that its picture reaches, the best among the probe images, its state."""
+
+    name: str
+    reached: float
+    on_probe: float
+    dead: bool = False
+    kind: str = "channel"
+
+    @property
+    def prefers_probe(self) -> bool:
+        """Whether some probe image excites it more than its own picture does."""
+        return self.on_probe > self.reached
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether pictures show it in orange: its own picture is no answer to what it wants to see."""
+        return self.dead or self.prefers_probe
+
+    @property
+    def value(self) -> str:
+        """What its picture reaches, as short as it goes below a picture."""
+        if self.dead:
+            return "dead"
+        return f"{self.reached:.3g}" if abs(self.reached) >= 1 else f"{self.reached:.2g}"
+
+    @property
+    def caption(self) -> str:
+        """The facts in words."""
+        if self.dead:
+            return f"{self.kind} {self.name}: dead (constant on all probe images, and nothing was found to excite it)"
+        said = f"{self.kind} {self.name} reaches {self.reached:.3g}; the best probe image {self.on_probe:.3g}"
+        return f"{said}: it prefers the probe image" if self.prefers_probe else said
+
+
+def numbers_of(layer: str, filters: Sequence[Filter]) -> dict[str, float]:
+    """The facts as numbers of a frame; `filters_of` reads them."""
+    found: dict[str, float] = {}
+    for each in filters:
+        key = f"filters/{layer}/{each.name}"
+        found |= {f"{key}/activation": each.reached, f"{key}/on_probe": each.on_probe, f"{key}/dead": float(each.dead)}
+    return found
+
+
+def filters_of(frame: Frame, layer: str) -> list[Filter]:
+    """The facts of a layer's filters that a frame holds, in the order of its pictures."""
+    start, end = f"filters/{layer}/", "/activation"
+    names = [key[len(start) : -len(end)] for key in frame.numbers if key.startswith(start) and key.endswith(end)]
+    kinds = ("activation", "on_probe", "dead")
+    facts = {name: [frame.numbers[f"{start}{name}/{kind}"] for kind in kinds] for name in names}
+    return [Filter(name, reached, on_probe, bool(dead)) for name, (reached, on_probe, dead) in facts.items()]
+
+
 Array = NDArray[Any]
+
 
 ALONE = ("validate", "test")
 """Moments of looks outside of fit, in the order in which they stand behind a look of the fit at the same steps."""
@@ -147,78 +203,21 @@ class Inputs:
         return self.class_names[index] if 0 <= index < len(self.class_names) else f"class {index}"
 
 
-@dataclass(frozen=True)
-class Quantised:
-    """Maps in 8 bits of their own maximum.
-
-    Attributes:
-        codes: ``(N, h, w)`` uint8; value = (code - zero) / (255 - zero) x maximum.
-        maximum: ``(N,)`` float32, the largest magnitude; NaN for a map that is not finite.
-        mean: ``(N,)`` float32, of the exact values.
-        signed: zero is 128 instead of 0.
-    """
-
-    codes: Array
-    maximum: Array
-    mean: Array
-    signed: bool
-
-
-def quantise(values: Array, signed: bool = False) -> Quantised:
-    """8 bits of each map's own maximum, with maximum and mean beside it; `restored` is the inverse.
-
-    Args:
-        values: ``(N, h, w)`` float; at least 0 unless signed.
-        signed: keep the sign, at half the resolution.
-    """
-    magnitude = np.abs(values).max(axis=(1, 2), initial=0.0).astype(np.float32)
-    usable = np.where(np.isfinite(magnitude) & (magnitude > 0), magnitude, 1.0)[:, None, None]
-    zero = 128 if signed else 0
-    codes = np.rint(np.nan_to_num(values, posinf=0.0, neginf=0.0) / usable * (255 - zero)) + zero
-    maximum = np.where(np.isfinite(magnitude), magnitude, np.nan).astype(np.float32)
-    with np.errstate(invalid="ignore"):  # of infinities of both signs; it is NaN then, as it should be
-        mean = values.mean(axis=(1, 2), dtype=np.float64).astype(np.float32)
-    return Quantised(codes.clip(0, 255).astype(np.uint8), maximum, mean, signed)
-
-
-def restored(quantised: Quantised) -> Array:
-    """The maps ``(N, h, w)`` float32 that were quantised, to within half a code; NaN where they were not finite."""
-    zero = 128 if quantised.signed else 0
-    shares = (quantised.codes.astype(np.float32) - zero) / (255 - zero)
-    return (shares * quantised.maximum[:, None, None]).astype(np.float32)
-
-
-def thumbnail(frame: Frame, side: int = 56) -> Frame:
-    """The frame with its maps at `side` cells at most and rounded as `quantise` rounds them, without larger
-    pictures."""
-    maps = {
-        key: replace(each, values=restored(quantise(_joined(each, side), each.scale.signed)))
-        for key, each in frame.maps.items()
-    }
-    small = {name: each for name, each in frame.pictures.items() if max(each.values.shape[1:3]) <= side}
-    return replace(frame, maps=maps, pictures=small)
-
-
-def _joined(maps: Maps, side: int) -> Array:
-    """Fewer cells; drawing multiplies some maps by the number of cells, and that product is to stay."""
-    values = reduced(maps.values, side)
-    lost = maps.values[0].size / max(1, values[0].size) if len(values) else 1.0
-    return values * np.float32(lost) if maps.scale.by_area else values
-
-
-def reduced(values: Array, side: int) -> Array:
-    """Maps ``(N, h, w)`` at `side` cells at most per edge, each cell the mean of the values it covers."""
-    step = -(-max(values.shape[1:]) // side)
-    for axis in (1, 2):
-        size = values.shape[axis]
-        starts = np.arange(-(-size // step)) * size // -(-size // step)
-        lengths = np.diff(np.append(starts, size)).reshape([-1 if axis == other else 1 for other in range(3)])
-        values = np.add.reduceat(values, starts, axis=axis) / lengths
-    return values.astype(np.float32)
-
-
 def thinned(count: int, limit: int) -> list[int]:
     """At most `limit` of the positions 0..count-1, evenly spaced, first and last always among them."""
     if count <= limit:
         return list(range(count))
     return [round(position * (count - 1) / (limit - 1)) for position in range(limit)]
+
+
+_MOVED = {
+    **dict.fromkeys(("Quantised", "quantise", "reduced", "restored"), "lightning_vis.events.quantise"),
+    "thumbnail": "lightning_vis.film",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Names that stood here before."""
+    if name not in _MOVED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MOVED[name]), name)

@@ -9,7 +9,7 @@ from nets import images
 from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lightning_vis.probe import Probe
+from lightning_vis.probe.probe import Probe
 
 torch.set_num_threads(1)
 

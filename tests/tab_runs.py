@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
+from lightning_vis.events.frame_writer import Store
 from lightning_vis.frames import Frame, Inputs, Maps, Pictures, Scale
-from lightning_vis.storing import Store
 
 EVIDENCE = Scale("log", 31.0, signed=True)
 GRAD_CAM = Scale("log", 31.0, by_area=True)

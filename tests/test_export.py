@@ -13,11 +13,12 @@ import pytest
 from PIL import Image
 from tab_runs import film_of, inputs_of, write_run
 
-from lightning_vis.__main__ import main
-from lightning_vis.animation import animated
-from lightning_vis.exporting import STATIC, bundle
-from lightning_vis.reading import read_frames
-from lightning_vis.rendering import drawn, legend_of, reading_of
+from lightning_vis.cli import main
+from lightning_vis.events.frame_reader import read_frames
+from lightning_vis.export import STATIC, bundle
+from lightning_vis.render.canvas.tiles import drawn
+from lightning_vis.render.gif import animated
+from lightning_vis.render.legend import legend_of, reading_of
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_vis.film import LIMIT, Film, is_spaced
+from lightning_vis.callbacks.schedule import is_spaced
+from lightning_vis.film import LIMIT, Film
 from lightning_vis.frames import Frame, Maps, Pictures, Scale
 
 

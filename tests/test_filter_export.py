@@ -14,15 +14,16 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from tab_runs import film_of, inputs_of, pictures_of, write_run
 from torch.utils.data import DataLoader, TensorDataset
 
-from lightning_vis.__main__ import main
-from lightning_vis.callbacks import ProbeCallback
-from lightning_vis.filter_callback import FilterMaximizationCallback
-from lightning_vis.filter_facts import Filter, filters_of, numbers_of
-from lightning_vis.filter_rendering import filter_card, filter_film, filter_sheet
-from lightning_vis.frames import Frame, Pictures
-from lightning_vis.probe import Probe
-from lightning_vis.reading import read_frames, read_runs, whole_run
-from lightning_vis.sheets import FAINT, INK, PANEL, WRONG, fit, paragraph, text_width, write
+from lightning_vis.callbacks.filters import FilterMaximizationCallback
+from lightning_vis.callbacks.probe import ProbeCallback
+from lightning_vis.cli import main
+from lightning_vis.events.frame_reader import read_frames, read_runs, whole_run
+from lightning_vis.frames import Filter, Frame, Pictures, filters_of, numbers_of
+from lightning_vis.probe.probe import Probe
+from lightning_vis.render.canvas.style import FAINT, INK, PANEL, WRONG
+from lightning_vis.render.canvas.text import paragraph, text_width, write
+from lightning_vis.render.canvas.tiles import fit
+from lightning_vis.render.filters import filter_card, filter_film, filter_sheet
 
 ORANGE = "Orange frame: a probe image excites it more, or it is dead."
 

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lightning_vis.frames import Frame, Inputs, Maps, Pictures, Scale, quantise, reduced, restored, thinned, thumbnail
+from lightning_vis.events.quantise import quantise, reduced, restored
+from lightning_vis.film import thumbnail
+from lightning_vis.frames import Frame, Inputs, Maps, Pictures, Scale, thinned
 
 maps = arrays(np.float32, (2, 3, 4), elements=st.floats(-(2.0**100), 2.0**100, width=32))
 

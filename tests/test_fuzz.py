@@ -26,8 +26,8 @@ from lightning_vis import (
     record,
     saliency,
 )
-from lightning_vis.attribution import saliency_map
-from lightning_vis.scores import class_scores, classes_of, log_odds, logit
+from lightning_vis.attribution.maps import saliency_map
+from lightning_vis.model.scores import class_scores, classes_of, log_odds, logit
 
 usual = settings(
     max_examples=80,

@@ -11,7 +11,7 @@ from nets import Plain, images
 from worlds import twin_probe
 
 import lightning_vis
-from lightning_vis.alert import Thresholds
+from lightning_vis.reliance.alert import Thresholds
 
 X, PLATES = images(4), images(4, 16)
 MASKS = torch.zeros(4, 12, 12)

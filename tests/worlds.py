@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
-from lightning_vis.probe import Probe
+from lightning_vis.probe.probe import Probe
 
 SIZE = 16
 TYPICAL = {"warm": "upright", "cold": "lying"}

@@ -1,1 +1,1 @@
-"""The tab of TensorBoard that plays a training. It needs TensorBoard alone: neither torch nor Lightning is imported."""
+"""The tab of TensorBoard that plays a training; neither torch nor Lightning here."""

@@ -1,4 +1,4 @@
-"""What the server answers, made of what TensorBoard's data provider gives. Pure functions of plain values."""
+"""What the server answers, made of what TensorBoard's data provider gives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server side of the tab: what TensorBoard has read of our summaries, and a fixed table of files.
+"""The plugin: its addresses, and a fixed table of files.
 
 TensorBoard imports this module at its start, unguarded against its failing: it imports nothing but TensorBoard.
 """

@@ -12,7 +12,14 @@ import pytest
 import torch
 from torch import nn
 
-from lightning_vis import failures, observing, probe, recording, remembering, restoring, values, visiting
+from lightning_vis.attribution import recorders as recording
+from lightning_vis.callbacks import failures
+from lightning_vis.callbacks import session as visiting
+from lightning_vis.model.snapshot import reachable as remembering
+from lightning_vis.model.snapshot import restore as restoring
+from lightning_vis.model.snapshot import snapshot as observing
+from lightning_vis.model.snapshot import tensors as values
+from lightning_vis.probe import probe
 
 Cut = Callable[[pytest.MonkeyPatch], None]
 
@@ -98,7 +105,7 @@ ABLATIONS: dict[str, tuple[Cut, str]] = {
         put(observing, "torch", Torch(enable_grad=nullcontext, inference_mode=lambda _: nullcontext())),
         "plain",
     ),
-    "looking eagerly": (put(observing, "_eagerly", nullcontext), "compiled_submodule"),
+    "looking eagerly": (put(observing, "eagerly", nullcontext), "compiled_submodule"),
     "waiting for lazy layers": (put(visiting, "is_lazy", lambda _: False), "lazy_modules"),
     "surviving a failure": (put(failures.Failures, "tell", loud), "view_of_the_users_own_breaks"),
     "the state of the data set": (

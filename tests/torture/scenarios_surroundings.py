@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_vis import ProbeCallback, View, grad_cam, saliency
-from lightning_vis.attribution import saliency_map
-from lightning_vis.recording import INPUT
+from lightning_vis.attribution.maps import saliency_map
+from lightning_vis.constants import INPUT
 
 from .nets import Net, images
 from .running import Run

@@ -1,0 +1,81 @@
+"""Attribution methods: saliency, Grad-CAM and evidence maps of one layer's record."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+EMPTY = 1e-10
+"""A map whose largest magnitude is below this is empty."""
+
+
+class Recording(Protocol):
+    """What a map is made of: activation and gradient, both ``(N, K, h, w)``."""
+
+    @property
+    def activation(self) -> Tensor: ...  # noqa: D102
+    @property
+    def gradient(self) -> Tensor: ...  # noqa: D102
+
+
+def saliency_map(record: Recording) -> Tensor:
+    """Where a small change of the image would change the score most: max over channels of |gradient|.
+
+    Source: K. Simonyan, A. Vedaldi, A. Zisserman, 2013, "Deep Inside Convolutional Networks".
+
+    Args:
+        record: of `INPUT`, ``(N, C, H, W)``.
+
+    Returns:
+        ``(N, H, W)``, at least 0, in score per unit of the model's input.
+    """
+    return record.gradient.abs().amax(dim=1)
+
+
+def evidence_map(record: Recording) -> Tensor:
+    """How much each place speaks for (+) or against (-) the class, in units of the score: signed Grad-CAM times h w.
+
+    1 means: one unit of the score if the whole image were like this place. For global average pooling followed by a linear
+    head, the mean of the map plus the head's bias is the score.
+
+    Source: after R. R. Selvaraju et al., 2017, "Grad-CAM", without its ReLU.
+
+    Args:
+        record: of a layer, ``(N, K, h, w)``.
+
+    Returns:
+        ``(N, h, w)``, signed.
+    """
+    _check_maps(record)
+    weights = record.gradient.sum(dim=(2, 3))
+    return torch.einsum("nk,nkhw->nhw", weights, record.activation)
+
+
+def grad_cam_map(record: Recording) -> Tensor:
+    """ReLU of the sum over channels of (spatial mean of the gradient) x activation.
+
+    Source: R. R. Selvaraju et al., 2017, "Grad-CAM: Visual Explanations from Deep Networks".
+
+    Args:
+        record: of a layer, ``(N, K, h, w)``.
+
+    Returns:
+        ``(N, h, w)``, at least 0, unscaled.
+    """
+    _check_maps(record)
+    weights = record.gradient.mean(dim=(2, 3))
+    return torch.einsum("nk,nkhw->nhw", weights, record.activation).relu()
+
+
+def _check_maps(record: Recording) -> None:
+    if record.activation.ndim != 4:
+        shape = tuple(record.activation.shape)
+        raise ValueError(f"the layer returns {shape}, no maps (N, K, h, w): name a convolution or a block before the pooling")
+
+
+def is_drawable(maps: Tensor) -> Tensor:
+    """Which maps ``(N, h, w)`` are finite and not empty: ``(N,)`` bool. The others are left out of every mean."""
+    finite = maps.isfinite().all(dim=2).all(dim=1)
+    return finite & (maps.nan_to_num().abs().amax(dim=(1, 2)) > EMPTY)

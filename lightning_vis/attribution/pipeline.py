@@ -1,0 +1,201 @@
+"""One look: model and probe in, a Frame out; no Lightning here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import Tensor, nn
+
+from lightning_vis.arguments import shortened
+from lightning_vis.attribution.frame_builder import framed, maps_of
+from lightning_vis.attribution.records import Recorded, Recorder, in_chunks
+from lightning_vis.attribution.views import View, evidence, grad_cam, saliency
+from lightning_vis.frames import Frame, Maps
+from lightning_vis.model.feature_map import FeatureMap, last_feature_map
+from lightning_vis.model.run import Pass, Running
+from lightning_vis.model.scores import Score, Target, log_odds
+from lightning_vis.model.snapshot.snapshot import observing
+from lightning_vis.probe.probe import Probe
+from lightning_vis.reliance.evaluate import Answers, ask_twins
+
+TWINS = "twins"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A frame of what worked, and what went wrong, by view key; `TWINS` stands for the numbers of the twins."""
+
+    frame: Frame | None
+    failures: dict[str, Exception] = field(default_factory=dict)
+
+
+def usual_views() -> tuple[View, ...]:
+    """Evidence, Grad-CAM and saliency: what is shown where nothing else was asked for."""
+    return evidence(), grad_cam(), saliency()
+
+
+def look(
+    model: nn.Module,
+    probe: Probe,
+    views: Sequence[View] | None = None,
+    *,
+    score: Score = log_odds,
+    forward: Callable[[Tensor], Any] | None = None,
+    chunk_size: int | None = None,
+) -> Frame:
+    """Looks once at what a model does with the probe, and leaves the model exactly as it was.
+
+    Args:
+        model: any network whose output `lightning_vis.model.scores.class_scores` reads, on any device.
+        probe: the images.
+        views: what to look through; evidence, Grad-CAM and saliency if None. One-pass views share one forward pass.
+        score: ``(output, classes) -> (N,)``, the number that is explained.
+        forward: how to run the model, if not by calling it.
+        chunk_size: at most this many images in one pass, to save memory.
+
+    Returns:
+        A `Frame` of NumPy arrays.
+
+    Raises:
+        ValueError: as `record` and `last_feature_map`.
+        TypeError: `probe` is no Probe.
+    """
+    if not isinstance(probe, Probe):
+        raise TypeError(f"probe={shortened(probe)}: expected a Probe, like Probe(images, labels)")
+    running = Running(forward, score, chunk_size=chunk_size)
+    attempt = attempt_look(model, probe, usual_views() if views is None else views, running)
+    for failure in attempt.failures.values():
+        raise failure
+    assert attempt.frame is not None  # no failure, so there is a frame
+    return attempt.frame
+
+
+def choose_feature_map(model: nn.Module, probe: Probe, running: Running) -> FeatureMap:
+    """The last feature map of the model as it will be run on this probe."""
+    run = running.prepare(model, probe.images, probe.labels)
+
+    def forward(images: Tensor) -> Any:
+        with run.context():
+            return run.forward(images)
+
+    return last_feature_map(model, run.images, forward)
+
+
+def attempt_look(
+    model: nn.Module, probe: Probe, views: Iterable[View], running: Running, last_layer: str | None = None
+) -> Attempt:
+    """As `look`, but a view that fails takes no other along; `last_layer` spares the dry run."""
+    views = list(views)
+    failures: dict[str, Exception] = {}
+    try:
+        frame = _look(model, probe, views, running, last_layer, failures)
+    except Exception as error:  # before any view, or while the model was put back
+        names = [view.key for view in views] + [TWINS] * (probe.twins is not None)
+        return Attempt(None, dict.fromkeys(names, error) | failures)
+    return Attempt(frame, failures)
+
+
+def _look(
+    model: nn.Module,
+    probe: Probe,
+    views: list[View],
+    running: Running,
+    last_layer: str | None,
+    failures: dict[str, Exception],
+) -> Frame | None:
+    start = time.perf_counter()
+    if last_layer is None and any(None in view.layers for view in views):
+        last_layer = choose_feature_map(model, probe, running).layer
+    with observing(model):
+        run = running.prepare(model, probe.images, probe.labels)
+        found = _record(run, views, last_layer, running.chunk_size, failures) if views else {}
+        maps = _attempt_maps(views, found, last_layer, failures)
+        frame = framed(probe, maps, views, found) if maps else None
+        seconds = {"pass": time.perf_counter() - start}
+        answers = _attempt_twins(model, probe, running, last_layer, failures)
+    if answers is not None:
+        seconds["twins"] = time.perf_counter() - start - seconds["pass"]
+        frame = _with_answers(frame or framed(probe, {}, [], {}), answers)
+    return None if frame is None else replace(frame, seconds=seconds)
+
+
+def look_at_twins(model: nn.Module, probe: Probe, running: Running | None = None, layer: str | None = None) -> Answers:
+    """Only the numbers of the twins: one forward pass without gradients, the model left as it was.
+
+    Args:
+        model: any network whose output `lightning_vis.model.scores.class_scores` reads.
+        probe: with twins.
+        running: how the model is run; by calling it, if None.
+        layer: where channels are compared; None for nowhere.
+
+    Raises:
+        ValueError: the probe has no twins, or the output cannot be read.
+    """
+    if probe.twins is None:
+        raise ValueError(f"the probe {probe.name!r} has no twins: give it masks and labels of at least two classes")
+    running = running or Running()
+    with observing(model):
+        run = running.prepare(model, probe.twins.batch())
+        return ask_twins(run, probe.twins, layer, running.chunk_size)
+
+
+def _attempt_twins(
+    model: nn.Module, probe: Probe, running: Running, layer: str | None, failures: dict[str, Exception]
+) -> Answers | None:
+    if probe.twins is None:
+        return None
+    try:
+        run = running.prepare(model, probe.twins.batch())
+        return ask_twins(run, probe.twins, layer, running.chunk_size)
+    except Exception as error:
+        failures[TWINS] = error
+        return None
+
+
+def _with_answers(frame: Frame, answers: Answers) -> Frame:
+    return replace(frame, numbers={**frame.numbers, **answers.numbers}, per_image={**frame.per_image, **answers.per_image})
+
+
+def _record(
+    run: Pass, views: list[View], last_layer: str | None, chunk_size: int | None, failures: dict[str, Exception]
+) -> dict[str, Recorded]:
+    """What each view's recorder found, by view key: all views at once, or, if that fails, one by one to find the culprit."""
+    try:
+        return _record_together(run, views, last_layer, chunk_size)
+    except Exception as error:
+        if len(views) == 1:
+            failures[views[0].key] = error
+            return {}
+    found: dict[str, Recorded] = {}
+    for view in views:
+        found.update(_record(run, [view], last_layer, chunk_size, failures))
+    return found
+
+
+def _record_together(run: Pass, views: list[View], last_layer: str | None, chunk_size: int | None) -> dict[str, Recorded]:
+    requests: dict[Recorder, dict[Target, list[str]]] = {}
+    for view in views:
+        layers = requests.setdefault(view.recorder, {}).setdefault(view.target, [])
+        layers += [name for name in _layers(view, last_layer) if name not in layers]
+    found = {recorder: in_chunks(recorder, run, wanted, chunk_size) for recorder, wanted in requests.items()}
+    return {view.key: found[view.recorder] for view in views}
+
+
+def _layers(view: View, last_layer: str | None) -> list[str]:
+    return [str(last_layer if name is None else name) for name in view.layers]
+
+
+def _attempt_maps(
+    views: list[View], found: Mapping[str, Recorded], last_layer: str | None, failures: dict[str, Exception]
+) -> dict[str, Maps]:
+    maps: dict[str, Maps] = {}
+    for view in views:
+        try:
+            if view.key in found:
+                maps[view.key] = maps_of(view, found[view.key], _layers(view, last_layer))
+        except Exception as error:
+            failures[view.key] = error
+    return maps

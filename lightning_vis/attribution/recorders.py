@@ -1,0 +1,216 @@
+"""Activations and gradients of any layers from one forward and backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lightning_vis.arguments import chunk_size_of, names_of, shortened, tensor_of
+from lightning_vis.attribution.records import Explained, Record, Recorded, Requests, in_chunks
+from lightning_vis.constants import INPUT
+from lightning_vis.model.layers import find_layer, hooked, known_layers
+from lightning_vis.model.run import Pass, prepare
+from lightning_vis.model.scores import Score, Target, class_scores, classes_of, log_odds, logit, notes_of
+from lightning_vis.model.snapshot.snapshot import observing
+
+Differentiate = Callable[[Tensor, Sequence[Tensor], bool], Sequence[Tensor | None]]
+
+
+def record(
+    model: nn.Module,
+    images: Tensor,
+    layers: Sequence[str],
+    targets: Target | Tensor | Sequence[int] | None = None,
+    *,
+    score: Score = log_odds,
+    forward: Callable[[Tensor], Any] | None = None,
+    context: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    convert: Callable[[Tensor], Tensor] | None = None,
+    chunk_size: int | None = None,
+) -> dict[str, Record]:
+    """Activations and gradients of any layers and of the images, from one forward and one backward pass.
+
+    The model is left exactly as it was. Works inside ``no_grad`` and ``inference_mode``, with frozen parameters, and with
+    in-place layers after the recorded ones.
+
+    Args:
+        model: any network; it stays on its device and in its precision, and the images follow it there.
+        images: ``(N, C, H, W)`` in the model's input scale.
+        layers: dotted names of submodules that return ``(N, K, h, w)``, and `INPUT` for the images.
+        targets: the explained class: ``(N,)`` indices, one index for all, ``"predicted"`` (the default) or ``"runner_up"``.
+        score: ``(output, classes) -> (N,)``, the number that is differentiated; `log_odds` or `logit`, or your own.
+        forward: how to run the model, if not by calling it.
+        context: makes the context for the forward pass (a Trainer's precision, say).
+        convert: converts the images' type (a Trainer's precision, say); by default that of the model's weights.
+        chunk_size: at most this many images in one pass, to save memory; all of them if None.
+
+    Returns:
+        A `Record` for each layer.
+
+    Raises:
+        ValueError: a layer is unknown, is never called, is called twice, does not return one tensor, or is off the path to
+            the score; there are more images than targets; the output cannot be read.
+    """
+    if not isinstance(images, Tensor) or images.ndim != 4 or not images.numel():
+        raise ValueError(f"record(images): expected a tensor (N, C, H, W), at least one image; got {shortened(images)}")
+    layers = names_of(layers, "record(layers)", of="layers' names")
+    chunk_size = chunk_size_of(chunk_size)
+    labels, target = _split(targets, len(images))
+    with observing(model):
+        run = prepare(model, images, labels, forward, score, context, convert)
+        recorded = in_chunks(gradients, run, {target: list(dict.fromkeys(layers))}, chunk_size)
+    return recorded.explained[target].records
+
+
+def gradients(run: Pass, requests: Requests) -> Recorded:
+    """The plain recorder: one forward pass, then one ``autograd.grad`` per distinct explained class.
+
+    Args:
+        run: the model and the batch.
+        requests: the layers wanted for each target.
+
+    Raises:
+        ValueError: as `record`.
+    """
+    try:
+        return _gradients(run, requests, _grad)
+    except RuntimeError as error:
+        if "use_reentrant=True" not in str(error):
+            raise
+    for parameter in run.model.parameters():  # `observing` puts the flags back
+        parameter.requires_grad_(False)
+    return _gradients(run, requests, _backward)
+
+
+def _gradients(run: Pass, requests: Requests, differentiate: Differentiate) -> Recorded:
+    names = list(dict.fromkeys(name for layers in requests.values() for name in layers))
+    images = run.images.detach().clone().requires_grad_()
+    with _outputs_of(run.model, [name for name in names if name != INPUT]) as outputs, run.context():
+        # A copy goes in: the model may change its input in place, and a leaf may not be changed.
+        output = run.forward(images.clone())
+        sites = {INPUT: images, **_checked(run.model, names, outputs)}
+        scores = _readable(output, run.score)
+        explained = _explain(run, output, scores, requests, sites, differentiate)
+    return Recorded(None if scores is None else scores.detach(), explained, notes_of(output))
+
+
+def _split(targets: Any, count: int) -> tuple[Tensor | None, Target]:
+    """Classes given one by one travel as labels, so that everything after knows one kind of target."""
+    if targets is None or isinstance(targets, (str, int)):
+        return None, "predicted" if targets is None else targets
+    labels = tensor_of(targets, "targets", f"a word, one class, or one class per image, ({count},)")
+    if labels.shape != (count,):
+        raise ValueError(
+            f"targets of shape {tuple(labels.shape)} were given for {count} images: one class per image, ({count},)"
+        )
+    return labels, "label"
+
+
+@contextmanager
+def _outputs_of(model: nn.Module, names: Sequence[str]) -> Iterator[dict[str, list[Any]]]:
+    """Collects what each named layer returns; what it returned later, while autograd recomputes it, does not count."""
+    modules = {find_layer(model, name): name for name in names}
+    outputs: dict[str, list[Any]] = {name: [] for name in names}
+
+    def keep(module: nn.Module, _: Any, output: Any) -> Any:
+        outputs[modules[module]].append(output)
+        # The clone goes on: an in-place layer behind would rewrite what was kept.
+        return output.clone() if isinstance(output, Tensor) else output
+
+    with hooked(list(modules), keep):
+        yield outputs
+
+
+def _checked(model: nn.Module, names: Sequence[str], outputs: Mapping[str, list[Any]]) -> dict[str, Tensor]:
+    for name, found in outputs.items():
+        if not found:
+            why = "it is scripted" if isinstance(find_layer(model, name), torch.jit.ScriptModule) else "forward never calls it"
+            raise ValueError(f"layer {name!r} gave no output: {why}; {known_layers(model, name)}")
+        if len(found) > 1:
+            raise ValueError(
+                f"layer {name!r} is called {len(found)} times in one forward pass, so it has no one activation:"
+                f" name the block around it; {known_layers(model, name)}"
+            )
+        if not isinstance(found[0], Tensor):
+            raise ValueError(f"layer {name!r} returns a {type(found[0]).__name__}: name a layer that returns one tensor")
+    return {name: found[0] for name, found in outputs.items()}
+
+
+def _readable(output: Any, score: Score) -> Tensor | None:
+    try:
+        return class_scores(output)
+    except ValueError:
+        if score in (log_odds, logit):
+            raise
+        return None  # a score of the user's own reads what it knows
+
+
+def _explain(
+    run: Pass,
+    output: Any,
+    scores: Tensor | None,
+    requests: Requests,
+    sites: Mapping[str, Tensor],
+    differentiate: Differentiate,
+) -> dict[Target, Explained]:
+    groups = _groups(run, scores, requests)
+    explained: dict[Target, Explained] = {}
+    for position, (classes, targets) in enumerate(groups):
+        layers = list(dict.fromkeys(name for target in targets for name in requests[target]))
+        score = run.score(output, classes)
+        if not isinstance(score, Tensor) or score.shape != (len(run.images),):
+            shape = f"shape {tuple(score.shape)}" if isinstance(score, Tensor) else shortened(score)
+            raise ValueError(f"score= returned {shape} for {len(run.images)} images: one number per image")
+        again = position + 1 < len(groups)
+        records = _records(run.model, score, {name: sites[name] for name in layers}, differentiate, again)
+        for target in targets:
+            explained[target] = Explained(classes, score.detach(), records)
+    return explained
+
+
+def _groups(run: Pass, scores: Tensor | None, requests: Requests) -> list[tuple[Tensor | None, list[Target]]]:
+    """Targets that mean the same class in every image share one backward pass."""
+    groups: list[tuple[Tensor | None, list[Target]]] = []
+    for target in requests:
+        classes = run.labels if scores is None else classes_of(target, scores, run.labels)
+        same = [names for other, names in groups if other is classes or (classes is not None and _equal(other, classes))]
+        same[0].append(target) if same else groups.append((classes, [target]))
+    return groups
+
+
+def _equal(one: Tensor | None, other: Tensor) -> bool:
+    return one is not None and torch.equal(one, other)
+
+
+def _grad(score: Tensor, sites: Sequence[Tensor], again: bool) -> Sequence[Tensor | None]:
+    return torch.autograd.grad(score, sites, retain_graph=again, allow_unused=True)
+
+
+def _backward(score: Tensor, sites: Sequence[Tensor], again: bool) -> Sequence[Tensor | None]:
+    """Where ``autograd.grad`` is refused, by reentrant checkpoints; the parameters take no gradients meanwhile."""
+    for site in sites:
+        site.grad = None
+        site.retain_grad()
+    score.backward(retain_graph=again)  # type: ignore[no-untyped-call]
+    return [site.grad for site in sites]
+
+
+def _records(
+    model: nn.Module, score: Tensor, sites: Mapping[str, Tensor], differentiate: Differentiate, again: bool
+) -> dict[str, Record]:
+    wanted = {name: site for name, site in sites.items() if site.requires_grad}
+    found: dict[str, Tensor | None] = {}
+    if wanted and score.requires_grad:
+        values = differentiate(score.sum(), list(wanted.values()), again)
+        found = dict(zip(wanted, values, strict=True))
+    off = [name for name in sites if found.get(name) is None]
+    if off:
+        raise ValueError(
+            f"the score does not depend on layer {off[0]!r} through gradients (off the path to the score,"
+            f" or computed under no_grad): name another; {known_layers(model)}"
+        )
+    return {name: Record(sites[name].detach(), value) for name, value in found.items() if value is not None}

@@ -1,0 +1,119 @@
+"""Views: evidence, Grad-CAM and saliency, each a named way from record to map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from lightning_vis.arguments import check_layers, shortened
+from lightning_vis.attribution.maps import evidence_map, grad_cam_map, saliency_map
+from lightning_vis.attribution.recorders import gradients
+from lightning_vis.attribution.records import Recorder
+from lightning_vis.constants import INPUT
+from lightning_vis.frames import Scale
+from lightning_vis.model.scores import TARGETS, Target
+
+
+@dataclass(frozen=True)
+class View:
+    """A named way to turn one or more layers' records into a map.
+
+    A view of your own needs a name, layers and one function: ``View("energy", ("layer4",), my_map)``.
+
+    Attributes:
+        name: how it is called in tags.
+        layers: one `Record` per layer reaches `to_map`; None stands for the last feature map.
+        to_map: ``(*records) -> (N, h, w)``, a function of a module, so that the view pickles.
+        recorder: how the records are taken; equal recorders share one call.
+        target: the class whose score is explained: ``"predicted"``, ``"label"``, ``"runner_up"`` or an index.
+        scale: how the map is drawn.
+        title: its name in pictures.
+        usual_target: the target that goes without saying in its key.
+    """
+
+    name: str
+    layers: tuple[str | None, ...]
+    to_map: Callable[..., Tensor]
+    recorder: Recorder = gradients
+    target: Target = "predicted"
+    scale: Scale = field(default_factory=Scale)
+    title: str = ""
+    usual_target: Target = "predicted"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise TypeError(f"View(name): expected a name; got {shortened(self.name)}")
+        if not callable(self.to_map):
+            raise TypeError(f"View({self.name!r}): expected a function of records to maps; got {shortened(self.to_map)}")
+        check_layers(self.layers, f"layers of the view {self.name!r}")
+        if not isinstance(self.target, int) and not (isinstance(self.target, str) and self.target in TARGETS):
+            known = ", ".join(map(repr, TARGETS))
+            raise ValueError(
+                f"target={shortened(self.target)} of the view {self.name!r}: expected one of {known} or a class index"
+            )
+
+    @property
+    def key(self) -> str:
+        """Its name in TensorBoard: ``grad_cam``, ``grad_cam.layer3``, ``grad_cam+label``."""
+        named = "".join(f".{layer}" for layer in self.layers if layer not in (None, INPUT))
+        return self.name + named + ("" if self.target == self.usual_target else f"+{self.target}")
+
+
+def given_views(given: Any) -> list[View]:
+    """Views as callbacks take them: ready, or functions that return one.
+
+    Raises:
+        TypeError: anything else.
+    """
+    if isinstance(given, (str, View)) or not isinstance(given, Sequence):
+        raise TypeError(f"views={shortened(given)}: expected a list of views, [grad_cam(), saliency()]")
+    views = [each() if callable(each) and not isinstance(each, View) else each for each in given]
+    wrong = [each for each in views if not isinstance(each, View)]
+    if wrong:
+        raise TypeError(f"views: {shortened(wrong[0])} is no View, nor a function that returns one")
+    return views
+
+
+def evidence(layer: str | None = None, target: Target = "label") -> View:
+    """What speaks for and against the label, in units of log-odds: warm for, blue against.
+
+    Args:
+        layer: dotted name of a layer that returns ``(N, K, h, w)``; None for the last feature map.
+        target: the explained class; the label by default, the predicted class where there are no labels.
+
+    Returns:
+        A view of `lightning_vis.attribution.maps.evidence_map`.
+    """
+    return View(
+        "evidence", (layer,), evidence_map, target=target, scale=Scale(signed=True), title="evidence", usual_target="label"
+    )
+
+
+def grad_cam(layer: str | None = None, target: Target = "predicted") -> View:
+    """Where the evidence for the predicted class lies (R. R. Selvaraju et al., 2017, "Grad-CAM").
+
+    Args:
+        layer: dotted name of a layer that returns ``(N, K, h, w)``; None for the last feature map.
+        target: the explained class.
+
+    Returns:
+        A view of `lightning_vis.attribution.maps.grad_cam_map`.
+    """
+    return View("grad_cam", (layer,), grad_cam_map, target=target, scale=Scale(by_area=True), title="Grad-CAM")
+
+
+def saliency(target: Target = "predicted") -> View:
+    """Sensitivity: where a small change would matter (K. Simonyan, A. Vedaldi, A. Zisserman, 2013).
+
+    It does not show what the answer rests on: it outlines the object even in networks that ignore the object.
+
+    Args:
+        target: the explained class.
+
+    Returns:
+        A view of `lightning_vis.attribution.maps.saliency_map`.
+    """
+    return View("saliency", (INPUT,), saliency_map, target=target, scale=Scale("density", 12.0), title="saliency")

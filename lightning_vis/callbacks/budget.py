@@ -1,0 +1,72 @@
+"""Time budget: the share of the training time that all looks may take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+FLOOR = 60.0
+"""Seconds that looking may cost in any case: short trainings are to be seen too."""
+
+
+SHARES = {"filters": 0.7, "pictures": 0.85, "looks": 1.0}
+"""How much of the budget may be used before each kind of work pauses: filters go first, then pictures, then looks."""
+
+
+@dataclass
+class Budget:
+    """The time that one callback has spent, and what is left for all callbacks of a Trainer together.
+
+    Attributes:
+        max_overhead: share of the training time so far that all looks together may cost.
+        work: ``"looks"`` or ``"filters"``: what this callback spends it on.
+        seconds: spent since the training started, by part.
+
+    Raises:
+        ValueError: a share that is not above 0.
+    """
+
+    max_overhead: float = 0.01
+    work: str = "looks"
+    seconds: dict[str, float] = field(default_factory=dict)
+    _started: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.max_overhead, (int, float)) or not self.max_overhead > 0:
+            raise ValueError(f"max_overhead={self.max_overhead!r}: expected a share of the training time above 0, like 0.01")
+
+    def start(self) -> None:
+        """The training starts now."""
+        self._started = time.monotonic()
+        self.seconds.clear()
+
+    def count(self, part: str, seconds: float) -> None:
+        """Adds to what has been spent."""
+        self.seconds[part] = self.seconds.get(part, 0.0) + seconds
+
+    @property
+    def spent(self) -> float:
+        """Seconds spent by this callback."""
+        return sum(self.seconds.values())
+
+    def refusal(self, kind: str, callbacks: Iterable[Any], coming: float = 0.0) -> str:
+        """Why there is no time for more work of a kind, in a sentence; empty while there is.
+
+        Args:
+            kind: ``"filters"``, ``"pictures"`` or ``"looks"``.
+            callbacks: of the Trainer; those with a `Budget` share one. Films of filters that have taken more than is
+                theirs take nothing from the looks.
+            coming: seconds that the work will take, as far as that is known.
+        """
+        allowed = max(FLOOR, self.max_overhead * (time.monotonic() - self._started))
+        budgets = [each.budget for each in callbacks if isinstance(getattr(each, "budget", None), Budget)]
+        films, looks = (sum(each.spent for each in budgets if each.work == work) for work in ("filters", "looks"))
+        spent = looks + (films if kind == "filters" else min(films, SHARES["filters"] * allowed))
+        if spent + coming <= SHARES[kind] * allowed:
+            return ""
+        return (
+            f"looking would cost more than max_overhead={self.max_overhead} of the training time, and more than"
+            f" {FLOOR:.0f} s, in all: {kind} pause until there is time again; a larger max_overhead= gives more"
+        )

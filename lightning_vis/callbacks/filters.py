@@ -1,0 +1,244 @@
+"""FilterMaximizationCallback: maximizes filters while a network trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import nn
+
+from lightning_vis.arguments import count_of, names_of
+from lightning_vis.callbacks.base import Callback, FirstBatches
+from lightning_vis.callbacks.budget import Budget
+from lightning_vis.callbacks.failures import Failures, loggers_of, warn
+from lightning_vis.callbacks.filter_session import FilterVisits, Forward, forward_of
+from lightning_vis.callbacks.frame_logger import FilterGallery, make_room
+from lightning_vis.callbacks.probe import ProbeCallback
+from lightning_vis.callbacks.schedule import begins_anew, ends_epoch, is_spaced
+from lightning_vis.callbacks.session import as_arrays, as_tensors
+from lightning_vis.callbacks.trainer import finished_steps, moment_of, precision_of, refusal_of
+from lightning_vis.constants import OUTPUT
+from lightning_vis.events.loggers import image_writers
+from lightning_vis.film import Film
+from lightning_vis.maximization.arguments import objective_of, size_of
+from lightning_vis.maximization.channels import BACKGROUND, USUAL, Channels, check_channels, refuse_twice
+from lightning_vis.maximization.frame_builder import cards_of, frame_of
+from lightning_vis.maximization.objectives import Objective
+from lightning_vis.maximization.presets import Recipe, recipe_of
+from lightning_vis.model.layers import find_layer
+from lightning_vis.model.run import Running
+from lightning_vis.probe.from_trainer import Finder
+from lightning_vis.probe.probe import Probe, given_probe
+
+
+class FilterMaximizationCallback(FirstBatches, Callback):
+    """Shows what filters want to see, over the whole training, and leaves the training exactly as it was.
+
+    Every picture starts cold from the same noise and sees the same random transforms, so that what changes in the film
+    has changed in the network. Filters are maximized before the first step and after every epoch; from the 17th time on
+    only when the number of epochs has grown by 10 %, and at the end.
+
+    Args:
+        layers: dotted names, or ``"<output>"`` for the classes; None: the classes and the last feature map.
+        channels: how many from 0 on, a list of indices, ``"first"`` (8), ``"changed"`` (the 8 whose answers to the
+            probe moved most since the last look) or ``"background-driven"`` (of the last feature map, those that follow
+            the background of a ProbeCallback's twins).
+        probe: the images that give size, range and colours, and that filters are compared on; None takes some from
+            the Trainer's data.
+        every_n_epochs: after every so many epochs.
+        steps: of each optimization.
+        objective: what of a channel is to rise: `channel` (its mean), `neuron()`, for classes `log_odds`, or your own (of
+            `lightning_vis.maximization.objectives`); None: `channel`, and for classes `log_odds`.
+        preset: ``"default"``, ``"keras-vis"``, ``"lucid"`` or a `Recipe`.
+        size: height and width of the pictures; those of the probe if None.
+        seed: of start and transforms.
+        scalars: whether the activation reached is written as a scalar for each filter too.
+        weights: whether a card ``weights/<layer>`` is written too, for layers that return maps: the layer's weights where
+            it is a convolution, what moved in them since the last look, and what each filter answers to the probe's
+            first images.
+        max_overhead: as `ProbeCallback`; over it filters are the first to pause.
+        on_error: ``"warn"``: a failure is said once per fit and the training goes on; ``"raise"``: it stops the training.
+
+    Raises:
+        ValueError: arguments out of range, or, when fit starts, layers or channels that do not exist.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[str] | None = None,
+        channels: Channels = USUAL,
+        probe: Probe | Callable[[], Probe] | None = None,
+        *,
+        every_n_epochs: int = 1,
+        steps: int = 64,
+        objective: Objective | None = None,
+        preset: str | Recipe = "default",
+        size: tuple[int, int] | None = None,
+        seed: int = 0,
+        scalars: bool = False,
+        weights: bool = False,
+        max_overhead: float = 0.01,
+        on_error: str = "warn",
+    ) -> None:
+        super().__init__()
+        check_channels(channels)
+        recipe_of(preset)
+        objective_of(objective, OUTPUT)
+        self.layers = None if layers is None else names_of(layers, "layers")
+        self.channels = channels
+        self.probe = given_probe(probe)
+        self.every_n_epochs = count_of(every_n_epochs, "every_n_epochs")
+        self.budget = Budget(max_overhead, "filters")
+        self.failures = Failures(on_error)
+        arguments = {
+            "objective": objective,
+            "steps": count_of(steps, "steps"),
+            "preset": preset,
+            "size": size_of(size),
+            "seed": seed,
+        }
+        self.visits = FilterVisits(self.layers, channels, arguments, self.failures, self.budget, weights)
+        self.gallery = FilterGallery(self.failures, self.budget, scalars)
+        self.finder = Finder(self.probe)
+        self._count = 0  # moments at which filters could have been maximized; the film holds those at which they were
+        self._drawn = 0
+        self._finished: int | None = None
+
+    @property
+    def film(self) -> Film:
+        """The looks so far, at most 64 of them."""
+        return self.gallery.film
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """What maximizing has cost since the fit began, by part."""
+        return self.budget.seconds
+
+    @property
+    def state_key(self) -> str:
+        """Tells callbacks of one Trainer apart in a checkpoint."""
+        return self._generate_state_key(layers=self.layers, channels=self.channels, every_n_epochs=self.every_n_epochs)
+
+    # --- when -------------------------------------------------------------------------------------------------------
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Images are looked for anew in every fit, and a new training has a new film."""
+        if stage == "fit":
+            self.finder = Finder(self.probe)
+            self.visits.prepare(begins_anew(trainer))
+            if begins_anew(trainer):
+                self.gallery.film = Film()
+                self._count, self._drawn, self._finished = 0, 0, None
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        """Refuses what cannot work, before anything is trained."""
+        for layer in self.layers or ():
+            if layer != OUTPUT:
+                find_layer(pl_module, layer)
+        alike = [each for each in trainer.callbacks if isinstance(each, FilterMaximizationCallback)]
+        refuse_twice([each.layers for each in alike])
+        self.visits.others = frozenset(layer for each in alike if each is not self for layer in each.layers or ())
+        self._refuse_unmeasured(trainer.callbacks)
+        self.failures.forget()
+        self.budget.start()
+        self.gallery.open(image_writers(trainer.loggers) if trainer.is_global_zero and not refusal_of(trainer) else [])
+        make_room(trainer.callbacks, sum(each.visits.tags for each in alike))
+        if refusal_of(trainer) and trainer.is_global_zero:
+            warn(refusal_of(trainer))
+        elif not self.gallery.writers and trainer.is_global_zero:
+            warn(f"no logger of this Trainer takes images ({loggers_of(trainer)}), so no filters are shown")
+
+    def _refuse_unmeasured(self, callbacks: Sequence[Any]) -> None:
+        if self.channels == BACKGROUND and not any(isinstance(each, ProbeCallback) for each in callbacks):
+            raise ValueError(
+                f"channels={BACKGROUND!r}: it takes a ProbeCallback beside this one, whose probe has twins, to measure"
+                " which channels follow the background"
+            )
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Takes the probe and maximizes the filters of the untrained network."""
+        if self.gallery.writers:
+            self._start(trainer, pl_module, self._by_index(trainer, pl_module))
+
+    def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Maximizes after a validation inside fit."""
+        if trainer.state.fn == "fit" and not trainer.sanity_checking and ends_epoch(trainer):
+            self._visit(trainer, pl_module, "validation")
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Maximizes after an epoch that no validation ended."""
+        self._visit(trainer, pl_module, "epoch")
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Maximizes the filters of the finished network, if that has not been done."""
+        self._visit(trainer, pl_module, "end")
+
+    @property
+    def _finds(self) -> Finder:
+        return self.finder
+
+    def _watch(self, trainer: Any, module: nn.Module, batch: Any) -> None:
+        if self.gallery.writers and trainer.state.fn == "fit":
+            with self.failures.surviving("watching the first batch for the filters"):
+                if self._by_index(trainer, module) is None:
+                    self.finder.start(module, batch)
+
+    def _find(self, trainer: Any, module: nn.Module, moment: str = "start") -> None:
+        probe = None
+        with self.failures.surviving("finding images for the filters"):
+            probe = self.finder.finish(trainer)
+        if trainer.training:
+            self._start(trainer, module, probe, moment)
+
+    def _start(self, trainer: Any, module: nn.Module, probe: Probe | None, moment: str = "start") -> None:
+        """The images are known: what cannot work is refused, and the untrained network is seen."""
+        if probe is not None:
+            self.visits.probe = probe
+            if self.visits.can_see(module):
+                self.visits.choose(module, self._forward(trainer, module))
+            if finished_steps(trainer, moment) == 0:
+                self._visit(trainer, module, "start")
+
+    def _visit(self, trainer: Any, module: nn.Module, moment: str) -> None:
+        """Maximizes at spaced visits; always cold, whatever was drawn before."""
+        finished = finished_steps(trainer, moment)
+        is_between = (trainer.current_epoch + 1) % self.every_n_epochs != 0 and moment in ("validation", "epoch")
+        if not self.visits.can_see(module) or is_between or (moment != "end" and finished == self._finished):
+            return
+        self._count += finished != self._finished
+        self._finished = finished
+        is_due = self.gallery.last_step != finished if moment == "end" else is_spaced(self._count, self._drawn)
+        if is_due and self._look(trainer, module, moment_of(trainer, self, moment, finished)):
+            self._drawn = self._count
+
+    def _look(self, trainer: Any, module: nn.Module, when: dict[str, Any]) -> bool:
+        """Whether anything was found: there is time, and some layer does not rest."""
+        found = self.visits.look(module, self._forward(trainer, module), trainer.callbacks)
+        if found and self.visits.probe is not None:
+            self.gallery.keep(frame_of(self.visits.probe, found, when), cards_of(found))
+        return bool(found)
+
+    def _forward(self, trainer: Any, module: nn.Module) -> Forward:
+        return forward_of(trainer, self.finder.entry or module)
+
+    def _by_index(self, trainer: Any, module: nn.Module) -> Probe | None:
+        context, convert = precision_of(trainer)
+        return self.finder.by_index(trainer, module, Running(context=context, convert=convert))
+
+    # --- kept in checkpoints ----------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """The film so far, and what the next look is compared with."""
+        film = as_tensors(self.film.state())
+        return {"film": film, "visits": self._count, "drawn": self._drawn, **self.visits.state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The film goes on where it stopped."""
+        changes = self.visits.changes(state_dict)
+        if changes:
+            self.failures.say(f"the filters are maximized otherwise than in the checkpoint ({changes}): their film begins anew")
+            return
+        self.gallery.film = Film.from_state(as_arrays(state_dict["film"]))
+        self._count, self._drawn = int(state_dict["visits"]), int(state_dict["drawn"])
+        self.visits.load(state_dict)
+        self._finished = self.gallery.last_step

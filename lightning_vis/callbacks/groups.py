@@ -1,0 +1,61 @@
+"""Which callbacks of a Trainer share one look, and which would clash."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lightning_vis.reliance.alert import Thresholds
+
+USUAL = {
+    "on_error": "warn",
+    "on_alert": "warn",
+    "thresholds": Thresholds(),
+    "images": True,
+    "loggers": "tensorboard",
+    "on_validate": True,
+    "max_overhead": 0.01,
+}
+"""The settings of a callback that nobody has chosen."""
+
+
+def sharers(callback: Any, callbacks: Sequence[Any]) -> list[Any]:
+    """Those that share this one's looks, itself among them, in the Trainer's order: the first one looks for all."""
+    return [other for other in callbacks if _cadence(other) == _cadence(callback)]
+
+
+def refuse_clashes(callback: Any, callbacks: Sequence[Any]) -> None:
+    """Refuses callbacks that look on their own and would write under this one's names.
+
+    Raises:
+        ValueError: the same name of a probe, or twins in two probes.
+    """
+    mine = sharers(callback, callbacks)
+    for other in callbacks[: callbacks.index(callback)]:
+        if other in mine:
+            continue
+        if other.probe_name == callback.probe_name:
+            raise ValueError(
+                f"two callbacks would write the pictures of the probe {callback.probe_name!r}: give them one probe and one"
+                " cadence to share a look, or their probes different names (Probe(..., name=...))"
+            )
+        both = sorted(set(other.tags) & set(callback.tags))
+        if both:
+            raise ValueError(
+                f"the probes {other.probe_name!r} and {callback.probe_name!r} would both log {both[0]!r}: only one probe of"
+                " a Trainer can have twins"
+            )
+
+
+def settings_of(group: Sequence[Any]) -> dict[str, Any]:
+    """The settings that callbacks which share a look have in common: each the first that somebody has chosen."""
+    return {
+        name: next((other.settings[name] for other in group if other.settings[name] != usual), usual)
+        for name, usual in USUAL.items()
+    }
+
+
+def _cadence(callback: Any) -> tuple[Any, ...]:
+    probe = callback.probe
+    same = probe and (probe.name, probe.fingerprint, probe.masks is None, probe.twins is None)
+    return same, callback.every_n_epochs, callback.at_steps, callback.score

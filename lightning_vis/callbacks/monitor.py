@@ -1,0 +1,185 @@
+"""Metrics in the Trainer's log, for EarlyStopping and ModelCheckpoint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from lightning_vis.callbacks.failures import warn
+from lightning_vis.frames import Frame
+from lightning_vis.probe.probe import Probe
+from lightning_vis.reliance.alert import RED, Alert, AlertState, Seen, Thresholds, advance, most_telling, sentence
+
+OnAlert = Literal["warn", "stop"] | Callable[[Alert], Any]
+
+
+ALERT = "reliance/alert"
+
+
+AGE = "reliance/age"
+
+
+TWIN_TAGS = ("reliance/background_effect", "reliance/object_effect", "reliance/background_share", ALERT)
+
+
+@dataclass
+class Monitor:
+    """The monitored numbers of one fit: never missing, never NaN, and never old without its being said.
+
+    Where a look gives no number, the last good one goes out again with a warning, and ``reliance/age`` counts the looks
+    since; before the first good one it is 0 (chance, 1, for a lift).
+
+    Attributes:
+        on_alert: ``"warn"``, ``"stop"`` (a warning, and at red the training ends), or a function of an `Alert`.
+        thresholds: of the alert.
+        tags: what is monitored; set when fit starts.
+        state: of the alert.
+        values: what was logged last, by tag.
+        age: looks since they were measured; None until a look has failed.
+    """
+
+    on_alert: OnAlert = "warn"
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    tags: tuple[str, ...] = ()
+    state: AlertState = field(default_factory=AlertState)
+    values: dict[str, float] = field(default_factory=dict)
+    age: int | None = None
+    _change: Alert | None = None
+
+    def __post_init__(self) -> None:
+        if self.on_alert not in ("warn", "stop") and not callable(self.on_alert):
+            raise ValueError(f"on_alert={self.on_alert!r}: expected 'warn', 'stop' or a function of an Alert")
+
+    def judge(self, frame: Frame, at: float, total: float | None, shown: int = 1) -> Frame:
+        """Moves the alert by one look and writes its level into the frame.
+
+        Args:
+            frame: what the look found.
+            at: how far the training is, as `progress` gives it.
+            total: how long it will be.
+            shown: images of the probe per object.
+        """
+        if TWIN_TAGS[0] not in frame.numbers:
+            return frame
+        seen, before = _seen(frame, at, total, shown), self.state
+        self.state = advance(before, seen, self.thresholds)
+        frame = replace(frame, numbers={**frame.numbers, ALERT: self.state.level})
+        if self.state.level != before.level:
+            said = sentence(before, self.state, seen)
+            self._change = Alert(self.state.level, said, frame.epoch, dict(frame.numbers))
+        return frame
+
+    def publish(self, trainer: Any, pl_module: Any, frame: Frame | None, reason: str = "") -> None:
+        """Logs the monitored numbers on every rank; rank 0 knows them and hands them on.
+
+        Args:
+            trainer: its hook decides whether Lightning takes them for this validation or for this training epoch.
+            pl_module: what is logged through.
+            frame: what the look found, None if it failed.
+            reason: why it failed.
+        """
+        message = self._fresh({} if frame is None else frame.numbers, reason) if trainer.is_global_zero else None
+        values, change = trainer.strategy.broadcast(message)
+        if values:
+            pl_module.log_dict(values, on_step=False, on_epoch=True, batch_size=1)
+        if change is not None:
+            self._tell(trainer, change)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values, for a checkpoint."""
+        return {"alert": self.state.as_dict(), "values": dict(self.values), "age": self.age}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on where a checkpoint stopped."""
+        self.state = AlertState.from_dict(state["alert"])
+        self.values, self.age = dict(state["values"]), state["age"]
+
+    def _fresh(self, numbers: Mapping[str, float], reason: str) -> tuple[dict[str, float], Alert | None]:
+        good = {tag: numbers[tag] for tag in self.tags if math.isfinite(numbers.get(tag, math.nan))}
+        stale = [tag for tag in self.tags if tag not in good]
+        if stale and not self.age:
+            self._say_stale(stale, reason)
+        if stale or self.age is not None:
+            self.age = (self.age or 0) + 1 if stale else 0
+        self.values = {tag: good.get(tag, self.values.get(tag, _neutral(tag))) for tag in self.tags}
+        change, self._change = self._change, None
+        return self.values if self.age is None else {**self.values, AGE: float(self.age)}, change
+
+    def _say_stale(self, tags: list[str], reason: str) -> None:
+        known = [tag for tag in tags if tag in self.values]
+        which = "the last good values are" if known else "neutral values (an effect of 0, a lift of 1) are"
+        warn(
+            f"{', '.join(tags)} could not be measured ({reason or 'no map had any content'}): {which} logged instead,"
+            f" and {AGE} counts the looks since"
+        )
+
+    def _tell(self, trainer: Any, change: Alert) -> None:
+        stops = self.on_alert == "stop" and change.level == RED
+        if stops:
+            trainer.should_stop = True
+        if not trainer.is_global_zero:
+            return
+        if callable(self.on_alert):
+            _call(self.on_alert, change)
+        else:
+            warn(change.sentence + (" The training stops here, because on_alert='stop'." if stops else ""))
+
+
+def monitored_tags(probe: Probe, view_keys: list[str]) -> tuple[str, ...]:
+    """The numbers that go through the log: those of the twins, and one lift where there are masks."""
+    twins = TWIN_TAGS if probe.twins is not None else ()
+    key = lift_view(probe, view_keys)
+    return twins if key is None else (*twins, f"attribution/{key}/lift")
+
+
+def lift_view(probe: Probe, view_keys: list[str]) -> str | None:
+    """The view whose lift is logged: Grad-CAM, else the first one; None without masks or views."""
+    if probe.masks is None or not view_keys:
+        return None
+    return "grad_cam" if "grad_cam" in view_keys else view_keys[0]
+
+
+def progress(trainer: Any, epoch: int) -> tuple[float, float | None]:
+    """How far a training is and how long it will be, in one unit: batches, steps or epochs; None where nobody knows.
+
+    Args:
+        trainer: in fit.
+        epoch: finished epochs.
+    """
+    ways: list[tuple[float, float]] = []
+    if trainer.max_steps is not None and trainer.max_steps > 0:
+        ways.append((trainer.global_step, trainer.max_steps))
+    if trainer.max_epochs is not None and trainer.max_epochs > 0:
+        batches = trainer.num_training_batches * trainer.max_epochs
+        known = batches and math.isfinite(batches)
+        ways.append((trainer.fit_loop.epoch_loop.total_batch_idx + 1, batches) if known else (epoch, trainer.max_epochs))
+    return max(ways, key=lambda way: way[0] / way[1]) if ways else (epoch, None)
+
+
+def _seen(frame: Frame, at: float, total: float | None, shown: int) -> Seen:
+    effects = [float(value) for value in frame.per_image.get(TWIN_TAGS[0], ())][::shown]
+    return Seen(
+        effect=frame.numbers["reliance/background_effect"],
+        object_effect=frame.numbers["reliance/object_effect"],
+        share=frame.numbers["reliance/background_share"],
+        epoch=frame.epoch,
+        at=at,
+        total=total,
+        control=frame.numbers.get("reliance/paste_control"),
+        telling=most_telling(effects),
+        objects=len(effects),
+    )
+
+
+def _neutral(tag: str) -> float:
+    return 1.0 if tag.endswith("/lift") else 0.0
+
+
+def _call(function: Callable[[Alert], Any], change: Alert) -> None:
+    """Whatever the user's function does, the training goes on."""
+    try:
+        function(change)
+    except Exception as error:
+        warn(f"on_alert failed ({error}) when it was told: {change.sentence}")

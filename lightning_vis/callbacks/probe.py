@@ -1,0 +1,359 @@
+"""ProbeCallback: looks at a fixed probe while a network trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from lightning_vis.arguments import steps_of
+from lightning_vis.attribution.pipeline import usual_views
+from lightning_vis.attribution.views import View, given_views, grad_cam, saliency
+from lightning_vis.callbacks.base import Callback, FirstBatches
+from lightning_vis.callbacks.budget import Budget
+from lightning_vis.callbacks.failures import Failures, log, loggers_of, warn
+from lightning_vis.callbacks.frame_logger import Gallery
+from lightning_vis.callbacks.groups import refuse_clashes, settings_of, sharers
+from lightning_vis.callbacks.monitor import Monitor, OnAlert, monitored_tags
+from lightning_vis.callbacks.schedule import begins_anew, ends_epoch, is_early
+from lightning_vis.callbacks.session import Visits
+from lightning_vis.callbacks.trainer import finished_steps, moment_of, refusal_of, weights_looked_at, where
+from lightning_vis.constants import INPUT
+from lightning_vis.events.loggers import image_writers
+from lightning_vis.film import Film
+from lightning_vis.frames import Frame
+from lightning_vis.model.layers import find_layer
+from lightning_vis.model.scores import Score, Target, log_odds
+from lightning_vis.probe.from_trainer import Finder
+from lightning_vis.probe.probe import Probe, given_probe
+from lightning_vis.reliance.alert import Thresholds
+
+
+class ProbeCallback(FirstBatches, Callback):
+    """Looks at a fixed probe while the network trains, and leaves the training exactly as it was.
+
+    Looks are taken at the start (the untrained network), after steps 1, 2, 4, 8, ... of the first epoch, and after every
+    epoch (after its validation, if there is one); ``trainer.validate`` and ``trainer.test`` take one look each.
+
+    Args:
+        probe: the images, or a function that returns them; None takes some from the Trainer's validation data (else its
+            training data), by index.
+        views: what to look through, views or functions that return one; evidence, Grad-CAM and saliency if None.
+        every_n_epochs: look after every so many epochs.
+        at_steps: look after these optimizer steps too; None for 1, 2, 4, 8, ... within the first epoch, () for none.
+        score: ``(output, classes) -> (N,)``, the number that is explained.
+        on_error: what happens when something fails while looking: ``"warn"`` says so once per fit and the training goes on,
+            ``"raise"`` stops it.
+        on_alert: what happens when the alert changes, where the probe has twins: ``"warn"``; ``"stop"``, which also ends
+            the training when it turns red; or a function of a `lightning_vis.reliance.alert.Alert`.
+        thresholds: when the alert turns amber or red.
+        images: draw cards, film strips and animations; the tab gets its frames in any case.
+        loggers: ``"tensorboard"``, or ``"all"``: pictures go to every logger that takes images.
+        on_validate: look in ``trainer.validate`` and ``trainer.test`` too.
+        max_overhead: the share of the training time so far that all looks together may cost (or 60 seconds, whichever is
+            more). Over it filters pause first, then pictures, then looks, and it is said.
+
+    Where the probe has masks and labels of several classes, these numbers go through the Trainer's log at the end of
+    every epoch (and of every validation in between), and can be monitored: ``reliance/background_effect``,
+    ``reliance/object_effect``, ``reliance/background_share``, ``reliance/alert``, ``attribution/grad_cam/lift``.
+
+    Raises:
+        ValueError: arguments out of range, or, when fit starts, layers that do not exist, data that no probe can be taken
+            from, two callbacks that would write the same pictures.
+    """
+
+    def __init__(
+        self,
+        probe: Probe | Callable[[], Probe] | None = None,
+        views: Sequence[View | Callable[[], View]] | None = None,
+        *,
+        every_n_epochs: int = 1,
+        at_steps: Sequence[int] | None = None,
+        score: Score = log_odds,
+        on_error: str = "warn",
+        on_alert: OnAlert = "warn",
+        thresholds: Thresholds | None = None,
+        images: bool = True,
+        loggers: str = "tensorboard",
+        on_validate: bool = True,
+        max_overhead: float = 0.01,
+    ) -> None:
+        super().__init__()
+        if not isinstance(every_n_epochs, int) or every_n_epochs < 1:
+            raise ValueError(f"every_n_epochs={every_n_epochs!r}: expected a whole number of at least 1")
+        if loggers not in ("tensorboard", "all"):
+            raise ValueError(f"loggers={loggers!r}: expected 'tensorboard' or 'all'")
+        self.probe = given_probe(probe)
+        self.views = given_views(usual_views() if views is None else views)
+        self.every_n_epochs = every_n_epochs
+        self.at_steps = None if at_steps is None else steps_of(at_steps, "at_steps")
+        self.score = score
+        self.settings = {
+            "on_error": on_error,
+            "on_alert": on_alert,
+            "thresholds": thresholds or Thresholds(),
+            "images": images,
+            "loggers": loggers,
+            "on_validate": on_validate,
+            "max_overhead": max_overhead,
+        }
+        self.loggers, self.on_validate = loggers, on_validate
+        self.failures = Failures(on_error)
+        self.monitor = Monitor(on_alert, thresholds or Thresholds())
+        self.budget = Budget(max_overhead)
+        self.visits = Visits(self.probe, score, self.failures, self.budget, images)
+        self._all_views = self.views  # with those of the callbacks that share the looks
+        self._leader = self  # who looks for this one
+        self._tried = -1  # finished steps when a look within an epoch was tried last
+        self._published = -1  # finished steps when numbers went out last
+
+    @property
+    def film(self) -> Film:
+        """The looks so far, at most 64 of them."""
+        return self.gallery.film
+
+    @property
+    def gallery(self) -> Gallery:
+        """Where the looks go."""
+        return self._leader.visits.gallery
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """What looking has cost since the fit began, by part."""
+        return self.budget.seconds
+
+    @property
+    def _served(self) -> bool:
+        return self._leader is not self
+
+    @property
+    def probe_name(self) -> str:
+        """What stands before the tags of its pictures."""
+        return self.probe.name if self.probe else "probe"
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The numbers that go through the Trainer's log."""
+        return () if self.probe is None else monitored_tags(self.probe, [view.key for view in self._all_views])
+
+    @property
+    def state_key(self) -> str:
+        """Tells callbacks of one Trainer apart in a checkpoint."""
+        return self._generate_state_key(
+            probe=self.probe_name,
+            views=[view.key for view in self.views],
+            every_n_epochs=self.every_n_epochs,
+            at_steps=self.at_steps,
+        )
+
+    # --- when -------------------------------------------------------------------------------------------------------
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Shares looks with the other callbacks of this probe: the first takes over the views of the others."""
+        if stage not in ("fit", "validate", "test"):
+            return
+        probes = [other for other in trainer.callbacks if isinstance(other, ProbeCallback)]
+        refuse_clashes(self, probes)
+        group = sharers(self, probes)
+        self._leader = group[0]
+        self._all_views = list({view.key: view for other in group for view in other.views}.values())
+        is_new = stage == "fit" and begins_anew(trainer)
+        self._settle(settings_of(group), is_new)
+        self.visits.prepare(is_new)
+        self._tried = -1
+
+    def _settle(self, settings: dict[str, Any], is_new: bool) -> None:
+        """Whoever looks for several callbacks looks as any of them has asked for."""
+        self.loggers, self.on_validate = settings["loggers"], settings["on_validate"]
+        self.failures.on_error, self.budget.max_overhead = settings["on_error"], settings["max_overhead"]
+        self.visits.gallery.draws = settings["images"]
+        alert = {name: settings[name] for name in ("on_alert", "thresholds")}
+        self.monitor = replace(Monitor() if is_new else self.monitor, **alert)
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        """Refuses what cannot work, before anything is trained."""
+        if not self._served:
+            self._begin(trainer, pl_module)
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Takes the probe and looks at the untrained network."""
+        if self._looks(trainer):
+            probe = self.visits.by_index(trainer, pl_module)
+            if probe is not None:
+                self._start(trainer, pl_module, probe)
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Looks after early steps; the last batch of an epoch that is looked at is left to that look."""
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        finished = finished_steps(trainer, "step")
+        left = ends_epoch(trainer) and self._due(trainer)
+        if is_early(finished, self.at_steps, trainer.current_epoch) and not left:
+            self._look(trainer, pl_module, "step")
+
+    def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Looks after a validation, inside fit or alone."""
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._look_and_publish(trainer, pl_module, "validation")
+        elif trainer.state.fn == "validate":
+            self._look_alone(trainer, pl_module, "validate")
+
+    def on_test_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Looks after a test."""
+        self._look_alone(trainer, pl_module, "test")
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Looks after an epoch that no validation ended."""
+        self._look_and_publish(trainer, pl_module, "epoch")
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Looks at the finished network, if no look has seen it, and leaves what is to be taken along."""
+        self._look(trainer, pl_module, "end")
+        if not self._served and self.visits.probe is not None:
+            for path in self.gallery.finish():
+                log(trainer, f"what happened, in one picture: {path}")
+
+    def _due(self, trainer: Any) -> bool:
+        return bool((trainer.current_epoch + 1) % self.every_n_epochs == 0)
+
+    def _looks(self, trainer: Any) -> bool:
+        """Whether this callback looks for itself, in this process, and somebody wants to know."""
+        if self._served or not trainer.is_global_zero or refusal_of(trainer):
+            return False
+        if trainer.state.fn != "fit":
+            return self.on_validate and bool(image_writers(trainer.loggers, self.loggers))
+        return bool(self.gallery.writers or self.monitor.tags)
+
+    # --- what -------------------------------------------------------------------------------------------------------
+
+    def _begin(self, trainer: Any, pl_module: Any) -> None:
+        for layer in {layer for view in self._all_views for layer in view.layers if layer not in (None, INPUT)}:
+            find_layer(pl_module, str(layer))
+        self._published = -1
+        self.monitor.tags = self.tags
+        self.visits.open(image_writers(trainer.loggers, self.loggers) if trainer.is_global_zero else [], self._all_views)
+        if refusal_of(trainer) and trainer.is_global_zero:
+            warn(refusal_of(trainer))
+        elif not self.gallery.writers and not self.monitor.tags and trainer.is_global_zero:
+            warn(
+                f"no logger of this Trainer takes images ({loggers_of(trainer)}), so nothing is shown: add a TensorBoardLogger"
+            )
+
+    def _start(self, trainer: Any, pl_module: Any, probe: Probe, moment: str = "start") -> None:
+        """The probe is known: the first look, and the one line that is said where nothing is wrong."""
+        self.visits.take(probe)
+        is_untrained = finished_steps(trainer, moment) == 0
+        seen = self._look(trainer, pl_module, "start") if is_untrained else None
+        if self.gallery.writers and not trainer.fast_dev_run and (seen is not None or not is_untrained):
+            log(trainer, f"{self.visits.summary()}; see them with: tensorboard --logdir {where(trainer)}")
+
+    @property
+    def _finds(self) -> Finder:
+        return self.visits.finder
+
+    def _watch(self, trainer: Any, module: nn.Module, batch: Any) -> None:
+        if self._looks(trainer):
+            self.visits.watch(trainer, module, batch)
+
+    def _find(self, trainer: Any, module: nn.Module, moment: str = "start") -> None:
+        with self.failures.surviving("finding images to look at"):
+            probe = self._finds.finish(trainer)
+            if probe is not None and trainer.training:
+                self._start(trainer, module, probe, moment)
+
+    def _look_and_publish(self, trainer: Any, pl_module: Any, moment: str) -> None:
+        """Numbers are measured and logged at every epoch and validation; `every_n_epochs` thins the pictures."""
+        finished = finished_steps(trainer, moment)
+        if self._served or self._published == finished:
+            return
+        self._published = finished
+        frame = self._look(trainer, pl_module, moment, numbers_only=not self._due(trainer))
+        self.monitor.publish(trainer, pl_module, frame, self.visits.failed)
+
+    def _look(self, trainer: Any, pl_module: nn.Module, moment: str, *, numbers_only: bool = False) -> Frame | None:
+        """One look, if the network has changed since the last one; what it found, None if it failed or is not ours."""
+        if self._served or not self.visits.can_see(pl_module):
+            return None
+        finished = finished_steps(trainer, moment)
+        last = self.gallery.last
+        if last is not None and last.finished_steps == finished and not self._is_new_average(trainer, last, moment):
+            return last
+        numbers_only |= moment not in ("start", "end") and self.visits.pauses("looks", trainer)
+        again = moment == "step" and finished == self._tried  # gradients are accumulated
+        self._tried = finished
+        if again or (numbers_only and (moment == "step" or not self.monitor.tags)):
+            return None
+        when = moment_of(trainer, self, moment, finished)
+        return self.visits.look(trainer, pl_module, self.monitor, when, numbers_only=numbers_only)
+
+    def _look_alone(self, trainer: Any, pl_module: Any, moment: str) -> None:
+        """One look in ``trainer.validate`` or ``trainer.test``."""
+        if self._served or not self.on_validate:
+            return
+        self._begin(trainer, pl_module)
+        self.gallery.last = None  # it may be another network than the one seen last
+        may_look = self.gallery.writers and not refusal_of(trainer)
+        probe = self.visits.by_index(trainer, pl_module) if may_look else None
+        if probe is not None:
+            self.visits.take(probe)
+            self._look(trainer, pl_module, moment)
+
+    def _is_new_average(self, trainer: Any, last: Frame, moment: str) -> bool:
+        """Whether another callback has left an average of weights in the finished network that no look has seen."""
+        return moment == "end" and last.weights == "raw" and weights_looked_at(trainer, self, moment) == "averaged"
+
+    # --- kept in checkpoints ----------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """The film so far."""
+        return {**self.visits.state(), "monitor": self.monitor.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The film goes on where it stopped."""
+        self.visits.load(state_dict)
+        self.monitor.load_state_dict(state_dict["monitor"])
+
+
+class SaliencyCallback(ProbeCallback):
+    """Shows where a small change of the image would matter (K. Simonyan, A. Vedaldi, A. Zisserman, 2013).
+
+    Args:
+        probe: as `ProbeCallback`.
+        target: the explained class: ``"predicted"``, ``"label"``, ``"runner_up"`` or an index.
+        every_n_epochs: as `ProbeCallback`.
+        at_steps: as `ProbeCallback`.
+    """
+
+    def __init__(
+        self,
+        probe: Probe | Callable[[], Probe] | None = None,
+        target: Target = "predicted",
+        *,
+        every_n_epochs: int = 1,
+        at_steps: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(probe, [saliency(target)], every_n_epochs=every_n_epochs, at_steps=at_steps)
+
+
+class GradCAMCallback(ProbeCallback):
+    """Shows where the evidence for the predicted class lies (R. R. Selvaraju et al., 2017, "Grad-CAM").
+
+    Args:
+        probe: as `ProbeCallback`.
+        layer: dotted name of a layer that returns ``(N, K, h, w)``; None for the last feature map.
+        target: the explained class: ``"predicted"``, ``"label"``, ``"runner_up"`` or an index.
+        every_n_epochs: as `ProbeCallback`.
+        at_steps: as `ProbeCallback`.
+    """
+
+    def __init__(
+        self,
+        probe: Probe | Callable[[], Probe] | None = None,
+        layer: str | None = None,
+        target: Target = "predicted",
+        *,
+        every_n_epochs: int = 1,
+        at_steps: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(probe, [grad_cam(layer, target)], every_n_epochs=every_n_epochs, at_steps=at_steps)

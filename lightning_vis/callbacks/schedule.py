@@ -1,0 +1,28 @@
+"""The schedule: which steps and epochs are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def is_spaced(count: int, drawn: int) -> bool:
+    """Whether look number `count` (from 1) is drawn when number `drawn` was the last: 16, then every 10 % more."""
+    return count <= 16 or count >= 1.1 * drawn
+
+
+def begins_anew(trainer: Any) -> bool:
+    """Whether a fit that is being set up begins a training; a checkpoint that it goes on from is loaded only later."""
+    return int(trainer.fit_loop.epoch_loop._batches_that_stepped) == 0
+
+
+def is_early(finished: int, at_steps: Sequence[int] | None, epoch: int) -> bool:
+    """Whether a step within an epoch is looked at: those asked for, or 1, 2, 4, 8, ... of the first epoch."""
+    if at_steps is not None:
+        return finished in at_steps
+    return epoch == 0 < finished and finished & (finished - 1) == 0
+
+
+def ends_epoch(trainer: Any) -> bool:
+    """Whether the running batch is the last of its epoch."""
+    return bool(trainer.is_last_batch)

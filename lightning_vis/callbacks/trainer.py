@@ -1,0 +1,132 @@
+"""Facts about a Trainer: step, moment, precision, averaged weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from lightning_vis.callbacks.schedule import ends_epoch
+
+
+def finished_steps(trainer: Any, moment: str) -> int:
+    """Batches whose optimizer steps are finished, however many optimizers there are.
+
+    Lightning counts them only after the hooks of the batch and of the validation behind it, so that at ``"step"`` and
+    ``"validation"`` the running batch is still to be added, unless it only accumulates.
+    """
+    loop = trainer.fit_loop.epoch_loop
+    running = moment in ("step", "validation") and not loop._should_accumulate()
+    return int(loop._batches_that_stepped) + running
+
+
+def log_step(trainer: Any, finished: int) -> int:
+    """The step of Lightning's own epoch scalars: a logged ``step`` if there is one, else one less than what is finished.
+
+    The untrained network stands at -1.
+    """
+    logged = logged_step(trainer)
+    return finished - 1 if logged is None else logged
+
+
+def logged_step(trainer: Any) -> int | None:
+    """The value that the user logs under the name ``step`` in this loop, if they do.
+
+    It is read from the sums that Lightning keeps, not through ``callback_metrics``, which would compute every metric.
+    """
+    for _, result in trainer._results.valid_items() if trainer._results is not None else ():
+        if result.meta.name == "step" and result.is_tensor:
+            total = result.value / result.cumulated_batch_size if result.meta.is_mean_reduction else result.value
+            return int(total)
+    return None
+
+
+def moment_of(trainer: Any, callback: Any, moment: str, finished: int) -> dict[str, Any]:
+    """Where in the training a frame stands, as fields of a `Frame`.
+
+    At the end of fit Lightning has already counted the last epoch. An epoch that is cut short (``max_steps``) is none: its
+    last look is called by its step.
+
+    Args:
+        trainer: whose training it is.
+        callback: ours, one of the Trainer's.
+        moment: the hook we are in: ``"start"``, ``"step"``, ``"validation"``, ``"epoch"``, ``"end"``, or ``"validate"`` and
+            ``"test"`` outside of fit.
+        finished: steps.
+    """
+    if moment in ("validate", "test"):
+        return {"finished_steps": finished, "log_step": finished - 1, "epoch": trainer.current_epoch, "moment": moment}
+    whole = ends_epoch(trainer)
+    if moment in ("epoch", "validation"):
+        epoch, named = trainer.current_epoch + whole, "epoch" if whole else moment.replace("epoch", "step")
+    else:
+        cut = moment == "end" and not whole
+        epoch, named = trainer.current_epoch - cut, "step" if cut else moment
+    return {
+        "finished_steps": finished,
+        "log_step": log_step(trainer, finished),
+        "epoch": epoch,
+        "moment": named,
+        "weights": weights_looked_at(trainer, callback, moment),
+    }
+
+
+def precision_of(trainer: Any) -> tuple[Callable[[], AbstractContextManager[Any]], Callable[[Any], Any] | None]:
+    """The context of a forward pass, and what converts its input.
+
+    Under ``*-mixed`` the weights are fp32, and so is the look; under ``*-true`` the Trainer's precision rules.
+    """
+    plugin = trainer.precision_plugin
+    if "true" not in str(plugin.precision) or plugin.precision == "32-true":
+        return nullcontext, None
+    return plugin.forward_context, plugin.convert_input
+
+
+def where(trainer: Any) -> str:
+    """The folder that TensorBoard is to be started on."""
+    folders = [logger.save_dir or logger.log_dir for logger in trainer.loggers if getattr(logger, "save_dir", None)]
+    return str(folders[0] if folders else trainer.default_root_dir)
+
+
+def refusal_of(trainer: Any) -> str:
+    """Why nothing is looked at: where each process holds a part of the weights, one that looks alone waits for ever."""
+    for kind in type(trainer.strategy).__mro__:
+        if kind.__name__ in ("FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy"):
+            return f"under {kind.__name__} each process holds a part of the weights only, so nothing is looked at"
+    return ""
+
+
+def weights_looked_at(trainer: Any, callback: Any, moment: str) -> str:
+    """``"averaged"`` where another callback has put an average of weights into the network at this moment, else ``"raw"``.
+
+    Lightning's ``WeightAveraging`` lends its average for the validation and takes it back in the very hook that we look in,
+    so that the order of the callbacks decides; at the end of fit it leaves it there, and so does SWA.
+
+    Args:
+        trainer: during fit.
+        callback: ours, one of the Trainer's.
+        moment: ``"start"``, ``"step"``, ``"validation"``, ``"epoch"`` or ``"end"``.
+    """
+    callbacks = list(trainer.callbacks)
+    own = callbacks.index(callback)
+    for at, other in enumerate(callbacks):
+        kinds = {base.__name__ for base in type(other).__mro__}
+        if "WeightAveraging" in kinds and _lends(other, moment, at < own):
+            return "averaged"
+        if "StochasticWeightAveraging" in kinds and _has_left(trainer, other, moment, at < own):
+            return "averaged"
+    return "raw"
+
+
+def _lends(average: Any, moment: str, comes_first: bool) -> bool:
+    there = getattr(average, "_average_model", None) is not None
+    return there and ((moment == "validation" and not comes_first) or (moment == "end" and comes_first))
+
+
+def _has_left(trainer: Any, average: Any, moment: str, comes_first: bool) -> bool:
+    """SWA moves its average into the network for one more epoch, that of the norms, or, without norms, at the end."""
+    model = getattr(average, "_average_model", None)  # a user's own class of this name has none
+    if model is None or average._max_epochs == -1:
+        return moment == "end" and comes_first and model is not None
+    epoch = trainer.current_epoch - (moment == "end")
+    return bool(epoch > average.swa_end or (moment == "end" and epoch == average.swa_end and comes_first))

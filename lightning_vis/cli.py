@@ -1,0 +1,55 @@
+"""The command line: ``python -m lightning_vis export | gif | strip``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning_vis.export import export_gif, export_html, export_strip
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs one command; returns 0, or 2 where there is nothing to export."""
+    arguments = parser().parse_args(words)
+    try:
+        if arguments.command == "export":
+            damage = export_html(arguments.logdir, arguments.output, arguments.looks)
+        else:
+            export = export_gif if arguments.command == "gif" else export_strip
+            damage = export(arguments.logdir, arguments.output, arguments.view)
+    except ValueError as error:
+        print(f"lightning_vis: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    for sentence in damage:
+        print(f"lightning_vis: {sentence}", file=sys.stderr)  # noqa: T201
+    print(f"{arguments.output}: {Path(arguments.output).stat().st_size / 1e6:.1f} MB")  # noqa: T201
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python -m lightning_vis", description="Takes the film of a training along.")
+    commands = made.add_subparsers(dest="command", required=True)
+    export = _command(commands, "export", "film.html", "one HTML file with the tab's page and data, readable offline")
+    export.add_argument("--looks", type=_at_least_two, help="at most so many looks of each run (all if not given)")
+    for name, default, purpose in (("gif", "film.gif", "an animation"), ("strip", "strip.png", "a film strip")):
+        command = _command(commands, name, default, f"{purpose} of one view, the runs below each other")
+        command.add_argument("--view", help="a view's key, evidence or filters/LAYER for instance (the first one if not given)")
+    return made
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, default: str, purpose: str
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=purpose, description=purpose)
+    command.add_argument("logdir", help="a run's folder, or one with runs in it")
+    command.add_argument("-o", "--output", default=default, help=f"the file to write ({default})")
+    return command
+
+
+def _at_least_two(word: str) -> int:
+    if not word.isdigit() or int(word) < 2:
+        raise argparse.ArgumentTypeError(f"{word!r}: expected a whole number of at least 2")
+    return int(word)

@@ -1,0 +1,1 @@
+"""Event files and loggers, there and back."""

@@ -1,0 +1,155 @@
+"""Reads the frames of all runs below a folder from their event files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lightning_vis.constants import FORMAT, PLUGIN
+from lightning_vis.events.decode import alone_at, joined_frame, joined_inputs, with_own_names, without_repeated
+from lightning_vis.events.encode import Part
+from lightning_vis.events.event_file import AROUND, event_files, records
+from lightning_vis.frames import Frame, Inputs, filters_of, place_of
+
+
+@dataclass
+class StoredRun:
+    """All that a run's event files hold of ours, and its scalars.
+
+    Attributes:
+        name: the folder below the log directory.
+        parts: in the order in which they were written.
+        scalars: ``(step, value)`` by tag.
+        damage: what could not be read, in sentences.
+    """
+
+    name: str
+    parts: list[Part] = field(default_factory=list)
+    scalars: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    damage: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class RunFrames:
+    """A probe's frames of one run, in order of their `place`.
+
+    Attributes:
+        name: of the run.
+        inputs: what people see of the probe; black pictures where none were stored.
+        frames: what was found, maps at their stored resolution.
+        damage: what could not be read, in sentences.
+        filters: the frames in which filters were seen, of whatever probe; only `whole_run` looks for them.
+    """
+
+    name: str
+    inputs: Inputs
+    frames: tuple[Frame, ...]
+    damage: tuple[str, ...] = ()
+    filters: tuple[Frame, ...] = ()
+
+
+def read_frames(logdir: str | Path, probe: str | None = None) -> list[RunFrames]:
+    """The frames of all runs below a folder.
+
+    Args:
+        logdir: a run's folder, or one with runs in it.
+        probe: which probe's frames; None for the first one of each run, by name.
+
+    Raises:
+        ValueError: the folder does not exist, or no frames are in it; the message says what there is.
+    """
+    found = [run for stored in read_runs(logdir) for run in frames_of(stored, probe)]
+    if not found:
+        wanted = "" if probe is None else f" of a probe {probe!r}"
+        raise ValueError(f"no frames{wanted} in {str(logdir)!r}: they are written by ProbeCallback while it trains")
+    return found
+
+
+def read_runs(logdir: str | Path) -> list[StoredRun]:
+    """What the event files below a folder hold of ours, by run; runs without frames are left out."""
+    return [run for folder, files in event_files(logdir) if (run := read_run(folder, files)).parts]
+
+
+def read_run(name: str, files: Iterable[Path], tell: Callable[[int], object] = lambda size: None) -> StoredRun:
+    """Reads a run's event files, each up to its damage, if there is any; `tell` gets the bytes of each record read."""
+    from tensorboard.compat.proto import event_pb2
+
+    run = StoredRun(name)
+    for path in files:
+        try:
+            for data in records(path):
+                _take(run, event_pb2.Event.FromString(data))
+                tell(len(data) + AROUND)
+        except ValueError as error:
+            run.damage.append(f"{path.name}: {error}; what lies before it was read")
+        except Exception as error:  # protobuf's own error has different names in different versions
+            run.damage.append(f"{path.name}: a record is no event ({error}); what lies before it was read")
+    return run
+
+
+def _take(run: StoredRun, event: Any) -> None:
+    for value in event.summary.value:
+        if value.metadata.plugin_data.plugin_name == PLUGIN:
+            part = _part(value)
+            run.parts += [part] if part is not None else []
+        elif value.HasField("simple_value"):
+            run.scalars.setdefault(value.tag, []).append((event.step, value.simple_value))
+
+
+def _part(value: Any) -> Part | None:
+    """A part; None where it is of a later version than this reader, or none of ours after all."""
+    try:
+        facts = json.loads(value.metadata.plugin_data.content)
+    except ValueError:
+        return None
+    if not isinstance(facts, dict) or not isinstance(facts.get("format"), int) or facts["format"] > FORMAT:
+        return None
+    if facts["part"] == "latest":
+        return None
+    return Part(facts["part"], facts, value.tensor.string_val[0] if value.tensor.string_val else b"")
+
+
+def frames_of(run: StoredRun, probe: str | None = None) -> list[RunFrames]:
+    """The frames of one probe of a run, as a list of none or one."""
+    parts = with_own_names(without_repeated(run.parts))
+    probes = sorted({part.facts["probe"] for part in parts if part.facts["stream"] == "frames"})
+    if not probes or (probe is not None and probe not in probes):
+        return []
+    chosen = probes[0] if probe is None else probe
+    damage = list(run.damage)
+    frames = _joined(chosen, [part for part in parts if part.facts["probe"] == chosen], damage)
+    own = {part.name: part for part in parts if part.facts["probe"] == chosen and "steps" not in part.facts}
+    return [RunFrames(run.name, joined_inputs(chosen, own, frames, damage), frames, tuple(damage))]
+
+
+def whole_run(run: StoredRun) -> RunFrames:
+    """The frames of a run's first probe, if it has one, and those of its filters."""
+    (found,) = frames_of(run) or [RunFrames(run.name, joined_inputs("", {}, (), []), (), tuple(run.damage))]
+    damage = list(found.damage)
+    sheets = [part for part in without_repeated(run.parts) if part.facts["stream"] == "sheets"]
+    filters = tuple(_with_known_filters(frame, damage) for frame in _joined("", sheets, damage))
+    return replace(found, filters=filters, damage=tuple(dict.fromkeys(damage)))
+
+
+def _joined(probe: str, parts: Iterable[Part], damage: list[str]) -> tuple[Frame, ...]:
+    """Frames in order; to `damage` is added what cannot be read."""
+    looks: dict[tuple[int, int], list[Part]] = {}
+    for part in parts:
+        if "steps" in part.facts:
+            looks.setdefault((part.facts["steps"], place_of(alone_at(part))), []).append(part)
+    return tuple(joined_frame(probe, place[0], looks[place], damage) for place in sorted(looks))
+
+
+def _with_known_filters(frame: Frame, damage: list[str]) -> Frame:
+    """Without pictures of which nobody can say what they show; those are added to `damage`."""
+    known = {}
+    for name, pictures in frame.pictures.items():
+        count = len(filters_of(frame, name.removeprefix("filters/")))
+        if count == len(pictures.values):
+            known[name] = pictures
+        else:
+            damage.append(f"{name!r} after {frame.finished_steps} steps: {len(pictures.values)} pictures of {count} filters")
+    return replace(frame, pictures=known)

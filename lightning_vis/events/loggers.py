@@ -1,0 +1,146 @@
+"""Pictures, numbers and texts to TensorBoard and to other loggers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakSet
+
+from lightning_vis.frames import Array, Frame, Inputs
+from lightning_vis.render.canvas.tiles import jpeg
+
+
+def image_writers(loggers: Iterable[Any], which: str = "tensorboard") -> list[Any]:
+    """What draws in each logger, found by what it can do and not by its class.
+
+    Args:
+        loggers: of the Trainer.
+        which: ``"tensorboard"``: experiments with ``add_image``; ``"all"``: loggers with ``log_image`` too.
+    """
+    experiments = [getattr(logger, "experiment", None) for logger in loggers]
+    writers: list[Any] = [experiment for experiment in experiments if hasattr(experiment, "add_image")]
+    others = [ImageLogger(logger) for logger in loggers if hasattr(logger, "log_image")]
+    return [*writers, *others] if which == "all" else writers
+
+
+@dataclass(frozen=True)
+class ImageLogger:
+    """A logger with ``log_image`` (Weights & Biases has one) as something with ``add_image``."""
+
+    logger: Any
+
+    def add_image(self, tag: str, picture: Array, step: int, dataformats: str = "HWC") -> None:
+        """Hands a picture ``(H, W, 3)`` uint8 on; such loggers know no step below 0."""
+        self.logger.log_image(key=tag, images=[picture], step=max(0, step))
+
+
+def write_number(writer: Any, tag: str, value: float, step: int) -> None:
+    """Writes a scalar where the writer takes scalars."""
+    if hasattr(writer, "add_scalar"):
+        writer.add_scalar(tag, value, step)
+
+
+def write_note(writer: Any, step: int) -> None:
+    """Writes how to read the pictures of a run into the Text tab, once, whichever callback comes first."""
+    if hasattr(writer, "add_text") and writer not in _NOTED:
+        _NOTED.add(writer)
+        writer.add_text("lightning_vis", _NOTE, step)
+
+
+_NOTED: WeakSet[Any] = WeakSet()
+
+
+_NOTE = """Looked at with lightning_vis, which changes nothing in the training.
+
+- Tab **Lightning Vis**: every look, played, several runs side by side.
+- Tab **Images**: `film/<view>` all probe images over the whole training; `<probe>/<number>` one image with all views on it;
+  `twins` the same object on other backgrounds; `filters/<layer>` what excites each filter. The *i* beside a picture says
+  how to read it.
+- **Evidence** (warm: for the label, blue: against it) and **Grad-CAM** are drawn on one scale in log-odds that never
+  changes: an untrained network shows nothing.
+- **Saliency** shows where a small change would matter, not what the answer rests on.
+- Heat maps illustrate; the twins prove."""
+
+
+def encoded(pictures: Mapping[str, Array]) -> dict[str, tuple[bytes, int, int]]:
+    """Pictures as JPEG with height and width, once for all writers."""
+    return {tag: (jpeg(picture), *picture.shape[:2]) for tag, picture in pictures.items()}
+
+
+def write_pictures(
+    writer: Any, pictures: Mapping[str, tuple[bytes, int, int]], step: int, descriptions: Mapping[str, str]
+) -> None:
+    """Writes encoded pictures as images at one step, and has them on disk when it returns.
+
+    Args:
+        writer: a ``SummaryWriter``, or anything with ``add_image``.
+        pictures: by tag, as `encoded` gives them.
+        step: the step, -1 for the untrained network.
+        descriptions: by tag, what TensorBoard shows under the picture's "i".
+    """
+    for tag, picture in pictures.items():
+        if any(kind.__module__.startswith("torch.utils.tensorboard") for kind in type(writer).__mro__):
+            writer._get_file_writer().add_summary(_summary(tag, picture, descriptions.get(tag, "")), step)
+        else:
+            _add_image(writer, tag, picture[0], step)
+    if hasattr(writer, "flush"):
+        writer.flush()
+
+
+def film_tag(probe: str, key: str) -> str:
+    """Where a view's film is written; two probes with other names than "probe" do not write one tag."""
+    return f"film/{key}" if probe == "probe" else f"film/{probe}/{key}"
+
+
+def descriptions(frame: Frame, inputs: Inputs) -> dict[str, str]:
+    """How to read each picture, by tag."""
+    layers = ", ".join(f"{each.title}: layer `{each.layer}`" for each in frame.maps.values())
+    notes = "".join(f"\n\nNote: {note}." for note in frame.notes)
+    cards = {f"{inputs.name}/{index}": f"{_CARD}\n\n{layers}.{notes}" for index in range(len(inputs.pictures))}
+    return (
+        {"twins": _TWINS}
+        | cards
+        | {film_tag(inputs.name, key): f"{_STRIP}\n\n{each.title}: layer `{each.layer}`." for key, each in frame.maps.items()}
+    )
+
+
+_CARD = """One probe image and what the network makes of it today.
+**Evidence**, in log-odds: warm speaks for the label, blue against it; 3 means "three units of log-odds if the whole image
+were like this spot". **Grad-CAM**: where the evidence for the predicted class lies. Both are on one log scale that never
+changes, so that an untrained network shows nothing. **Saliency**: where a small change of the image matters; it does not
+show what the answer rests on. **on object 1.6 x**: the map is 1.6 times denser on the object than by chance; the axis
+below it goes from a quarter to four times, its tick is chance."""
+
+
+_TWINS = """The same object on each background. The bar and the number: the probability of the object's own class there.
+A cross: the answer is wrong here. An orange frame besides: it is right on another background. The line above says by how many
+points the answer moves when the background is swapped, when the object is swapped, and when the object is only moved by
+three pixels."""
+
+
+_STRIP = """A film of the whole training so far: a row per probe image, a column per look, on one scale that never changes.
+An orange frame and a cross: the prediction is wrong. A name in a tile: from here on another class is explained."""
+
+
+def _summary(tag: str, picture: tuple[bytes, int, int], description: str) -> Any:
+    from tensorboard.compat.proto import summary_pb2 as proto
+
+    data, height, width = picture
+    image = proto.Summary.Image(encoded_image_string=data, height=height, width=width, colorspace=3)
+    # Without plugin name and data class, TensorBoard's default loader drops the description.
+    metadata = proto.SummaryMetadata(
+        summary_description=description,
+        plugin_data=proto.SummaryMetadata.PluginData(plugin_name="images"),
+        data_class=proto.DATA_CLASS_BLOB_SEQUENCE,
+    )
+    return proto.Summary(value=[proto.Summary.Value(tag=tag, image=image, metadata=metadata)])
+
+
+def _add_image(writer: Any, tag: str, data: bytes, step: int) -> None:
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    writer.add_image(tag, np.asarray(Image.open(io.BytesIO(data))), step, dataformats="HWC")

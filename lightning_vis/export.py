@@ -1,0 +1,231 @@
+"""Runs as one HTML file, a GIF or a strip."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lightning_vis.events.decode import without_repeated
+from lightning_vis.events.encode import Part
+from lightning_vis.events.event_file import event_files
+from lightning_vis.events.frame_reader import RunFrames, StoredRun, read_run, whole_run
+from lightning_vis.frames import Array, thinned
+from lightning_vis.render.canvas.style import GAP, INK, PANEL, SMALL_TEXT, TEXT
+from lightning_vis.render.canvas.text import paragraph, write
+from lightning_vis.render.canvas.tiles import paste
+from lightning_vis.render.filters import FILTERS, filter_reading, filter_strip, has_gaps
+from lightning_vis.render.gif import animated, animated_filters
+from lightning_vis.render.strips import strip
+from lightning_vis.tab import answers
+
+STATIC = Path(__file__).parent / "tab" / "static"
+
+
+COLUMNS = 10
+
+
+MOST_POINTS = 1000
+
+
+_IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+\.js)";$', re.MULTILINE)
+
+
+_EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
+
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; \
+script-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width">
+<title>Lightning Vis</title>
+<style>
+{style}
+</style>
+</head>
+<body>
+<script type="application/json" id="exported">{data}</script>
+<script type="module">
+{script}
+modules["index.js"].render(JSON.parse(document.getElementById("exported").textContent));
+</script>
+</body>
+</html>
+"""
+
+
+def export_html(logdir: str | Path, output: str | Path, looks: int | None = None) -> list[str]:
+    """Writes one self-contained HTML file: the tab's page with all frames of all runs below a folder.
+
+    Args:
+        logdir: a run's folder, or one with runs in it.
+        output: the file to write.
+        looks: at most this many looks of each run, first and last always among them; None for all.
+
+    Returns:
+        What could not be read, in sentences.
+
+    Raises:
+        ValueError: the folder does not exist, or no frames are in it.
+    """
+    runs = _stored(logdir)
+    data = json.dumps(exported(runs, looks), separators=(",", ":")).replace("<", "\\u003c")
+    page = PAGE.format(style=(STATIC / "style.css").read_text("utf-8"), script=bundle(STATIC / "index.js"), data=data)
+    Path(output).write_text(page, "utf-8")
+    return [f"{run.name}: {damage}" for run in runs for damage in run.damage]
+
+
+def export_gif(logdir: str | Path, output: str | Path, view: str | None = None) -> list[str]:
+    """Writes a GIF of one view (the first one if None), all runs below each other. Otherwise as `export_html`."""
+    runs = [whole_run(stored) for stored in _stored(logdir)]
+    key = view_key(runs, view)
+    if key.startswith(FILTERS):
+        data = animated_filters([(run.name, run.filters) for run in runs], key.removeprefix(FILTERS))
+    else:
+        data = animated([(run.name, run.inputs, run.frames) for run in runs], key)
+    Path(output).write_bytes(data)
+    return [f"{run.name}: {damage}" for run in runs for damage in run.damage]
+
+
+def export_strip(logdir: str | Path, output: str | Path, view: str | None = None) -> list[str]:
+    """Writes a strip of one view (the first one if None), all runs below each other. Otherwise as `export_html`."""
+    runs = [whole_run(stored) for stored in _stored(logdir)]
+    key = view_key(runs, view)
+    shown = [run for run in runs if key in (*_views(run), *_filters(run))]
+    strips = [_strip(run, key) for run in shown]
+    named = [_named(run.name, each) for run, each in zip(shown, strips, strict=True)] if len(shown) > 1 else strips
+    Image.fromarray(_stacked([*named, *_below(shown, key, max(each.shape[1] for each in named))])).save(output)
+    return [f"{run.name}: {damage}" for run in runs for damage in run.damage]
+
+
+def view_key(runs: Sequence[RunFrames], view: str | None) -> str:
+    """The view to show: the one that was asked for, else the first one; filters stand behind all maps.
+
+    Raises:
+        ValueError: no run has it; the message names those there are.
+    """
+    there = list(dict.fromkeys(key for views in (_views, _filters) for run in runs for key in views(run)))
+    if not there:
+        raise ValueError("these runs have no maps and no filters")
+    if view is not None and view not in there:
+        raise ValueError(f"no view {view!r} in these runs: there are {', '.join(there)}")
+    return view or there[0]
+
+
+def exported(runs: Sequence[StoredRun], looks: int | None) -> dict[str, Any]:
+    """Runs as the page's own source of data: what the server would answer, the pictures in the page itself."""
+    content: dict[str, Any] = {
+        "runs": {
+            "runs": [{"run": run.name, "newest": 0} for run in runs],
+            "constants": answers.shared_constants(),
+        },
+        "data": [],
+        "facts": {},
+        "pictures": {},
+        "scalars": {run.name: _thinned_scalars(run) for run in runs},
+    }
+    for at, run in enumerate(runs):
+        parts = {f"{at}.{number}": part for number, part in enumerate(_thinned_parts(run, looks))}
+        shown = [{"key": key, **answers.without_details(part.facts)} for key, part in parts.items()]
+        content["data"].append({"run": run.name, "newest": 0, "parts": shown})
+        content["facts"] |= {
+            key: {"captions": part.facts["captions"]} for key, part in parts.items() if "captions" in part.facts
+        }
+        content["pictures"] |= {key: _data_address(part.picture) for key, part in parts.items() if part.picture}
+    return content
+
+
+def bundle(entry: Path) -> str:
+    """A page's modules as one script: each a function of its own scope, behind those that it imports."""
+    sources: dict[str, str] = {}
+    _collect(entry, sources)
+    return "\n".join(("const modules = {};", *sources.values())).replace("</script", "<\\/script")
+
+
+def _collect(path: Path, sources: dict[str, str]) -> None:
+    text = path.read_text("utf-8")
+    for _, name in _IMPORT.findall(text):
+        if name not in sources:
+            _collect(path.with_name(name), sources)
+    body = _EXPORT.sub(r"\1", _IMPORT.sub(r'const \1 = modules["\2"];', text))
+    names = ", ".join(name for _, name in _EXPORT.findall(text))
+    sources[path.name] = f'modules["{path.name}"] = (() => {{\n{body}\nreturn {{ {names} }};\n}})();'
+
+
+def _thinned_parts(run: StoredRun, looks: int | None) -> Iterator[Part]:
+    parts = without_repeated(run.parts)
+    steps = sorted({part.facts["steps"] for part in parts if "steps" in part.facts})
+    kept = set(steps) if looks is None else {steps[at] for at in thinned(len(steps), looks)}
+    return (part for part in parts if part.facts.get("steps") in kept or "steps" not in part.facts)
+
+
+def _thinned_scalars(run: StoredRun) -> dict[str, list[tuple[int, float | None]]]:
+    return {
+        tag: [(points[at][0], answers.number(points[at][1])) for at in thinned(len(points), MOST_POINTS)]
+        for tag, points in run.scalars.items()
+    }
+
+
+def _data_address(picture: bytes) -> str:
+    return f"data:{answers.picture_type(picture)};base64,{base64.b64encode(picture).decode()}"
+
+
+def _views(run: RunFrames) -> list[str]:
+    return list(dict.fromkeys(key for frame in run.frames for key in frame.maps))
+
+
+def _filters(run: RunFrames) -> list[str]:
+    return list(dict.fromkeys(name for frame in run.filters for name in frame.pictures))
+
+
+def _strip(run: RunFrames, key: str) -> Array:
+    is_filters = key.startswith(FILTERS)
+    frames = [frame for frame in (run.filters if is_filters else run.frames) if key in {**frame.maps, **frame.pictures}]
+    shown = [frames[at] for at in thinned(len(frames), COLUMNS)]
+    return filter_strip(shown, key.removeprefix(FILTERS)) if is_filters else strip(shown, run.inputs, key)
+
+
+def _below(runs: Sequence[RunFrames], key: str, width: int) -> list[Array]:
+    """What is to be said below all strips: those of maps have their own legends."""
+    if not key.startswith(FILTERS):
+        return []
+    layer = key.removeprefix(FILTERS)
+    is_gappy = any(has_gaps(run.filters, layer) for run in runs)
+    said = filter_reading(layer) + " Empty: that look was at other filters." * is_gappy
+    return [paragraph(said, width, SMALL_TEXT)]
+
+
+def _named(name: str, picture: Array) -> Array:
+    """A picture below its run's name."""
+    sheet = Image.new("RGB", (picture.shape[1], picture.shape[0] + TEXT + 2 * GAP), PANEL)
+    write(sheet, (GAP, GAP), name, INK, picture.shape[1] - 2 * GAP)
+    paste(sheet, (0, TEXT + 2 * GAP), picture)
+    return np.asarray(sheet)
+
+
+def _stacked(pictures: Sequence[Array]) -> Array:
+    width = max(picture.shape[1] for picture in pictures)
+    return np.concatenate([np.pad(each, ((0, 0), (0, width - each.shape[1]), (0, 0)), "edge") for each in pictures])
+
+
+def _stored(logdir: str | Path) -> list[StoredRun]:
+    """What the runs below a folder hold, read with a bar that counts bytes."""
+    from tqdm import tqdm
+
+    files = event_files(logdir)
+    size = sum(path.stat().st_size for _, paths in files for path in paths)
+    with tqdm(total=size, desc="reading runs", unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar:
+        runs = [run for name, paths in files if (run := read_run(name, paths, bar.update)).parts]
+    if not runs:
+        raise ValueError(f"no frames in {str(logdir)!r}: they are written by ProbeCallback while it trains")
+    return runs

@@ -1,0 +1,48 @@
+"""Layers by their dotted names."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def named_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """The submodules by dotted name, as the user wrote them: without the wrapper that ``torch.compile`` adds."""
+    named = ((name.replace("_orig_mod.", "").removesuffix("._orig_mod"), module) for name, module in model.named_modules())
+    return {name: module for name, module in named if name not in ("", "_orig_mod")}
+
+
+def find_layer(model: nn.Module, name: str) -> nn.Module:
+    """The submodule with this dotted name.
+
+    Raises:
+        ValueError: there is none; the message lists the layers there are.
+    """
+    layers = named_layers(model)
+    if name not in layers:
+        raise ValueError(f"layer {name!r} is not in the model; {known_layers(model, name)}")
+    return layers[name]
+
+
+def known_layers(model: nn.Module, wanted: str = "") -> str:
+    """A model's layers as a phrase for messages, the names nearest to `wanted` first, at most twelve."""
+    names = list(named_layers(model))
+    near = difflib.get_close_matches(wanted, names, n=3)
+    shown = [*near, *(name for name in names if name not in near)][:12]
+    more = f", ... ({len(names)} in all)" if len(names) > len(shown) else ""
+    return f"its layers are {', '.join(shown)}{more}" if names else "it has no layers"
+
+
+@contextmanager
+def hooked(modules: Sequence[nn.Module], hook: Callable[[nn.Module, Any, Any], Any]) -> Iterator[None]:
+    """Lends a forward hook to each module; scripted ones take none."""
+    with ExitStack() as stack:
+        for module in modules:
+            if not isinstance(module, torch.jit.ScriptModule):
+                stack.callback(module.register_forward_hook(hook).remove)
+        yield

@@ -1,0 +1,40 @@
+"""Restores the random streams of Python, NumPy and torch."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from lightning_vis.model.snapshot.reachable import reach
+from lightning_vis.model.snapshot.restore import put_back, remember
+from lightning_vis.model.snapshot.tensors import Restore
+
+
+@contextmanager
+def keeping_randomness(*owners: Any) -> Iterator[None]:
+    """Puts the random streams of Python, NumPy and torch back, whatever is drawn inside.
+
+    Args:
+        owners: data sets whose generators, counters and lists are put back too; their large tensors are not copied.
+    """
+    restores = [*random_streams(), *remember(reach(owners))]
+    try:
+        yield
+    finally:
+        put_back(restores)
+
+
+def random_streams() -> Iterator[Restore]:
+    """What puts the global random streams of Python, NumPy and torch back."""
+    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    yield lambda: random.setstate(python)
+    yield lambda: np.random.set_state(numpy)
+    yield lambda: torch.set_rng_state(cpu)
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        cuda = torch.cuda.get_rng_state_all()
+        yield lambda: torch.cuda.set_rng_state_all(cuda)

@@ -1,0 +1,111 @@
+"""Context in which a model may be run, and that puts it back as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from lightning_vis.model.compiled import eagerly
+from lightning_vis.model.snapshot.copy_on_write import LARGE, Watch
+from lightning_vis.model.snapshot.mute import mute, voices
+from lightning_vis.model.snapshot.reachable import reach
+from lightning_vis.model.snapshot.restore import put_back, remember
+from lightning_vis.model.snapshot.rng import random_streams
+from lightning_vis.model.snapshot.tensors import Restore, tensor
+
+
+@contextmanager
+def observing(model: nn.Module, copied: int | None = None) -> Iterator[nn.Module]:
+    """Lends the model in eval mode, with gradients on, and puts everything back afterwards.
+
+    Whatever happens inside (success, an error, Ctrl-C), these are as they were before: the training flag of each module,
+    parameters and their ``requires_grad`` and ``.grad`` (the same objects), buffers, Python attributes of modules with the
+    lists, dicts, tensors, arrays and generators in them, hooks, the random streams of Python, NumPy and torch, and what the
+    user's own methods and hooks keep in closures, in globals and in their classes. The user's hooks do run: they may be part
+    of the network. ``log`` and ``log_dict`` of Lightning modules, the loggers of their Trainer and writers that the model or
+    its hooks keep are silent meanwhile, and compiled modules run eagerly, so that hooks work.
+
+    What is written to files, printed, or kept by installed packages or in iterators cannot be taken back.
+
+    Args:
+        model: the module to look at; on any device.
+        copied: bytes of weights up to which they are copied, 8 MiB if None; larger ones are watched, and copied only if
+            something is about to write to them. A copy costs once, watching some microseconds at every operation.
+
+    Yields:
+        The same module.
+
+    Raises:
+        ValueError: the model has lazy parameters that no batch has shaped yet.
+    """
+    _refuse_lazy(model)
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(eagerly())
+        watch = _watch(model, LARGE if copied is None else copied)
+        found = reach(model.modules(), (*model.parameters(), *model.buffers()))
+        methods = voices(value for value, _ in found)
+        restores = [
+            *random_streams(),
+            *remember([*found, *((each, 0) for each in methods)]),
+            *_weights(model, watch),
+            *_modes(model),
+        ]
+        stack.callback(put_back, restores)
+        mute(methods)
+        _prepare(model)
+        if watch is not None:
+            stack.enter_context(watch)
+        yield model
+
+
+def _prepare(model: nn.Module) -> None:
+    for module in model.modules():
+        # Not `eval()`: users override `train()` (frozen norms, merged adapters), and that would run their code.
+        if getattr(module, "training", False):
+            module.training = False
+    for parameter in model.parameters():
+        parameter.grad = None
+
+
+def _refuse_lazy(model: nn.Module) -> None:
+    lazy = [name for name, value in model.named_parameters() if nn.parameter.is_lazy(value)]
+    if lazy:
+        raise ValueError(
+            f"the model has lazy parameters ({', '.join(lazy[:3])}{', ...' if len(lazy) > 3 else ''}) that get their shape"
+            " from the first batch: run one batch through it before looking at it"
+        )
+
+
+def _modes(model: nn.Module) -> Iterator[Restore]:
+    for module in model.modules():
+        if hasattr(module, "training"):  # frozen script modules have no flag
+            yield partial(_set, module, "training", module.training)
+
+
+def _watch(model: nn.Module, copied: int) -> Watch | None:
+    # The operations of scripted modules cannot all be watched.
+    scripted = any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
+    return Watch() if not scripted and sum(value.nbytes for value in model.parameters()) > copied else None
+
+
+def _weights(model: nn.Module, watch: Watch | None) -> Iterator[Restore]:
+    for parameter in model.parameters():
+        # Set aside, not copied: whatever a backward pass would add meanwhile lands in another tensor.
+        yield partial(setattr, parameter, "grad", parameter.grad)
+        yield partial(_set, parameter, "requires_grad", parameter.requires_grad)
+        # The last is done first: flags can only be set where no graph hangs on.
+        yield tensor(parameter) if watch is None else watch.keep(parameter)
+    for buffer in model.buffers():
+        yield tensor(buffer)
+
+
+def _set(owner: Any, name: str, value: Any) -> None:
+    if getattr(owner, name) != value:
+        setattr(owner, name, value)

@@ -1,0 +1,177 @@
+"""Takes a probe from a Trainer's data: by index, else from the first batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from lightning_vis.model.run import Running
+from lightning_vis.model.scores import class_scores
+from lightning_vis.model.snapshot.snapshot import observing
+from lightning_vis.probe.dataset import Item, named, scaling_of, stacked
+from lightning_vis.probe.forward_tracer import Entry, Watch
+from lightning_vis.probe.labels import class_names_of
+from lightning_vis.probe.probe import Probe
+
+CHANGES = ("on_before_batch_transfer", "on_after_batch_transfer")
+
+
+class Finder:
+    """Finds a probe in the data of a Trainer, once per run.
+
+    By index where that gives what the network gets. Where it cannot (data without an index, items that are no pairs of
+    image and label, a ``collate_fn`` or a hook that changes batches, a module without a ``forward`` that takes images
+    and returns class scores) one batch is watched on its way through the network.
+
+    Args:
+        given: the user's probe, if there is one; then only how to run the network is to be found.
+
+    Attributes:
+        probe: what has been found.
+        entry: the submodule that is run; None: the module itself, as usual.
+        reason: why images cannot be taken by index.
+    """
+
+    def __init__(self, given: Probe | None = None) -> None:
+        self._given = given
+        self.probe: Probe | None = None
+        self.entry: Entry | None = None
+        self.reason = ""
+        self._asked = False
+        self._watch: Watch | None = None
+
+    @torch.inference_mode(False)  # Lightning validates in it, and what is made there takes no gradient ever
+    def by_index(self, trainer: Any, module: nn.Module, running: Running, indices: Sequence[int] | None = None) -> Probe | None:
+        """Images of the Trainer's own data: no loader is iterated and no random stream is touched.
+
+        Args:
+            trainer: its loaders are ready.
+            module: what is to be looked at.
+            running: how it is run.
+            indices: the images of a run that goes on; None to choose.
+
+        Returns:
+            None if a batch must be watched instead.
+        """
+        if not self._asked:
+            self._asked = True
+            loader = loader_of(trainer)
+            self.reason = _no_forward(module) or ("" if self._given else _obstacle(trainer, module, loader))
+            if not self.reason and self._given is not None:
+                self.probe = self._given
+            elif not self.reason:
+                self._take_by_index(trainer, module, running, loader, indices)
+        return self.probe
+
+    def start(self, module: nn.Module, batch: Any) -> None:
+        """A batch is about to go through the network: it is watched, if that is needed."""
+        if self.reason and self.probe is None and self._watch is None:
+            self._watch = Watch(module, batch)
+
+    @torch.inference_mode(False)
+    def finish(self, trainer: Any) -> Probe | None:
+        """The batch is through; what was found if it was watched, else None.
+
+        Raises:
+            ValueError: nobody took images and returned class scores.
+        """
+        if self._watch is None:
+            return None
+        watch, self._watch = self._watch, None
+        watch.stop()
+        try:
+            self.entry, items = watch.found()
+        except LookupError as error:
+            reason, self.reason = self.reason, ""
+            remedy = "give the module a forward(images) that returns class scores"
+            if self._given is not None:
+                raise ValueError(f"{reason}, and in the first batch {error}: {remedy}") from error
+            raise ValueError(
+                f"no probe= was given, none can be taken by index ({reason}), and in the first batch {error}:"
+                f" pass probe=Probe(images, labels), and {remedy}"
+            ) from error
+        self.probe = self._given or _probe_of(trainer, items)
+        return self.probe
+
+    def stop(self) -> None:
+        """Takes the hooks off, whatever happened."""
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
+
+    def _take_by_index(
+        self, trainer: Any, module: nn.Module, running: Running, loader: Any, indices: Sequence[int] | None
+    ) -> None:
+        dataset = loader.dataset
+        try:
+            known = indices if indices is None or max(indices) < len(dataset) else None
+            probe = Probe.from_dataset(dataset, indices=known, class_names=_class_names(trainer, dataset))
+            if not any(is_lazy(value) for value in module.parameters()):
+                _try(module, probe, running)
+        except Exception as error:
+            self.reason = f"{error}".strip().split("\n")[0].rstrip(".") or type(error).__name__
+        else:
+            self.probe = probe
+
+
+def loader_of(trainer: Any) -> Any:
+    """The loader that images are taken from: the first for validation or test, else the first for training."""
+    # Neither `or` nor `if`: the truth of a loader is its length, which iterable data do not have.
+    given = trainer.test_dataloaders if trainer.state.fn == "test" else trainer.val_dataloaders
+    loaders = trainer.train_dataloader if given is None or given in ([], ()) else given
+    while isinstance(loaders, (list, tuple, Mapping)) and len(loaders):
+        loaders = next(iter(loaders.values() if isinstance(loaders, Mapping) else loaders))
+    return loaders
+
+
+def _try(module: nn.Module, probe: Probe, running: Running) -> None:
+    """Raises if the module cannot be run on the images, or if what it returns cannot be read."""
+    with observing(module), torch.no_grad():
+        run = running.prepare(module, probe.images[:1])
+        with run.context():
+            class_scores(run.forward(run.images.clone()))
+
+
+def _probe_of(trainer: Any, items: list[Item]) -> Probe:
+    images, labels, masks = stacked(items, "the first batch")
+    dataset = getattr(loader_of(trainer), "dataset", None)
+    scaling = scaling_of(dataset)
+    known: dict[str, Any] = {"class_names": named(_class_names(trainer, dataset), items)}
+    if scaling is not None and not {len(scaling[0]), len(scaling[1])} - {1, images.shape[1]}:
+        known |= {"mean": scaling[0], "std": scaling[1]}
+    return Probe(images, labels, masks, **known)
+
+
+def _obstacle(trainer: Any, module: nn.Module, loader: Any) -> str:
+    """Why images taken by index would not be what the network gets; empty if they would."""
+    for owner in (module, getattr(trainer, "datamodule", None)):
+        changed = [name for name in CHANGES if owner is not None and _is_users(getattr(owner, name, None))]
+        if changed:
+            return f"{type(owner).__name__}.{changed[0]} changes the batches"
+    if getattr(loader, "dataset", None) is None:
+        return f"a {type(loader).__name__} has no dataset"
+    collate = getattr(loader, "collate_fn", None)
+    if collate is not None and not _home(collate).startswith("torch.utils.data"):
+        return f"the loader's collate_fn, {getattr(collate, '__name__', type(collate).__name__)}, makes its batches"
+    return ""
+
+
+def _no_forward(module: nn.Module) -> str:
+    return "" if _is_users(getattr(module, "forward", None)) else f"{type(module).__name__} has no forward"
+
+
+def _is_users(method: Callable[..., Any] | None) -> bool:
+    """Whether a hook is more than Lightning's own, which does nothing."""
+    return method is not None and _home(method).partition(".")[0] not in ("pytorch_lightning", "lightning", "torch")
+
+
+def _home(function: Any) -> str:
+    return str(getattr(getattr(function, "__func__", function), "__module__", ""))
+
+
+def _class_names(trainer: Any, dataset: Any) -> tuple[str, ...]:
+    return class_names_of(getattr(trainer, "datamodule", None)) or class_names_of(dataset)

@@ -1,0 +1,1 @@
+"""Frames to pictures: NumPy and Pillow, no torch."""

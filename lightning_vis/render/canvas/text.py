@@ -1,0 +1,69 @@
+"""Text on a sheet: measured, cut, wrapped, written."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from lightning_vis.frames import Array
+from lightning_vis.render.canvas.style import FAINT, GAP, PANEL, TEXT, Colour
+
+
+def shorten(draw: ImageDraw.ImageDraw, text: str, width: int, font: Any) -> str:
+    """The text, its middle left out as far as the width in pixels demands: both ends of a name tell it apart."""
+    if draw.textlength(text, font=font) <= width:
+        return text
+    for keep in range(len(text) - 1, 1, -1):
+        short = f"{text[: -(-keep // 2)]}…{text[len(text) - keep // 2 :]}"
+        if draw.textlength(short, font=font) <= width:
+            return short
+    return text[:1]
+
+
+def cut(text: str, width: int, size: int = TEXT) -> str:
+    """The text as `write` would write it into `width` pixels."""
+    return shorten(ImageDraw.Draw(Image.new("L", (1, 1))), text, width, _font(size))
+
+
+def write(sheet: Image.Image, corner: tuple[int, int], text: str, colour: Colour, width: int, size: int = TEXT) -> int:
+    """Writes one line that is at most `width` pixels wide; returns where it ends."""
+    draw, font = ImageDraw.Draw(sheet), _font(size)
+    text = shorten(draw, text, width, font)
+    draw.text(corner, text, fill=colour, font=font)
+    return corner[0] + int(draw.textlength(text, font=font))
+
+
+def fitting(text: str, width: int, sizes: tuple[int, ...] = (24, 22, 20, 18)) -> int:
+    """The largest of these sizes in which the text is not cut, else the smallest."""
+    return next((size for size in sizes if text_width(text, size) <= width), sizes[-1])
+
+
+def lines_of(text: str, width: int, size: int = TEXT) -> list[str]:
+    """The text in lines of at most `width` pixels, broken between words."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        lines[-1:] = [longer] if not lines[-1] or text_width(longer, size) <= width else [lines[-1], word]
+    return lines
+
+
+def paragraph(text: str, width: int, size: int = TEXT) -> Array:
+    """What stands below a picture, in lines, ``(H, width, 3)`` uint8."""
+    lines = lines_of(text, width - 2 * GAP, size)
+    sheet = Image.new("RGB", (width, len(lines) * (size + GAP) + GAP), PANEL)
+    for line, each in enumerate(lines):
+        write(sheet, (GAP, line * (size + GAP)), each, FAINT, width - 2 * GAP, size)
+    return np.asarray(sheet)
+
+
+def text_width(text: str, size: int = TEXT) -> int:
+    """How many pixels a line takes."""
+    return int(_font(size).getlength(text))
+
+
+@lru_cache
+def _font(size: int) -> Any:
+    return ImageFont.load_default(size)

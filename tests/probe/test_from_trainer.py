@@ -1,0 +1,246 @@
+"""Where images come from when nobody gave a probe: by index, or by watching a batch, which changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from modules import CLASSES, Classifier, TwoOptimizers, loader
+from nets import images
+from torch import nn
+from torch.utils.data import DataLoader, IterableDataset
+
+from lightning_vis.callbacks.probe import ProbeCallback, SaliencyCallback
+from lightning_vis.probe.forward_tracer import Watch
+from lightning_vis.probe.probe import Probe
+from tests.callbacks.test_identical import Fingerprint, same
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no"),
+    pytest.mark.filterwarnings("ignore:Trying to infer the `batch_size`"),
+]
+
+
+class OnlyNet(Classifier):
+    """Has no forward of its own: its steps call ``self.net`` on batches that are dicts."""
+
+    forward = pl.LightningModule.forward
+
+    def training_step(self, batch, _):
+        return nn.functional.cross_entropy(self.net(batch["pixels"]), batch["kind"])
+
+    def validation_step(self, batch, _):
+        self.log("val_loss", nn.functional.cross_entropy(self.net(batch["pixels"]), batch["kind"]))
+
+
+class OnGPU(Classifier):
+    """Normalises whole batches after their transfer, as people do on the GPU."""
+
+    def on_after_batch_transfer(self, batch, dataloader_idx):
+        return (batch[0] - 5) / 2, batch[1]
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        yield from loader(12).dataset
+
+
+class OnlyNetTwice(TwoOptimizers):
+    forward = pl.LightningModule.forward
+
+    def training_step(self, batch, index):
+        for optimizer in self.optimizers():
+            optimizer.zero_grad()
+            self.manual_backward(nn.functional.cross_entropy(self.net(batch["pixels"]), batch["kind"]))
+            optimizer.step()
+
+
+def dicts(count=24, shuffle=False):
+    return DataLoader([{"pixels": x, "kind": y} for x, y in loader(count).dataset], 4, shuffle=shuffle)
+
+
+def run(trainer, callbacks, module, train, validation=None, **arguments):
+    torch.manual_seed(5)
+    seen = Fingerprint()
+    seen.on_train_batch_start = lambda *_: seen.seen.append(torch.get_rng_state())
+    training = trainer([*callbacks, seen], **arguments)
+    training.fit(module, train, validation)
+    return seen.seen
+
+
+SETUPS = {
+    "dicts, sanity check": (OnlyNet, dicts, dicts, {"num_sanity_val_steps": 1}),
+    "dicts, no sanity check": (OnlyNet, dicts, dicts, {}),
+    "dicts, no validation": (OnlyNet, dicts, lambda: None, {}),
+    "accumulation": (OnlyNet, dicts, lambda: None, {"accumulate_grad_batches": 3}),
+    "bf16": (OnlyNet, dicts, dicts, {"precision": "bf16-true"}),
+    "two optimizers": (OnlyNetTwice, dicts, lambda: None, {}),
+    "normalised on the GPU": (OnGPU, loader, loader, {"num_sanity_val_steps": 1}),
+    "iterable": (Classifier, lambda: DataLoader(Stream(), 4), lambda: None, {}),
+}
+
+
+@pytest.mark.parametrize("setup", SETUPS)
+def test_training_is_bit_identical_and_the_untrained_network_is_seen_first(trainer, setup):
+    module, train, validation, arguments = SETUPS[setup]
+    callback = ProbeCallback(on_error="raise")
+    without = run(trainer, [], module(), train(), validation(), **arguments)
+    watched = module()
+    assert same(run(trainer, [callback], watched, train(), validation(), **arguments), without)
+    steps = [frame.finished_steps for frame in callback.gallery.film.frames]
+    assert steps[:2] == [0, 1]
+    assert all(set(frame.maps) == {"evidence", "grad_cam", "saliency"} for frame in callback.gallery.film.frames)
+    assert not any(len(each._forward_hooks) + len(each._forward_pre_hooks) for each in watched.modules())
+
+
+def test_the_probe_is_what_the_network_really_got(trainer):
+    callback = ProbeCallback()
+    run(trainer, [callback], OnGPU(), loader(), loader(), num_sanity_val_steps=1)
+    expected, labels = next(iter(loader()))
+    torch.testing.assert_close(callback.visits.probe.images, (expected - 5) / 2)
+    assert torch.equal(callback.visits.probe.labels, labels)
+
+
+def test_which_submodule_is_looked_at_is_said(trainer, caplog):
+    run(trainer, [SaliencyCallback()], OnlyNet(), dicts(), dicts(), num_sanity_val_steps=1, max_epochs=1)
+    said = [record.message for record in caplog.records if "of the submodule" in record.message]
+    assert len(said) == 1
+    assert "4 images (saliency) of the submodule 'net'; see them with: tensorboard" in said[0]
+
+
+def test_a_given_probe_is_looked_at_through_the_submodule_too(trainer, probe):
+    callback = ProbeCallback(probe, on_error="raise")
+    run(trainer, [callback], OnlyNet(), dicts(), dicts(), num_sanity_val_steps=1)
+    assert callback.visits.probe is probe
+    assert callback.gallery.film.frames[0].finished_steps == 0
+
+
+def test_validate_alone_looks_at_a_watched_batch_too(trainer):
+    callback = ProbeCallback(on_error="raise")
+    trainer([callback]).validate(OnlyNet(), dicts(), verbose=False)
+    assert len(callback.gallery.film.frames) == 1
+
+
+class Loss(Classifier):
+    """Its submodules return features, and the scores are made by a plain function."""
+
+    def __init__(self):
+        super().__init__(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()))
+        self.head = nn.Linear(4, CLASSES)
+
+    forward = pl.LightningModule.forward
+
+    def training_step(self, batch, _):
+        features = self.net(batch["pixels"]).mean((2, 3))
+        return nn.functional.cross_entropy(self.head(features), batch["kind"])
+
+
+def test_where_there_is_no_such_submodule_one_sentence_says_so_and_training_goes_on(trainer):
+    sentence = (
+        "lightning_vis: finding images to look at failed: no probe= was given, none can be taken by index (Loss has no"
+        " forward), and in the first batch no submodule took images (N, C, H, W) and returned class scores (N, C) or"
+        " (N, C, H, W): pass probe=Probe(images, labels), and give the module a forward(images) that returns class"
+        ' scores. The training is untouched; on_error="raise" stops at the error and shows where it is'
+    )
+    callback = ProbeCallback()
+    with pytest.warns(UserWarning, match="finding images") as caught:
+        run(trainer, [callback], Loss(), dicts())
+    assert [str(each.message) for each in caught if "lightning_vis" in str(each.message)] == [sentence]
+    assert callback.gallery.film.frames == []
+
+
+# --- which submodule --------------------------------------------------------------------------------------------------
+
+
+class Net(nn.Module):
+    def __init__(self, classes=3):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(4, classes)
+
+    def forward(self, pixels, labels=None):
+        scores = self.fc(self.conv(pixels).mean((2, 3)))
+        return {"loss": scores.mean(), "logits": scores}
+
+
+class Parts(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.normalise, self.net, self.teacher = nn.InstanceNorm2d(3), Net(), Net()
+        self.segment = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 3, 1))
+
+
+BATCH = {"pixels": images(10), "kind": torch.arange(10) % 3, "id": torch.arange(10)}
+MAPS = torch.ones(10, 12, 12, dtype=torch.long)
+
+
+@pytest.mark.parametrize(
+    ("step", "batch", "name", "argument", "labels"),
+    [
+        (lambda m, b: m.net(b["pixels"]), BATCH, "net", None, None),
+        (
+            lambda m, b: m.net(pixels=b["pixels"]),
+            BATCH | {"label": BATCH["kind"]},
+            "net",
+            "pixels",
+            [0, 1, 2, 0, 1, 2, 0, 1],
+        ),
+        (
+            lambda m, b: m.net(m.normalise(b[0])),
+            (BATCH["pixels"], BATCH["kind"][:, None]),
+            "net",
+            None,
+            [0, 1, 2, 0, 1, 2, 0, 1],
+        ),
+        (lambda m, b: (m.teacher(b[0]), m.net(b[0])), (BATCH["pixels"], BATCH["kind"] + 5), "teacher", None, None),
+        (lambda m, b: m.segment(b[0]), (BATCH["pixels"], MAPS), "segment", None, [1] * 8),
+    ],
+    ids=["ambiguous labels", "by keyword", "normalised before", "first of two, foreign labels", "segmentation"],
+)
+def test_what_is_found(step, batch, name, argument, labels):
+    model = Parts()
+    watch = Watch(model, batch)
+    step(model, batch)
+    watch.stop()
+    entry, items = watch.found()
+    assert (entry.name, entry.argument, len(items)) == (name, argument, 8)
+    assert [item.label for item in items] == (labels or [None] * 8)
+    assert (items[0].mask is not None) == (name == "segment")
+    entry(BATCH["pixels"])
+
+
+def test_an_autoencoder_is_no_segmentation():
+    model, batch = Parts(), [BATCH["pixels"]]
+    watch = Watch(model, batch)
+    model.segment(batch[0])
+    watch.stop()
+    with pytest.raises(LookupError, match="no submodule took images"):
+        watch.found()
+
+
+# --- a run that goes on -----------------------------------------------------------------------------------------------
+
+
+def test_a_resumed_run_takes_the_same_images_and_says_so_if_it_cannot(trainer, tmp_path):
+    first = SaliencyCallback()
+    training = trainer([first], max_epochs=1)
+    training.fit(Classifier(), loader(), loader(20))
+    training.save_checkpoint(tmp_path / "last.ckpt")
+    again = SaliencyCallback()
+    trainer([again]).fit(Classifier(), loader(), loader(20), ckpt_path=tmp_path / "last.ckpt")
+    assert again.visits.probe.indices == first.visits.probe.indices
+    other = SaliencyCallback()
+    sentence = (
+        "lightning_vis: this run goes on with other images in the probe 'probe' than those in its checkpoint: earlier"
+        " looks of the film show the ones, later looks the others"
+    )
+    with pytest.warns(UserWarning, match="goes on") as caught:
+        trainer([other]).fit(Classifier(), loader(), loader(20, seed=9), ckpt_path=tmp_path / "last.ckpt")
+    assert [str(each.message) for each in caught if "goes on" in str(each.message)] == [sentence]
+
+
+def test_a_given_probe_that_has_changed_is_said(trainer, tmp_path):
+    training = trainer([SaliencyCallback(Probe(images(2)))], max_epochs=1)
+    training.fit(Classifier(), loader())
+    training.save_checkpoint(tmp_path / "last.ckpt")
+    with pytest.warns(UserWarning, match="this run goes on with other images in the probe 'probe'"):
+        trainer([SaliencyCallback(Probe(images(2, seed=4)))]).fit(Classifier(), loader(), ckpt_path=tmp_path / "last.ckpt")

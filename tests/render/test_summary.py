@@ -1,0 +1,75 @@
+"""One picture of a training: which images it shows, what it says, and that all of it is on the picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lightning_vis.callbacks.frame_logger import leave_summary
+from lightning_vis.model.scores import PROBABILITIES, SEGMENTATION
+from lightning_vis.render.summary import SIZE, summary, telling, words
+from tests.render.test_cards import frame, inputs, written  # noqa: F401
+
+NUMBERS = {
+    "reliance/background_effect": 0.934,
+    "reliance/object_effect": -0.061,
+    "reliance/alert": 1.0,
+    "attribution/grad_cam/lift": 0.84,
+}
+SAID = [
+    "Right on 1 of 2 probe images at first, on 2 at last.",
+    "Swapping the background moves the answer by 93 points, swapping the object by -6.",
+    "The alert is red.",
+    "Grad-CAM on the object: 0.8 x chance.",
+]
+
+
+def film(**last):
+    first = frame(predicted=(0, 0))
+    return [first, frame(predicted=(0, 1), **({"finished_steps": 9, "epoch": 3, "moment": "epoch"} | last))]
+
+
+def test_what_happened_in_words():
+    assert words(film(numbers=NUMBERS), inputs()) == SAID
+    assert words(film(), replace(inputs(), labels=None)) == []
+
+
+def test_the_surest_right_image_and_the_surest_wrong_one_are_shown():
+    looked = replace(frame(4, predicted=(0, 1, 1, 0)), probability=np.array([0.6, 0.7, 0.9, 0.99], np.float32))
+    assert telling([looked, looked], inputs(4)) == [1, 3]  # labels 0, 1, 0, 1
+
+
+def test_without_labels_the_two_whose_maps_changed_most_are_shown():
+    values = np.zeros((4, 7, 7), np.float32)
+    later = values + np.array([1, 3, 0, 2], np.float32)[:, None, None]
+    frames = [frame(4, values=values), frame(4, values=later)]
+    assert telling(frames, replace(inputs(4), labels=None)) == [1, 3]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_it_is_1200_by_630_and_its_name_tells_probes_apart(tmp_path, count):
+    frames = [frame(count), frame(count)]
+    paths = [leave_summary(tmp_path, frames, replace(inputs(count), name=name)) for name in ("probe", "sick/well")]
+    assert [path.name for path in paths] == ["summary.png", "summary_sick_well.png"]
+    with Image.open(paths[0]) as picture:
+        assert picture.size == (1200, 630)
+
+
+def test_nothing_is_written_beyond_the_edge_and_no_sentence_is_broken_off(written):  # noqa: F811
+    notes = (SEGMENTATION, PROBABILITIES, f"one more time: {SEGMENTATION}")
+    summary("a run with a name that is much too long for its place", film(numbers=NUMBERS, notes=notes), inputs())
+    for text, (x, y), size, _, length in written:
+        assert x + length <= SIZE[0], text
+        assert y + size <= SIZE[1], text
+    text = " ".join(text for text, *_ in written)
+    assert all(each in text for each in SAID)
+    assert SEGMENTATION[1:] in text
+    assert "one more time" not in text
+
+
+def test_a_map_without_content_is_called_empty(written):  # noqa: F811
+    summary("run", [frame(values=np.zeros((2, 7, 7), np.float32))] * 2, inputs())
+    assert [text for text, *_ in written].count("empty") == 4

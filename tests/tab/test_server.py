@@ -1,0 +1,259 @@
+"""The server side: what a friendly and a hostile client get from a real TensorBoard."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import subprocess
+import sys
+import urllib.parse
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tab_runs import film_of, frame_of, inputs_of, write_run
+from tab_server import PLUGIN, ask, ask_json, tensorboard, wait_for, wait_for_looks
+from torch.utils.tensorboard import SummaryWriter
+
+from lightning_vis import constants
+from lightning_vis.events.frame_writer import Store
+from lightning_vis.frames import Filter
+from lightning_vis.tab.answers import filters, key_of, place_of
+from lightning_vis.tab.plugin import ASSETS, STATIC
+
+
+@pytest.fixture(scope="module")
+def logdir(tmp_path_factory):
+    root = tmp_path_factory.mktemp("logs")
+    write_run(root / "one", film_of(12), inputs_of())
+    write_run(root / "two", film_of(5, seed=1), inputs_of())
+    writer = SummaryWriter(root / "others")
+    writer.add_image("secret", inputs_of().pictures[0], dataformats="HWC")
+    writer.add_text("lightning_vis/secret", "words")
+    writer.close()
+    return root
+
+
+@pytest.fixture(scope="module", params=["fast loader", "--load_fast=false"])
+def server(request, logdir):
+    flags = [request.param] if request.param.startswith("--") else []
+    with tensorboard(logdir, *flags) as address:
+        wait_for_looks(address, "one", 12)
+        wait_for_looks(address, "two", 5)
+        yield address
+
+
+def get(server, path, **query):
+    return ask(f"{server}{PLUGIN}/{path}?{urllib.parse.urlencode(query)}")
+
+
+def key_in(server, run="one", part="maps/evidence"):
+    return next(each["key"] for each in ask_json(server, "data", run=run)["parts"] if each["part"] == part)
+
+
+def test_runs_come_with_the_constants_of_the_drawing(server):
+    found = ask_json(server, "runs")
+    assert [each["run"] for each in found["runs"]] == ["one", "two"]
+    assert found["constants"]["inferno"] == list(constants.INFERNO)
+    assert (found["constants"]["dim"], found["constants"]["opaque"]) == (constants.DIM, constants.OPAQUE)
+
+
+def test_data_hold_every_look_and_only_what_is_new_since(server):
+    found = ask_json(server, "data", run="one")
+    facts = [part for part in found["parts"] if part["part"] == "facts"]
+    assert [part["steps"] for part in facts] == [10 * at for at in range(12)]
+    assert facts[3]["numbers"]["attribution/evidence/lift"] == pytest.approx(1.75)
+    assert ask_json(server, "data", run="one", since=found["newest"] + 61)["parts"] == []
+    assert len(ask_json(server, "data", run="one", since=found["newest"])["parts"]) == len(found["parts"])
+
+
+def test_new_looks_arrive(tmp_path):
+    writer = SummaryWriter(tmp_path / "live")
+    store = Store([writer])
+    store.add(frame_of(0), inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "live", 1)
+        newest = ask_json(address, "data", run="live")["newest"]
+        store.add(frame_of(10), inputs_of())
+        wait_for_looks(address, "live", 2)
+        found = ask_json(address, "data", run="live", since=newest)
+        assert found["newest"] > newest
+        assert 10 in {part.get("steps") for part in found["parts"]}
+    writer.close()
+
+
+def test_pictures_are_served_by_key_as_what_they_are(server):
+    for part, start, kind in (("maps/evidence", b"\x89PNG", "image/png"), ("inputs", b"\xff\xd8\xff", "image/jpeg")):
+        status, headers, body = get(server, "blob", key=key_in(server, part=part))
+        assert (status, headers["Content-Type"], headers["X-Content-Type-Options"]) == (200, kind, "nosniff")
+        assert body.startswith(start)
+        assert "max-age" in headers["Cache-Control"]
+
+
+def test_answers_are_zipped_for_those_who_take_it(server):
+    status, headers, body = ask(f"{server}{PLUGIN}/data?run=one", headers={"Accept-Encoding": "gzip"})
+    assert (status, headers["Content-Encoding"]) == (200, "gzip")
+    assert json.loads(gzip.decompress(body))["run"] == "one"
+    plain = ask(f"{server}{PLUGIN}/data?run=one")[2]
+    assert len(body) < len(plain) / 4
+
+
+NUMBERS = st.floats(width=32)
+
+
+@given(st.lists(st.builds(Filter, st.text(), NUMBERS, NUMBERS, st.booleans(), st.sampled_from(("channel", "class")))))
+@example([Filter("a reaches 1; the best probe image 2", 1.0, 2.0, dead, "class") for dead in (False, True)])
+@example([Filter("a: dead (b", 2.0, 1.0, dead) for dead in (False, True)])
+def test_what_filters_are_called_and_how_they_are_is_read_from_their_captions(found):
+    read = filters([each.caption for each in found])
+    assert read["names"] == [each.name for each in found]
+    assert read["dead"] == [at for at, each in enumerate(found) if each.dead]
+    assert read["prefers_probe"] == [at for at, each in enumerate(found) if each.prefers_probe and not each.dead]
+
+
+def test_scalars_of_the_training(server):
+    assert ask_json(server, "scalars", run="one") == {"tags": ["val/accuracy"]}
+    points = ask_json(server, "scalar", run="one", tag="val/accuracy")["points"]
+    assert [step for step, _ in points] == [10 * at - 1 for at in range(12)]
+    assert ask_json(server, "scalars", run="missing") == {"tags": []}
+
+
+def test_assets_are_those_of_a_table_and_page_and_table_agree(server):
+    assert sorted(ASSETS) == sorted(path.name for path in STATIC.iterdir())
+    for name, kind in ASSETS.items():
+        status, headers, body = ask(f"{server}{PLUGIN}/static/{name}")
+        assert (status, headers["Content-Type"].split(";")[0]) == (200, kind)
+        assert body == (STATIC / name).read_bytes()
+
+
+def test_the_tab_is_announced_and_is_active_where_there_are_frames(server):
+    listed = json.loads(ask(f"{server}/data/plugins_listing")[2])
+    assert listed["lightning_vis"]["enabled"]
+    assert listed["lightning_vis"]["tab_name"] == "Lightning Vis"
+
+
+def encoded(value):
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
+
+
+HOSTILE = {
+    "no run": ("data", {}),
+    "two runs": ("data?run=one&run=two", None),
+    "a missing run": ("data", {"run": "missing"}),
+    "a run without frames": ("data", {"run": "others"}),
+    "a path as a run": ("data", {"run": "../../../etc"}),
+    "a zero byte": ("data", {"run": "one\0"}),
+    "words as a time": ("data", {"run": "one", "since": "yesterday"}),
+    "no number as a time": ("data", {"run": "one", "since": "nan"}),
+    "no end of time": ("data", {"run": "one", "since": "-inf"}),
+    "a very long number": ("data", {"run": "one", "since": "9" * 5000}),
+    "no key": ("blob", {}),
+    "words as a key": ("blob", {"key": "../../../../etc/passwd"}),
+    "a key that is no text": ("blob", {"key": "ÿÿÿ"}),
+    "a key of numbers": ("blob", {"key": encoded([1, 2, 3])}),
+    "a key that is too short": ("blob", {"key": encoded(["one"])}),
+    "a key that is an object": ("blob", {"key": encoded({"run": "one"})}),
+    "a key of a missing run": ("blob", {"key": key_of("missing", "lightning_vis/x", 0)}),
+    "a key of a missing tag": ("blob", {"key": key_of("one", "lightning_vis/x", 0)}),
+    "a picture of another plugin": ("blob", {"key": key_of("others", "secret", 0)}),
+    "a text of another plugin under our name": ("blob", {"key": key_of("others", "lightning_vis/secret", 0)}),
+    "facts of another plugin under our name": ("part", {"key": key_of("others", "lightning_vis/secret", 0)}),
+    "a tag without end": ("blob", {"key": key_of("one", "lightning_vis/" + "x" * 9000, 0)}),
+    "a scalar without a tag": ("scalar", {"run": "one"}),
+    "a missing scalar": ("scalar", {"run": "one", "tag": "missing"}),
+    "a scalar of a missing run": ("scalar", {"run": "missing", "tag": "val/accuracy"}),
+    "a file above": ("static/../plugin.py", None),
+    "a file above, encoded": ("static/%2e%2e%2fplugin.py", None),
+    "a file that is not in the table": ("static/index.html", None),
+    "a folder": ("static/", None),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_requests_are_refused(server, name):
+    path, query = HOSTILE[name]
+    status, _, body = ask(f"{server}{PLUGIN}/{path}") if query is None else get(server, path, **query)
+    assert 400 <= status < 500, body
+    assert b"Traceback" not in body
+    assert b"root:" not in body
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_nothing_can_be_changed(server, method):
+    assert ask(f"{server}{PLUGIN}/runs", method=method)[0] == 405
+
+
+def test_a_key_says_where_and_only_ours_are_read():
+    assert place_of(key_of("a/b ü", "lightning_vis/1/probe", 12.5)) == ("a/b ü", "lightning_vis/1/probe")
+    with pytest.raises(ValueError, match="not a key of ours"):
+        place_of(key_of("a", "images/1", 0))
+
+
+def test_facts_without_a_picture_are_no_picture(server):
+    assert get(server, "blob", key=key_in(server, part="facts"))[0] == 404
+    assert json.loads(get(server, "part", key=key_in(server, part="facts"))[2])["part"] == "facts"
+
+
+def test_foreign_content_under_our_name_harms_nobody(tmp_path):
+    """Somebody else's summaries under our plugin name, of a later version or no JSON at all, are passed over."""
+    from tensorboard.compat.proto import summary_pb2
+
+    folder = write_run(tmp_path / "run", film_of(2), inputs_of())
+    writer = SummaryWriter(folder, filename_suffix=".more")
+    for tag, content in (
+        ("words", b"\xff{"),
+        ("list", b"[]"),
+        ("later", b'{"format": 99, "part": "facts", "steps": 0}'),
+    ):
+        value = summary_pb2.Summary.Value(tag=f"lightning_vis/{tag}", simple_value=1.0)
+        value.metadata.plugin_data.plugin_name = "lightning_vis"
+        value.metadata.plugin_data.content = content
+        value.metadata.data_class = summary_pb2.DATA_CLASS_BLOB_SEQUENCE
+        writer._get_file_writer().add_summary(summary_pb2.Summary(value=[value]), 0)
+    writer.close()
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 2)
+        assert {part["part"] for part in ask_json(address, "data", run="run")["parts"]} >= {"facts", "inputs"}
+
+
+def test_it_loads_neither_torch_nor_lightning_nor_anything_else_that_is_heavy():
+    script = (
+        "import sys; import lightning_vis.tab.plugin;"
+        "print(sorted({name.split('.')[0] for name in sys.modules} & {'torch', 'pytorch_lightning', 'lightning',"
+        " 'matplotlib', 'PIL', 'tensorflow', 'captum'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_an_error_inside_is_an_answer_and_no_end(tmp_path):
+    """A plugin that fails in every call still lets TensorBoard serve everything else."""
+    (tmp_path / "broken_plugin.py").write_text(
+        "import lightning_vis.tab.answers as answers\n"
+        "def fail(*_):\n    raise RuntimeError('broken')\n"
+        "answers.runs = answers.looks = answers.place_of = fail\n"
+    )
+    write_run(tmp_path / "logs" / "run", film_of(2), inputs_of())
+    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import broken_plugin;"
+    script += "from tensorboard.main import run_main; run_main()"
+    import socket
+
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    arguments = ["--logdir", str(tmp_path / "logs"), "--host", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: ask(address + "/data/plugins_listing")[0] == 200, "TensorBoard does not answer")
+        status, _, body = ask(f"{address}{PLUGIN}/runs")
+        assert (status, json.loads(body)) == (
+            500,
+            {"error": "Lightning Vis could not answer; TensorBoard's log says why"},
+        )
+        assert ask(f"{address}/data/runs")[0] == 200
+    finally:
+        process.terminate()
+        _, log = process.communicate(timeout=30)
+    assert b"Lightning Vis could not answer" in log

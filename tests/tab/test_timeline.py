@@ -1,0 +1,258 @@
+"""The timeline in a real browser: the chart that is the scrubber, and the moments that it goes through."""
+
+from __future__ import annotations
+
+from dataclasses import replace as replaced
+
+import numpy as np
+import pytest
+from tab_page import Tab
+from tab_runs import alone_at, film_of, frame_of, inputs_of, write_run
+from tab_server import ask_json, tensorboard, wait_for, wait_for_looks
+
+pytest_plugins = ("tab_fixtures",)
+LONG = 300
+
+
+def test_three_hundred_epochs_are_kept_the_untrained_one_first(browser, tmp_path):
+    write_run(tmp_path / "long", film_of(LONG, count=2), inputs_of(2))
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "long", LONG)
+        with Tab(browser, address) as tab:
+            assert tab.frame.inner_text("footer .quiet") == f"look {LONG} of {LONG}"
+            assert tab.when == "epoch 299"
+            tab.painted()
+            last = tab.pixels()
+            tab.press("Home")
+            assert tab.when == "start"
+            tab.until("() => document.querySelector('.state').textContent === 'empty'")
+            assert not np.array_equal(last, tab.pixels())
+            tab.press("ArrowRight")
+            assert tab.when == "epoch 1"
+            tab.press("2")
+            heads = tab.frame.eval_on_selector_all(".film .times button", "all => all.map(each => each.title)")
+            assert heads[0].startswith("start:")
+            assert heads[-1].startswith("epoch 299:")
+
+
+@pytest.mark.parametrize(("short", "long"), [((10, (1, 2, 3)), (16, (1, 2))), ((10, (2, 4)), (16, (1, 3)))])
+def test_runs_whose_epochs_differ_in_length_share_steps_and_no_epochs(browser, tmp_path, short, long):
+    """Each is ``(steps of an epoch, epochs after which it was looked at)``; alone, a run keeps its epochs."""
+    for name, (length, epochs) in (("long", long), ("short", short)):
+        looks = [replaced(frame_of(length * each), epoch=each) for each in (0, *epochs)]
+        write_run(tmp_path / name, looks, inputs_of())
+    steps = sorted({length * each for length, epochs in (short, long) for each in epochs})
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "long", 1 + len(long[1]))
+        wait_for_looks(address, "short", 1 + len(short[1]))
+        with Tab(browser, address, "&p.lightning_vis.tab=film") as tab:
+            assert tab.when == f"step {steps[-1]}"
+            assert tab.texts(".film .times button") == ["start", *(f"step {each}" for each in steps)]
+            assert tab.frame.get_attribute("canvas.chart", "aria-valuetext") == tab.when
+            tab.press("1")
+            assert [each.split(" ")[1][:1] for each in tab.texts(".run .facts")] == [str(each[1][-1]) for each in (long, short)]
+        with Tab(browser, address, "&p.lightning_vis.runs=short&p.lightning_vis.tab=film") as tab:
+            assert tab.texts(".film .times button") == ["start", *(f"epoch {each}" for each in short[1])]
+
+
+def test_play_goes_on_by_itself_and_stops_at_the_end_or_when_asked(browser, server):
+    with Tab(browser, server) as tab:
+        tab.press("Home")
+        tab.press("Space")
+        tab.until("() => Number(document.querySelector('canvas.chart').getAttribute('aria-valuenow')) >= 2")
+        tab.press("Space")
+        stopped = tab.position
+        tab.page.wait_for_timeout(900)
+        assert tab.position == stopped < 11
+        tab.frame.click("role=button[name='play']")
+        tab.until("() => document.querySelector('canvas.chart').getAttribute('aria-valuenow') === '11'")
+        tab.frame.wait_for_selector("role=button[name='play']")
+
+
+def test_the_chart_is_the_scrubber(browser, server):
+    with Tab(browser, server) as tab:
+        tab.painted()
+        before = tab.pixels()
+        tab.drag_to(3 / 11)
+        assert tab.position == 3
+        tab.until_when("epoch 3")
+        tab.painted()
+        assert not np.array_equal(before, tab.pixels())
+
+
+def test_any_scalar_can_be_on_the_chart_those_of_the_training_too(browser, server):
+    with Tab(browser, server) as tab:
+        tab.frame.wait_for_selector("footer select option[value='logged:val/accuracy']", state="attached")
+        values = tab.frame.eval_on_selector_all("footer option", "all => all.map(each => each.value)")
+        assert {"attribution/evidence/lift", "answers/right", "logged:val/accuracy"} <= set(values)
+        assert tab.frame.input_value("footer select") == "reliance/background_effect"
+        before = tab.pixels("canvas.chart")
+        tab.frame.select_option("footer select", "logged:val/accuracy")
+        tab.until("() => new URLSearchParams(parent.location.hash.slice(1)).get('p.lightning_vis.scalar')")
+        tab.page.wait_for_timeout(500)
+        assert not np.array_equal(before, tab.pixels("canvas.chart"))
+
+
+def test_the_alert_stands_on_the_timeline_and_leads_to_its_look(browser, server):
+    with Tab(browser, server) as tab:
+        flags = tab.texts(".flag")
+        assert flags == ["⚑ beta: background, from epoch 5"]
+        tab.frame.click(".flag")
+        assert tab.when == "epoch 5"
+        assert tab.frame.query_selector(".alert.red")
+        tab.press("ArrowLeft")
+        assert tab.frame.query_selector(".alert") is None
+
+
+def test_looks_outside_of_fit_stand_behind_the_film_s_and_take_nothing_away(browser, tmp_path):
+    write_run(tmp_path / "run", film_of(4), inputs_of())
+    for moment in ("test", "validate"):
+        write_run(tmp_path / "run", [alone_at(30, moment, wrong=(0,))], inputs_of())
+    write_run(tmp_path / "run", [alone_at(20, wrong=(0, 1))], inputs_of())
+    write_run(tmp_path / "run", [alone_at(30, "test", count=6)], inputs_of(6))
+    write_run(tmp_path / "run", [alone_at(30, "test", wrong=(0, 1, 2))], inputs_of())  # the newest one stands
+    written = 4 + 5
+    with tensorboard(tmp_path) as address:
+        parts = lambda: ask_json(address, "data", run="run")["parts"]  # noqa: E731
+        wait_for(lambda: sum(part["part"] == "facts" for part in parts()) == written, "not all looks are there")
+        with Tab(browser, address) as tab:
+            seen = []
+            for _ in range(7):
+                seen.append((tab.when, tab.texts(".run .facts")[0].split(" right")[0].removeprefix(tab.when)))
+                tab.press("ArrowLeft")
+            film = [("start", "4 of 4"), ("epoch 1", "4 of 4"), ("epoch 2", "4 of 4"), ("validate", "2 of 4")]
+            assert seen[::-1] == [*film, ("epoch 3", "4 of 4"), ("validate", "3 of 4"), ("test", "1 of 4")]
+            assert tab.frame.inner_text("footer .quiet") == "look 1 of 7"
+            tab.press("2")
+            tab.painted()
+            assert tab.texts(".film .times button") == [when for when, _ in seen[::-1]]
+            tab.frame.click(".film .times button >> nth=3")
+            assert tab.when == "validate"
+            tab.page.reload()  # a link names also a place between two steps
+            tab.wait()
+            assert tab.position == 3
+        with Tab(browser, address, "&p.lightning_vis.epoch=3") as tab:
+            assert tab.when == "epoch 3"
+        with Tab(browser, address, "&p.lightning_vis.probe=probe%2C%20test") as tab:
+            assert len(tab.frame.query_selector_all(".picture canvas")) == 6
+            tab.painted()
+
+
+def test_a_running_training_is_followed_unless_somebody_looks_back(browser, tmp_path):
+    from torch.utils.tensorboard import SummaryWriter
+
+    from lightning_vis.events.frame_writer import Store
+
+    writer = SummaryWriter(tmp_path / "live")
+    store, frames = Store([writer]), film_of(6)
+    for frame in frames[:3]:
+        store.add(frame, inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "live", 3)
+        with Tab(browser, address) as tab:
+            assert tab.when == "epoch 2"
+            store.add(frames[3], inputs_of())
+            tab.until_when("epoch 3")
+            tab.press("Home")
+            store.add(frames[4], inputs_of())
+            tab.until("() => document.querySelector('footer .quiet').textContent.endsWith('of 5')")
+            assert tab.when == "start"
+            tab.press("End")
+            assert tab.when == "epoch 4"
+            tab.painted()
+    writer.close()
+
+
+def test_a_training_that_begins_anew_in_the_same_folder_replaces_the_old_one(browser, tmp_path):
+    write_run(tmp_path / "again", film_of(6), inputs_of())
+    write_run(tmp_path / "again", film_of(3, seed=9, wrong=(0, 1)), inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "again", 6)
+        with Tab(browser, address) as tab:
+            assert tab.frame.inner_text("footer .quiet") == "look 3 of 3"
+            assert "✗" in tab.frame.inner_text(".picture + figcaption")
+
+
+def test_tensorboard_s_own_reload_brings_what_is_new(browser, tmp_path):
+    from torch.utils.tensorboard import SummaryWriter
+
+    from lightning_vis.events.frame_writer import Store
+
+    writer = SummaryWriter(tmp_path / "live")
+    store, frames = Store([writer]), film_of(4)
+    for frame in frames[:2]:
+        store.add(frame, inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "live", 2)
+        with Tab(browser, address, polls=False) as tab:
+            store.add(frames[2], inputs_of())
+            wait_for_looks(address, "live", 3)
+            assert tab.when == "epoch 1"
+            tab.page.click(".reload-button")
+            tab.until_when("epoch 2")
+            tab.drag_to(0)  # the keyboard is with TensorBoard since the click on its button
+            store.add(frames[3], inputs_of())
+            wait_for_looks(address, "live", 4)
+            tab.page.click(".reload-button")
+            tab.until("() => document.querySelector('footer .quiet').textContent.endsWith('of 4')")
+            assert tab.when == "start"
+    writer.close()
+
+
+def test_a_tile_brings_its_own_line_to_the_chart(browser, tmp_path):
+    lifts = {"attribution/evidence/lift": np.array([0.25, 1.0, 1.0, 4.0])}
+    frames = [replaced(frame, per_image=lifts) for frame in film_of(3)]
+    write_run(tmp_path / "run", frames, inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 3)
+        with Tab(browser, address, "&p.lightning_vis.runs=run") as tab:
+            assert tab.frame.input_value("footer select") == "reliance/background_effect"  # not known of single images
+            tab.frame.click(".picture canvas >> nth=3")
+            assert tab.frame.input_value("footer select") == "attribution/evidence/lift"
+            assert tab.frame.inner_text(".one") == "image 4, mammal ✕"
+            assert tab.frame.get_attribute(".picture canvas >> nth=3", "aria-pressed") == "true"
+            assert line_at(tab) == pytest.approx(12, abs=1)  # 4 x stands at the top
+            tab.frame.focus(".picture canvas >> nth=0")
+            tab.press("Enter")
+            assert line_at(tab) == pytest.approx(96, abs=1)  # 1/4 x at the bottom
+            link = tab.page.url
+            tab.frame.select_option("footer select", "logged:val/accuracy")
+            assert tab.frame.inner_text(".one") == "image 1, bird: not known of one image ✕"
+            tab.frame.select_option("footer select", "attribution/evidence/lift")
+            tab.press("Escape")
+            assert tab.frame.query_selector(".one[hidden]")
+            mean = frames[0].numbers["attribution/evidence/lift"]
+            assert line_at(tab) == pytest.approx(96 - 84 * (np.log2(mean) + 2) / 4, abs=1)
+        with Tab(browser, address, link.split("#lightning_vis")[1]) as tab:
+            assert line_at(tab) == pytest.approx(96, abs=1)
+
+
+def line_at(tab):
+    """How far below the chart's upper edge the first run's line passes, halfway through the training."""
+    pixels = tab.pixels("canvas.chart", channels=4).astype(int)
+    column = pixels[:, 64 + (pixels.shape[1] - 64 - 150) // 2 - 20]  # beside the middle look, where a time is written below
+    (rows,) = np.nonzero(np.abs(column - (0xD5, 0x5E, 0x00, 255)).max(1) < 8)  # the line of all images is fainter
+    return rows.mean()
+
+
+def test_a_training_without_masks_has_the_probability_of_the_label_on_its_chart(browser, tmp_path):
+    import torch
+    from modules import CLASSES, Classifier
+    from nets import images
+    from pytorch_lightning import Trainer
+    from pytorch_lightning.loggers import TensorBoardLogger
+    from torch.utils.data import DataLoader, TensorDataset
+
+    from lightning_vis.callbacks.probe import ProbeCallback
+
+    data = DataLoader(TensorDataset(images(8), torch.arange(8) % CLASSES), batch_size=4)
+    logger = TensorBoardLogger(tmp_path, name="", version="run")
+    Trainer(max_epochs=2, logger=logger, callbacks=[ProbeCallback()], enable_progress_bar=False).fit(Classifier(), data, data)
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 3)
+        with Tab(browser, address) as tab:
+            tab.painted()
+            assert tab.frame.input_value("footer select") == "answers/label"
+            tab.frame.click(".picture canvas >> nth=2")
+            assert tab.frame.input_value("footer select") == "answers/label"
+            assert tab.frame.inner_text(".one") == "image 3, class 2 ✕"
