@@ -13,6 +13,8 @@ from . import (
     scenarios_weights,
     scenarios_wrapped,
 )
+
+from . import scenarios_filters  # isort: skip  # they are scenarios of the others once more
 from .scenario import SCENARIOS, judge
 
 THEMES = (
@@ -25,6 +27,7 @@ THEMES = (
     scenarios_wrapped,
     scenarios_precision,
     scenarios_surroundings,
+    scenarios_filters,
 )
 
 __all__ = ["SCENARIOS", "THEMES", "judge"]

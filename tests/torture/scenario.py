@@ -150,6 +150,8 @@ def _drawn(case: Scenario, watched: Outcome) -> list[str]:
     views = {count for film in watched.films for count in film.views} - {0}  # filters have films without views
     if views - {case.views}:
         problems.append(f"frames of {sorted(views)} views, not {case.views}")
+    if case.theme == "filters" and not all(film.looks for film in watched.films):
+        problems.append("a film without a look")
     if not case.refusal:
         return problems + [f"said: {message}" for message in watched.warned]
     heard = [message for message in watched.warned if re.search(case.refusal, message)]

@@ -25,6 +25,11 @@ def test_a_bad_callback_is_caught(what: str, tmp_path: Path, record_property: No
     assert verdict.problems, f"nothing was noticed in {name}"
 
 
+def test_every_file_of_scenarios_is_collected() -> None:
+    files = {path.stem for path in Path(__file__).parent.glob("scenarios_*.py")}
+    assert {theme.__name__.rpartition(".")[2] for theme in matrix.THEMES} == files
+
+
 def test_no_callback_at_all_is_not_caught(tmp_path: Path) -> None:
     assert matrix.judge(matrix.SCENARIOS["plain"], tmp_path, list).problems == ()
 
