@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lightning_vis.reliance.alert import AlertState, Seen, Thresholds, advance
+from lightning_vis.reliance.alert import AlertState, Measurement, Thresholds, advance
 
 Run = dict[str, Any]
 WORLDS = {
@@ -155,7 +155,7 @@ def first_red(run: Run, way: str) -> int | None:
         effect, obj, share = (
             epoch[way][f"reliance/{tag}"] for tag in ("background_effect", "object_effect", "background_share")
         )
-        state = advance(state, Seen(effect, obj, share, at, at, total), Thresholds())
+        state = advance(state, Measurement(effect, obj, share, at, at, total), Thresholds())
         if state.level == 1:
             return at
     return None

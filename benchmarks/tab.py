@@ -27,7 +27,7 @@ from tensorboard import version
 from tqdm import tqdm
 
 from lightning_vis.events.encode import facts_part, map_part
-from lightning_vis.events.frame_writer import Store
+from lightning_vis.events.frame_writer import FrameWriter
 from lightning_vis.frames import Frame, Inputs, Maps, Scale
 
 RUNS, EPOCHS, IMAGES, SIDE = 10, 300, 8, 224
@@ -62,7 +62,7 @@ def write(folder):
     masks[:, 60:160, 60:160] = 1
     inputs = Inputs("probe", pictures, np.arange(IMAGES) % 2, masks, ("bird", "mammal"))
     writer = SummaryWriter(folder / "run_0")
-    store, seconds = Store([writer]), []
+    store, seconds = FrameWriter([writer]), []
     for frame in tqdm(frames(0), total=EPOCHS + 1, desc="writing", disable=not sys.stderr.isatty()):
         started = time.perf_counter()
         store.add(frame, inputs)

@@ -19,7 +19,7 @@ def tensor_of(given: Any, what: str, expected: str) -> Tensor:
     try:
         return torch.as_tensor(given)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-        raise TypeError(f"{what}: expected {expected}; got {shortened(given)}, which cannot become a tensor") from error
+        raise TypeError(f"{what}: expected {expected}; got {quoted(given)}, which cannot become a tensor") from error
 
 
 def names_of(given: Any, what: str, *, of: str = "names") -> list[str]:
@@ -32,10 +32,10 @@ def names_of(given: Any, what: str, *, of: str = "names") -> list[str]:
     if isinstance(given, str):
         raise ValueError(f"{what}={given!r}: expected a list of {of}, [{given!r}]")
     if not isinstance(given, Iterable) or getattr(given, "shape", True) == ():
-        raise TypeError(f"{what}: expected a list of {of}; got {shortened(given)}")
+        raise TypeError(f"{what}: expected a list of {of}; got {quoted(given)}")
     names = list(given)
     if not all(isinstance(name, str) for name in names):
-        raise TypeError(f"{what}: expected a list of {of}, all of them strings; got {shortened(names)}")
+        raise TypeError(f"{what}: expected a list of {of}, all of them strings; got {quoted(names)}")
     return names
 
 
@@ -49,7 +49,7 @@ def indices_of(given: Any, count: int, what: str) -> list[int]:
     try:
         indices = [operator.index(each) for each in given]
     except TypeError as error:
-        raise TypeError(f"{what}: expected a list of whole numbers; got {shortened(given)}") from error
+        raise TypeError(f"{what}: expected a list of whole numbers; got {quoted(given)}") from error
     wrong = [index for index in indices if not -count <= index < count]
     if wrong:
         raise ValueError(f"{what}: there is no item {wrong[0]}, there are {count}")
@@ -63,7 +63,7 @@ def count_of(given: Any, what: str) -> int:
         ValueError: anything else.
     """
     if not isinstance(given, int) or isinstance(given, bool) or given < 1:
-        raise ValueError(f"{what}={shortened(given)}: expected a whole number of at least 1")
+        raise ValueError(f"{what}={quoted(given)}: expected a whole number of at least 1")
     return given
 
 
@@ -76,7 +76,7 @@ def steps_of(given: Any, what: str) -> tuple[int, ...]:
     try:
         return tuple(operator.index(each) for each in given)
     except TypeError as error:
-        raise TypeError(f"{what}={shortened(given)}: expected a list of whole numbers, like (100, 200)") from error
+        raise TypeError(f"{what}={quoted(given)}: expected a list of whole numbers, like (100, 200)") from error
 
 
 def floats_of(given: Any, what: str) -> list[float]:
@@ -88,7 +88,7 @@ def floats_of(given: Any, what: str) -> list[float]:
     try:
         return [float(each) for each in (given if isinstance(given, Iterable) else [given])]
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{what}={shortened(given)}: expected one number per channel") from error
+        raise TypeError(f"{what}={quoted(given)}: expected one number per channel") from error
 
 
 def chunk_size_of(given: Any) -> int | None:
@@ -98,7 +98,7 @@ def chunk_size_of(given: Any) -> int | None:
         ValueError: not a whole number of at least 1.
     """
     if given is not None and (not isinstance(given, int) or isinstance(given, bool) or given < 1):
-        raise ValueError(f"chunk_size={shortened(given)}: expected a whole number of at least 1, or None for all at once")
+        raise ValueError(f"chunk_size={quoted(given)}: expected a whole number of at least 1, or None for all at once")
     return given
 
 
@@ -124,10 +124,10 @@ def check_layers(layers: Sequence[str | None], what: str) -> None:
     """TypeError if these are not names of layers, None for the last feature map."""
     fine = isinstance(layers, (tuple, list)) and all(name is None or isinstance(name, str) for name in layers)
     if not fine or not layers:
-        raise TypeError(f"{what}: expected names of layers, None for the last feature map; got {shortened(layers)}")
+        raise TypeError(f"{what}: expected names of layers, None for the last feature map; got {quoted(layers)}")
 
 
-def shortened(value: Any, limit: int = 80) -> str:
+def quoted(value: Any, limit: int = 80) -> str:
     """A value as users wrote it, at most `limit` characters."""
     if isinstance(value, Tensor):
         return f"a tensor {value.dtype} {tuple(value.shape)}"

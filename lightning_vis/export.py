@@ -20,7 +20,7 @@ from lightning_vis.events.frame_reader import RunFrames, StoredRun, read_run, wh
 from lightning_vis.frames import Array, thinned
 from lightning_vis.render.canvas.style import GAP, INK, PANEL, SMALL_TEXT, TEXT
 from lightning_vis.render.canvas.text import paragraph, write
-from lightning_vis.render.canvas.tiles import paste
+from lightning_vis.render.canvas.tiles import put
 from lightning_vis.render.filters import FILTERS, filter_reading, filter_strip, has_gaps
 from lightning_vis.render.gif import animated, animated_filters
 from lightning_vis.render.strips import strip
@@ -209,7 +209,7 @@ def _named(name: str, picture: Array) -> Array:
     """A picture below its run's name."""
     sheet = Image.new("RGB", (picture.shape[1], picture.shape[0] + TEXT + 2 * GAP), PANEL)
     write(sheet, (GAP, GAP), name, INK, picture.shape[1] - 2 * GAP)
-    paste(sheet, (0, TEXT + 2 * GAP), picture)
+    put(sheet, (0, TEXT + 2 * GAP), picture)
     return np.asarray(sheet)
 
 

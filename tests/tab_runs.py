@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
-from lightning_vis.events.frame_writer import Store
+from lightning_vis.events.frame_writer import FrameWriter
 from lightning_vis.frames import Frame, Inputs, Maps, Pictures, Scale
 
 EVIDENCE = Scale("log", 31.0, signed=True)
@@ -99,7 +99,7 @@ def pictures_of(count=4, size=24, value=128, caption="channel {}"):
 def write_run(folder: Path, frames, inputs, scalars=True):
     """Writes frames as a callback does, with a scalar of the training beside them."""
     writer = SummaryWriter(folder)
-    store = Store([writer])
+    store = FrameWriter([writer])
     for frame in frames:
         assert not store.add(frame, inputs)
         if scalars:

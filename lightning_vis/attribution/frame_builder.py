@@ -36,7 +36,7 @@ def maps_of(view: View, recorded: Recorded, layers: Sequence[str]) -> Maps:
     return Maps(_numpy(values.float()), classes, ", ".join(layers), view.scale, title, str(view.target))
 
 
-def framed(probe: Probe, maps: Mapping[str, Maps], views: Sequence[View], found: Mapping[str, Recorded]) -> Frame:
+def build_frame(probe: Probe, maps: Mapping[str, Maps], views: Sequence[View], found: Mapping[str, Recorded]) -> Frame:
     """The maps with what was answered, what they measure against masks, and what has to be said of them.
 
     Args:

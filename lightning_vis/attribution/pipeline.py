@@ -9,17 +9,17 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lightning_vis.arguments import shortened
-from lightning_vis.attribution.frame_builder import framed, maps_of
+from lightning_vis.arguments import quoted
+from lightning_vis.attribution.frame_builder import build_frame, maps_of
 from lightning_vis.attribution.records import Recorded, Recorder, in_chunks
 from lightning_vis.attribution.views import View, evidence, grad_cam, saliency
 from lightning_vis.frames import Frame, Maps
 from lightning_vis.model.feature_map import FeatureMap, last_feature_map
-from lightning_vis.model.run import Pass, Running
+from lightning_vis.model.run import ForwardConfig, Pass
 from lightning_vis.model.scores import Score, Target, log_odds
-from lightning_vis.model.snapshot.snapshot import observing
+from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.probe.probe import Probe
-from lightning_vis.reliance.evaluate import Answers, ask_twins
+from lightning_vis.reliance.evaluate import TwinResult, evaluate_twins
 
 TWINS = "twins"
 
@@ -64,16 +64,16 @@ def look(
         TypeError: `probe` is no Probe.
     """
     if not isinstance(probe, Probe):
-        raise TypeError(f"probe={shortened(probe)}: expected a Probe, like Probe(images, labels)")
-    running = Running(forward, score, chunk_size=chunk_size)
-    attempt = attempt_look(model, probe, usual_views() if views is None else views, running)
+        raise TypeError(f"probe={quoted(probe)}: expected a Probe, like Probe(images, labels)")
+    running = ForwardConfig(forward, score, chunk_size=chunk_size)
+    attempt = try_look(model, probe, usual_views() if views is None else views, running)
     for failure in attempt.failures.values():
         raise failure
     assert attempt.frame is not None  # no failure, so there is a frame
     return attempt.frame
 
 
-def choose_feature_map(model: nn.Module, probe: Probe, running: Running) -> FeatureMap:
+def choose_feature_map(model: nn.Module, probe: Probe, running: ForwardConfig) -> FeatureMap:
     """The last feature map of the model as it will be run on this probe."""
     run = running.prepare(model, probe.images, probe.labels)
 
@@ -84,8 +84,8 @@ def choose_feature_map(model: nn.Module, probe: Probe, running: Running) -> Feat
     return last_feature_map(model, run.images, forward)
 
 
-def attempt_look(
-    model: nn.Module, probe: Probe, views: Iterable[View], running: Running, last_layer: str | None = None
+def try_look(
+    model: nn.Module, probe: Probe, views: Iterable[View], running: ForwardConfig, last_layer: str | None = None
 ) -> Attempt:
     """As `look`, but a view that fails takes no other along; `last_layer` spares the dry run."""
     views = list(views)
@@ -102,27 +102,27 @@ def _look(
     model: nn.Module,
     probe: Probe,
     views: list[View],
-    running: Running,
+    running: ForwardConfig,
     last_layer: str | None,
     failures: dict[str, Exception],
 ) -> Frame | None:
     start = time.perf_counter()
     if last_layer is None and any(None in view.layers for view in views):
         last_layer = choose_feature_map(model, probe, running).layer
-    with observing(model):
+    with preserve_state(model):
         run = running.prepare(model, probe.images, probe.labels)
         found = _record(run, views, last_layer, running.chunk_size, failures) if views else {}
         maps = _attempt_maps(views, found, last_layer, failures)
-        frame = framed(probe, maps, views, found) if maps else None
+        frame = build_frame(probe, maps, views, found) if maps else None
         seconds = {"pass": time.perf_counter() - start}
         answers = _attempt_twins(model, probe, running, last_layer, failures)
     if answers is not None:
         seconds["twins"] = time.perf_counter() - start - seconds["pass"]
-        frame = _with_answers(frame or framed(probe, {}, [], {}), answers)
+        frame = _with_twin_result(frame or build_frame(probe, {}, [], {}), answers)
     return None if frame is None else replace(frame, seconds=seconds)
 
 
-def look_at_twins(model: nn.Module, probe: Probe, running: Running | None = None, layer: str | None = None) -> Answers:
+def look_at_twins(model: nn.Module, probe: Probe, running: ForwardConfig | None = None, layer: str | None = None) -> TwinResult:
     """Only the numbers of the twins: one forward pass without gradients, the model left as it was.
 
     Args:
@@ -136,26 +136,26 @@ def look_at_twins(model: nn.Module, probe: Probe, running: Running | None = None
     """
     if probe.twins is None:
         raise ValueError(f"the probe {probe.name!r} has no twins: give it masks and labels of at least two classes")
-    running = running or Running()
-    with observing(model):
+    running = running or ForwardConfig()
+    with preserve_state(model):
         run = running.prepare(model, probe.twins.batch())
-        return ask_twins(run, probe.twins, layer, running.chunk_size)
+        return evaluate_twins(run, probe.twins, layer, running.chunk_size)
 
 
 def _attempt_twins(
-    model: nn.Module, probe: Probe, running: Running, layer: str | None, failures: dict[str, Exception]
-) -> Answers | None:
+    model: nn.Module, probe: Probe, running: ForwardConfig, layer: str | None, failures: dict[str, Exception]
+) -> TwinResult | None:
     if probe.twins is None:
         return None
     try:
         run = running.prepare(model, probe.twins.batch())
-        return ask_twins(run, probe.twins, layer, running.chunk_size)
+        return evaluate_twins(run, probe.twins, layer, running.chunk_size)
     except Exception as error:
         failures[TWINS] = error
         return None
 
 
-def _with_answers(frame: Frame, answers: Answers) -> Frame:
+def _with_twin_result(frame: Frame, answers: TwinResult) -> Frame:
     return replace(frame, numbers={**frame.numbers, **answers.numbers}, per_image={**frame.per_image, **answers.per_image})
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_vis.arguments import chunk_size_of, names_of, shortened, tensor_of
+from lightning_vis.arguments import chunk_size_of, names_of, quoted, tensor_of
 from lightning_vis.attribution.records import Explained, Record, Recorded, Requests, in_chunks
 from lightning_vis.constants import INPUT
 from lightning_vis.model.layers import find_layer, hooked, known_layers
 from lightning_vis.model.run import Pass, prepare
 from lightning_vis.model.scores import Score, Target, class_scores, classes_of, log_odds, logit, notes_of
-from lightning_vis.model.snapshot.snapshot import observing
+from lightning_vis.model.snapshot.snapshot import preserve_state
 
 Differentiate = Callable[[Tensor, Sequence[Tensor], bool], Sequence[Tensor | None]]
 
@@ -56,11 +56,11 @@ def record(
             the score; there are more images than targets; the output cannot be read.
     """
     if not isinstance(images, Tensor) or images.ndim != 4 or not images.numel():
-        raise ValueError(f"record(images): expected a tensor (N, C, H, W), at least one image; got {shortened(images)}")
+        raise ValueError(f"record(images): expected a tensor (N, C, H, W), at least one image; got {quoted(images)}")
     layers = names_of(layers, "record(layers)", of="layers' names")
     chunk_size = chunk_size_of(chunk_size)
     labels, target = _split(targets, len(images))
-    with observing(model):
+    with preserve_state(model):
         run = prepare(model, images, labels, forward, score, context, convert)
         recorded = in_chunks(gradients, run, {target: list(dict.fromkeys(layers))}, chunk_size)
     return recorded.explained[target].records
@@ -81,7 +81,7 @@ def gradients(run: Pass, requests: Requests) -> Recorded:
     except RuntimeError as error:
         if "use_reentrant=True" not in str(error):
             raise
-    for parameter in run.model.parameters():  # `observing` puts the flags back
+    for parameter in run.model.parameters():  # `preserve_state` puts the flags back
         parameter.requires_grad_(False)
     return _gradients(run, requests, _backward)
 
@@ -163,7 +163,7 @@ def _explain(
         layers = list(dict.fromkeys(name for target in targets for name in requests[target]))
         score = run.score(output, classes)
         if not isinstance(score, Tensor) or score.shape != (len(run.images),):
-            shape = f"shape {tuple(score.shape)}" if isinstance(score, Tensor) else shortened(score)
+            shape = f"shape {tuple(score.shape)}" if isinstance(score, Tensor) else quoted(score)
             raise ValueError(f"score= returned {shape} for {len(run.images)} images: one number per image")
         again = position + 1 < len(groups)
         records = _records(run.model, score, {name: sites[name] for name in layers}, differentiate, again)

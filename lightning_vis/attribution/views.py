@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lightning_vis.arguments import check_layers, shortened
+from lightning_vis.arguments import check_layers, quoted
 from lightning_vis.attribution.maps import evidence_map, grad_cam_map, saliency_map
 from lightning_vis.attribution.recorders import gradients
 from lightning_vis.attribution.records import Recorder
@@ -45,14 +45,14 @@ class View:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
-            raise TypeError(f"View(name): expected a name; got {shortened(self.name)}")
+            raise TypeError(f"View(name): expected a name; got {quoted(self.name)}")
         if not callable(self.to_map):
-            raise TypeError(f"View({self.name!r}): expected a function of records to maps; got {shortened(self.to_map)}")
+            raise TypeError(f"View({self.name!r}): expected a function of records to maps; got {quoted(self.to_map)}")
         check_layers(self.layers, f"layers of the view {self.name!r}")
         if not isinstance(self.target, int) and not (isinstance(self.target, str) and self.target in TARGETS):
             known = ", ".join(map(repr, TARGETS))
             raise ValueError(
-                f"target={shortened(self.target)} of the view {self.name!r}: expected one of {known} or a class index"
+                f"target={quoted(self.target)} of the view {self.name!r}: expected one of {known} or a class index"
             )
 
     @property
@@ -69,11 +69,11 @@ def given_views(given: Any) -> list[View]:
         TypeError: anything else.
     """
     if isinstance(given, (str, View)) or not isinstance(given, Sequence):
-        raise TypeError(f"views={shortened(given)}: expected a list of views, [grad_cam(), saliency()]")
+        raise TypeError(f"views={quoted(given)}: expected a list of views, [grad_cam(), saliency()]")
     views = [each() if callable(each) and not isinstance(each, View) else each for each in given]
     wrong = [each for each in views if not isinstance(each, View)]
     if wrong:
-        raise TypeError(f"views: {shortened(wrong[0])} is no View, nor a function that returns one")
+        raise TypeError(f"views: {quoted(wrong[0])} is no View, nor a function that returns one")
     return views
 
 

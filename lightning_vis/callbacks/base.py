@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from lightning_vis.probe.from_trainer import Finder
+from lightning_vis.probe.from_trainer import TrainerProbe
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback as Callback
@@ -32,7 +32,7 @@ class FirstBatches:
     """
 
     @property
-    def _finds(self) -> Finder:
+    def _finds(self) -> TrainerProbe:
         """What watches."""
         raise NotImplementedError
 

@@ -22,12 +22,12 @@ from lightning_vis.events.loggers import image_writers
 from lightning_vis.film import Film
 from lightning_vis.maximization.arguments import objective_of, size_of
 from lightning_vis.maximization.channels import BACKGROUND, USUAL, Channels, check_channels, refuse_twice
-from lightning_vis.maximization.frame_builder import cards_of, frame_of
+from lightning_vis.maximization.frame_builder import build_frame, cards_of
 from lightning_vis.maximization.objectives import Objective
-from lightning_vis.maximization.presets import Recipe, recipe_of
+from lightning_vis.maximization.presets import Recipe, preset_of
 from lightning_vis.model.layers import find_layer
-from lightning_vis.model.run import Running
-from lightning_vis.probe.from_trainer import Finder
+from lightning_vis.model.run import ForwardConfig
+from lightning_vis.probe.from_trainer import TrainerProbe
 from lightning_vis.probe.probe import Probe, given_probe
 
 
@@ -82,7 +82,7 @@ class FilterMaximizationCallback(FirstBatches, Callback):
     ) -> None:
         super().__init__()
         check_channels(channels)
-        recipe_of(preset)
+        preset_of(preset)
         objective_of(objective, OUTPUT)
         self.layers = None if layers is None else names_of(layers, "layers")
         self.channels = channels
@@ -99,7 +99,7 @@ class FilterMaximizationCallback(FirstBatches, Callback):
         }
         self.visits = FilterVisits(self.layers, channels, arguments, self.failures, self.budget, weights)
         self.gallery = FilterGallery(self.failures, self.budget, scalars)
-        self.finder = Finder(self.probe)
+        self.finder = TrainerProbe(self.probe)
         self._count = 0  # moments at which filters could have been maximized; the film holds those at which they were
         self._drawn = 0
         self._finished: int | None = None
@@ -124,7 +124,7 @@ class FilterMaximizationCallback(FirstBatches, Callback):
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Images are looked for anew in every fit, and a new training has a new film."""
         if stage == "fit":
-            self.finder = Finder(self.probe)
+            self.finder = TrainerProbe(self.probe)
             self.visits.prepare(begins_anew(trainer))
             if begins_anew(trainer):
                 self.gallery.film = Film()
@@ -158,7 +158,7 @@ class FilterMaximizationCallback(FirstBatches, Callback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Takes the probe and maximizes the filters of the untrained network."""
         if self.gallery.writers:
-            self._start(trainer, pl_module, self._by_index(trainer, pl_module))
+            self._start(trainer, pl_module, self._from_loader(trainer, pl_module))
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Maximizes after a validation inside fit."""
@@ -174,13 +174,13 @@ class FilterMaximizationCallback(FirstBatches, Callback):
         self._visit(trainer, pl_module, "end")
 
     @property
-    def _finds(self) -> Finder:
+    def _finds(self) -> TrainerProbe:
         return self.finder
 
     def _watch(self, trainer: Any, module: nn.Module, batch: Any) -> None:
         if self.gallery.writers and trainer.state.fn == "fit":
             with self.failures.surviving("watching the first batch for the filters"):
-                if self._by_index(trainer, module) is None:
+                if self._from_loader(trainer, module) is None:
                     self.finder.start(module, batch)
 
     def _find(self, trainer: Any, module: nn.Module, moment: str = "start") -> None:
@@ -215,15 +215,15 @@ class FilterMaximizationCallback(FirstBatches, Callback):
         """Whether anything was found: there is time, and some layer does not rest."""
         found = self.visits.look(module, self._forward(trainer, module), trainer.callbacks)
         if found and self.visits.probe is not None:
-            self.gallery.keep(frame_of(self.visits.probe, found, when), cards_of(found))
+            self.gallery.keep(build_frame(self.visits.probe, found, when), cards_of(found))
         return bool(found)
 
     def _forward(self, trainer: Any, module: nn.Module) -> Forward:
         return forward_of(trainer, self.finder.entry or module)
 
-    def _by_index(self, trainer: Any, module: nn.Module) -> Probe | None:
+    def _from_loader(self, trainer: Any, module: nn.Module) -> Probe | None:
         context, convert = precision_of(trainer)
-        return self.finder.by_index(trainer, module, Running(context=context, convert=convert))
+        return self.finder.from_loader(trainer, module, ForwardConfig(context=context, convert=convert))
 
     # --- kept in checkpoints ----------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from PIL import Image
 from lightning_vis.callbacks.budget import Budget
 from lightning_vis.callbacks.failures import Failures
 from lightning_vis.callbacks.schedule import is_spaced
-from lightning_vis.events.frame_writer import Store
+from lightning_vis.events.frame_writer import FrameWriter
 from lightning_vis.events.loggers import descriptions, encoded, film_tag, write_note, write_number, write_pictures
 from lightning_vis.film import Film
 from lightning_vis.frames import Array, Frame, Inputs, thinned
@@ -69,7 +69,7 @@ class FilterGallery:
         self.film = Film()
         self.writers: list[Any] = []
         self._failures, self._budget, self._scalars = failures, budget, scalars
-        self._store = Store(())
+        self._store = FrameWriter(())
 
     @property
     def last_step(self) -> int:
@@ -79,7 +79,7 @@ class FilterGallery:
     def open(self, writers: Sequence[Any]) -> None:
         """A fit begins, and these are its writers."""
         self.writers = list(writers)
-        self._store = Store(self.writers)
+        self._store = FrameWriter(self.writers)
 
     def keep(self, frame: Frame, cards: Mapping[str, Array]) -> None:
         """Takes a frame into the film and the tab, and draws it.
@@ -160,7 +160,7 @@ class Gallery:
         self.inputs: Inputs | None = None
         self.neighbours = 0
         self._failures, self._budget, self.draws = failures, budget, images
-        self._store = Store(())
+        self._store = FrameWriter(())
 
     def forget(self) -> None:
         """Another training, or other images: the film begins anew."""
@@ -169,7 +169,7 @@ class Gallery:
     def open(self, writers: Sequence[Any]) -> None:
         """A fit begins, and these are its writers."""
         self.writers = list(writers)
-        self._store = Store(self.writers)
+        self._store = FrameWriter(self.writers)
 
     def keep(self, frame: Frame, has_time: bool) -> None:
         """Takes a frame into the film and the tab, and draws it if its turn has come and there is time."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from lightning_vis.callbacks.failures import warn
 from lightning_vis.frames import Frame
 from lightning_vis.probe.probe import Probe
-from lightning_vis.reliance.alert import RED, Alert, AlertState, Seen, Thresholds, advance, most_telling, sentence
+from lightning_vis.reliance.alert import RED, Alert, AlertState, Measurement, Thresholds, advance, most_telling, sentence
 
 OnAlert = Literal["warn", "stop"] | Callable[[Alert], Any]
 
@@ -63,7 +63,7 @@ class Monitor:
         """
         if TWIN_TAGS[0] not in frame.numbers:
             return frame
-        seen, before = _seen(frame, at, total, shown), self.state
+        seen, before = _measurement_of(frame, at, total, shown), self.state
         self.state = advance(before, seen, self.thresholds)
         frame = replace(frame, numbers={**frame.numbers, ALERT: self.state.level})
         if self.state.level != before.level:
@@ -158,9 +158,9 @@ def progress(trainer: Any, epoch: int) -> tuple[float, float | None]:
     return max(ways, key=lambda way: way[0] / way[1]) if ways else (epoch, None)
 
 
-def _seen(frame: Frame, at: float, total: float | None, shown: int) -> Seen:
+def _measurement_of(frame: Frame, at: float, total: float | None, shown: int) -> Measurement:
     effects = [float(value) for value in frame.per_image.get(TWIN_TAGS[0], ())][::shown]
-    return Seen(
+    return Measurement(
         effect=frame.numbers["reliance/background_effect"],
         object_effect=frame.numbers["reliance/object_effect"],
         share=frame.numbers["reliance/background_share"],

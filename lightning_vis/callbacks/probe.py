@@ -26,7 +26,7 @@ from lightning_vis.film import Film
 from lightning_vis.frames import Frame
 from lightning_vis.model.layers import find_layer
 from lightning_vis.model.scores import Score, Target, log_odds
-from lightning_vis.probe.from_trainer import Finder
+from lightning_vis.probe.from_trainer import TrainerProbe
 from lightning_vis.probe.probe import Probe, given_probe
 from lightning_vis.reliance.alert import Thresholds
 
@@ -180,7 +180,7 @@ class ProbeCallback(FirstBatches, Callback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Takes the probe and looks at the untrained network."""
         if self._looks(trainer):
-            probe = self.visits.by_index(trainer, pl_module)
+            probe = self.visits.from_loader(trainer, pl_module)
             if probe is not None:
                 self._start(trainer, pl_module, probe)
 
@@ -249,7 +249,7 @@ class ProbeCallback(FirstBatches, Callback):
             log(trainer, f"{self.visits.summary()}; see them with: tensorboard --logdir {where(trainer)}")
 
     @property
-    def _finds(self) -> Finder:
+    def _finds(self) -> TrainerProbe:
         return self.visits.finder
 
     def _watch(self, trainer: Any, module: nn.Module, batch: Any) -> None:
@@ -294,7 +294,7 @@ class ProbeCallback(FirstBatches, Callback):
         self._begin(trainer, pl_module)
         self.gallery.last = None  # it may be another network than the one seen last
         may_look = self.gallery.writers and not refusal_of(trainer)
-        probe = self.visits.by_index(trainer, pl_module) if may_look else None
+        probe = self.visits.from_loader(trainer, pl_module) if may_look else None
         if probe is not None:
             self.visits.take(probe)
             self._look(trainer, pl_module, moment)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from lightning_vis.attribution.pipeline import TWINS, Attempt, attempt_look, choose_feature_map
+from lightning_vis.attribution.pipeline import TWINS, Attempt, choose_feature_map, try_look
 from lightning_vis.attribution.views import View
 from lightning_vis.callbacks.budget import Budget
 from lightning_vis.callbacks.failures import Failures
@@ -21,9 +21,9 @@ from lightning_vis.callbacks.frame_logger import Gallery
 from lightning_vis.callbacks.monitor import Monitor, lift_view, progress
 from lightning_vis.callbacks.trainer import precision_of
 from lightning_vis.frames import Frame
-from lightning_vis.model.run import Running
+from lightning_vis.model.run import ForwardConfig
 from lightning_vis.model.scores import SEGMENTATION, Score
-from lightning_vis.probe.from_trainer import Finder
+from lightning_vis.probe.from_trainer import TrainerProbe
 from lightning_vis.probe.probe import Probe
 
 
@@ -68,7 +68,7 @@ class Visits:
         self.views: list[View] = []
         self.probe: Probe | None = None
         self.layer: str | None = None
-        self.finder = Finder(given)
+        self.finder = TrainerProbe(given)
         self.gallery = Gallery(failures, budget, images)
         self.failed = ""
         self._why = ""  # a monitored view rests
@@ -79,20 +79,20 @@ class Visits:
 
     def prepare(self, is_new: bool) -> None:
         """Another run begins, of a new training or of one that goes on: the images are looked for anew."""
-        self.finder = Finder(self._given)
+        self.finder = TrainerProbe(self._given)
         self.probe = None
         if is_new:
             self.gallery.forget()
             self._resumed = {}
 
-    def by_index(self, trainer: Any, module: nn.Module) -> Probe | None:
+    def from_loader(self, trainer: Any, module: nn.Module) -> Probe | None:
         """Images of the Trainer's data, those of the checkpoint where there is one; None if a batch must be watched."""
-        return self.finder.by_index(trainer, module, self._running(trainer), self._resumed.get("indices"))
+        return self.finder.from_loader(trainer, module, self._running(trainer), self._resumed.get("indices"))
 
     def watch(self, trainer: Any, module: nn.Module, batch: Any) -> None:
         """A batch is about to go through the network: it is watched, if no images can be taken by index."""
         with self._failures.surviving("watching the first batch"):
-            if self.by_index(trainer, module) is None:
+            if self.from_loader(trainer, module) is None:
                 self.finder.start(module, batch)
 
     def take(self, probe: Probe) -> None:
@@ -188,7 +188,7 @@ class Visits:
         assert self.probe is not None  # as in `look`
         self._choose_layer(trainer, module, self._awake(views))
         try:
-            attempt = attempt_look(module, self.probe, self._awake(views), self._running(trainer), self.layer)
+            attempt = try_look(module, self.probe, self._awake(views), self._running(trainer), self.layer)
         except Exception as error:
             attempt = Attempt(None, {TWINS: error})
         failures = dict(attempt.failures)
@@ -222,9 +222,9 @@ class Visits:
         named = {view.key: [self.layer if layer is None else layer for layer in view.layers] for view in views}
         return {key: ", ".join(repr(layer) for layer in layers if layer) for key, layers in named.items()}
 
-    def _running(self, trainer: Any) -> Running:
+    def _running(self, trainer: Any) -> ForwardConfig:
         context, convert = precision_of(trainer)
-        return Running(self.finder.entry, self._score, context, convert)
+        return ForwardConfig(self.finder.entry, self._score, context, convert)
 
     # --- kept in checkpoints ----------------------------------------------------------------------------------------
 

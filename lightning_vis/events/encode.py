@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from lightning_vis.events.quantise import Quantised, quantise, reduced
-from lightning_vis.events.sprites import jpeg, png, smaller, sprite
+from lightning_vis.events.sprites import png, smaller, sprite
 from lightning_vis.frames import Array, Frame, Inputs, Maps, Pictures
+from lightning_vis.render.canvas.tiles import jpeg
 
 MAP_SIDE = 112
 """Maps are stored with this many cells per edge at most."""
@@ -63,7 +64,7 @@ def facts_part(frame: Frame) -> Part:
         "numbers": {key: number(value) for key, value in frame.numbers.items()},
         "per_image": {key: rounded(each) for key, each in frame.per_image.items() if len(each) == len(frame.predicted)},
         "seconds": {key: number(value) for key, value in frame.seconds.items()},
-        "notes": [shortened(note) for note in frame.notes[:10]],
+        "notes": [elided(note) for note in frame.notes[:10]],
     }
     return Part("facts", facts)
 
@@ -77,9 +78,9 @@ def map_part(key: str, maps: Maps) -> Part:
         "maximum": rounded(codes.maximum),
         "mean": rounded(codes.mean),
         "classes": [int(each) for each in maps.classes],
-        "layer": shortened(maps.layer),
-        "title": shortened(maps.title),
-        "target": shortened(maps.target),
+        "layer": elided(maps.layer),
+        "title": elided(maps.title),
+        "target": elided(maps.target),
         "scale": asdict(maps.scale),
     }
     return Part(f"maps/{key}", facts, picture)
@@ -88,7 +89,7 @@ def map_part(key: str, maps: Maps) -> Part:
 def picture_part(key: str, pictures: Pictures) -> Part:
     """Finished pictures as one JPEG, made smaller until they fit into the budget."""
     picture, size = _within_budget(pictures.values)
-    captions = [shortened(caption) for caption in pictures.captions]
+    captions = [elided(caption) for caption in pictures.captions]
     return Part(f"pictures/{key}", {"count": len(pictures.values), "size": size, "captions": captions}, picture)
 
 
@@ -101,9 +102,9 @@ def input_part(inputs: Inputs) -> Part:
         "full_size": list(inputs.pictures.shape[1:3]),
         "labels": None if inputs.labels is None else [int(label) for label in inputs.labels],
         "class_names": _within_limit(inputs.class_names),
-        "note": shortened(inputs.note),
+        "note": elided(inputs.note),
     }
-    return Part("inputs", facts, jpeg(sprite(pictures), 90))
+    return Part("inputs", facts, jpeg(sprite(pictures), 90, subsampling=0))
 
 
 def mask_part(masks: Array) -> Part:
@@ -116,7 +117,7 @@ def twin_part(twins: Array, inputs: Inputs) -> Part:
     """The twins' pictures, which do not change; what is answered on them is among the facts of every look."""
     objects, kinds = twins.shape[:2]
     picture, size = _within_budget(twins.reshape(-1, *twins.shape[2:]))
-    names = [shortened(kind) for kind in inputs.kinds]
+    names = [elided(kind) for kind in inputs.kinds]
     return Part("twins", {"count": objects * kinds, "objects": objects, "kinds": names, "size": size}, picture)
 
 
@@ -131,7 +132,7 @@ def _map_within_budget(maps: Maps) -> tuple[Quantised, bytes]:
 
 def _within_budget(pictures: Array) -> tuple[bytes, list[int]]:
     for tiles, quality in _smaller_and_smaller(pictures):
-        data = jpeg(sprite(tiles), quality)
+        data = jpeg(sprite(tiles), quality, subsampling=0)
         if len(data) <= BUDGET:
             break
     return data, list(tiles.shape[1:3])
@@ -148,7 +149,7 @@ def _smaller_and_smaller(pictures: Array) -> Iterator[tuple[Array, int]]:
 
 def _within_limit(names: tuple[str, ...]) -> list[str]:
     """The first names, as many as metadata has room for; classes behind them are shown by number."""
-    kept = [shortened(name) for name in names]
+    kept = [elided(name) for name in names]
     ends = np.cumsum([len(name) for name in kept])
     return kept[: int(np.searchsorted(ends, NAMES_LIMIT, side="right"))]
 
@@ -164,7 +165,7 @@ def number(value: float) -> float | None:
     return float(f"{value:.5g}") if math.isfinite(value) else None
 
 
-def shortened(text: str) -> str:
+def elided(text: str) -> str:
     """The text, its middle left out where it is longer than metadata should be."""
     half = TEXT_LIMIT // 2
     return text if len(text) <= TEXT_LIMIT else f"{text[:half]}…{text[-half + 1 :]}"

@@ -22,17 +22,17 @@ from lightning_vis.frames import ALONE, Frame, Inputs
 
 
 @dataclass
-class Fit:
+class FitId:
     """One call of fit, as a writer sees it: a name, later ones sort behind earlier ones, and whether it has begun."""
 
     name: str
     has_begun: bool = False
 
 
-_FITS: WeakKeyDictionary[Any, Fit] = WeakKeyDictionary()
+_FITS: WeakKeyDictionary[Any, FitId] = WeakKeyDictionary()
 
 
-def fit_of(writer: Any) -> Fit:
+def fit_of(writer: Any) -> FitId:
     """The fit that is about to begin: all who ask before the first frame is written share it.
 
     A later fit into the same folder replaces what it repeats, whoever wrote it: that takes one name for all callbacks.
@@ -41,11 +41,11 @@ def fit_of(writer: Any) -> Fit:
     fit = _FITS.get(writer)
     if fit is None or fit.has_begun:
         after = int(fit.name) + 1 if fit is not None else 0
-        fit = _FITS[writer] = Fit(f"{max(after, time.time_ns() // 1_000_000):013d}")
+        fit = _FITS[writer] = FitId(f"{max(after, time.time_ns() // 1_000_000):013d}")
     return fit
 
 
-class Store:
+class FrameWriter:
     """Writes the frames of one fit to all writers that can take them, and before the first one the probe's pictures.
 
     Args:

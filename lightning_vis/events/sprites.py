@@ -38,13 +38,6 @@ def png(picture: Array) -> bytes:
     return buffer.getvalue()
 
 
-def jpeg(picture: Array, quality: int) -> bytes:
-    """A picture as JPEG, colours at full resolution."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=quality, subsampling=0)
-    return buffer.getvalue()
-
-
 def smaller(picture: Array, side: int) -> Array:
     """A picture ``(H, W, 3)`` at `side` pixels per edge at most."""
     height, width = picture.shape[:2]

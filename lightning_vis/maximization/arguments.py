@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightning_vis.arguments import count_of, floats_of, shortened, tensor_of
+from lightning_vis.arguments import count_of, floats_of, quoted, tensor_of
 from lightning_vis.constants import OUTPUT
 from lightning_vis.maximization.objectives import Objective, Prior, channel, log_odds, neuron
 from lightning_vis.maximization.parameterizations import Parameterization
-from lightning_vis.maximization.presets import Recipe, recipe_of
+from lightning_vis.maximization.presets import Recipe, preset_of
 from lightning_vis.maximization.transforms import Transform
 from lightning_vis.model import scores
 
@@ -47,7 +47,7 @@ def objective_of(given: Any, layer: str) -> Objective:
     if given is neuron:
         raise ValueError("objective=neuron: write neuron() for the middle of the map, or neuron(row, column)")
     if not callable(given):
-        raise TypeError(f"objective={shortened(given)}: expected a function like channel, log_odds or neuron()")
+        raise TypeError(f"objective={quoted(given)}: expected a function like channel, log_odds or neuron()")
     known: Objective = _OF_SCORES.get(given, given)
     return known
 
@@ -65,7 +65,7 @@ def recipe_for(
         ValueError: an unknown preset, or no number of steps.
         TypeError: transforms or priors that are no list of functions.
     """
-    recipe = recipe_of(preset)
+    recipe = preset_of(preset)
     fixed = None if transforms is None else functions_of(transforms, "transforms", "jitter(4)")
     return replace(
         recipe,
@@ -79,10 +79,10 @@ def recipe_for(
 def functions_of(given: Any, what: str, example: str) -> tuple[Callable[..., Any], ...]:
     """A list of functions; TypeError for anything else."""
     if callable(given) or not isinstance(given, Iterable):
-        raise TypeError(f"{what}={shortened(given)}: expected a list of functions, like [{example}]")
+        raise TypeError(f"{what}={quoted(given)}: expected a list of functions, like [{example}]")
     listed = tuple(given)
     if not all(callable(each) for each in listed):
-        raise TypeError(f"{what}={shortened(given)}: expected a list of functions, like [{example}]")
+        raise TypeError(f"{what}={quoted(given)}: expected a list of functions, like [{example}]")
     return listed
 
 
@@ -96,7 +96,7 @@ def size_of(given: Any) -> tuple[int, int] | None:
         return None
     sides = tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else ()
     if len(sides) != 2 or not all(isinstance(side, int) and side >= 1 for side in sides):
-        raise ValueError(f"size={shortened(given)}: expected height and width, like (64, 64)")
+        raise ValueError(f"size={quoted(given)}: expected height and width, like (64, 64)")
     return sides[0], sides[1]
 
 
@@ -109,7 +109,7 @@ def normalisation_of(mean: Any, std: Any) -> tuple[list[float] | None, list[floa
     """
     found = None if std is None else floats_of(std, "std")
     if found is not None and not all(each > 0 for each in found):
-        raise ValueError(f"std={shortened(std)}: expected numbers above 0")
+        raise ValueError(f"std={quoted(std)}: expected numbers above 0")
     return None if mean is None else floats_of(mean, "mean"), found
 
 
@@ -125,5 +125,5 @@ def channels_of(given: Any) -> list[int | tuple[int, ...]]:
     try:
         listed = [tuple(int(one) for one in each) if isinstance(each, Sequence) else int(each) for each in given]
     except (TypeError, ValueError) as error:
-        raise TypeError(f"channels={shortened(given)}: expected how many, or a list of indices, like [0, 5]") from error
+        raise TypeError(f"channels={quoted(given)}: expected how many, or a list of indices, like [0, 5]") from error
     return listed

@@ -22,7 +22,7 @@ RESCUE_STEPS = 16
 
 
 @dataclass(frozen=True)
-class Task:
+class AscentConfig:
     """One optimization, whatever its rows."""
 
     activation: Activation
@@ -36,7 +36,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Part:
+class AscentResult:
     """What some rows gave: images in the unit scale, the objective reached and on the way, and what was shut last."""
 
     images: Tensor
@@ -45,14 +45,14 @@ class Part:
     shut: Tensor
 
 
-def rows_at_once(task: Task, memory: int) -> int:
+def rows_at_once(task: AscentConfig, memory: int) -> int:
     """Row k is the same in any company, so that memory alone decides."""
     with torch.enable_grad():
         image = task.to_input(task.canvas.paint(task.canvas.start.clone().requires_grad_()))
         return max(1, memory // max(1, saved_bytes(task.activation, resized(image, *task.size))))
 
 
-def ascend(task: Task, wanted: Tensor) -> Part:
+def ascend(task: AscentConfig, wanted: Tensor) -> AscentResult:
     """Climbs from the start, one row for each of the directions wanted ``(K, C)``."""
     parameters = task.canvas.start.expand(len(wanted), *task.canvas.start.shape[1:]).clone()
     best, best_gain = parameters, torch.full_like(wanted[:, 0], float("-inf"))
@@ -71,10 +71,10 @@ def ascend(task: Task, wanted: Tensor) -> Part:
     with torch.no_grad():
         images = task.canvas.paint(best if task.recipe.keeps_best else parameters)
         reached = task.objective(task.activation(task.to_input(images)).to(wanted), wanted)
-    return Part(images, reached, torch.stack(history), shut)
+    return AscentResult(images, reached, torch.stack(history), shut)
 
 
-def _differentiated(task: Task, parameters: Tensor, wanted: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _differentiated(task: AscentConfig, parameters: Tensor, wanted: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The gradient for the parameters, which rows have none but the priors', the objective, and it less the priors."""
     parameters = parameters.detach().requires_grad_()
     generator = torch.Generator().manual_seed(task.seed * 1_000_003 + step)

@@ -13,7 +13,7 @@ from lightning_vis.constants import OUTPUT
 from lightning_vis.maximization.objectives import pooled
 from lightning_vis.model.feature_map import last_feature_map
 from lightning_vis.model.run import on_model
-from lightning_vis.model.snapshot.snapshot import observing
+from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.model.truncated import activation_of
 
 Channels = int | str | Sequence[int]
@@ -55,7 +55,7 @@ def usual_layers(model: nn.Module, images: Tensor, forward: Callable[[Tensor], A
 
 def profile(model: nn.Module, layer: str, images: Tensor, forward: Callable[[Tensor], Any] | None = None) -> Tensor:
     """Each channel's mean activation on each image, ``(N, K)`` float32: what ``"changed"`` compares."""
-    with observing(model), torch.no_grad():
+    with preserve_state(model), torch.no_grad():
         torch.manual_seed(0)  # of layers that draw in eval mode too; put back by observing
         return pooled(activation_of(model, layer, forward)(on_model(model, images)).float().cpu())
 

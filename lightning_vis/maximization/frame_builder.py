@@ -24,7 +24,7 @@ class Found:
     card: Array | None = None
 
 
-def frame_of(probe: Probe, found: Mapping[str, Found], when: Mapping[str, Any]) -> Frame:
+def build_frame(probe: Probe, found: Mapping[str, Found], when: Mapping[str, Any]) -> Frame:
     """What was found in all layers, as a frame without predictions.
 
     Args:

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from lightning_vis.maximization.arguments import channels_of, images_of, normalisation_of, objective_of, recipe_for, size_of
-from lightning_vis.maximization.ascent import Part, Task, ascend, rows_at_once
+from lightning_vis.maximization.ascent import AscentConfig, AscentResult, ascend, rows_at_once
 from lightning_vis.maximization.objectives import Objective, Prior, directions, map_size, neuron
 from lightning_vis.maximization.parameterizations import Parameterization, Subject, bounds, colour_basis
 from lightning_vis.maximization.presets import Recipe
 from lightning_vis.maximization.receptive_field import receptive_window
 from lightning_vis.maximization.transforms import Transform
 from lightning_vis.model.run import on_model
-from lightning_vis.model.snapshot.snapshot import observing
+from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.model.truncated import Activation, activation_of, channels_last
 
 
@@ -109,7 +109,7 @@ def maximize(
     images, named, size, normalisation = images_of(images), channels_of(channels), size_of(size), normalisation_of(mean, std)
     recipe = recipe_for(preset, parameterization, transforms, priors, steps)
     aim = objective_of(objective, layer)
-    with observing(model, copied=memory // 4):  # thousands of operations: watching each would cost more than a copy
+    with preserve_state(model, copied=memory // 4):  # thousands of operations: watching each would cost more than a copy
         model.requires_grad_(False)  # taken back by observing
         torch.manual_seed(seed)  # of layers that draw in eval mode too; likewise
         images = on_model(model, images)
@@ -161,12 +161,12 @@ def _task(
     shape: tuple[int, int, int],
     normalisation: tuple[Sequence[float] | None, Sequence[float] | None],
     seed: int,
-) -> Task:
+) -> AscentConfig:
     low, high = bounds(images, *normalisation)
     working = torch.promote_types(images.dtype, torch.float32)
     basis = colour_basis((images.to(working) - low) / (high - low))
     canvas = recipe.parameterization(Subject(shape, basis, high - low), torch.Generator().manual_seed(seed))
-    return Task(
+    return AscentConfig(
         activation,
         objective,
         recipe,
@@ -178,7 +178,7 @@ def _task(
     )
 
 
-def _rows_at_once(task: Task, memory: int, layer: str, images: Tensor) -> int:
+def _rows_at_once(task: AscentConfig, memory: int, layer: str, images: Tensor) -> int:
     """As `rows_at_once`, which is the first to run the network on images of the size wanted."""
     try:
         return rows_at_once(task, memory)
@@ -192,7 +192,9 @@ def _rows_at_once(task: Task, memory: int, layer: str, images: Tensor) -> int:
         ) from error
 
 
-def _collected(parts: list[Part], task: Task, on_images: Tensor, channels: list[int | tuple[int, ...]]) -> Maximized:
+def _collected(
+    parts: list[AscentResult], task: AscentConfig, on_images: Tensor, channels: list[int | tuple[int, ...]]
+) -> Maximized:
     images, reached = (torch.cat([getattr(part, name) for part in parts]).cpu() for name in ("images", "reached"))
     shut = torch.cat([part.shut for part in parts]).cpu()
     on_images = on_images.cpu()

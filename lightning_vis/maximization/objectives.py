@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from lightning_vis.arguments import shortened
+from lightning_vis.arguments import quoted
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 """``(activation (K, C, ...), directions (K, C)) -> (K,)``: how much row k of a layer's output goes in direction k."""
@@ -73,7 +73,7 @@ def directions(channels: Sequence[int | Sequence[int]], count: int) -> Tensor:
         several = [wanted] if isinstance(wanted, int) else list(wanted)
         wrong = [index for index in several if not 0 <= index < count]
         if wrong or not several:
-            raise ValueError(f"channels={shortened(list(channels))}: the layer has the {count} channels 0 to {count - 1}")
+            raise ValueError(f"channels={quoted(list(channels))}: the layer has the {count} channels 0 to {count - 1}")
         row[several] = 1 / len(several)
     if not len(rows):
         raise ValueError("channels=[]: name at least one channel")

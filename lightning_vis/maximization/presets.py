@@ -127,7 +127,7 @@ LUCID_TRANSFORMS: tuple[Transform, ...] = (
 PRESETS: dict[str, Callable[[], Recipe]] = {"default": default_recipe, "keras-vis": keras_vis, "lucid": lucid}
 
 
-def recipe_of(preset: str | Recipe) -> Recipe:
+def preset_of(preset: str | Recipe) -> Recipe:
     """A recipe by its name.
 
     Raises:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lightning_vis.frames import Array
 from lightning_vis.model.layers import find_layer
 from lightning_vis.model.run import on_model
-from lightning_vis.model.snapshot.snapshot import observing
+from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.model.truncated import activation_of
 from lightning_vis.probe.probe import Probe
 from lightning_vis.render.colormap import colours
@@ -151,7 +151,7 @@ def feature_maps(
     Raises:
         ValueError: the layer does not exist or returns no maps, or channels are out of range.
     """
-    with observing(model), torch.no_grad():
+    with preserve_state(model), torch.no_grad():
         found = activation_of(model, layer, forward)(on_model(model, images)).float().cpu()
     if found.ndim != 4:
         raise ValueError(f"layer {layer!r} returns {tuple(found.shape)}: only maps (N, K, h, w) are drawn")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lightning_vis.model.layers import hooked, known_layers, named_layers
 from lightning_vis.model.scores import describe
-from lightning_vis.model.snapshot.snapshot import observing
+from lightning_vis.model.snapshot.snapshot import preserve_state
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def last_feature_map(model: nn.Module, images: Tensor, forward: Callable[[Tensor
     Raises:
         ValueError: there is no such map, or token outputs ``(N, T, C)`` follow it.
     """
-    with observing(model):
+    with preserve_state(model):
         calls, output = _dry_run(model, images[:1].detach().clone().requires_grad_(), forward or model)
         maps = [call for call in calls if call.is_map(calls)]
         if not maps:

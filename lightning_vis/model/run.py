@@ -13,7 +13,7 @@ from lightning_vis.model.scores import Score, log_odds
 
 
 @dataclass(frozen=True)
-class Running:
+class ForwardConfig:
     """How a model is run: by what function, to what score, in what context, converted how, in chunks of what size."""
 
     forward: Callable[[Tensor], Any] | None = None

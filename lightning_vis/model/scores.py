@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightning_vis.arguments import class_indices_of, shortened
+from lightning_vis.arguments import class_indices_of, quoted
 
 Score = Callable[[Any, Any], Tensor]
 """``(model output, classes (N,) or None) -> (N,)``: the number that is differentiated, one per image."""
@@ -130,7 +130,7 @@ def classes_of(target: Target, scores: Tensor, labels: Tensor | None) -> Tensor:
         return scores.argmax(1)
     if isinstance(target, str) and target == "runner_up" and scores.shape[1] > 1:
         return scores.topk(2, dim=1).indices[:, 1]
-    raise ValueError(f"target={shortened(target)}: expected one of {', '.join(map(repr, TARGETS))} or a class index")
+    raise ValueError(f"target={quoted(target)}: expected one of {', '.join(map(repr, TARGETS))} or a class index")
 
 
 def describe(output: Any) -> str:

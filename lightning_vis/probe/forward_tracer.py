@@ -23,7 +23,7 @@ LABEL_KEYS = ("label", "labels", "target", "targets", "y", "class", "classes", "
 
 
 @dataclass(frozen=True)
-class Entry:
+class EntryPoint:
     """How images get into a network: the submodule's dotted name (empty for the whole), and the argument's name if it
     is given by name."""
 
@@ -40,7 +40,7 @@ class Entry:
 class _Call:
     """One submodule's one call: when it began and ended, its image if it took one, and its answers' classes."""
 
-    entry: Entry
+    entry: EntryPoint
     start: int
     images: Tensor | None
     shape: tuple[int, ...] = ()
@@ -53,7 +53,7 @@ class _Call:
         return next(self.entry.module.parameters(), None) is not None
 
 
-class Watch:
+class ForwardTracer:
     """Lends hooks to all submodules while one batch goes through; they change nothing, and `stop` takes them off.
 
     Args:
@@ -81,7 +81,7 @@ class Watch:
         while self._handles:
             self._handles.pop().remove()
 
-    def found(self) -> tuple[Entry, list[Item]]:
+    def found(self) -> tuple[EntryPoint, list[Item]]:
         """The first submodule that takes images and gives the scores that nothing else is made of, and what it got.
 
         Raises:
@@ -106,7 +106,7 @@ class Watch:
         given = [(None, value) for value in args[:1]] if args else list(kwargs.items())
         argument, image = next(((key, value) for key, value in given if self._is_image(value)), (None, None))
         kept = None if image is None else image[:MOST].detach().float().cpu().clone()
-        call = _Call(Entry(name, module, argument), self._time, kept, () if image is None else tuple(image.shape))
+        call = _Call(EntryPoint(name, module, argument), self._time, kept, () if image is None else tuple(image.shape))
         self._calls.append(call)
         self._open.setdefault(id(module), []).append(call)
 

@@ -9,18 +9,18 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from lightning_vis.model.run import Running
+from lightning_vis.model.run import ForwardConfig
 from lightning_vis.model.scores import class_scores
-from lightning_vis.model.snapshot.snapshot import observing
+from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.probe.dataset import Item, named, scaling_of, stacked
-from lightning_vis.probe.forward_tracer import Entry, Watch
+from lightning_vis.probe.forward_tracer import EntryPoint, ForwardTracer
 from lightning_vis.probe.labels import class_names_of
 from lightning_vis.probe.probe import Probe
 
 CHANGES = ("on_before_batch_transfer", "on_after_batch_transfer")
 
 
-class Finder:
+class TrainerProbe:
     """Finds a probe in the data of a Trainer, once per run.
 
     By index where that gives what the network gets. Where it cannot (data without an index, items that are no pairs of
@@ -39,13 +39,15 @@ class Finder:
     def __init__(self, given: Probe | None = None) -> None:
         self._given = given
         self.probe: Probe | None = None
-        self.entry: Entry | None = None
+        self.entry: EntryPoint | None = None
         self.reason = ""
         self._asked = False
-        self._watch: Watch | None = None
+        self._tracer: ForwardTracer | None = None
 
     @torch.inference_mode(False)  # Lightning validates in it, and what is made there takes no gradient ever
-    def by_index(self, trainer: Any, module: nn.Module, running: Running, indices: Sequence[int] | None = None) -> Probe | None:
+    def from_loader(
+        self, trainer: Any, module: nn.Module, running: ForwardConfig, indices: Sequence[int] | None = None
+    ) -> Probe | None:
         """Images of the Trainer's own data: no loader is iterated and no random stream is touched.
 
         Args:
@@ -64,13 +66,13 @@ class Finder:
             if not self.reason and self._given is not None:
                 self.probe = self._given
             elif not self.reason:
-                self._take_by_index(trainer, module, running, loader, indices)
+                self._take_from_loader(trainer, module, running, loader, indices)
         return self.probe
 
     def start(self, module: nn.Module, batch: Any) -> None:
         """A batch is about to go through the network: it is watched, if that is needed."""
-        if self.reason and self.probe is None and self._watch is None:
-            self._watch = Watch(module, batch)
+        if self.reason and self.probe is None and self._tracer is None:
+            self._tracer = ForwardTracer(module, batch)
 
     @torch.inference_mode(False)
     def finish(self, trainer: Any) -> Probe | None:
@@ -79,12 +81,12 @@ class Finder:
         Raises:
             ValueError: nobody took images and returned class scores.
         """
-        if self._watch is None:
+        if self._tracer is None:
             return None
-        watch, self._watch = self._watch, None
-        watch.stop()
+        tracer, self._tracer = self._tracer, None
+        tracer.stop()
         try:
-            self.entry, items = watch.found()
+            self.entry, items = tracer.found()
         except LookupError as error:
             reason, self.reason = self.reason, ""
             remedy = "give the module a forward(images) that returns class scores"
@@ -99,12 +101,12 @@ class Finder:
 
     def stop(self) -> None:
         """Takes the hooks off, whatever happened."""
-        if self._watch is not None:
-            self._watch.stop()
-            self._watch = None
+        if self._tracer is not None:
+            self._tracer.stop()
+            self._tracer = None
 
-    def _take_by_index(
-        self, trainer: Any, module: nn.Module, running: Running, loader: Any, indices: Sequence[int] | None
+    def _take_from_loader(
+        self, trainer: Any, module: nn.Module, running: ForwardConfig, loader: Any, indices: Sequence[int] | None
     ) -> None:
         dataset = loader.dataset
         try:
@@ -128,9 +130,9 @@ def loader_of(trainer: Any) -> Any:
     return loaders
 
 
-def _try(module: nn.Module, probe: Probe, running: Running) -> None:
+def _try(module: nn.Module, probe: Probe, running: ForwardConfig) -> None:
     """Raises if the module cannot be run on the images, or if what it returns cannot be read."""
-    with observing(module), torch.no_grad():
+    with preserve_state(module), torch.no_grad():
         run = running.prepare(module, probe.images[:1])
         with run.context():
             class_scores(run.forward(run.images.clone()))

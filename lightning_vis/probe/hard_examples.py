@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lightning_vis.model.run import prepare
 from lightning_vis.model.scores import class_scores, log_odds
-from lightning_vis.model.snapshot.snapshot import observing
+from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.probe.dataset import Item, Key, read_item, stacked
 
 CHOICES = ("mistakes", "unsure")
@@ -29,7 +29,9 @@ def check_choice(choose: str, model: Any, indices: Any) -> None:
         raise ValueError(f"choose={choose!r} and indices= were given, and each says which images: give one of them")
 
 
-def hardest(dataset: Any, model: nn.Module, choose: str, n: int, image_key: Key = None, label_key: Key = None) -> list[Item]:
+def hard_examples(
+    dataset: Any, model: nn.Module, choose: str, n: int, image_key: Key = None, label_key: Key = None
+) -> list[Item]:
     """The `n` items with the lowest log-odds of their label (mistakes) or of the predicted class (unsure), in order.
 
     All items are looked at once, in batches, without gradients; the network is left as it was.
@@ -49,7 +51,7 @@ def hardest(dataset: Any, model: nn.Module, choose: str, n: int, image_key: Key 
 
     of = type(dataset).__name__
     margins: list[Tensor] = []
-    with observing(model), torch.no_grad():
+    with preserve_state(model), torch.no_grad():
         for start in tqdm(range(0, len(dataset), BATCH), desc=f"looking for {choose}", unit="batch", leave=False):
             batch = range(start, min(start + BATCH, len(dataset)))
             items = [read_item(dataset, at, image_key, label_key) for at in batch]

@@ -9,12 +9,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lightning_vis.arguments import count_of, floats_of, indices_of, names_of, shortened, tensor_of
+from lightning_vis.arguments import count_of, floats_of, indices_of, names_of, quoted, tensor_of
 from lightning_vis.frames import Inputs
-from lightning_vis.model.snapshot.rng import keeping_randomness
+from lightning_vis.model.snapshot.rng import preserve_rng
 from lightning_vis.probe.dataset import Item, Key, check_indexable, named, pick, read_item, scaling_of, stacked
 from lightning_vis.probe.display import Array, concealed, display_of
-from lightning_vis.probe.hard_examples import check_choice, hardest
+from lightning_vis.probe.hard_examples import check_choice, hard_examples
 from lightning_vis.probe.labels import class_names_of
 from lightning_vis.reliance.twins import twins_of
 from lightning_vis.reliance.validation import Typical
@@ -125,9 +125,9 @@ class Probe:
             count_of(n, "n")
         if choose is not None:
             check_choice(choose, model, indices)
-        with keeping_randomness(dataset):
+        with preserve_rng(dataset):
             if choose is not None and model is not None:
-                items = hardest(dataset, model, choose, n, image_key, label_key)
+                items = hard_examples(dataset, model, choose, n, image_key, label_key)
             elif indices is not None:
                 items = [
                     read_item(dataset, index, image_key, label_key) for index in indices_of(indices, len(dataset), "indices")
@@ -231,6 +231,6 @@ def given_probe(given: Any) -> Probe | None:
     """
     probe = given() if callable(given) else given
     if probe is not None and not isinstance(probe, Probe):
-        got = "" if probe is given else f"; got {shortened(probe)}"
-        raise TypeError(f"probe={shortened(given)}: expected a Probe, or a function that returns one{got}")
+        got = "" if probe is given else f"; got {quoted(probe)}"
+        raise TypeError(f"probe={quoted(given)}: expected a Probe, or a function that returns one{got}")
     return probe

@@ -40,7 +40,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Measurement:
     """What one look saw of the twins.
 
     Attributes:
@@ -111,7 +111,7 @@ class Alert:
     numbers: dict[str, float]
 
 
-def advance(state: AlertState, seen: Seen, thresholds: Thresholds) -> AlertState:
+def advance(state: AlertState, seen: Measurement, thresholds: Thresholds) -> AlertState:
     """The state after one more look. Looks before the end of the first epoch do not count."""
     if seen.epoch < 1:
         return replace(state, level=OFF)
@@ -121,7 +121,7 @@ def advance(state: AlertState, seen: Seen, thresholds: Thresholds) -> AlertState
     return AlertState(level, red, amber)
 
 
-def sentence(before: AlertState, after: AlertState, seen: Seen) -> str:
+def sentence(before: AlertState, after: AlertState, seen: Measurement) -> str:
     """What the look says, for people: with numbers, epochs, the control, and the twins to look at."""
     run = after.red if after.level == RED else after.amber
     said = _measured(seen, _when(run.epoch if run and after.level else seen.epoch, seen.epoch))
@@ -138,21 +138,21 @@ def most_telling(effects: Sequence[float], count: int = 2) -> tuple[int, ...]:
     return tuple(sorted(range(len(effects)), key=lambda index: (-sign * effects[index], index))[:count])
 
 
-def _extend(run: Run | None, seen: Seen, effect: float, share: float) -> Run | None:
+def _extend(run: Run | None, seen: Measurement, effect: float, share: float) -> Run | None:
     if abs(seen.effect) < effect or seen.share < share:
         return None
     sign = 1 if seen.effect > 0 else -1
     return run if run is not None and run.sign == sign else Run(sign, seen.epoch, seen.at)
 
 
-def _lasts(run: Run | None, seen: Seen, apart: float) -> bool:
+def _lasts(run: Run | None, seen: Measurement, apart: float) -> bool:
     """Whether the run began at an earlier look, long enough ago; an epoch is enough where the end is not known."""
     if run is None or seen.at <= run.at:
         return False
     return seen.total is None or seen.at - run.at >= apart * seen.total
 
 
-def _measured(seen: Seen, when: str) -> str:
+def _measured(seen: Measurement, when: str) -> str:
     objects = f", {seen.objects} objects" if seen.objects else ""
     away = ", away from the class that is typical of it," if seen.effect < 0 else ""
     control = "" if seen.control is None else f"; moving the object by 3 pixels moves it by {_points(seen.control)}"

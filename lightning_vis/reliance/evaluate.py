@@ -19,7 +19,7 @@ from lightning_vis.reliance.twins import Twins
 
 
 @dataclass(frozen=True)
-class Answers:
+class TwinResult:
     """What the twins say.
 
     Attributes:
@@ -34,7 +34,7 @@ class Answers:
     per_image: dict[str, Array] = field(default_factory=dict)
 
 
-def ask_twins(run: Pass, twins: Twins, layer: str | None = None, chunk_size: int | None = None) -> Answers:
+def evaluate_twins(run: Pass, twins: Twins, layer: str | None = None, chunk_size: int | None = None) -> TwinResult:
     """Runs the network once on ``twins.batch()`` and measures its answers.
 
     Args:
@@ -62,7 +62,7 @@ def ask_twins(run: Pass, twins: Twins, layer: str | None = None, chunk_size: int
     per_image = _per_object(grid, effects, twins)
     if driven is not None:
         per_image[f"reliance/background_driven/{layer}"] = driven
-    return Answers(numbers, per_image)
+    return TwinResult(numbers, per_image)
 
 
 def _run(run: Pass, layer: str | None, chunk_size: int | None) -> tuple[Tensor, Tensor | None]:

@@ -20,7 +20,7 @@ def paste(image: Tensor, mask: Tensor, plate: Tensor) -> Tensor:
     return image * mask + plate * (1 - mask)
 
 
-def filled(image: Tensor, mask: Tensor) -> Tensor:
+def inpainted(image: Tensor, mask: Tensor) -> Tensor:
     """An image ``(C, H, W)`` whose object is hidden under shifted copies of the rest, which keep its texture.
 
     Args:
@@ -59,7 +59,7 @@ def over(own: Box, hole: Box, size: Sequence[int]) -> tuple[int, int]:
     return moves[0], moves[1]
 
 
-def moved(image: Tensor, mask: Tensor, offset: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def translated(image: Tensor, mask: Tensor, offset: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """An image and its mask, both moved; what leaves the picture on one side does not come back on the other."""
     kept = torch.ones_like(mask)
     for axis, step in enumerate(offset):
@@ -68,8 +68,8 @@ def moved(image: Tensor, mask: Tensor, offset: tuple[int, int]) -> tuple[Tensor,
     return image.roll(offset, (1, 2)), mask.roll(offset, (0, 1)) * kept
 
 
-def nudged(image: Tensor, mask: Tensor, plate: Tensor) -> Tensor:
+def control_paste(image: Tensor, mask: Tensor, plate: Tensor) -> Tensor:
     """The paste control: the object a little further from the nearer side of the picture, on the same plate."""
     _, _, left, right = box_of(mask)
     step = SHIFT if left + right <= mask.shape[1] else -SHIFT
-    return paste(*moved(image, mask, (0, step)), plate)
+    return paste(*translated(image, mask, (0, step)), plate)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lightning_vis.reliance.paste import box_of, filled, moved, nudged, over, paste
+from lightning_vis.reliance.paste import box_of, control_paste, inpainted, over, paste, translated
 from lightning_vis.reliance.validation import Typical, check_masks, class_indices, compared, cropped_plates
 
 MOST_KINDS = 8
@@ -118,7 +118,7 @@ def on_plates(
     chosen = [[[each[(i + r) % len(each)] for r in range(repeats)] for each in plates] for i in range(len(images))]
     pairs = list(zip(images, masks, chosen, strict=True))
     pasted = [[torch.stack([paste(image, mask, plate) for plate in of]) for of in row] for image, mask, row in pairs]
-    controls = [nudged(image, mask, row[i % len(kinds)][0]) for i, (image, mask, row) in enumerate(pairs)]
+    controls = [control_paste(image, mask, row[i % len(kinds)][0]) for i, (image, mask, row) in enumerate(pairs)]
     used = [each[: len(images)] for each in plates]
     return Twins(
         torch.stack([torch.stack(row) for row in pasted]),
@@ -154,14 +154,14 @@ def on_each_other(images: Tensor, labels: Tensor, masks: Tensor, class_names: Se
     if len(classes) < 2:
         return None
     check_masks(masks)
-    empty = [filled(image, mask) for image, mask in zip(images, masks, strict=True)]
+    empty = [inpainted(image, mask) for image, mask in zip(images, masks, strict=True)]
     boxes = [box_of(mask) for mask in masks]
     pasted, controls = [], []
     for i in range(len(images)):
         donors = [_donor(labels, int(kind), i) for kind in classes]
-        there = [moved(images[i], masks[i], over(boxes[i], boxes[j], masks.shape[1:])) for j in donors]
+        there = [translated(images[i], masks[i], over(boxes[i], boxes[j], masks.shape[1:])) for j in donors]
         pasted.append(torch.stack([paste(*each, empty[j]) for each, j in zip(there, donors, strict=True)]))
-        controls.append(nudged(*there[i % len(classes)], empty[donors[i % len(classes)]]))
+        controls.append(control_paste(*there[i % len(classes)], empty[donors[i % len(classes)]]))
     names = tuple(class_names[kind] if kind < len(class_names) else f"class {kind}" for kind in classes.tolist())
     kinds = tuple(f"{name}'s" for name in names)
     return Twins(torch.stack(pasted)[:, :, None], labels, kinds, classes, torch.stack(controls))

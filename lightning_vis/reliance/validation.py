@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from lightning_vis.arguments import shortened, tensor_of
+from lightning_vis.arguments import quoted, tensor_of
 
 Typical = Mapping[str, str | int]
 """The class, by name or index, that goes with each kind of background."""
@@ -39,7 +39,7 @@ def class_indices(kinds: Sequence[str], typical: Typical | None, class_names: Se
     if typical is None:
         return None
     if not isinstance(typical, Mapping):
-        raise TypeError(f"Probe(typical): expected a dict of one class for each background; got {shortened(typical)}")
+        raise TypeError(f"Probe(typical): expected a dict of one class for each background; got {quoted(typical)}")
     if set(typical) != set(kinds):
         raise ValueError(
             f"Probe(typical): expected one class for each background ({', '.join(kinds)});"

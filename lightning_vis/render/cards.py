@@ -8,7 +8,7 @@ from PIL import Image
 from lightning_vis.frames import Array, Frame, Inputs, Maps
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, TEXT, WIDTH, WRONG
 from lightning_vis.render.canvas.text import cut, text_width, write
-from lightning_vis.render.canvas.tiles import drawn, fit, mark, name_state, paste
+from lightning_vis.render.canvas.tiles import drawn, fit, mark, name_state, put
 from lightning_vis.render.legend import legend
 from lightning_vis.render.lift_axis import HEIGHT, lift_axis
 
@@ -73,7 +73,7 @@ def _large_tile(
 ) -> None:
     x, y = corner
     picture = inputs.pictures[index]
-    paste(sheet, corner, fit(picture if maps is None else drawn(picture, maps, index), side))
+    put(sheet, corner, fit(picture if maps is None else drawn(picture, maps, index), side))
     if maps is None:
         write(sheet, (x, y + side + 4), inputs.note or "input", FAINT, side)
         return
@@ -92,7 +92,7 @@ def _lift(sheet: Image.Image, corner: tuple[int, int], width: int, lift: float) 
     x, y = corner
     said = f"on object {lift:.1f} x" if np.isfinite(lift) else "on object: -"
     write(sheet, corner, said, INK, width)
-    paste(sheet, (x, y + TEXT + 4), lift_axis(lift, width, PANEL, FAINT, INK))
+    put(sheet, (x, y + TEXT + 4), lift_axis(lift, width, PANEL, FAINT, INK))
 
 
 def _title(frame: Frame, maps: Maps) -> str:
@@ -109,7 +109,7 @@ def _small_tile(
     sheet: Image.Image, corner: tuple[int, int], width: int, frame: Frame, inputs: Inputs, index: int, maps: Maps
 ) -> None:
     x, y = corner
-    paste(sheet, corner, fit(drawn(inputs.pictures[index], maps, index), SMALL))
+    put(sheet, corner, fit(drawn(inputs.pictures[index], maps, index), SMALL))
     name_state(sheet, corner, maps, index)
     room, left = width - SMALL - GAP, x + SMALL + GAP
     mean = maps.values[index].mean() if np.isfinite(maps.values[index]).all() else np.nan

@@ -12,7 +12,7 @@ from lightning_vis.constants import OUTPUT
 from lightning_vis.frames import Array, Filter, Frame, Pictures, filters_of
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, SMALL_TEXT, TEXT, WIDTH, WRONG
 from lightning_vis.render.canvas.text import fitting, paragraph, text_width, write
-from lightning_vis.render.canvas.tiles import fit, paste
+from lightning_vis.render.canvas.tiles import fit, put
 
 FILTERS = "filters/"
 """Before a layer's name: a view of its filters."""
@@ -136,7 +136,7 @@ def small(pictures: Pictures) -> Pictures:
 def filter_tile(sheet: Image.Image, corner: tuple[int, int], side: int, picture: Array, each: Filter) -> None:
     """A filter's picture on a sheet, in an orange frame where it is no answer."""
     x, y = corner
-    paste(sheet, corner, fit(picture, side))
+    put(sheet, corner, fit(picture, side))
     if each.is_marked:
         ImageDraw.Draw(sheet).rectangle((x - 2, y - 2, x + side + 1, y + side + 1), outline=WRONG, width=2)
 

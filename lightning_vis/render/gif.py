@@ -12,7 +12,7 @@ from lightning_vis.constants import OUTPUT
 from lightning_vis.frames import Array, Filter, Frame, Inputs, filters_of, thinned
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, SMALL_TEXT, WRONG
 from lightning_vis.render.canvas.text import fitting, paragraph, write
-from lightning_vis.render.canvas.tiles import drawn, fit, name_state, paste
+from lightning_vis.render.canvas.tiles import drawn, fit, name_state, put
 from lightning_vis.render.filters import FILTERS, filter_reading, filter_tile
 from lightning_vis.render.legend import legend_of, reading_of
 
@@ -62,7 +62,7 @@ def played(films: Sequence[Sequence[Frame]], blocks: Callable[[tuple[int, int]],
     return gif([_sheet(blocks(moment), at / max(1, len(moments) - 1)) for at, moment in enumerate(moments)])
 
 
-def seen(frames: Sequence[Frame], moment: tuple[int, int]) -> Frame | None:
+def frame_at(frames: Sequence[Frame], moment: tuple[int, int]) -> Frame | None:
     """What was seen last at a moment; None before the first look."""
     return next((frame for frame in reversed(frames) if frame.place <= moment), None)
 
@@ -95,7 +95,7 @@ def _sheet(blocks: Sequence[Array], share: float) -> Array:
     sheet = Image.new("RGB", (width, height), PANEL)
     top = 0
     for block in blocks:
-        paste(sheet, (0, top), block)
+        put(sheet, (0, top), block)
         top += block.shape[0]
     ImageDraw.Draw(sheet).rectangle((0, height - 5, round(share * width), height - 1), fill=WRONG)
     return np.asarray(sheet)
@@ -103,7 +103,7 @@ def _sheet(blocks: Sequence[Array], share: float) -> Array:
 
 def _run_block(name: str, inputs: Inputs, frames: Sequence[Frame], key: str, moment: tuple[int, int]) -> Array:
     """One run at one moment: what was seen last, or nothing yet."""
-    frame = seen(frames, moment)
+    frame = frame_at(frames, moment)
     title = f"{name}: {frames[0].maps[key].title}, {frame.when if frame else 'not yet'}"
     return _block(title, inputs, frame, key)
 
@@ -121,7 +121,7 @@ def _block(title: str, inputs: Inputs, frame: Frame | None, key: str) -> Array:
 
 def _tile(sheet: Image.Image, corner: tuple[int, int], inputs: Inputs, frame: Frame | None, key: str, index: int) -> None:
     picture = inputs.pictures[index]
-    paste(sheet, corner, fit(picture if frame is None else drawn(picture, frame.maps[key], index), SIDE))
+    put(sheet, corner, fit(picture if frame is None else drawn(picture, frame.maps[key], index), SIDE))
     if frame is None:
         return
     name_state(sheet, corner, frame.maps[key], index)
@@ -164,7 +164,7 @@ def animated_filters(films: Sequence[tuple[str, Sequence[Frame]]], layer: str) -
 
 def _filter_blocks(films: Sequence[tuple[str, Sequence[Frame]]], layer: str, moment: tuple[int, int]) -> list[Array]:
     """All runs at one moment, and what they show."""
-    blocks = [_filter_block(name, frames, layer, seen(frames, moment)) for name, frames in films]
+    blocks = [_filter_block(name, frames, layer, frame_at(frames, moment)) for name, frames in films]
     said = f"{filter_reading(layer)} Below each its name, and what its picture reaches."
     return [*blocks, paragraph(said, max(block.shape[1] for block in blocks), SMALL_TEXT)]
 

@@ -10,7 +10,7 @@ from PIL import Image
 from lightning_vis.frames import Array, Inputs, Maps, Scale
 from lightning_vis.render.canvas.style import FAINT, GAP, PANEL, TEXT
 from lightning_vis.render.canvas.text import paragraph, text_width, write
-from lightning_vis.render.canvas.tiles import paste
+from lightning_vis.render.canvas.tiles import put
 from lightning_vis.render.colormap import overlay
 
 
@@ -29,7 +29,7 @@ def legend(sheet: Image.Image, corner: tuple[int, int], width: int, scale: Scale
     x, y = corner
     shares = np.linspace(-1 if scale.signed else 0, 1, width)
     bar = np.repeat(overlay(np.zeros((1, width, 3), np.uint8), shares[None], scale.signed), 8, axis=0)
-    paste(sheet, (x, y), bar)
+    put(sheet, (x, y), bar)
     ticks: Iterable[int] = (-31, -3, 0, 3, 31) if scale.signed else (0, 1, 3, 7, 31)
     for tick in ticks:
         share = np.sign(tick) * np.log1p(abs(tick)) / np.log1p(scale.limit)

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from lightning_vis.frames import Array, Frame, Inputs, Maps
 from lightning_vis.render.canvas.style import GAP, INK, PANEL, TEXT, WRONG
 from lightning_vis.render.canvas.text import fitting, write
-from lightning_vis.render.canvas.tiles import drawn, fit, mark, paste
+from lightning_vis.render.canvas.tiles import drawn, fit, mark, put
 from lightning_vis.render.legend import legend_of, reading_of
 
 NAME = 24
@@ -36,18 +36,18 @@ def strip(frames: Sequence[Frame], inputs: Inputs, key: str) -> Array:
     sheet = Image.new("RGB", (width, foot + (GAP if below is None else len(below))), PANEL)
     for row in range(rows):
         y = head + row * pitch
-        paste(sheet, (GAP, y), fit(inputs.pictures[row], side))
+        put(sheet, (GAP, y), fit(inputs.pictures[row], side))
         if inputs.labels is not None:
             _name(sheet, (GAP, y + side), side, inputs.class_name(int(inputs.labels[row])))
         for column, frame in enumerate(frames):
             x = GAP + (column + 1) * (side + GAP)
-            paste(sheet, (x, y), fit(drawn(inputs.pictures[row], frame.maps[key], row), side))
+            put(sheet, (x, y), fit(drawn(inputs.pictures[row], frame.maps[key], row), side))
             _marks(sheet, (x, y), side, inputs, frame, frames[column - 1] if column else None, key, row)
     letters = min((fitting(frame.when, side) for frame in frames), default=TEXT)
     for column, frame in enumerate(frames):
         write(sheet, (GAP + (column + 1) * (side + GAP), GAP), frame.when, INK, side, letters)
     if below is not None:
-        paste(sheet, (0, foot), below)
+        put(sheet, (0, foot), below)
     return np.asarray(sheet)
 
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from lightning_vis.frames import Array, Frame, Inputs
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, WRONG
 from lightning_vis.render.canvas.text import write
-from lightning_vis.render.canvas.tiles import drawn, fit, name_state, paste
+from lightning_vis.render.canvas.tiles import drawn, fit, name_state, put
 from lightning_vis.render.legend import explaining, legend
 
 SIZE = (1200, 630)
@@ -39,16 +39,16 @@ def summary(run: str, frames: Sequence[Frame], inputs: Inputs) -> Array:
         write(sheet, (GAP + column * (SIDE + GAP), 18), title, FAINT, SIDE)
     for row, index in enumerate(telling(frames, inputs)):
         corner = (GAP, TOP + row * (SIDE + CAPTION + GAP))
-        paste(sheet, corner, fit(inputs.pictures[index], SIDE))
+        put(sheet, corner, fit(inputs.pictures[index], SIDE))
         if inputs.labels is not None:
             write(sheet, (corner[0] + 6, corner[1] + SIDE), inputs.class_name(int(inputs.labels[index])), FAINT, SIDE, 26)
         for column, frame in enumerate((first, last)):
             if key in frame.maps:
-                _seen(sheet, (corner[0] + (column + 1) * (SIDE + GAP), corner[1]), frame, inputs, key, index)
+                _draw_look(sheet, (corner[0] + (column + 1) * (SIDE + GAP), corner[1]), frame, inputs, key, index)
     if key and last.maps[key].scale.kind == "log":
         legend(sheet, (GAP, SIZE[1] - 52), SIDE, last.maps[key].scale)
         write(sheet, (2 * GAP + SIDE, SIZE[1] - 48), f"{explaining(last.maps[key], inputs)}, log-odds", FAINT, 2 * SIDE, 24)
-    _tell(sheet, (3 * (SIDE + GAP) + 2 * GAP, 18), run, words(frames, inputs))
+    _write_sentences(sheet, (3 * (SIDE + GAP) + 2 * GAP, 18), run, words(frames, inputs))
     return np.asarray(sheet)
 
 
@@ -92,9 +92,9 @@ def _change(frames: Sequence[Frame]) -> Array:
     return np.asarray(np.nan_to_num(np.abs(pair[1] - pair[0])).mean(axis=(1, 2)))
 
 
-def _seen(sheet: Image.Image, corner: tuple[int, int], frame: Frame, inputs: Inputs, key: str, index: int) -> None:
+def _draw_look(sheet: Image.Image, corner: tuple[int, int], frame: Frame, inputs: Inputs, key: str, index: int) -> None:
     x, y = corner
-    paste(sheet, corner, fit(drawn(inputs.pictures[index], frame.maps[key], index), SIDE))
+    put(sheet, corner, fit(drawn(inputs.pictures[index], frame.maps[key], index), SIDE))
     name_state(sheet, corner, frame.maps[key], index)
     predicted = int(frame.predicted[index])
     if predicted < 0:
@@ -107,7 +107,7 @@ def _seen(sheet: Image.Image, corner: tuple[int, int], frame: Frame, inputs: Inp
         draw.rectangle((x, y, x + SIDE - 1, y + SIDE + CAPTION - 1), outline=WRONG, width=4)
 
 
-def _tell(sheet: Image.Image, corner: tuple[int, int], run: str, sentences: Sequence[str]) -> None:
+def _write_sentences(sheet: Image.Image, corner: tuple[int, int], run: str, sentences: Sequence[str]) -> None:
     x, y = corner
     write(sheet, (x, y), run, INK, SIZE[0] - x - GAP, 40)
     y += 70

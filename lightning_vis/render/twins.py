@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from lightning_vis.frames import Array, Frame, Inputs, Pictures
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, TEXT, WIDTH, WRONG
 from lightning_vis.render.canvas.text import text_width, write
-from lightning_vis.render.canvas.tiles import fit, mark, paste
+from lightning_vis.render.canvas.tiles import fit, mark, put
 
 MOST = 16
 """Objects in a frame."""
@@ -85,7 +85,7 @@ def _row(sheet: Image.Image, corner: tuple[int, int], side: int, frame: Frame, i
     draw = ImageDraw.Draw(sheet)
     for kind, (wrong, flips) in enumerate(_verdicts(frame, inputs, index)):
         left = x + kind * (side + GAP // 2)
-        paste(sheet, (left, y), _tile(inputs.twins[index, kind], side, wrong, flips))
+        put(sheet, (left, y), _tile(inputs.twins[index, kind], side, wrong, flips))
         share = _answer(frame, inputs, "on", index, kind)
         draw.rectangle((left, y + side + 3, left + side - 1, y + side + 2 + BAR), fill=(52, 55, 62))
         if share > 0.01:

@@ -8,7 +8,7 @@ from PIL import Image
 from lightning_vis.frames import Array
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, TEXT
 from lightning_vis.render.canvas.text import write
-from lightning_vis.render.canvas.tiles import fit, paste
+from lightning_vis.render.canvas.tiles import fit, put
 
 SIDE = 104
 
@@ -36,12 +36,12 @@ def weight_sheet(
         x = left + position * (SIDE + GAP)
         write(sheet, (x, SIDE - TEXT), word, FAINT, SIDE, 24)
         for row in range(len(names)):
-            paste(sheet, (x, SIDE + 2 * GAP + row * (SIDE + GAP)), _blocks(each[row]))
+            put(sheet, (x, SIDE + 2 * GAP + row * (SIDE + GAP)), _blocks(each[row]))
     for number in range(len(pictures)):
         x = left + (len(columns) + number) * (SIDE + GAP)
-        paste(sheet, (x, GAP), fit(pictures[number], SIDE))
+        put(sheet, (x, GAP), fit(pictures[number], SIDE))
         for row in range(len(names)):
-            paste(sheet, (x, SIDE + 2 * GAP + row * (SIDE + GAP)), fit(maps[number, row], SIDE))
+            put(sheet, (x, SIDE + 2 * GAP + row * (SIDE + GAP)), fit(maps[number, row], SIDE))
     for row, name in enumerate(names):
         write(sheet, (GAP, SIDE + 2 * GAP + row * (SIDE + GAP) + SIDE // 2 - TEXT // 2), name, INK, left - GAP)
     return np.asarray(sheet)

@@ -10,11 +10,11 @@ from torch import nn
 
 from lightning_vis.attribution.maps import evidence_map, grad_cam_map, saliency_map
 from lightning_vis.attribution.metrics import lift
-from lightning_vis.attribution.pipeline import attempt_look, choose_feature_map, look, usual_views
+from lightning_vis.attribution.pipeline import choose_feature_map, look, try_look, usual_views
 from lightning_vis.attribution.recorders import gradients, record
 from lightning_vis.attribution.views import View, evidence, grad_cam, saliency
 from lightning_vis.constants import INPUT
-from lightning_vis.model.run import Running
+from lightning_vis.model.run import ForwardConfig
 from lightning_vis.model.scores import logit
 from lightning_vis.probe.probe import Probe
 from tests.attribution.test_recorders import counting
@@ -51,12 +51,12 @@ def needs_two_channels(run, requests):
 def test_the_usual_views_cost_one_forward_and_one_backward_per_explained_class(net, monkeypatch):
     probe = Probe(images(4))  # no labels: all three explain the predicted class
     with counting(net, monkeypatch) as counts:
-        attempt_look(net, probe, usual_views(), Running(), "layer2")
+        try_look(net, probe, usual_views(), ForwardConfig(), "layer2")
     assert counts == {"forward": 1, "grad": 1}
     with torch.no_grad():
         wrong = (net(images(4)).argmax(1) + 1) % 3
     with counting(net, monkeypatch) as counts:
-        attempt_look(net, Probe(images(4), wrong), usual_views(), Running(), "layer2")
+        try_look(net, Probe(images(4), wrong), usual_views(), ForwardConfig(), "layer2")
     assert counts == {"forward": 1, "grad": 2}
 
 
@@ -190,7 +190,7 @@ def test_a_model_that_ends_in_softmax_is_noticed_and_said(net, probe):
 )
 def test_a_view_that_fails_takes_no_other_along(net, probe, view, error, said):
     net.aside = nn.Conv2d(3, 3, 1)
-    attempt = attempt_look(net, probe, [saliency(), view, grad_cam("layer2")], Running())
+    attempt = try_look(net, probe, [saliency(), view, grad_cam("layer2")], ForwardConfig())
     assert list(attempt.frame.maps) == ["saliency", "grad_cam.layer2"]
     assert list(attempt.failures) == [view.key]
     assert type(attempt.failures[view.key]) is error
@@ -201,7 +201,7 @@ def test_where_nothing_works_there_is_no_frame_and_every_view_says_why(probe):
     def forward(images):
         raise RuntimeError("refuses this batch")
 
-    attempt = attempt_look(Plain(), probe, usual_views(), Running(forward), "0")
+    attempt = try_look(Plain(), probe, usual_views(), ForwardConfig(forward), "0")
     assert attempt.frame is None
     assert {key: str(error) for key, error in attempt.failures.items()} == dict.fromkeys(
         ("evidence", "grad_cam", "saliency"), "refuses this batch"
@@ -210,7 +210,7 @@ def test_where_nothing_works_there_is_no_frame_and_every_view_says_why(probe):
 
 def test_what_fails_before_any_view_fails_for_each_of_them(probe):
     lazy = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3))
-    attempt = attempt_look(lazy, probe, [saliency()], Running())
+    attempt = try_look(lazy, probe, [saliency()], ForwardConfig())
     assert attempt.frame is None
     assert "lazy parameters (3.weight, 3.bias)" in str(attempt.failures["saliency"])
 
@@ -225,8 +225,8 @@ def test_ctrl_c_is_not_a_failure_of_a_view(net, probe):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        attempt_look(net, probe, usual_views(), Running(interrupted), "layer2")
+        try_look(net, probe, usual_views(), ForwardConfig(interrupted), "layer2")
 
 
 def test_the_default_layer_is_found_as_the_model_will_be_run(net, probe):
-    assert choose_feature_map(nn.Sequential(net), probe, Running(lambda x: net(x[:, :3]))).layer == "0.layer2"
+    assert choose_feature_map(nn.Sequential(net), probe, ForwardConfig(lambda x: net(x[:, :3]))).layer == "0.layer2"

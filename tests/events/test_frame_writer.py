@@ -22,9 +22,9 @@ from torch.utils.tensorboard import SummaryWriter
 from lightning_vis.callbacks.probe import ProbeCallback
 from lightning_vis.constants import LATEST
 from lightning_vis.events import frame_writer as storing
-from lightning_vis.events.encode import BUDGET, facts_part, input_part, map_part, picture_part, shortened
+from lightning_vis.events.encode import BUDGET, elided, facts_part, input_part, map_part, picture_part
 from lightning_vis.events.frame_reader import read_frames
-from lightning_vis.events.frame_writer import Store
+from lightning_vis.events.frame_writer import FrameWriter
 from lightning_vis.events.sprites import sprite, tiles
 from lightning_vis.frames import Frame, Maps, Pictures, Scale
 from lightning_vis.probe.probe import Probe
@@ -139,7 +139,7 @@ def test_a_look_of_eight_images_stays_below_80_kilobytes(tmp_path):
 def test_a_part_that_fails_takes_no_other_along_and_is_told_once(tmp_path):
     frames = [Frame(**{**vars(frame), "maps": {**frame.maps, "broken": None}}) for frame in film_of(2)]
     writer = SummaryWriter(tmp_path / "run")
-    store = Store([writer])
+    store = FrameWriter([writer])
     assert [sorted(store.add(frame, inputs_of())) for frame in frames] == [["maps/broken"], []]
     writer.close()
     assert len(parts_of(stored(tmp_path / "run"), "maps/evidence")) == 2
@@ -158,7 +158,7 @@ def test_inputs_that_could_not_be_stored_are_tried_again_and_nothing_twice(tmp_p
 
     monkeypatch.setattr(storing, part, fails_at_first)
     writers = [SummaryWriter(tmp_path / name) for name in "ab"]
-    store, name = Store(writers), {"input_part": "inputs", "mask_part": "masks"}[part]
+    store, name = FrameWriter(writers), {"input_part": "inputs", "mask_part": "masks"}[part]
     assert [list(store.add(frame, inputs_of())) for frame in film_of(3)] == [[name], [], []]
     for writer in writers:
         writer.close()
@@ -180,7 +180,7 @@ def test_twins_are_stored_once_with_the_inputs(tmp_path):
 
 
 def test_text_is_limited_and_strange_names_are_kept(tmp_path):
-    assert len(shortened("x" * 10_000)) == len(shortened("y" * 241)) == 240
+    assert len(elided("x" * 10_000)) == len(elided("y" * 241)) == 240
     inputs = inputs_of(name="a/b <c>", class_names=tuple(f"{'long' * 100}{at}" for at in range(1000)))
     facts = input_part(inputs).facts
     assert sum(map(len, facts["class_names"])) <= 64_000
@@ -190,9 +190,9 @@ def test_text_is_limited_and_strange_names_are_kept(tmp_path):
 
 def test_callbacks_share_a_fit_and_a_later_fit_has_a_later_name(tmp_path):
     writer = SummaryWriter(tmp_path / "run")
-    first, second = Store([writer]), Store([writer])
+    first, second = FrameWriter([writer]), FrameWriter([writer])
     first.add(frame_of(0), inputs_of())
-    later = Store([writer])
+    later = FrameWriter([writer])
     names = [store.fits[0][1].name for store in (first, second, later)]
     writer.close()
     assert names[0] == names[1] < names[2]
@@ -226,7 +226,7 @@ def test_other_writers_are_left_alone():
         def add_image(self, *_):
             raise AssertionError("nothing is written here")
 
-    assert Store([Writer()]).add(frame_of(0), inputs_of()) == {}
+    assert FrameWriter([Writer()]).add(frame_of(0), inputs_of()) == {}
 
 
 def test_a_training_stores_every_look_the_first_one_untrained_and_leaves_films(trainer, tmp_path):

@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from lightning_vis.callbacks.probe import ProbeCallback, SaliencyCallback
-from lightning_vis.probe.forward_tracer import Watch
+from lightning_vis.probe.forward_tracer import ForwardTracer
 from lightning_vis.probe.probe import Probe
 from tests.callbacks.test_identical import Fingerprint, same
 
@@ -198,7 +198,7 @@ MAPS = torch.ones(10, 12, 12, dtype=torch.long)
 )
 def test_what_is_found(step, batch, name, argument, labels):
     model = Parts()
-    watch = Watch(model, batch)
+    watch = ForwardTracer(model, batch)
     step(model, batch)
     watch.stop()
     entry, items = watch.found()
@@ -210,7 +210,7 @@ def test_what_is_found(step, batch, name, argument, labels):
 
 def test_an_autoencoder_is_no_segmentation():
     model, batch = Parts(), [BATCH["pixels"]]
-    watch = Watch(model, batch)
+    watch = ForwardTracer(model, batch)
     model.segment(batch[0])
     watch.stop()
     with pytest.raises(LookupError, match="no submodule took images"):

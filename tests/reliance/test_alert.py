@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightning_vis.reliance.alert import AMBER, OFF, RED, AlertState, Seen, Thresholds, advance, most_telling, sentence
+from lightning_vis.reliance.alert import AMBER, OFF, RED, AlertState, Measurement, Thresholds, advance, most_telling, sentence
 
 USUAL = Thresholds()
 
 
 def seen(effect, share=0.9, epoch=1, at=None, total=None, **others):
-    return Seen(effect, 0.04, share, epoch, epoch if at is None else at, total, **others)
+    return Measurement(effect, 0.04, share, epoch, epoch if at is None else at, total, **others)
 
 
 def levels(*looks, thresholds=USUAL):

@@ -8,10 +8,10 @@ from torch import nn
 
 from lightning_vis.attribution.pipeline import look, look_at_twins
 from lightning_vis.attribution.views import grad_cam
-from lightning_vis.model.run import Pass, Running
+from lightning_vis.model.run import ForwardConfig, Pass
 from lightning_vis.probe.probe import Probe
-from lightning_vis.reliance.evaluate import ask_twins
-from lightning_vis.reliance.paste import filled, moved
+from lightning_vis.reliance.evaluate import evaluate_twins
+from lightning_vis.reliance.paste import inpainted, translated
 
 KINDS = ("leaves", "stones")
 TYPICAL = {"leaves": "bird", "stones": "mammal"}
@@ -91,10 +91,10 @@ def test_the_paste_control_moves_the_object_by_three_pixels_into_the_picture():
 def test_what_leaves_the_picture_on_one_side_does_not_come_back_on_the_other():
     image, mask = torch.arange(12.0).expand(3, 12, 12), torch.zeros(12, 12)
     mask[4:6] = 1  # from one side to the other
-    there, shown = moved(image, mask, (0, 3))
+    there, shown = translated(image, mask, (0, 3))
     assert shown[4].tolist() == [0] * 3 + [1] * 9
     assert there[0, 4, 3:].tolist() == list(range(9))
-    there, shown = moved(image, mask, (-5, -2))
+    there, shown = translated(image, mask, (-5, -2))
     assert shown.sum() == 1 * 10  # one of the two rows is left, and ten of its places
     assert shown[0].tolist() == [1] * 10 + [0] * 2
 
@@ -131,7 +131,7 @@ def noisy(count=6, size=24, seed=0):
 def test_a_filled_hole_shows_nothing_of_the_object_and_leaves_the_rest_as_it_is():
     images, _, masks = noisy()
     for image, mask in zip(images, masks, strict=True):
-        result = filled(image, mask)
+        result = inpainted(image, mask)
         assert result.max() <= 1
         far = nn.functional.max_pool2d(mask[None], 3, 1, 1)[0] == 0
         assert torch.equal(result[:, far], image[:, far])
@@ -142,16 +142,16 @@ def test_the_rim_of_an_object_goes_with_it():
     image, mask = torch.zeros(3, 16, 16), torch.zeros(16, 16)
     image[:, 5:11, 5:11] = 5  # one pixel wider on each side than its mask, as a blurred outline is
     mask[6:10, 6:10] = 1
-    assert filled(image, mask).abs().max() == 0
+    assert inpainted(image, mask).abs().max() == 0
 
 
 def test_a_hole_that_no_shift_can_fill_gets_the_mean_of_the_rest():
     image, mask = torch.full((1, 16, 16), 7.0), torch.ones(16, 16)
     image[0, 15, 15], mask[15, 15] = 0.5, 0  # only a corner is known, and its rim belongs to the hole
-    assert filled(image, mask).max() <= 7
+    assert inpainted(image, mask).max() <= 7
     image, mask = torch.full((1, 16, 16), 7.0), torch.ones(16, 16)
     image[0, :, 13:], mask[:, 13:] = 0.5, 0
-    assert filled(image, mask).unique().tolist() == [0.5]
+    assert inpainted(image, mask).unique().tolist() == [0.5]
 
 
 def test_masks_and_labels_are_enough_and_the_kind_is_the_donors_label():
@@ -320,7 +320,7 @@ def test_all_numbers_take_one_forward_pass_without_gradients():
     kinds = {"leaves": torch.ones(4, 3, 12, 12), "stones": -torch.ones(4, 3, 12, 12)}
     probe = Probe(images, torch.arange(16) % 2, masks, kinds, TYPICAL, class_names=NAMES)
     forward, seen = counted(model := Corner())
-    numbers = look_at_twins(model, probe, Running(forward), "layer").numbers
+    numbers = look_at_twins(model, probe, ForwardConfig(forward), "layer").numbers
     assert seen == [(16 * 2 + 16 + 8, False)]  # the twins, the paste control, the clean backgrounds
     for tag in ("background_effect", "object_effect", "background_share", "paste_control", "only_background_accuracy"):
         assert f"reliance/{tag}" in numbers
@@ -337,7 +337,7 @@ def test_ready_made_twins_cost_no_image_more(plates_of_a_kind, typical):
     images = torch.rand(16, len(names), 3, 12, 12)
     probe = Probe(images, torch.arange(16) % 2, backgrounds=names, typical=typical, class_names=NAMES)
     forward, seen = counted(model := Corner())
-    numbers = look_at_twins(model, probe, Running(forward), "layer").numbers
+    numbers = look_at_twins(model, probe, ForwardConfig(forward), "layer").numbers
     assert seen == [(32 * plates_of_a_kind, False)]
     assert {"reliance/background_effect", "reliance/object_effect", "reliance/worst_group"} <= set(numbers)
 
@@ -352,9 +352,9 @@ def test_a_look_through_a_view_adds_one_pass_of_the_probe_alone():
 def test_chunks_and_constants_in_the_logits_change_nothing():
     probe, model = made(), Corner()
     plain = look_at_twins(model, probe, layer="layer")
-    chunked = look_at_twins(model, probe, Running(chunk_size=3), "layer")
+    chunked = look_at_twins(model, probe, ForwardConfig(chunk_size=3), "layer")
     assert chunked.numbers == pytest.approx(plain.numbers)
-    shifted = look_at_twins(model, probe, Running(forward=lambda x: model(x) + x.sum((1, 2, 3))[:, None]), "layer")
+    shifted = look_at_twins(model, probe, ForwardConfig(forward=lambda x: model(x) + x.sum((1, 2, 3))[:, None]), "layer")
     assert shifted.numbers == pytest.approx(plain.numbers, abs=1e-4)
 
 
@@ -381,10 +381,10 @@ def test_per_image_values_stand_beside_the_probe_images():
 def test_answers_that_cannot_be_used_are_refused(output, message):
     twins = made().twins
     with pytest.raises(ValueError, match=message):
-        ask_twins(Pass(nn.Identity(), twins.batch(), output), twins)
+        evaluate_twins(Pass(nn.Identity(), twins.batch(), output), twins)
 
 
 def test_a_class_that_the_model_does_not_have_is_refused():
     twins = made(labels=[0, 1, 5, 0], class_names=None, typical={"leaves": 0, "stones": 1}).twins
     with pytest.raises(ValueError, match="ask for class 5, but the model gives scores for 2 classes"):
-        ask_twins(Pass(nn.Identity(), twins.batch(), Corner()), twins)
+        evaluate_twins(Pass(nn.Identity(), twins.batch(), Corner()), twins)

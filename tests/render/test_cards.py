@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from lightning_vis.frames import Frame, Inputs, Maps, Scale
 from lightning_vis.render.canvas import style, text
 from lightning_vis.render.canvas.style import GAP, RIGHT, TEXT, WIDTH, WRONG
-from lightning_vis.render.canvas.text import shorten
+from lightning_vis.render.canvas.text import elide
 from lightning_vis.render.canvas.tiles import jpeg
 from lightning_vis.render.cards import card
 from lightning_vis.render.colormap import overlay
@@ -235,13 +235,13 @@ def test_both_ends_of_a_long_name_are_kept():
     sheet = ImageDraw.Draw(Image.new("RGB", (9, 9)))
     font = text._font(30)
     name = "model.backbone.layer4.1.conv2"
-    short = shorten(sheet, name, 200, font)
+    short = elide(sheet, name, 200, font)
     assert sheet.textlength(short, font=font) <= 200
     assert short.startswith("model")
     assert short.endswith("conv2")
     assert "…" in short
-    assert shorten(sheet, "layer4", 200, font) == "layer4"
-    assert shorten(sheet, name, 1, font) == "m"
+    assert elide(sheet, "layer4", 200, font) == "layer4"
+    assert elide(sheet, name, 1, font) == "m"
 
 
 def test_views_that_differ_by_target_or_layer_are_told_apart_on_a_card(written):

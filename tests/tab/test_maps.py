@@ -224,11 +224,11 @@ def test_runs_without_maps_take_no_rows_and_are_named_below(browser, tmp_path):
 def test_the_film_is_painted_anew_when_a_run_catches_up(browser, tmp_path):
     from torch.utils.tensorboard import SummaryWriter
 
-    from lightning_vis.events.frame_writer import Store
+    from lightning_vis.events.frame_writer import FrameWriter
 
     write_run(tmp_path / "done", film_of(4), inputs_of())
     writer = SummaryWriter(tmp_path / "live")
-    store, frames = Store([writer]), film_of(4, seed=5)
+    store, frames = FrameWriter([writer]), film_of(4, seed=5)
     for frame in frames[:2]:
         store.add(frame, inputs_of())
     with tensorboard(tmp_path) as address:

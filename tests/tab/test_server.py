@@ -17,7 +17,7 @@ from tab_server import PLUGIN, ask, ask_json, tensorboard, wait_for, wait_for_lo
 from torch.utils.tensorboard import SummaryWriter
 
 from lightning_vis import constants
-from lightning_vis.events.frame_writer import Store
+from lightning_vis.events.frame_writer import FrameWriter
 from lightning_vis.frames import Filter
 from lightning_vis.tab.answers import filters, key_of, place_of
 from lightning_vis.tab.plugin import ASSETS, STATIC
@@ -70,7 +70,7 @@ def test_data_hold_every_look_and_only_what_is_new_since(server):
 
 def test_new_looks_arrive(tmp_path):
     writer = SummaryWriter(tmp_path / "live")
-    store = Store([writer])
+    store = FrameWriter([writer])
     store.add(frame_of(0), inputs_of())
     with tensorboard(tmp_path) as address:
         wait_for_looks(address, "live", 1)

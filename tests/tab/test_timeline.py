@@ -141,10 +141,10 @@ def test_looks_outside_of_fit_stand_behind_the_film_s_and_take_nothing_away(brow
 def test_a_running_training_is_followed_unless_somebody_looks_back(browser, tmp_path):
     from torch.utils.tensorboard import SummaryWriter
 
-    from lightning_vis.events.frame_writer import Store
+    from lightning_vis.events.frame_writer import FrameWriter
 
     writer = SummaryWriter(tmp_path / "live")
-    store, frames = Store([writer]), film_of(6)
+    store, frames = FrameWriter([writer]), film_of(6)
     for frame in frames[:3]:
         store.add(frame, inputs_of())
     with tensorboard(tmp_path) as address:
@@ -176,10 +176,10 @@ def test_a_training_that_begins_anew_in_the_same_folder_replaces_the_old_one(bro
 def test_tensorboard_s_own_reload_brings_what_is_new(browser, tmp_path):
     from torch.utils.tensorboard import SummaryWriter
 
-    from lightning_vis.events.frame_writer import Store
+    from lightning_vis.events.frame_writer import FrameWriter
 
     writer = SummaryWriter(tmp_path / "live")
-    store, frames = Store([writer]), film_of(4)
+    store, frames = FrameWriter([writer]), film_of(4)
     for frame in frames[:2]:
         store.add(frame, inputs_of())
     with tensorboard(tmp_path) as address:

@@ -1,4 +1,4 @@
-"""What `observing` and the callbacks do without one of their precautions: each must be missed by some scenario."""
+"""What `preserve_state` and the callbacks do without one of their precautions: each must be missed by some scenario."""
 
 from __future__ import annotations
 
@@ -12,20 +12,16 @@ import pytest
 import torch
 from torch import nn
 
-from lightning_vis.attribution import recorders as recording
-from lightning_vis.callbacks import failures
-from lightning_vis.callbacks import session as visiting
-from lightning_vis.model.snapshot import reachable as remembering
-from lightning_vis.model.snapshot import restore as restoring
-from lightning_vis.model.snapshot import snapshot as observing
-from lightning_vis.model.snapshot import tensors as values
+from lightning_vis.attribution import recorders
+from lightning_vis.callbacks import failures, session
+from lightning_vis.model.snapshot import reachable, restore, snapshot, tensors
 from lightning_vis.probe import probe
 
 Cut = Callable[[pytest.MonkeyPatch], None]
 
 
 class Torch:
-    """torch as `observing` sees it, but for one function."""
+    """torch as `preserve_state` sees it, but for one function."""
 
     def __init__(self, **other: Any) -> None:
         self.other = other
@@ -40,13 +36,13 @@ def values_only(kind: str) -> Callable[[nn.Module], Iterator[Callable[[], None]]
     def weights(model: nn.Module) -> Iterator[Callable[[], None]]:
         for parameter in model.parameters():
             if kind != "values":
-                yield values.tensor(parameter)
+                yield tensors.tensor(parameter)
             if kind != "flags":
                 yield lambda p=parameter, flag=parameter.requires_grad: p.requires_grad_(flag)
             if kind != "gradients":
                 yield lambda p=parameter, grad=parameter.grad: setattr(p, "grad", grad)
         if kind != "buffers":
-            yield from (values.tensor(buffer) for buffer in model.buffers())
+            yield from (tensors.tensor(buffer) for buffer in model.buffers())
 
     return weights
 
@@ -73,45 +69,45 @@ GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, rando
 
 # what is missing: (how it is cut out, the scenario that must notice)
 ABLATIONS: dict[str, tuple[Cut, str]] = {
-    "the random streams": (put(observing, "random_streams", nothing), "draws_random_numbers_in_eval"),
-    "the weights' values": (put(observing, "_weights", values_only("values")), "shrinks_its_weights_in_forward"),
-    "the weights' flags": (put(observing, "_weights", values_only("flags")), "reentrant_checkpointing"),
+    "the random streams": (put(snapshot, "random_streams", nothing), "draws_random_numbers_in_eval"),
+    "the weights' values": (put(snapshot, "_weights", values_only("values")), "shrinks_its_weights_in_forward"),
+    "the weights' flags": (put(snapshot, "_weights", values_only("flags")), "reentrant_checkpointing"),
     "the weights' gradients": (
-        put(observing, "_weights", values_only("gradients")),
+        put(snapshot, "_weights", values_only("gradients")),
         "manual_accumulation_across_epochs",
     ),
-    "setting gradients aside": (put(observing, "_prepare", eval_only), "backward_inside_forward"),
-    "the buffers": (put(observing, "_weights", values_only("buffers")), "memory_bank_replaces_its_buffer"),
-    "the attributes": (put(observing, "remember", nothing), "counts_and_remembers_in_eval"),
-    "objects of the user's own": (put(remembering, "_is_own", lambda *_: False), "counts_in_an_object_of_its_own"),
+    "setting gradients aside": (put(snapshot, "_prepare", eval_only), "backward_inside_forward"),
+    "the buffers": (put(snapshot, "_weights", values_only("buffers")), "memory_bank_replaces_its_buffer"),
+    "the attributes": (put(snapshot, "restorers_of", nothing), "counts_and_remembers_in_eval"),
+    "objects of the user's own": (put(reachable, "_is_own", lambda *_: False), "counts_in_an_object_of_its_own"),
     "generators that modules keep": (
-        put(restoring, "_KEEPERS", [each for each in restoring._KEEPERS if each[0] not in GENERATORS]),
+        put(restore, "_RESTORERS", [each for each in restore._RESTORERS if each[0] not in GENERATORS]),
         "draws_random_numbers_in_eval",
     ),
-    "modes of scripted modules": (put(observing, "_modes", nothing), "scripted_network"),
-    "globals that hooks name": (put(remembering, "_of_namespace", nothing), "hook_that_fills_a_global_list"),
-    "closures of hooks": (put(remembering, "contents_of", nothing), "hook_that_counts_in_a_closure"),
-    "the user's functions": (put(remembering, "_of_code", nothing), "counts_in_a_global"),
-    "the user's classes": (put(restoring, "attributes_of", lambda _: {}), "counts_in_its_class"),
-    "slots": (put(remembering, "Slots", nothing), "object_with_slots"),
-    "silence of log": (put(observing, "mute", nothing), "logs_and_metrics_in_forward"),
-    "silence of loggers": (put(observing, "mute", nothing), "writes_to_the_logger_in_forward"),
-    "silence of writers": (put(observing, "mute", nothing), "writes_to_a_writer_of_its_own"),
+    "modes of scripted modules": (put(snapshot, "_modes", nothing), "scripted_network"),
+    "globals that hooks name": (put(reachable, "_of_namespace", nothing), "hook_that_fills_a_global_list"),
+    "closures of hooks": (put(reachable, "contents_of", nothing), "hook_that_counts_in_a_closure"),
+    "the user's functions": (put(reachable, "_of_code", nothing), "counts_in_a_global"),
+    "the user's classes": (put(restore, "attributes_of", lambda _: {}), "counts_in_its_class"),
+    "slots": (put(reachable, "Slots", nothing), "object_with_slots"),
+    "silence of log": (put(snapshot, "mute", nothing), "logs_and_metrics_in_forward"),
+    "silence of loggers": (put(snapshot, "mute", nothing), "writes_to_the_logger_in_forward"),
+    "silence of writers": (put(snapshot, "mute", nothing), "writes_to_a_writer_of_its_own"),
     "leaving inference mode": (
-        put(observing, "torch", Torch(inference_mode=lambda _: nullcontext())),
+        put(snapshot, "torch", Torch(inference_mode=lambda _: nullcontext())),
         "validate_alone",
     ),
     "switching gradients on": (
-        put(observing, "torch", Torch(enable_grad=nullcontext, inference_mode=lambda _: nullcontext())),
+        put(snapshot, "torch", Torch(enable_grad=nullcontext, inference_mode=lambda _: nullcontext())),
         "plain",
     ),
-    "looking eagerly": (put(observing, "eagerly", nullcontext), "compiled_submodule"),
-    "waiting for lazy layers": (put(visiting, "is_lazy", lambda _: False), "lazy_modules"),
+    "looking eagerly": (put(snapshot, "eagerly", nullcontext), "compiled_submodule"),
+    "waiting for lazy layers": (put(session, "is_lazy", lambda _: False), "lazy_modules"),
     "surviving a failure": (put(failures.Failures, "tell", loud), "view_of_the_users_own_breaks"),
     "the state of the data set": (
-        put(probe, "keeping_randomness", nullcontext),
+        put(probe, "preserve_rng", nullcontext),
         "augmenting_data_with_its_own_generator",
     ),
-    "autograd.grad instead of backward": (put(recording, "_grad", recording._backward), "optimizer_steps_in_backward"),
-    "backward where checkpoints want it": (put(recording, "_backward", recording._grad), "reentrant_checkpointing"),
+    "autograd.grad instead of backward": (put(recorders, "_grad", recorders._backward), "optimizer_steps_in_backward"),
+    "backward where checkpoints want it": (put(recorders, "_backward", recorders._grad), "reentrant_checkpointing"),
 }

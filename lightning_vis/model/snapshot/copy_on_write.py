@@ -14,7 +14,7 @@ LARGE = 8 * 2**20
 """Bytes from which on weights are watched: watching costs some microseconds an operation, a copy its size in memory."""
 
 
-class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class CopyOnWrite(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sees every operation of PyTorch, and copies a watched tensor before the first one that writes to its memory.
 
     What writes to memory without PyTorch (through ``numpy()``, or a kernel that does not say so) is not seen.

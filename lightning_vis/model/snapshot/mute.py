@@ -10,7 +10,7 @@ from torch import nn
 from lightning_vis.model.snapshot.restore import Variables
 
 
-def voices(reached: Iterable[Any]) -> list[Variables]:
+def logging_methods(reached: Iterable[Any]) -> list[Variables]:
     """The methods of all that writes metrics down, as attributes of these objects themselves, where `mute` puts others.
 
     Args:
@@ -18,7 +18,7 @@ def voices(reached: Iterable[Any]) -> list[Variables]:
     """
     found: list[Any] = []
     for value in reached:
-        found += [value] if _is_speaker(value) else []
+        found += [value] if _logs_metrics(value) else []
         for logger in getattr(vars(value).get("_trainer"), "loggers", ()) if isinstance(value, nn.Module) else ():
             found += [logger, getattr(logger, "__dict__", {}).get("_experiment")]  # not `experiment`, which would begin one
     speakers = {id(each): each for each in found if hasattr(each, "__dict__")}.values()
@@ -31,7 +31,7 @@ def mute(methods: Iterable[Variables]) -> None:
         each.space.update(dict.fromkeys(each.names, _say_nothing))
 
 
-def _is_speaker(value: Any) -> bool:
+def _logs_metrics(value: Any) -> bool:
     if isinstance(value, nn.Module):
         return all(callable(getattr(type(value), name, None)) for name in _OF_MODULES)
     return not isinstance(value, type) and any(callable(getattr(type(value), name, None)) for name in _OF_LOGGERS)

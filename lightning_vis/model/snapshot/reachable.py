@@ -23,7 +23,7 @@ SMALL = 2**16
 """Bytes up to which tensors and arrays are copied that only code or a data set leads to: more of them is data, too."""
 
 
-def reach(roots: Iterable[Any], known: Iterable[Any] = ()) -> list[tuple[Any, float]]:
+def reachable(roots: Iterable[Any], known: Iterable[Any] = ()) -> list[tuple[Any, float]]:
     """Every object that can be reached from `roots`, with the bytes up to which its values are worth a copy.
 
     Reached are modules, data sets, objects of the user's own classes, what these classes and the user's own functions keep

@@ -19,11 +19,11 @@ from torch import Tensor
 from lightning_vis.model.snapshot.tensors import Restore, array, leaf
 
 
-def remember(found: Iterable[tuple[Any, float]]) -> list[Restore]:
+def restorers_of(found: Iterable[tuple[Any, float]]) -> list[Restore]:
     """What puts all that was found back: attributes, containers, variables, tensors, arrays, random generators."""
     kept = [value for value, most in found if _size_of(value) <= most]
     # Not known for longer: a parametrized layer has a class of its own, which would live on, and the layer with it.
-    known = {kind: keepers(kind) for kind in set(map(type, kept))}
+    known = {kind: makers_of(kind) for kind in set(map(type, kept))}
     return [keep(value) for value in kept for keep in known[type(value)]]
 
 
@@ -34,7 +34,7 @@ def _size_of(value: Any) -> int:
     return value.nbytes if isinstance(value, (Tensor, np.ndarray)) else 0
 
 
-def put_back(restores: Sequence[Restore]) -> None:
+def restore_all(restores: Sequence[Restore]) -> None:
     """Takes all steps, the last one first; none depends on another, and the first error is raised after the last step."""
     errors: list[BaseException] = []
     with _uninterrupted():
@@ -105,9 +105,9 @@ def _got(slot: Any, owner: Any) -> Any:
         return _MISSING
 
 
-def keepers(kind: type) -> list[Callable[[Any], Restore]]:
+def makers_of(kind: type) -> list[Callable[[Any], Restore]]:
     """Each makes what puts one side of a value of this kind back."""
-    return [keep for base, keep in _KEEPERS if issubclass(kind, base)]
+    return [keep for base, keep in _RESTORERS if issubclass(kind, base)]
 
 
 def mapping(value: dict[Any, Any]) -> Restore:
@@ -248,7 +248,7 @@ def _none(_: Any) -> None:
     return None
 
 
-_KEEPERS: tuple[tuple[Any, Callable[[Any], Restore]], ...] = (
+_RESTORERS: tuple[tuple[Any, Callable[[Any], Restore]], ...] = (
     (dict, mapping),
     ((list, deque), _sequence),
     (set, _set_of),

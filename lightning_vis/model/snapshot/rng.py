@@ -10,23 +10,23 @@ from typing import Any
 import numpy as np
 import torch
 
-from lightning_vis.model.snapshot.reachable import reach
-from lightning_vis.model.snapshot.restore import put_back, remember
+from lightning_vis.model.snapshot.reachable import reachable
+from lightning_vis.model.snapshot.restore import restore_all, restorers_of
 from lightning_vis.model.snapshot.tensors import Restore
 
 
 @contextmanager
-def keeping_randomness(*owners: Any) -> Iterator[None]:
+def preserve_rng(*owners: Any) -> Iterator[None]:
     """Puts the random streams of Python, NumPy and torch back, whatever is drawn inside.
 
     Args:
         owners: data sets whose generators, counters and lists are put back too; their large tensors are not copied.
     """
-    restores = [*random_streams(), *remember(reach(owners))]
+    restores = [*random_streams(), *restorers_of(reachable(owners))]
     try:
         yield
     finally:
-        put_back(restores)
+        restore_all(restores)
 
 
 def random_streams() -> Iterator[Restore]:

@@ -11,16 +11,16 @@ import torch
 from torch import nn
 
 from lightning_vis.model.compiled import eagerly
-from lightning_vis.model.snapshot.copy_on_write import LARGE, Watch
-from lightning_vis.model.snapshot.mute import mute, voices
-from lightning_vis.model.snapshot.reachable import reach
-from lightning_vis.model.snapshot.restore import put_back, remember
+from lightning_vis.model.snapshot.copy_on_write import LARGE, CopyOnWrite
+from lightning_vis.model.snapshot.mute import logging_methods, mute
+from lightning_vis.model.snapshot.reachable import reachable
+from lightning_vis.model.snapshot.restore import restore_all, restorers_of
 from lightning_vis.model.snapshot.rng import random_streams
 from lightning_vis.model.snapshot.tensors import Restore, tensor
 
 
 @contextmanager
-def observing(model: nn.Module, copied: int | None = None) -> Iterator[nn.Module]:
+def preserve_state(model: nn.Module, copied: int | None = None) -> Iterator[nn.Module]:
     """Lends the model in eval mode, with gradients on, and puts everything back afterwards.
 
     Whatever happens inside (success, an error, Ctrl-C), these are as they were before: the training flag of each module,
@@ -49,15 +49,15 @@ def observing(model: nn.Module, copied: int | None = None) -> Iterator[nn.Module
         stack.enter_context(torch.enable_grad())
         stack.enter_context(eagerly())
         watch = _watch(model, LARGE if copied is None else copied)
-        found = reach(model.modules(), (*model.parameters(), *model.buffers()))
-        methods = voices(value for value, _ in found)
+        found = reachable(model.modules(), (*model.parameters(), *model.buffers()))
+        methods = logging_methods(value for value, _ in found)
         restores = [
             *random_streams(),
-            *remember([*found, *((each, 0) for each in methods)]),
+            *restorers_of([*found, *((each, 0) for each in methods)]),
             *_weights(model, watch),
             *_modes(model),
         ]
-        stack.callback(put_back, restores)
+        stack.callback(restore_all, restores)
         mute(methods)
         _prepare(model)
         if watch is not None:
@@ -89,13 +89,13 @@ def _modes(model: nn.Module) -> Iterator[Restore]:
             yield partial(_set, module, "training", module.training)
 
 
-def _watch(model: nn.Module, copied: int) -> Watch | None:
+def _watch(model: nn.Module, copied: int) -> CopyOnWrite | None:
     # The operations of scripted modules cannot all be watched.
     scripted = any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
-    return Watch() if not scripted and sum(value.nbytes for value in model.parameters()) > copied else None
+    return CopyOnWrite() if not scripted and sum(value.nbytes for value in model.parameters()) > copied else None
 
 
-def _weights(model: nn.Module, watch: Watch | None) -> Iterator[Restore]:
+def _weights(model: nn.Module, watch: CopyOnWrite | None) -> Iterator[Restore]:
     for parameter in model.parameters():
         # Set aside, not copied: whatever a backward pass would add meanwhile lands in another tensor.
         yield partial(setattr, parameter, "grad", parameter.grad)

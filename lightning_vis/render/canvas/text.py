@@ -12,7 +12,7 @@ from lightning_vis.frames import Array
 from lightning_vis.render.canvas.style import FAINT, GAP, PANEL, TEXT, Colour
 
 
-def shorten(draw: ImageDraw.ImageDraw, text: str, width: int, font: Any) -> str:
+def elide(draw: ImageDraw.ImageDraw, text: str, width: int, font: Any) -> str:
     """The text, its middle left out as far as the width in pixels demands: both ends of a name tell it apart."""
     if draw.textlength(text, font=font) <= width:
         return text
@@ -25,13 +25,13 @@ def shorten(draw: ImageDraw.ImageDraw, text: str, width: int, font: Any) -> str:
 
 def cut(text: str, width: int, size: int = TEXT) -> str:
     """The text as `write` would write it into `width` pixels."""
-    return shorten(ImageDraw.Draw(Image.new("L", (1, 1))), text, width, _font(size))
+    return elide(ImageDraw.Draw(Image.new("L", (1, 1))), text, width, _font(size))
 
 
 def write(sheet: Image.Image, corner: tuple[int, int], text: str, colour: Colour, width: int, size: int = TEXT) -> int:
     """Writes one line that is at most `width` pixels wide; returns where it ends."""
     draw, font = ImageDraw.Draw(sheet), _font(size)
-    text = shorten(draw, text, width, font)
+    text = elide(draw, text, width, font)
     draw.text(corner, text, fill=colour, font=font)
     return corner[0] + int(draw.textlength(text, font=font))
 

@@ -21,14 +21,20 @@ def drawn(picture: Array, maps: Maps, index: int) -> Array:
     return np.rint(colours(shares, maps.scale.signed)).astype(np.uint8)
 
 
-def jpeg(picture: Array, quality: int = 82) -> bytes:
-    """A picture ``(H, W, 3)`` uint8 as JPEG: a quarter of the bytes of PNG, and bytes are what logging costs."""
+def jpeg(picture: Array, quality: int = 82, subsampling: int = 2) -> bytes:
+    """A picture ``(H, W, 3)`` uint8 as JPEG: a quarter of the bytes of PNG, and bytes are what logging costs.
+
+    Args:
+        picture: any size.
+        quality: as Pillow counts it.
+        subsampling: of colours, as Pillow counts it: 2 keeps one of four, 0 all.
+    """
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=quality)
+    Image.fromarray(picture).save(buffer, "JPEG", quality=quality, subsampling=subsampling)
     return buffer.getvalue()
 
 
-def paste(sheet: Image.Image, corner: tuple[int, int], picture: Array) -> None:
+def put(sheet: Image.Image, corner: tuple[int, int], picture: Array) -> None:
     """Puts a picture on a sheet."""
     sheet.paste(Image.fromarray(picture), corner)
 

@@ -10,8 +10,8 @@ from torch.profiler import ProfilerActivity, profile
 
 from lightning_vis.attribution.recorders import record
 from lightning_vis.constants import INPUT
-from lightning_vis.model.snapshot.copy_on_write import Watch
-from lightning_vis.model.snapshot.snapshot import observing
+from lightning_vis.model.snapshot.copy_on_write import CopyOnWrite
+from lightning_vis.model.snapshot.snapshot import preserve_state
 
 MEBI = 2**20
 
@@ -52,7 +52,7 @@ def test_records_are_the_same_either_way(monkeypatch):
 
 def test_only_what_is_written_to_is_copied():
     written, left = torch.ones(3), torch.ones(3)
-    watch = Watch()
+    watch = CopyOnWrite()
     put_back, put_back_too = watch.keep(written), watch.keep(left)
     with watch:
         written.add_(1)
@@ -67,7 +67,7 @@ def test_weights_in_one_memory_are_all_put_back():
     """As recurrent layers and flat optimizers hold them."""
     flat = torch.arange(6.0)
     first, second = nn.Parameter(flat[:3]), nn.Parameter(flat[3:])
-    watch = Watch()
+    watch = CopyOnWrite()
     steps = [watch.keep(first), watch.keep(second)]
     with watch:
         flat.zero_()
@@ -80,7 +80,7 @@ def test_a_recurrent_network_is_left_as_it_was(monkeypatch):
     monkeypatch.setattr("lightning_vis.model.snapshot.snapshot.LARGE", 0)
     net = nn.GRU(4, 5, batch_first=True)
     before = [value.clone() for value in net.parameters()]
-    with observing(net):
+    with preserve_state(net):
         net(torch.randn(2, 3, 4))
         for value in net.parameters():
             value.data.mul_(2)
@@ -91,7 +91,7 @@ def test_scripted_networks_are_copied(monkeypatch):
     monkeypatch.setattr("lightning_vis.model.snapshot.snapshot.LARGE", 0)
     net = torch.jit.trace(nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval(), images(2))
     before = net.get_parameter("0.weight").clone()
-    with observing(net):
+    with preserve_state(net):
         assert net(images(2)).shape == (2, 2)
         net.get_parameter("0.weight").data.mul_(2)
     assert torch.equal(net.get_parameter("0.weight"), before)

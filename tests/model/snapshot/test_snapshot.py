@@ -18,8 +18,8 @@ from nets import images
 from torch import nn
 
 from lightning_vis.model.snapshot import tensors as values
-from lightning_vis.model.snapshot.rng import keeping_randomness
-from lightning_vis.model.snapshot.snapshot import observing
+from lightning_vis.model.snapshot.rng import preserve_rng
+from lightning_vis.model.snapshot.snapshot import preserve_state
 
 CALLS = 0
 SEEN = []
@@ -276,7 +276,7 @@ def test_an_array_that_has_not_changed_is_not_written(given):
     given.flags.writeable = False
     model = nn.Conv2d(3, 4, 3)
     model.given = given
-    with observing(model):
+    with preserve_state(model):
         model(images(2))
     assert model.given is given
 
@@ -290,7 +290,7 @@ def test_each_disturbance_is_undone(name, ending, watched, monkeypatch):
     disturb, read = DISTURBANCES[name]
     before = repr(read(model))
     try:
-        with observing(model):
+        with preserve_state(model):
             disturb(model)
             if ending:
                 raise ending
@@ -316,7 +316,7 @@ def test_each_disturbance_is_one(name):
 
 def test_inside_all_is_in_eval_mode_with_gradients_on_and_set_aside():
     model = burdened()
-    with torch.inference_mode(), observing(model) as same:
+    with torch.inference_mode(), preserve_state(model) as same:
         assert same is model
         assert not any(module.training for module in model.modules())
         assert torch.is_grad_enabled()
@@ -333,7 +333,7 @@ def test_a_hand_frozen_norm_stays_frozen_and_an_overridden_train_is_never_called
             return super().train(mode)
 
     model = Frozen()
-    with observing(model):
+    with preserve_state(model):
         pass
     assert Frozen.calls == 0
     assert [module.training for module in model.modules()] == [True, True, True, True, False]
@@ -351,7 +351,7 @@ def test_flags_of_scripted_modules_are_put_back():
     net = torch.jit.script(nn.Sequential(nn.Dropout(0.5), nn.Dropout(0.5)))
     first, second = net.children()
     second.eval()
-    with observing(net):
+    with preserve_state(net):
         assert not net.training
         assert not first.training
     assert [net.training, first.training, second.training] == [True, True, False]
@@ -363,7 +363,7 @@ def test_one_restore_step_that_fails_stops_no_other(place):
     owner = model.conv if place == "first" else model.frozen
     owner.stubborn = Stubborn()
     before = {name: repr(read(model)) for name, (_, read) in DISTURBANCES.items()}
-    with pytest.raises(RuntimeError, match="no"), observing(model):
+    with pytest.raises(RuntimeError, match="no"), preserve_state(model):
         owner.stubborn.append(1)
         for name in ("weights", "buffer in place", "counter", "torch stream", "numpy stream", "gradients zeroed", "list"):
             DISTURBANCES[name][0](model)
@@ -384,7 +384,7 @@ def test_a_signal_waits_until_all_is_put_back(number):
     model.slow = Slow([1, 2])
     usual = signal.signal(number, lambda *_: heard.append(list(model.slow)))
     try:
-        with observing(model):
+        with preserve_state(model):
             model.slow.append(3)
             model.counter += 1
     finally:
@@ -396,14 +396,14 @@ def test_a_signal_waits_until_all_is_put_back(number):
 def test_other_threads_may_look_too():
     model = burdened()
     thread = threading.Thread(target=DISTURBANCES["counter"][0], args=(model,))
-    with observing(model):
+    with preserve_state(model):
         thread.start()
         thread.join()
     assert model.counter == 0
     looked = []
 
     def work():
-        with observing(model):
+        with preserve_state(model):
             model.counter += 1
         looked.append(model.counter)
 
@@ -423,7 +423,7 @@ def test_the_data_that_a_model_keeps_is_not_copied():
     model = burdened()
     model.data = Data()
     model.tensors = torch.utils.data.TensorDataset(torch.zeros(2**20))
-    with observing(model):
+    with preserve_state(model):
         model.data.pixels.add_(1)
         model.data.drawn += 1
         model.tensors.tensors[0].add_(1)
@@ -438,7 +438,7 @@ def test_a_module_that_names_itself_is_gone_through_once():
     exec("def hook(*args):\n    home.home.count += 1", vars(home))
     model = burdened()
     model.conv.register_forward_hook(home.hook)
-    with observing(model):
+    with preserve_state(model):
         model(images(2))
     assert home.count == 0
     model(images(2))
@@ -459,7 +459,7 @@ def test_properties_and_static_methods_of_a_class_are_gone_through():
 
     model = Keeps()
     before = CALLS
-    with observing(model):
+    with preserve_state(model):
         model.note()
         assert model.latest[1] == before + 2
     assert before == CALLS
@@ -470,7 +470,7 @@ def test_what_the_module_and_its_data_share_is_put_back():
     model = burdened()
     model.bank = torch.zeros(2**20)
     model.data = torch.utils.data.TensorDataset(model.bank)
-    with observing(model):
+    with preserve_state(model):
         model.bank.add_(1)
     assert model.bank[0] == 0
 
@@ -504,7 +504,7 @@ def test_loggers_and_writers_are_silent_meanwhile_and_hooks_run():
         logger._experiment.add_scalar("scalar")
         return model(images(2))
 
-    with observing(model):
+    with preserve_state(model):
         assert not write().any()  # hooks are part of the network
     everyone = (kept, of_hook, logger, logger._experiment)
     assert [each.written for each in everyone] == [(), (), (), ()]
@@ -521,7 +521,7 @@ def test_mathematics_are_not_muted():
         def log_prob(self, x):
             return x
 
-    with observing(Flow()) as model:
+    with preserve_state(Flow()) as model:
         assert model.log_prob(3) == 3
 
 
@@ -531,7 +531,7 @@ def test_nothing_is_written_to_where_nothing_changed(large, monkeypatch):
     monkeypatch.setattr("lightning_vis.model.snapshot.snapshot.LARGE", large)
     model = burdened()
     versions = [value._version for value in (*model.parameters(), *model.buffers(), model.loose)]
-    with observing(model):
+    with preserve_state(model):
         model(images(2))
     assert [value._version for value in (*model.parameters(), *model.buffers(), model.loose)] == versions
 
@@ -539,7 +539,7 @@ def test_nothing_is_written_to_where_nothing_changed(large, monkeypatch):
 def test_a_graph_kept_across_the_look_can_still_go_backward():
     model = burdened()
     loss = model(images(2)).sum()
-    with observing(model):
+    with preserve_state(model):
         model(images(2)).sum().backward()
     loss.backward()
     assert model.conv.weight.grad is not None
@@ -560,7 +560,7 @@ def test_log_of_a_lightning_module_is_silent_meanwhile():
             return x
 
     outer = nn.Sequential(Logs())
-    with observing(outer):
+    with preserve_state(outer):
         outer(1)
     assert outer[0].said == ()
     assert "log" not in vars(outer[0])
@@ -584,7 +584,7 @@ def test_a_torchmetric_inside_forward_keeps_its_count():
 
     model = Measured()
     model(torch.tensor([1.0, -2.0]))
-    with observing(model):
+    with preserve_state(model):
         model(torch.tensor([7.0, -7.0]))
     assert model.mean.compute() == -0.5
     assert [each.tolist() for each in model.precision.target] == [[1, 0]]
@@ -592,7 +592,7 @@ def test_a_torchmetric_inside_forward_keeps_its_count():
 
 def test_keeping_randomness_keeps_all_three_streams():
     before = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
-    with keeping_randomness():
+    with preserve_rng():
         random.random(), np.random.rand(), torch.rand(1)
     assert (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == before
 
@@ -616,7 +616,7 @@ def test_weights_up_to_a_size_are_copied_and_larger_ones_watched():
     model = nn.Linear(8, 8)  # 288 bytes
     for copied, watched in ((288, 0), (287, 1)):
         before = torch.utils._python_dispatch._len_torch_dispatch_stack()
-        with observing(model, copied):
+        with preserve_state(model, copied):
             assert torch.utils._python_dispatch._len_torch_dispatch_stack() - before == watched
             weight = model.weight.detach().clone()
             with torch.no_grad():
