@@ -67,3 +67,26 @@ OUTPUT = "<output>"
 
 INPUT = "<input>"
 """Names the image itself among the layers."""
+
+
+ALONE = ("validate", "test")
+"""Moments of looks outside of fit, in the order in which they stand behind a look of the fit at the same steps."""
+
+
+def place_of(moment: str) -> int:
+    """0 for looks of a fit, 1 and up for those outside of it."""
+    return ALONE.index(moment) + 1 if moment in ALONE else 0
+
+
+PAGE = {
+    "inferno": INFERNO,
+    "cividis": CIVIDIS,
+    "warm": WARM,
+    "cool": COOL,
+    "dim": DIM,
+    "opaque": OPAQUE,
+    "rise": RISE,
+    "densityLimit": DENSITY_LIMIT,
+    "spriteColumns": SPRITE_COLUMNS,
+}
+"""What the page needs for its drawing, under its own names."""

@@ -6,17 +6,19 @@ import base64
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from lightning_vis.events.decode import without_repeated
-from lightning_vis.events.encode import Part
+from lightning_vis.constants import PAGE
+from lightning_vis.events.decode import finite, page_streams, without_repeated
 from lightning_vis.events.event_file import event_files
 from lightning_vis.events.frame_reader import RunFrames, StoredRun, read_run, whole_run
+from lightning_vis.events.part import Part, media_type
 from lightning_vis.frames import Array, thinned
 from lightning_vis.render.canvas.style import GAP, INK, PANEL, SMALL_TEXT, TEXT
 from lightning_vis.render.canvas.text import paragraph, write
@@ -24,7 +26,6 @@ from lightning_vis.render.canvas.tiles import put
 from lightning_vis.render.filters import FILTERS, filter_reading, filter_strip, has_gaps
 from lightning_vis.render.gif import animated, animated_filters
 from lightning_vis.render.strips import strip
-from lightning_vis.tab import answers
 
 STATIC = Path(__file__).parent / "tab" / "static"
 
@@ -41,7 +42,7 @@ _IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+\.js)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
 
 
-PAGE = """<!DOCTYPE html>
+HTML = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -80,7 +81,7 @@ def export_html(logdir: str | Path, output: str | Path, looks: int | None = None
     """
     runs = _stored(logdir)
     data = json.dumps(exported(runs, looks), separators=(",", ":")).replace("<", "\\u003c")
-    page = PAGE.format(style=(STATIC / "style.css").read_text("utf-8"), script=bundle(STATIC / "index.js"), data=data)
+    page = HTML.format(style=(STATIC / "style.css").read_text("utf-8"), script=bundle(STATIC / "index.js"), data=data)
     Path(output).write_text(page, "utf-8")
     return [f"{run.name}: {damage}" for run in runs for damage in run.damage]
 
@@ -124,25 +125,15 @@ def view_key(runs: Sequence[RunFrames], view: str | None) -> str:
 
 def exported(runs: Sequence[StoredRun], looks: int | None) -> dict[str, Any]:
     """Runs as the page's own source of data: what the server would answer, the pictures in the page itself."""
-    content: dict[str, Any] = {
-        "runs": {
-            "runs": [{"run": run.name, "newest": 0} for run in runs],
-            "constants": answers.shared_constants(),
-        },
-        "data": [],
-        "facts": {},
-        "pictures": {},
+    keyed = {run.name: _keyed_parts(at, run, looks) for at, run in enumerate(runs)}
+    parts = {part.facts["key"]: part for run in keyed.values() for part in run}
+    return {
+        "runs": {"runs": [{"run": name, "newest": 0} for name in keyed], "constants": PAGE},
+        "data": [{"run": name, "newest": 0, "streams": page_streams(own)} for name, own in keyed.items()],
+        "facts": {key: {"captions": part.facts["captions"]} for key, part in parts.items() if "captions" in part.facts},
+        "pictures": {key: _data_address(part.picture) for key, part in parts.items() if part.picture},
         "scalars": {run.name: _thinned_scalars(run) for run in runs},
     }
-    for at, run in enumerate(runs):
-        parts = {f"{at}.{number}": part for number, part in enumerate(_thinned_parts(run, looks))}
-        shown = [{"key": key, **answers.without_details(part.facts)} for key, part in parts.items()]
-        content["data"].append({"run": run.name, "newest": 0, "parts": shown})
-        content["facts"] |= {
-            key: {"captions": part.facts["captions"]} for key, part in parts.items() if "captions" in part.facts
-        }
-        content["pictures"] |= {key: _data_address(part.picture) for key, part in parts.items() if part.picture}
-    return content
 
 
 def bundle(entry: Path) -> str:
@@ -162,22 +153,24 @@ def _collect(path: Path, sources: dict[str, str]) -> None:
     sources[path.name] = f'modules["{path.name}"] = (() => {{\n{body}\nreturn {{ {names} }};\n}})();'
 
 
-def _thinned_parts(run: StoredRun, looks: int | None) -> Iterator[Part]:
+def _keyed_parts(at: int, run: StoredRun, looks: int | None) -> list[Part]:
+    """The parts of at most so many looks, each with a key among its facts."""
     parts = without_repeated(run.parts)
     steps = sorted({part.facts["steps"] for part in parts if "steps" in part.facts})
     kept = set(steps) if looks is None else {steps[at] for at in thinned(len(steps), looks)}
-    return (part for part in parts if part.facts.get("steps") in kept or "steps" not in part.facts)
+    shown = [part for part in parts if part.facts.get("steps") in kept or "steps" not in part.facts]
+    return [replace(part, facts={**part.facts, "key": f"{at}.{number}"}) for number, part in enumerate(shown)]
 
 
 def _thinned_scalars(run: StoredRun) -> dict[str, list[tuple[int, float | None]]]:
     return {
-        tag: [(points[at][0], answers.number(points[at][1])) for at in thinned(len(points), MOST_POINTS)]
+        tag: [(points[at][0], finite(points[at][1])) for at in thinned(len(points), MOST_POINTS)]
         for tag, points in run.scalars.items()
     }
 
 
 def _data_address(picture: bytes) -> str:
-    return f"data:{answers.picture_type(picture)};base64,{base64.b64encode(picture).decode()}"
+    return f"data:{media_type(picture)};base64,{base64.b64encode(picture).decode()}"
 
 
 def _views(run: RunFrames) -> list[str]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lightning_vis.events.decode import Look
+from lightning_vis.events.encode import EXACT, exact_pictures, frame_parts
+from lightning_vis.events.frame_builder import build_frame
+from lightning_vis.events.part import Part
 from lightning_vis.events.quantise import Quantised, quantise, reduced, restored
 from lightning_vis.frames import Array, Frame, Inputs, Maps, Pictures, Scale, thinned
 
@@ -132,7 +136,7 @@ class Film:
         self.positions = [self.positions[at] for at in kept]
 
     def state(self) -> dict[str, Any]:
-        """Plain values and arrays, for a checkpoint."""
+        """Plain values and arrays of bytes, for a checkpoint."""
         return {
             "frames": [_packed(frame) for frame in self.frames],
             "positions": list(self.positions),
@@ -142,24 +146,38 @@ class Film:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Film:
-        """The inverse of `state`."""
+        """The inverse of `state`; takes states of before 0.1 too.
+
+        Raises:
+            ValueError, KeyError, TypeError: this is no such state, or damaged.
+        """
         frames = [_unpacked(packed) for packed in state["frames"]]
         return cls(frames, list(state["positions"]), int(state["count"]), int(state["stride"]))
 
 
 def _packed(frame: Frame) -> dict[str, Any]:
-    plain = {key: value for key, value in vars(frame).items() if key not in ("maps", "pictures", "notes")}
-    maps = {key: {**vars(each), "scale": asdict(each.scale), "values": _coded(each)} for key, each in frame.maps.items()}
-    plain = {key: dict(value) if isinstance(value, Mapping) else value for key, value in plain.items()}
-    pictures = {name: {"values": each.values, "captions": list(each.captions)} for name, each in frame.pictures.items()}
-    return {**plain, "maps": maps, "pictures": pictures, "notes": list(frame.notes)}
+    """A frame as an event file has it, part by part, but with all digits and its pictures as they are."""
+    parts = [make() for make in frame_parts(frame, exact_pictures, EXACT).values()]
+    return {"probe": frame.probe, "steps": frame.finished_steps, "parts": [_packed_part(part) for part in parts]}
 
 
-def _coded(maps: Maps) -> dict[str, Any]:
-    return dict(vars(quantise(maps.values, maps.scale.signed)))
+def _packed_part(part: Part) -> dict[str, Any]:
+    return {"name": part.name, "facts": dict(part.facts), "picture": np.frombuffer(bytearray(part.picture), np.uint8)}
 
 
 def _unpacked(packed: Mapping[str, Any]) -> Frame:
+    if "parts" not in packed:
+        return _of_former_state(packed)
+    parts = [Part(each["name"], {**each["facts"], "stream": "frames"}, each["picture"].tobytes()) for each in packed["parts"]]
+    damage: list[str] = []
+    frame = build_frame(packed["probe"], Look(packed["steps"], "", parts), damage)
+    if damage:
+        raise ValueError(damage[0])
+    return frame
+
+
+def _of_former_state(packed: Mapping[str, Any]) -> Frame:
+    """What checkpoints of before 0.1 hold of a frame: its fields one by one."""
     maps = {
         key: Maps(**{**each, "scale": Scale(**each["scale"]), "values": restored(Quantised(**each["values"]))})
         for key, each in packed["maps"].items()

@@ -9,45 +9,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-
-@dataclass(frozen=True)
-class Filter:
-    """One filter or class: its name, the activation that its picture reaches, the best among the probe images, its state."""
-
-    name: str
-    reached: float
-    on_probe: float
-    dead: bool = False
-    kind: str = "channel"
-
-    @property
-    def prefers_probe(self) -> bool:
-        """Whether some probe image excites it more than its own picture does."""
-        return self.on_probe > self.reached
-
-    @property
-    def is_marked(self) -> bool:
-        """Whether pictures show it in orange: its own picture is no answer to what it wants to see."""
-        return self.dead or self.prefers_probe
-
-    @property
-    def value(self) -> str:
-        """What its picture reaches, as short as it goes below a picture."""
-        if self.dead:
-            return "dead"
-        return f"{self.reached:.3g}" if abs(self.reached) >= 1 else f"{self.reached:.2g}"
-
-    @property
-    def caption(self) -> str:
-        """The facts in words."""
-        if self.dead:
-            return f"{self.kind} {self.name}: dead (constant on all probe images, and nothing was found to excite it)"
-        said = f"{self.kind} {self.name} reaches {self.reached:.3g}; the best probe image {self.on_probe:.3g}"
-        return f"{said}: it prefers the probe image" if self.prefers_probe else said
+from lightning_vis.constants import ALONE as ALONE
+from lightning_vis.constants import place_of as place_of
 
 
 def numbers_of(layer: str, filters: Sequence[Filter]) -> dict[str, float]:
-    """The facts as numbers of a frame; `filters_of` reads them."""
+    """The facts as numbers of a frame, which may be written as scalars."""
     found: dict[str, float] = {}
     for each in filters:
         key = f"filters/{layer}/{each.name}"
@@ -57,6 +24,12 @@ def numbers_of(layer: str, filters: Sequence[Filter]) -> dict[str, float]:
 
 def filters_of(frame: Frame, layer: str) -> list[Filter]:
     """The facts of a layer's filters that a frame holds, in the order of its pictures."""
+    pictures = frame.pictures.get(f"filters/{layer}")
+    return list(pictures.filters) if pictures is not None and pictures.filters else _filters_of_numbers(frame, layer)
+
+
+def _filters_of_numbers(frame: Frame, layer: str) -> list[Filter]:
+    """Runs of before 0.1 have them among the numbers alone."""
     start, end = f"filters/{layer}/", "/activation"
     names = [key[len(start) : -len(end)] for key in frame.numbers if key.startswith(start) and key.endswith(end)]
     kinds = ("activation", "on_probe", "dead")
@@ -65,10 +38,6 @@ def filters_of(frame: Frame, layer: str) -> list[Filter]:
 
 
 Array = NDArray[Any]
-
-
-ALONE = ("validate", "test")
-"""Moments of looks outside of fit, in the order in which they stand behind a look of the fit at the same steps."""
 
 
 @dataclass(frozen=True)
@@ -110,11 +79,48 @@ class Maps:
 
 
 @dataclass(frozen=True)
+class Filter:
+    """One filter or class: its name, the activation that its picture reaches, the best among the probe images, its state."""
+
+    name: str
+    reached: float
+    on_probe: float
+    dead: bool = False
+    kind: str = "channel"
+
+    @property
+    def prefers_probe(self) -> bool:
+        """Whether some probe image excites it more than its own picture does."""
+        return self.on_probe > self.reached
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether pictures show it in orange: its own picture is no answer to what it wants to see."""
+        return self.dead or self.prefers_probe
+
+    @property
+    def value(self) -> str:
+        """What its picture reaches, as short as it goes below a picture."""
+        if self.dead:
+            return "dead"
+        return f"{self.reached:.3g}" if abs(self.reached) >= 1 else f"{self.reached:.2g}"
+
+    @property
+    def caption(self) -> str:
+        """The facts in words."""
+        if self.dead:
+            return f"{self.kind} {self.name}: dead (constant on all probe images, and nothing was found to excite it)"
+        said = f"{self.kind} {self.name} reaches {self.reached:.3g}; the best probe image {self.on_probe:.3g}"
+        return f"{said}: it prefers the probe image" if self.prefers_probe else said
+
+
+@dataclass(frozen=True)
 class Pictures:
-    """Finished pictures ``(M, h, w, 3)`` uint8 with a caption each."""
+    """Finished pictures ``(M, h, w, 3)`` uint8 with a caption each, and what is known of each where they show filters."""
 
     values: Array
     captions: tuple[str, ...]
+    filters: tuple[Filter, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,11 +173,6 @@ class Frame:
     def place(self) -> tuple[int, int]:
         """Orders the frames of a run: by finished steps, and behind each look of the fit those outside of it."""
         return self.finished_steps, place_of(self.moment)
-
-
-def place_of(moment: str) -> int:
-    """0 for looks of a fit, 1 and up for those outside of it."""
-    return ALONE.index(moment) + 1 if moment in ALONE else 0
 
 
 @dataclass(frozen=True)

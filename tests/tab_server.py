@@ -67,6 +67,11 @@ def wait_for_looks(address, run, count):
 
     def are_there():
         status, _, body = ask(f"{address}{PLUGIN}/data?{urllib.parse.urlencode({'run': run})}")
-        return status == 200 and len({part["steps"] for part in json.loads(body)["parts"] if "steps" in part}) >= count
+        return status == 200 and len({at for stream in json.loads(body)["streams"] for at in stream["places"]}) >= count
 
     wait_for(are_there, f"{run} does not reach {count} looks")
+
+
+def looks_in(found):
+    """All looks of an answer, whatever their stream."""
+    return [look for stream in found["streams"] for look in stream["looks"]]

@@ -17,8 +17,8 @@ PACKAGE = Path(lightning_vis.__file__).parent
 MAY_IMPORT = {
     "__main__": ["cli"],
     "cli": ["export"],
-    "export": ["tab", "events", "render", "frames"],
-    "tab": ["constants"],
+    "export": ["events", "render", "frames", "constants"],
+    "tab": ["events.decode", "events.part", "constants"],
     "callbacks": [
         "attribution",
         "maximization",
@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "events": ["render.canvas", "frames", "constants"],
     "render": ["frames", "constants"],
     "model": ["arguments", "constants"],
-    "frames": [],
+    "frames": ["constants"],
     "arguments": [],
     "constants": [],
     "__init__": [],

@@ -38,8 +38,8 @@ def picture(path):
 
 
 def steps_of(data, run):
-    (parts,) = [each["parts"] for each in data["data"] if each["run"] == run]
-    return sorted({part["steps"] for part in parts if "steps" in part})
+    (streams,) = [each["streams"] for each in data["data"] if each["run"] == run]
+    return sorted({look["steps"] for stream in streams for look in stream["looks"]})
 
 
 def test_the_page_holds_every_look_of_every_run_and_nothing_from_elsewhere(logdir, tmp_path, capsys):
@@ -66,8 +66,8 @@ def test_names_cannot_leave_the_data(tmp_path):
     assert main(["export", str(tmp_path), "-o", str(tmp_path / "film.html")]) == 0
     text = (tmp_path / "film.html").read_text("utf-8")
     assert text.count("<script") == text.count("</script") == 2
-    (inputs,) = [part for part in exported_data(tmp_path / "film.html")["data"][0]["parts"] if part["part"] == "inputs"]
-    assert inputs["class_names"][0] == hostile
+    (stream,) = exported_data(tmp_path / "film.html")["data"][0]["streams"]
+    assert stream["inputs"]["class_names"][0] == hostile
 
 
 def test_modules_stand_behind_what_they_import_each_in_a_scope_of_its_own():

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lightning_vis.callbacks.schedule import is_spaced
+from lightning_vis.events.encode import frame_parts, small_pictures
 from lightning_vis.film import LIMIT, Film
 from lightning_vis.frames import Frame, Maps, Pictures, Scale
 
@@ -115,3 +116,25 @@ def test_a_loaded_film_goes_on():
         for step in range(70, 140):
             each.add(frame(step, 2))
     assert loaded.positions == film.positions
+
+
+def test_a_checkpoint_holds_frames_part_by_part_as_an_event_file_does():
+    film = Film()
+    film.add(frame(3))
+    (packed,) = film.state()["frames"]
+    stored = {name: make() for name, make in frame_parts(frame(3), small_pictures).items()}
+    assert [each["name"] for each in packed["parts"]] == list(stored)
+    for each in packed["parts"]:
+        assert each["facts"].keys() == stored[each["name"]].facts.keys()
+        assert each["picture"].dtype == np.uint8
+    kept = {each["name"]: each["picture"].tobytes() for each in packed["parts"]}
+    assert kept["maps/evidence"] == stored["maps/evidence"].picture
+
+
+def test_a_damaged_state_is_refused_and_not_half_read():
+    film = Film()
+    film.add(frame(3))
+    state = film.state()
+    state["frames"][0]["parts"][1]["picture"] = np.zeros(9, np.uint8)
+    with pytest.raises(ValueError, match="'maps/evidence' after 3 steps cannot be read"):
+        Film.from_state(state)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from lightning_vis.events.part import Part
 from lightning_vis.events.quantise import Quantised, quantise, reduced
 from lightning_vis.events.sprites import png, smaller, sprite
-from lightning_vis.frames import Array, Frame, Inputs, Maps, Pictures
+from lightning_vis.frames import Array, Filter, Frame, Inputs, Maps, Pictures
 from lightning_vis.render.canvas.tiles import jpeg
 
 MAP_SIDE = 112
@@ -35,23 +37,27 @@ TEXT_LIMIT = 240
 
 NAMES_LIMIT = 64_000
 
+PicturePart = Callable[[str, Pictures], Part]
 
-@dataclass(frozen=True)
-class Part:
-    """Something stored under a tag of its own, or read again.
 
-    Attributes:
-        name: ``"inputs"``, ``"masks"``, ``"twins"``, ``"facts"``, ``"maps/<view key>"`` or ``"pictures/<name>"``.
-        facts: small enough for the metadata, JSON types only.
-        picture: a PNG or a JPEG, empty where facts are all there is.
+EXACT = 17
+"""Significant digits of which every number comes back as it was."""
+
+
+def frame_parts(frame: Frame, picture_part: PicturePart, digits: int = 5) -> dict[str, Callable[[], Part]]:
+    """What makes the parts of a frame, by name: one that cannot be made takes no other along.
+
+    Args:
+        frame: what a look found.
+        picture_part: how pictures are kept: `small_pictures`, or `exact_pictures`.
+        digits: significant ones of all numbers; five are more than a page shows.
     """
+    parts: dict[str, Callable[[], Part]] = {"facts": partial(facts_part, frame, digits)}
+    parts |= {f"maps/{key}": partial(map_part, key, maps, digits) for key, maps in frame.maps.items()}
+    return parts | {f"pictures/{key}": partial(picture_part, key, each) for key, each in frame.pictures.items()}
 
-    name: str
-    facts: Mapping[str, Any]
-    picture: bytes = b""
 
-
-def facts_part(frame: Frame) -> Part:
+def facts_part(frame: Frame, digits: int = 5) -> Part:
     """When the look was, what the network answered, and all numbers."""
     facts = {
         "step": frame.log_step,
@@ -60,23 +66,23 @@ def facts_part(frame: Frame) -> Part:
         "when": frame.when,
         "weights": frame.weights,
         "predicted": [int(each) for each in frame.predicted],
-        "probability": rounded(frame.probability),
-        "numbers": {key: number(value) for key, value in frame.numbers.items()},
-        "per_image": {key: rounded(each) for key, each in frame.per_image.items() if len(each) == len(frame.predicted)},
-        "seconds": {key: number(value) for key, value in frame.seconds.items()},
+        "probability": rounded(frame.probability, digits),
+        "numbers": {key: number(value, digits) for key, value in frame.numbers.items()},
+        "per_image": {key: rounded(each, digits) for key, each in frame.per_image.items() if len(each) == len(frame.predicted)},
+        "seconds": {key: number(value, digits) for key, value in frame.seconds.items()},
         "notes": [elided(note) for note in frame.notes[:10]],
     }
     return Part("facts", facts)
 
 
-def map_part(key: str, maps: Maps) -> Part:
+def map_part(key: str, maps: Maps, digits: int = 5) -> Part:
     """A view's maps as a grey PNG in 8 bits of each map's own maximum, with maximum and mean beside it."""
     codes, picture = _map_within_budget(maps)
     facts = {
         "size": list(codes.codes.shape[1:]),
         "area": int(np.prod(maps.values.shape[1:])),
-        "maximum": rounded(codes.maximum),
-        "mean": rounded(codes.mean),
+        "maximum": rounded(codes.maximum, digits),
+        "mean": rounded(codes.mean, digits),
         "classes": [int(each) for each in maps.classes],
         "layer": elided(maps.layer),
         "title": elided(maps.title),
@@ -86,11 +92,27 @@ def map_part(key: str, maps: Maps) -> Part:
     return Part(f"maps/{key}", facts, picture)
 
 
-def picture_part(key: str, pictures: Pictures) -> Part:
+def small_pictures(key: str, pictures: Pictures) -> Part:
     """Finished pictures as one JPEG, made smaller until they fit into the budget."""
     picture, size = _within_budget(pictures.values)
+    return Part(f"pictures/{key}", _picture_facts(pictures, size), picture)
+
+
+def exact_pictures(key: str, pictures: Pictures) -> Part:
+    """Finished pictures as one PNG, as they are."""
+    facts = _picture_facts(pictures, list(pictures.values.shape[1:3]))
+    return Part(f"pictures/{key}", facts, png(sprite(pictures.values)))
+
+
+def _picture_facts(pictures: Pictures, size: list[int]) -> dict[str, Any]:
     captions = [elided(caption) for caption in pictures.captions]
-    return Part(f"pictures/{key}", {"count": len(pictures.values), "size": size, "captions": captions}, picture)
+    filters = [_filter_facts(each) for each in pictures.filters]
+    return {"count": len(pictures.values), "size": size, "captions": captions} | ({"filters": filters} if filters else {})
+
+
+def _filter_facts(each: Filter) -> dict[str, Any]:
+    reached = {name: number(getattr(each, name), EXACT) for name in ("reached", "on_probe")}
+    return {"name": each.name, "kind": each.kind, "dead": each.dead, "prefers_probe": each.prefers_probe} | reached
 
 
 def input_part(inputs: Inputs) -> Part:
@@ -154,15 +176,15 @@ def _within_limit(names: tuple[str, ...]) -> list[str]:
     return kept[: int(np.searchsorted(ends, NAMES_LIMIT, side="right"))]
 
 
-def rounded(values: Array) -> list[float | None]:
-    """Numbers with five digits; None where they are not finite, which JSON cannot say."""
-    return [number(value) for value in np.asarray(values, np.float64)]
+def rounded(values: Array, digits: int = 5) -> list[float | None]:
+    """Numbers with so many significant digits; None where they are not finite, which JSON cannot say."""
+    return [number(value, digits) for value in np.asarray(values, np.float64)]
 
 
-def number(value: float) -> float | None:
+def number(value: float, digits: int = 5) -> float | None:
     """One number as `rounded` has it."""
     value = float(value)
-    return float(f"{value:.5g}") if math.isfinite(value) else None
+    return float(f"{value:.{digits}g}") if math.isfinite(value) else None
 
 
 def elided(text: str) -> str:

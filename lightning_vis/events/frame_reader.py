@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lightning_vis.constants import FORMAT, PLUGIN
-from lightning_vis.events.decode import alone_at, joined_frame, joined_inputs, with_own_names, without_repeated
-from lightning_vis.events.encode import Part
+from lightning_vis.constants import PLUGIN
+from lightning_vis.events.decode import looks_of, with_own_names, without_repeated
 from lightning_vis.events.event_file import AROUND, event_files, records
-from lightning_vis.frames import Frame, Inputs, filters_of, place_of
+from lightning_vis.events.frame_builder import build_frame, build_inputs
+from lightning_vis.events.part import Part, part_of
+from lightning_vis.frames import Frame, Inputs, filters_of
 
 
 @dataclass
@@ -93,23 +93,11 @@ def read_run(name: str, files: Iterable[Path], tell: Callable[[int], object] = l
 def _take(run: StoredRun, event: Any) -> None:
     for value in event.summary.value:
         if value.metadata.plugin_data.plugin_name == PLUGIN:
-            part = _part(value)
+            picture = value.tensor.string_val[0] if value.tensor.string_val else b""
+            part = part_of(value.metadata.plugin_data.content, picture)
             run.parts += [part] if part is not None else []
         elif value.HasField("simple_value"):
             run.scalars.setdefault(value.tag, []).append((event.step, value.simple_value))
-
-
-def _part(value: Any) -> Part | None:
-    """A part; None where it is of a later version than this reader, or none of ours after all."""
-    try:
-        facts = json.loads(value.metadata.plugin_data.content)
-    except ValueError:
-        return None
-    if not isinstance(facts, dict) or not isinstance(facts.get("format"), int) or facts["format"] > FORMAT:
-        return None
-    if facts["part"] == "latest":
-        return None
-    return Part(facts["part"], facts, value.tensor.string_val[0] if value.tensor.string_val else b"")
 
 
 def frames_of(run: StoredRun, probe: str | None = None) -> list[RunFrames]:
@@ -122,12 +110,12 @@ def frames_of(run: StoredRun, probe: str | None = None) -> list[RunFrames]:
     damage = list(run.damage)
     frames = _joined(chosen, [part for part in parts if part.facts["probe"] == chosen], damage)
     own = {part.name: part for part in parts if part.facts["probe"] == chosen and "steps" not in part.facts}
-    return [RunFrames(run.name, joined_inputs(chosen, own, frames, damage), frames, tuple(damage))]
+    return [RunFrames(run.name, build_inputs(chosen, own, frames, damage), frames, tuple(damage))]
 
 
 def whole_run(run: StoredRun) -> RunFrames:
     """The frames of a run's first probe, if it has one, and those of its filters."""
-    (found,) = frames_of(run) or [RunFrames(run.name, joined_inputs("", {}, (), []), (), tuple(run.damage))]
+    (found,) = frames_of(run) or [RunFrames(run.name, build_inputs("", {}, (), []), (), tuple(run.damage))]
     damage = list(found.damage)
     sheets = [part for part in without_repeated(run.parts) if part.facts["stream"] == "sheets"]
     filters = tuple(_with_known_filters(frame, damage) for frame in _joined("", sheets, damage))
@@ -136,11 +124,7 @@ def whole_run(run: StoredRun) -> RunFrames:
 
 def _joined(probe: str, parts: Iterable[Part], damage: list[str]) -> tuple[Frame, ...]:
     """Frames in order; to `damage` is added what cannot be read."""
-    looks: dict[tuple[int, int], list[Part]] = {}
-    for part in parts:
-        if "steps" in part.facts:
-            looks.setdefault((part.facts["steps"], place_of(alone_at(part))), []).append(part)
-    return tuple(joined_frame(probe, place[0], looks[place], damage) for place in sorted(looks))
+    return tuple(build_frame(probe, look, damage) for look in looks_of(parts))
 
 
 def _with_known_filters(frame: Frame, damage: list[str]) -> Frame:

@@ -17,7 +17,8 @@ from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
 from lightning_vis.constants import FORMAT, LATEST, PLUGIN
-from lightning_vis.events.encode import Part, facts_part, input_part, map_part, mask_part, picture_part, twin_part
+from lightning_vis.events.encode import frame_parts, input_part, mask_part, small_pictures, twin_part
+from lightning_vis.events.part import Part
 from lightning_vis.frames import ALONE, Frame, Inputs
 
 
@@ -114,12 +115,9 @@ def store_frame(writer: Any, frame: Frame, where: Mapping[str, Any]) -> dict[str
     Returns:
         What could not be written, by part.
     """
-    parts: dict[str, Callable[[], Part]] = {"facts": partial(facts_part, frame)}
-    parts |= {f"maps/{key}": partial(map_part, key, maps) for key, maps in frame.maps.items()}
-    parts |= {f"pictures/{key}": partial(picture_part, key, each) for key, each in frame.pictures.items()}
     stream = "frames" if len(frame.predicted) or frame.maps else "sheets"
     own = {"probe": frame.probe, "stream": stream, "steps": frame.finished_steps}
-    return _store(writer, parts, {**where, **own}, frame.log_step)
+    return _store(writer, frame_parts(frame, small_pictures), {**where, **own}, frame.log_step)
 
 
 def _store(writer: Any, parts: Mapping[str, Callable[[], Part]], where: Mapping[str, Any], step: int) -> dict[str, Exception]:

@@ -40,7 +40,7 @@ def build_frame(probe: Probe, found: Mapping[str, Found], when: Mapping[str, Any
 
 def first_of(pictures: Pictures, count: int) -> Pictures:
     """The first `count` of some pictures."""
-    return Pictures(pictures.values[:count], pictures.captions[:count])
+    return Pictures(pictures.values[:count], pictures.captions[:count], pictures.filters[:count])
 
 
 def cards_of(found: Mapping[str, Found]) -> dict[str, Array]:
@@ -56,7 +56,7 @@ def filter_pictures(
     filters = facts_of(found, probe.class_names if layer == OUTPUT else None)
     is_plain = found.pictures.shape[1] in (1, 3)  # other images are shown as mixtures of their channels, and so are these
     pictures = shown(found.pictures) if is_plain else probe.painted(found.images)
-    return Pictures(pictures, tuple(each.caption for each in filters)), filters
+    return Pictures(pictures, tuple(each.caption for each in filters), tuple(filters)), filters
 
 
 def facts_of(found: Maximized, class_names: Sequence[str] | None = None) -> list[Filter]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -130,7 +130,7 @@ def filter_card(frame: Frame, frames: Sequence[Frame], layer: str) -> Array:
 def small(pictures: Pictures) -> Pictures:
     """Pictures as large as the film keeps them."""
     values = np.stack([fit(picture, FILM_SIDE) for picture in pictures.values])
-    return Pictures(values, pictures.captions)
+    return replace(pictures, values=values)
 
 
 def filter_tile(sheet: Image.Image, corner: tuple[int, int], side: int, picture: Array, each: Filter) -> None:

@@ -1,6 +1,6 @@
 """The plugin: its addresses, and a fixed table of files.
 
-TensorBoard imports this module at its start, unguarded against its failing: it imports nothing but TensorBoard.
+TensorBoard imports this module at its start, unguarded against its failing: it imports nothing that TensorBoard does not bring.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
 from lightning_vis.constants import LATEST, PLUGIN
+from lightning_vis.events.decode import finite
+from lightning_vis.events.part import media_type
 from lightning_vis.tab import answers
 
 STATIC = Path(__file__).parent / "static"
@@ -114,7 +116,7 @@ class LightningVisPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorB
     def _part(self, request: wrappers.Request, ctx: Any, experiment: str) -> wrappers.Response:
         """All facts of one part: the captions of its pictures too, which `_data` leaves out."""
         series = self._series(_text(request, "key"), ctx, experiment)
-        return _json(request, answers.facts(series.plugin_content) or {})
+        return _json(request, answers.facts(series.plugin_content))
 
     def _blob(self, request: wrappers.Request, ctx: Any, experiment: str) -> wrappers.Response:
         """The picture of one part of ours."""
@@ -130,7 +132,7 @@ class LightningVisPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorB
         )
         events = found.get(run, {}).get(tag) or ()
         data = self._provider.read_blob(ctx, blob_key=events[-1].values[0].blob_key) if events else b""
-        kind = answers.picture_type(data)
+        kind = media_type(data)
         if kind is None:
             raise errors.NotFoundError("there is no picture under this key")
         return _respond(request, data, kind, expires=DAY)
@@ -169,7 +171,7 @@ class LightningVisPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorB
         points = found.get(run, {}).get(tag)
         if points is None:
             raise errors.NotFoundError(f"no scalar {tag[:80]!r} in a run {run[:80]!r}")
-        return _json(request, {"points": [[point.step, answers.number(point.value)] for point in points]})
+        return _json(request, {"points": [[point.step, finite(point.value)] for point in points]})
 
 
 def _asset(name: str, kind: str) -> Application:

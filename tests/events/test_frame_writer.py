@@ -22,7 +22,7 @@ from torch.utils.tensorboard import SummaryWriter
 from lightning_vis.callbacks.probe import ProbeCallback
 from lightning_vis.constants import LATEST
 from lightning_vis.events import frame_writer as storing
-from lightning_vis.events.encode import BUDGET, elided, facts_part, input_part, map_part, picture_part
+from lightning_vis.events.encode import BUDGET, elided, facts_part, input_part, map_part, small_pictures
 from lightning_vis.events.frame_reader import read_frames
 from lightning_vis.events.frame_writer import FrameWriter
 from lightning_vis.events.sprites import sprite, tiles
@@ -131,7 +131,7 @@ def test_a_look_of_eight_images_stays_below_80_kilobytes(tmp_path):
     found = stored(write_run(tmp_path / "run", [frame], None, scalars=False))
     assert sum(len(picture) + len(json.dumps(facts)) for _, facts, picture in found.values()) < 80_000
     many = Pictures(generator.integers(0, 256, (32, 224, 224, 3)).astype(np.uint8), ("",) * 32)
-    part = picture_part("twins", many)
+    part = small_pictures("twins", many)
     assert len(part.picture) <= BUDGET
     assert tiles(part.picture, part.facts["size"], 32).shape == (32, *part.facts["size"], 3)
 

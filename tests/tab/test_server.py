@@ -13,13 +13,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tab_runs import film_of, frame_of, inputs_of, write_run
-from tab_server import PLUGIN, ask, ask_json, tensorboard, wait_for, wait_for_looks
+from tab_server import PLUGIN, ask, ask_json, looks_in, tensorboard, wait_for, wait_for_looks
 from torch.utils.tensorboard import SummaryWriter
 
 from lightning_vis import constants
+from lightning_vis.events.decode import page_filters
 from lightning_vis.events.frame_writer import FrameWriter
 from lightning_vis.frames import Filter
-from lightning_vis.tab.answers import filters, key_of, place_of
+from lightning_vis.tab.answers import key_of, place_of
 from lightning_vis.tab.plugin import ASSETS, STATIC
 
 
@@ -49,7 +50,11 @@ def get(server, path, **query):
 
 
 def key_in(server, run="one", part="maps/evidence"):
-    return next(each["key"] for each in ask_json(server, "data", run=run)["parts"] if each["part"] == part)
+    stream = next(each for each in ask_json(server, "data", run=run)["streams"] if each["kind"] == "frames")
+    kind, _, name = part.partition("/")
+    if kind == "facts":
+        return stream["looks"][0]["key"]
+    return (stream["looks"][0][kind][name] if name else stream[kind])["key"]
 
 
 def test_runs_come_with_the_constants_of_the_drawing(server):
@@ -61,11 +66,13 @@ def test_runs_come_with_the_constants_of_the_drawing(server):
 
 def test_data_hold_every_look_and_only_what_is_new_since(server):
     found = ask_json(server, "data", run="one")
-    facts = [part for part in found["parts"] if part["part"] == "facts"]
-    assert [part["steps"] for part in facts] == [10 * at for at in range(12)]
-    assert facts[3]["numbers"]["attribution/evidence/lift"] == pytest.approx(1.75)
-    assert ask_json(server, "data", run="one", since=found["newest"] + 61)["parts"] == []
-    assert len(ask_json(server, "data", run="one", since=found["newest"])["parts"]) == len(found["parts"])
+    stream = next(each for each in found["streams"] if each["kind"] == "frames")
+    assert [look["steps"] for look in stream["looks"]] == stream["places"] == [10 * at for at in range(12)]
+    assert stream["looks"][3]["numbers"]["attribution/evidence/lift"] == pytest.approx(1.75)
+    nothing_new = ask_json(server, "data", run="one", since=found["newest"] + 61)
+    assert looks_in(nothing_new) == []
+    assert [each["places"] for each in nothing_new["streams"]] == [each["places"] for each in found["streams"]]
+    assert looks_in(ask_json(server, "data", run="one", since=found["newest"])) == looks_in(found)
 
 
 def test_new_looks_arrive(tmp_path):
@@ -79,7 +86,7 @@ def test_new_looks_arrive(tmp_path):
         wait_for_looks(address, "live", 2)
         found = ask_json(address, "data", run="live", since=newest)
         assert found["newest"] > newest
-        assert 10 in {part.get("steps") for part in found["parts"]}
+        assert 10 in {look["steps"] for look in looks_in(found)}
     writer.close()
 
 
@@ -106,7 +113,7 @@ NUMBERS = st.floats(width=32)
 @example([Filter("a reaches 1; the best probe image 2", 1.0, 2.0, dead, "class") for dead in (False, True)])
 @example([Filter("a: dead (b", 2.0, 1.0, dead) for dead in (False, True)])
 def test_what_filters_are_called_and_how_they_are_is_read_from_their_captions(found):
-    read = filters([each.caption for each in found])
+    read = page_filters({"captions": [each.caption for each in found]})
     assert read["names"] == [each.name for each in found]
     assert read["dead"] == [at for at, each in enumerate(found) if each.dead]
     assert read["prefers_probe"] == [at for at, each in enumerate(found) if each.prefers_probe and not each.dead]
@@ -204,7 +211,10 @@ def test_foreign_content_under_our_name_harms_nobody(tmp_path):
     for tag, content in (
         ("words", b"\xff{"),
         ("list", b"[]"),
-        ("later", b'{"format": 99, "part": "facts", "steps": 0}'),
+        ("later", b'{"format": 99, "part": "facts", "fit": "1", "probe": "probe", "stream": "frames", "steps": 0}'),
+        ("nowhere", b'{"format": 1, "part": "facts", "steps": 0}'),
+        ("odd", b'{"format": 1, "part": "facts", "fit": "1", "probe": "probe", "stream": "frames", "steps": "many"}'),
+        ("deep", b'{"a":' * 3000),
     ):
         value = summary_pb2.Summary.Value(tag=f"lightning_vis/{tag}", simple_value=1.0)
         value.metadata.plugin_data.plugin_name = "lightning_vis"
@@ -214,7 +224,8 @@ def test_foreign_content_under_our_name_harms_nobody(tmp_path):
     writer.close()
     with tensorboard(tmp_path) as address:
         wait_for_looks(address, "run", 2)
-        assert {part["part"] for part in ask_json(address, "data", run="run")["parts"]} >= {"facts", "inputs"}
+        (stream,) = ask_json(address, "data", run="run")["streams"]
+        assert stream["inputs"]["count"] == len(stream["looks"][0]["predicted"])
 
 
 def test_it_loads_neither_torch_nor_lightning_nor_anything_else_that_is_heavy():

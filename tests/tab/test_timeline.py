@@ -104,6 +104,16 @@ def test_the_alert_stands_on_the_timeline_and_leads_to_its_look(browser, server)
         assert tab.frame.query_selector(".alert") is None
 
 
+def wrong_in_tests(found):
+    """How many answers are wrong in each look of ``trainer.test``."""
+    looks = [(stream["inputs"]["labels"], look) for stream in found["streams"] for look in stream["looks"]]
+    return {
+        sum(one != other for one, other in zip(labels, look["predicted"], strict=True))
+        for labels, look in looks
+        if look["alone"] == "test"
+    }
+
+
 def test_looks_outside_of_fit_stand_behind_the_film_s_and_take_nothing_away(browser, tmp_path):
     write_run(tmp_path / "run", film_of(4), inputs_of())
     for moment in ("test", "validate"):
@@ -111,10 +121,8 @@ def test_looks_outside_of_fit_stand_behind_the_film_s_and_take_nothing_away(brow
     write_run(tmp_path / "run", [alone_at(20, wrong=(0, 1))], inputs_of())
     write_run(tmp_path / "run", [alone_at(30, "test", count=6)], inputs_of(6))
     write_run(tmp_path / "run", [alone_at(30, "test", wrong=(0, 1, 2))], inputs_of())  # the newest one stands
-    written = 4 + 5
     with tensorboard(tmp_path) as address:
-        parts = lambda: ask_json(address, "data", run="run")["parts"]  # noqa: E731
-        wait_for(lambda: sum(part["part"] == "facts" for part in parts()) == written, "not all looks are there")
+        wait_for(lambda: wrong_in_tests(ask_json(address, "data", run="run")) == {3, 0}, "not all looks are there")
         with Tab(browser, address) as tab:
             seen = []
             for _ in range(7):
@@ -167,9 +175,26 @@ def test_a_training_that_begins_anew_in_the_same_folder_replaces_the_old_one(bro
     write_run(tmp_path / "again", film_of(6), inputs_of())
     write_run(tmp_path / "again", film_of(3, seed=9, wrong=(0, 1)), inputs_of())
     with tensorboard(tmp_path) as address:
-        wait_for_looks(address, "again", 6)
+        wait_for(lambda: places_of(address, "again") == [[0, 10, 20]], "the second training does not come")
         with Tab(browser, address) as tab:
             assert tab.frame.inner_text("footer .quiet") == "look 3 of 3"
+            assert "✗" in tab.frame.inner_text(".picture + figcaption")
+
+
+def places_of(address, run):
+    return [stream["places"] for stream in ask_json(address, "data", run=run)["streams"]]
+
+
+def test_a_page_that_is_open_lets_go_of_what_is_replaced(browser, tmp_path):
+    write_run(tmp_path / "again", film_of(6), inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for(lambda: places_of(address, "again") == [[0, 10, 20, 30, 40, 50]], "the first training does not come")
+        with Tab(browser, address, polls=False) as tab:
+            assert tab.frame.inner_text("footer .quiet") == "look 6 of 6"
+            write_run(tmp_path / "again", film_of(3, seed=9, wrong=(0, 1)), inputs_of())
+            wait_for(lambda: places_of(address, "again") == [[0, 10, 20]], "the second training does not come")
+            tab.page.click(".reload-button")
+            tab.until("() => document.querySelector('footer .quiet').innerText === 'look 3 of 3'")
             assert "✗" in tab.frame.inner_text(".picture + figcaption")
 
 

@@ -6,7 +6,7 @@ import { Controls } from "./controls.js";
 import { Film } from "./film.js";
 import { Filters } from "./filters.js";
 import { followTheme, hostWindow, onReload } from "./host.js";
-import { modelOf, streamsOf } from "./looks.js";
+import { mergedStreams, modelOf } from "./looks.js";
 import { Painter } from "./painting.js";
 import { element } from "./parts.js";
 import { exportedSource, serverSource } from "./source.js";
@@ -31,7 +31,6 @@ class Page {
     this.state = readState(this.host);
     this.listed = []; // all runs
     this.loaded = new Map(); // run -> streams
-    this.parts = new Map(); // run -> key -> part
     this.newest = new Map(); // run -> until when it has been loaded
     this.isPlaying = false;
   }
@@ -102,12 +101,9 @@ class Page {
   }
 
   async load(run) {
-    const { parts, newest } = await this.source.looks(run, this.newest.get(run) || 0);
-    const own = this.parts.get(run) || new Map();
-    for (const part of parts) own.set(JSON.stringify([part.fit, part.probe, part.stream, part.steps, part.alone, part.part]), part);
-    this.parts.set(run, own);
+    const { streams, newest } = await this.source.looks(run, this.newest.get(run) || 0);
     this.newest.set(run, newest);
-    this.loaded.set(run, streamsOf([...own.values()]));
+    this.loaded.set(run, mergedStreams(this.loaded.get(run) || [], streams));
     this.timeline?.forget(run);
   }
 

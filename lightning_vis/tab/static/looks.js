@@ -1,83 +1,13 @@
-// Parts to looks: what was stored under many tags, joined again. Pure functions of plain values.
+// The looks of all runs: what is known of them, and what is shown. Pure functions of plain values.
 
-const ALONE = ["validate", "test"]; // moments outside of fit, in the order in which they stand behind a look of the fit
-
-// A stream is what one callback saw of one probe: { probe, kind, inputs, masks, twins, looks } with looks in order of finished steps.
-export function streamsOf(parts) {
-  const byStream = new Map();
-  for (const part of withOwnNames(withoutRepeated(parts))) {
-    if (typeof part.probe !== "string") continue;
-    const name = JSON.stringify([part.probe, part.stream]);
-    if (!byStream.has(name)) byStream.set(name, []);
-    byStream.get(name).push(part);
-  }
-  return [...byStream.values()].map((own) => ({
-    probe: own[0].probe, kind: own[0].stream, inputs: last(own, "inputs"), masks: last(own, "masks"), twins: last(own, "twins"),
-    looks: looksOf(own),
-  }));
-}
-
-// A fit that goes on from a checkpoint, or begins anew in the same folder, replaces what it repeats, whoever wrote it. What was
-// seen outside of fit neither replaces the film nor goes with it: only the same moment at the same steps does, of the same images.
-function withoutRepeated(parts) {
-  let kept = [];
-  for (const fit of [...new Set(parts.map((part) => part.fit))].sort()) {
-    const own = parts.filter((part) => part.fit === fit);
-    const first = Math.min(...own.filter((part) => Number.isFinite(part.steps) && !part.alone).map((part) => part.steps));
-    const again = new Set(own.filter((part) => part.alone && part.steps !== undefined).map(lookOf));
-    const isKept = (part) => (part.alone ? !again.has(lookOf(part)) : part.steps === undefined || part.steps < first);
-    kept = [...kept.filter(isKept), ...own];
-  }
-  return kept;
-}
-
-function lookOf(part) {
-  return JSON.stringify([part.probe, part.stream, part.steps, part.alone, part.images]);
-}
-
-// Looks outside of fit at other images than the film's, under a name of their own: no picture stands for another.
-function withOwnNames(parts) {
-  const insideLast = [...parts.filter((part) => part.alone), ...parts.filter((part) => !part.alone)];
-  const known = new Map(insideLast.filter((part) => part.images).map((part) => [part.probe, part.images]));
-  const others = new Map();
-  return parts.map((part) => (part.alone && part.images && part.images !== known.get(part.probe) ? named(part, others) : part));
-}
-
-function named(part, others) {
-  const name = `${part.probe}, ${part.alone}`;
-  if (!others.has(name)) others.set(name, []);
-  const seen = others.get(name);
-  if (!seen.includes(part.images)) seen.push(part.images);
-  const number = seen.indexOf(part.images) + 1;
-  return { ...part, probe: number === 1 ? name : `${name} ${number}` };
-}
-
-// Where a look stands: at its finished steps, and outside of fit a fraction of a step behind them.
-function placeOf(part) {
-  return part.steps + (ALONE.indexOf(part.alone) + 1) / 4;
-}
-
-function last(parts, name) {
-  return parts.filter((part) => part.part === name).pop() || null;
-}
-
-function looksOf(parts) {
-  const looks = new Map();
-  for (const part of parts) {
-    if (!Number.isFinite(part.steps)) continue;
-    const place = placeOf(part);
-    if (!looks.has(place)) looks.set(place, emptyLook(part, place));
-    const look = looks.get(place);
-    if (part.part === "facts") Object.assign(look, part, { steps: place });
-    else if (part.part.startsWith("maps/")) look.maps[part.part.slice("maps/".length)] = part;
-    else if (part.part.startsWith("pictures/")) look.pictures[part.part.slice("pictures/".length)] = part;
-  }
-  return [...looks.values()].sort((one, other) => one.steps - other.steps);
-}
-
-function emptyLook({ steps, alone }, place) {
-  const when = alone || (steps === 0 ? "start" : `step ${steps}`);
-  return { steps: place, alone, when, step: steps - 1, predicted: [], probability: [], numbers: {}, per_image: {}, notes: [], maps: {}, pictures: {} };
+// A stream is what one callback saw of one probe: { probe, kind, inputs, masks, twins, places, looks }. An answer says where all
+// looks stand, but brings only those with something new; the others are known already.
+export function mergedStreams(known, fresh) {
+  return fresh.map((stream) => {
+    const before = known.find((each) => each.probe === stream.probe && each.kind === stream.kind);
+    const looks = new Map([...(before ? before.looks : []), ...stream.looks].map((look) => [look.steps, look]));
+    return { ...stream, looks: stream.places.map((place) => looks.get(place)).filter(Boolean) };
+  });
 }
 
 // The newest look that was taken at these finished steps or before; null before the first one.

@@ -1,0 +1,115 @@
+"""Stored looks to frames and inputs: the inverse of `encode`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lightning_vis.events.decode import Look
+from lightning_vis.events.part import Part
+from lightning_vis.events.quantise import Quantised, restored
+from lightning_vis.events.sprites import tiles
+from lightning_vis.frames import Array, Filter, Frame, Inputs, Maps, Pictures, Scale
+
+
+def build_frame(probe: str, look: Look, damage: list[str]) -> Frame:
+    """The frame of one look; to `damage` is added what of it cannot be read."""
+    nobody = np.full(0, -1), np.full(0, np.nan, np.float32)
+    frame = Frame(probe, *nobody, finished_steps=look.steps, log_step=look.steps - 1, moment=look.alone or "now")
+    for part in sorted(look.parts, key=lambda part: part.facts["stream"] == "frames"):  # whose facts count
+        try:
+            frame = _with(frame, part)
+        except (OSError, ValueError, KeyError, TypeError, SyntaxError) as error:
+            damage.append(f"{part.name!r} after {look.steps} steps cannot be read: {error}")
+    return frame
+
+
+def _with(frame: Frame, part: Part) -> Frame:
+    kind, _, name = part.name.partition("/")
+    if kind == "maps":
+        return replace(frame, maps={**frame.maps, name: _maps(part)})
+    if kind == "pictures":
+        return replace(frame, pictures={**frame.pictures, name: _pictures(part)})
+    return _with_facts(frame, part.facts) if kind == "facts" else frame
+
+
+def _with_facts(frame: Frame, facts: Mapping[str, Any]) -> Frame:
+    return replace(
+        frame,
+        predicted=np.asarray(facts["predicted"], np.int64),
+        probability=numbers(facts["probability"]),
+        numbers={**frame.numbers, **{key: float(number_of(value)) for key, value in facts["numbers"].items()}},
+        per_image={key: numbers(values) for key, values in facts["per_image"].items()},
+        seconds={key: float(number_of(value)) for key, value in facts["seconds"].items()},
+        notes=tuple(facts["notes"]),
+        log_step=int(facts["step"]),
+        epoch=int(facts["epoch"]),
+        moment=str(facts["moment"]),
+        weights=str(facts["weights"]),
+    )
+
+
+def _maps(part: Part) -> Maps:
+    facts = part.facts
+    scale = Scale(**facts["scale"])
+    codes = tiles(part.picture, facts["size"], len(facts["maximum"]))
+    values = restored(Quantised(codes, numbers(facts["maximum"]), numbers(facts["mean"]), scale.signed))
+    # Drawing multiplies by the number of cells; where they were joined for storing, there are fewer of them now.
+    values = values * np.float32(facts["area"] / (codes.shape[1] * codes.shape[2])) if scale.by_area else values
+    return Maps(values, np.asarray(facts["classes"], np.int64), facts["layer"], scale, facts["title"], facts["target"])
+
+
+def _pictures(part: Part) -> Pictures:
+    filters = tuple(_filter(each) for each in part.facts.get("filters", ()))
+    return Pictures(tiles(part.picture, part.facts["size"], part.facts["count"]), tuple(part.facts["captions"]), filters)
+
+
+def _filter(facts: Mapping[str, Any]) -> Filter:
+    reached, on_probe = (number_of(facts[name]) for name in ("reached", "on_probe"))
+    return Filter(str(facts["name"]), reached, on_probe, bool(facts["dead"]), str(facts["kind"]))
+
+
+def build_inputs(probe: str, parts: dict[str, Part], frames: tuple[Frame, ...], damage: list[str]) -> Inputs:
+    """What people see of a probe, black pictures where none were stored; to `damage` is added what cannot be read."""
+    if "inputs" not in parts:
+        count = max((len(frame.predicted) for frame in frames), default=0)
+        return Inputs(probe, np.zeros((count, 112, 112, 3), np.uint8), note="no pictures were stored")
+    facts = parts["inputs"].facts
+    labels = None if facts["labels"] is None else np.asarray(facts["labels"], np.int64)
+    pictures = tiles(parts["inputs"].picture, facts["size"], facts["count"])
+    masks = None
+    if "masks" in parts:
+        try:
+            masks = _masks(parts["masks"], facts)
+        except (OSError, ValueError, SyntaxError) as error:
+            damage.append(f"the masks cannot be read: {error}")
+    seen = Inputs(probe, pictures, labels, masks, tuple(facts["class_names"]), facts["note"])
+    return _with_twins(seen, parts["twins"]) if "twins" in parts else seen
+
+
+def _with_twins(inputs: Inputs, part: Part) -> Inputs:
+    pictures = tiles(part.picture, part.facts["size"], part.facts["count"])
+    kinds = tuple(part.facts["kinds"])
+    return replace(inputs, twins=pictures.reshape(-1, len(kinds), *pictures.shape[1:]), kinds=kinds)
+
+
+def _masks(part: Part, inputs: Mapping[str, Any]) -> Array:
+    """The masks at the size of the pictures."""
+    height, width = inputs["size"]
+    small = tiles(part.picture, part.facts["size"], inputs["count"])
+    large = [Image.fromarray(mask).resize((width, height), Image.Resampling.BILINEAR) for mask in small]
+    return np.stack([np.asarray(mask) for mask in large]).astype(np.float32) / 255
+
+
+def numbers(values: Iterable[float | None]) -> Array:
+    """Stored numbers as an array; None was NaN."""
+    return np.array([number_of(value) for value in values], np.float32)
+
+
+def number_of(value: float | None) -> float:
+    """One number as `numbers` has it."""
+    return float("nan") if value is None else value
