@@ -19,10 +19,8 @@ def strength(values: Array, scale: Scale, mean: float = 1.0, area: int = 1) -> A
         area: h w of the map, for scales that multiply by it.
     """
     if scale.kind == "density":
-        return np.asarray((values / max(mean, 1e-30) / scale.limit).clip(0, 1))
-    values = values * area if scale.by_area else values
-    shares = np.sign(values) * np.log1p(np.abs(values)) / np.log1p(scale.limit)
-    return np.asarray(shares.clip(-1 if scale.signed else 0, 1))
+        return scale.share(values / max(mean, 1e-30))
+    return scale.share(values * area if scale.by_area else values)
 
 
 def map_strength(maps: Maps, index: int, size: tuple[int, int]) -> Array:

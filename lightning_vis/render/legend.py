@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 from PIL import Image
 
@@ -12,6 +10,9 @@ from lightning_vis.render.canvas.style import FAINT, GAP, PANEL, TEXT
 from lightning_vis.render.canvas.text import paragraph, text_width, write
 from lightning_vis.render.canvas.tiles import put
 from lightning_vis.render.colormap import overlay
+
+NARROWEST = 212
+"""Pixels of the narrowest bar."""
 
 
 def legend_of(maps: Maps, words: str, width: int) -> Array:
@@ -30,13 +31,43 @@ def legend(sheet: Image.Image, corner: tuple[int, int], width: int, scale: Scale
     shares = np.linspace(-1 if scale.signed else 0, 1, width)
     bar = np.repeat(overlay(np.zeros((1, width, 3), np.uint8), shares[None], scale.signed), 8, axis=0)
     put(sheet, (x, y), bar)
-    ticks: Iterable[int] = (-31, -3, 0, 3, 31) if scale.signed else (0, 1, 3, 7, 31)
-    for tick in ticks:
-        share = np.sign(tick) * np.log1p(abs(tick)) / np.log1p(scale.limit)
-        position = (share + 1) / 2 if scale.signed else share
-        label = str(tick)
-        left = x + int(position * (width - 1)) - int(text_width(label) * position)
+    for value, place in ticks_that_fit(scale):
+        label = label_of(value)
+        left = x + int(place * (width - 1)) - int(text_width(label) * place)
         write(sheet, (left, y + 8), label, FAINT, width)
+
+
+def ticks_that_fit(scale: Scale) -> list[tuple[float, float]]:
+    """Ticks whose labels stand apart on the narrowest bar, each with its place from 0 to 1: all bars have the same.
+
+    Those at the ends are always there, others where there is room, the smaller ones first, on both sides or on none.
+    """
+    by_size: dict[float, list[tuple[float, float]]] = {}
+    for value in scale.ticks():
+        by_size.setdefault(abs(value), []).append((value, _place(value, scale)))
+    kept = by_size.pop(scale.limit)
+    for size in sorted(by_size):
+        if all(_gap(*sorted((tick, other))) >= GAP for tick in by_size[size] for other in kept):
+            kept += by_size[size]
+    return sorted(kept)
+
+
+def label_of(value: float) -> str:
+    """A value as it stands at a tick."""
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def _place(value: float, scale: Scale) -> float:
+    share = float(scale.share(np.asarray(value)))
+    return (share + 1) / 2 if scale.signed else share
+
+
+def _gap(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Pixels between the labels of two ticks, the left one first; a label lies as far to its tick's left as the tick to the
+    bar's left."""
+    (value, left), (other_value, right) = one, other
+    labels = text_width(label_of(value)) * (1 - left) + text_width(label_of(other_value)) * right
+    return (right - left) * (NARROWEST - 1) - labels
 
 
 def reading_of(maps: Maps, inputs: Inputs) -> str:

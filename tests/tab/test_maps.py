@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from dataclasses import replace as replaced
 from itertools import pairwise
 
@@ -12,7 +13,7 @@ from tab_runs import EVIDENCE, film_of, frame_of, inputs_of, pictures_of, with_t
 from tab_server import tensorboard, wait_for_looks
 
 from lightning_vis.events.frame_reader import read_frames
-from lightning_vis.frames import Frame, Maps
+from lightning_vis.frames import Frame, Maps, Scale
 from lightning_vis.render.canvas.tiles import drawn
 
 pytest_plugins = ("tab_fixtures",)
@@ -105,6 +106,25 @@ def test_gain_opacity_photo_and_shape_change_what_is_drawn_and_cividis_is_cividi
         assert tab.frame.inner_text(".labelled output") == "to 1.5 × mean"  # noqa: RUF001
         different = [not np.array_equal(one, other) for one, other in pairwise(seen)]
         assert different == [True] * 7
+
+
+@pytest.mark.parametrize("scale", [Scale(limit=limit, signed=signed) for limit in (7, 31, 100) for signed in (False, True)])
+def test_the_page_s_scale_is_the_one_of_the_pictures(browser, server, scale):
+    script = """async ({ scale, values }) => {
+      const { strength, ticksOf } = await import("./static/colours.js");
+      const settings = { mode: "evidence", gain: 0 };
+      const shares = values.map((value) => strength(value, scale, { area: 1 }, settings, {}));
+      return { shares, ticks: ticksOf(scale, settings, {}) };
+    }"""
+    values = [0.0, 0.5, 3.0, -3.0, 31.0, 1000.0]
+    with Tab(browser, server) as tab:
+        found = tab.frame.evaluate(script, {"scale": asdict(scale), "values": values})
+    assert found["shares"] == pytest.approx(scale.share(np.array(values)).tolist())
+    ticks = {round(each["value"], 6): each["at"] for each in found["ticks"]}
+    assert set(ticks) <= set(scale.ticks())
+    assert (min(ticks.values()), max(ticks.values())) == (0, 1)
+    shares = {value: float(scale.share(np.array(value))) for value in ticks}
+    assert ticks == pytest.approx({value: (share + 1) / 2 if scale.signed else share for value, share in shares.items()})
 
 
 def test_the_legend_has_the_scale_s_ticks_and_follows_the_gain(browser, server):

@@ -15,7 +15,11 @@ export function strength(value, scale, stats, settings, constants) {
   if (scale.kind !== "log") return clip(value / Math.max(stats.mean, 1e-30) / limit, 0, 1);
   if (settings.mode === "shape") return clip(value / Math.max(stats.magnitude, 1e-30) / limit, scale.signed ? -1 : 0, 1);
   const scaled = scale.by_area ? value * stats.area : value;
-  return clip((Math.sign(scaled) * Math.log1p(Math.abs(scaled))) / Math.log1p(limit), scale.signed ? -1 : 0, 1);
+  return clip(logShare(scaled, limit), scale.signed ? -1 : 0, 1);
+}
+
+function logShare(value, limit) {
+  return (Math.sign(value) * Math.log1p(Math.abs(value))) / Math.log1p(limit);
 }
 
 export function opacity(share, constants) {
@@ -65,10 +69,10 @@ export function mixturesOf(scale, settings, constants) {
 export function ticksOf(scale, settings, constants) {
   const limit = limitOf(scale, settings, constants);
   const isLog = scale.kind === "log" && settings.mode === "evidence";
-  const steps = isLog ? [0, 1, 3, 7, 15, 31, 63, 127, 255] : [0, 1, limit / 2, limit];
-  const upper = steps.filter((value) => value <= limit * 1.001);
+  const even = [...Array(63).keys()].map((power) => 2 ** (power + 1) - 1).filter((value) => value < limit * 0.999);
+  const upper = isLog ? [0, ...even, limit] : [0, 1, limit / 2, limit].filter((value) => value <= limit);
   const values = scale.signed ? [...upper.slice(1).reverse().map((value) => -value), ...upper] : upper;
-  const share = (value) => (isLog ? (Math.sign(value) * Math.log1p(Math.abs(value))) / Math.log1p(limit) : value / limit);
+  const share = (value) => (isLog ? logShare(value, limit) : value / limit);
   return spread(values.map((value) => ({ value, at: scale.signed ? (share(value) + 1) / 2 : share(value) })));
 }
 

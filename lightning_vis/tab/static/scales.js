@@ -10,10 +10,15 @@ export function scaleOf(scalar, values) {
   return linearScale(values.length ? low : 0, values.length ? high : 1, false);
 }
 
+// On a log axis from a quarter to four times chance.
+export function liftShare(lift) {
+  return Math.min(1, Math.max(0, (Math.log2(Math.max(lift, 1e-9)) + 2) / 4));
+}
+
 function liftScale() {
   const texts = { 0.25: "¼ ×", 0.5: "½ ×", 1: "chance", 2: "2 ×", 4: "4 ×" };
   return {
-    share: (value) => Math.min(1, Math.max(0, (Math.log2(Math.max(value, 1e-9)) + 2) / 4)),
+    share: liftShare,
     ticks: Object.entries(texts).map(([value, text]) => ({ value: Number(value), text, isChance: value === "1" })),
     say: (value) => `${value.toFixed(2)} ×`,
   };

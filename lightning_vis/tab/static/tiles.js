@@ -3,6 +3,7 @@
 import { replace } from "./controls.js";
 import { className, labelOf } from "./looks.js";
 import { element } from "./parts.js";
+import { liftShare } from "./scales.js";
 
 export const NARROW = 138; // pixels: below them a name has a line of its own
 const ROOMY = 180; // pixels: from them on a sentence has room
@@ -69,7 +70,7 @@ export function clear(tile) {
 
 // On a log axis from a quarter to four times chance, from the tick at chance to the value.
 function fillBar(tile, lift) {
-  const at = Number.isFinite(lift) ? Math.min(1, Math.max(0, (Math.log2(Math.max(lift, 1e-9)) + 2) / 4)) : 0.5;
+  const at = Number.isFinite(lift) ? liftShare(lift) : 0.5;
   tile.fill.style.left = `${100 * Math.min(at, 0.5)}%`;
   tile.fill.style.width = `${100 * Math.abs(at - 0.5)}%`;
 }
