@@ -1,16 +1,24 @@
-"""Lightning's Callback, and the hooks through which a first batch is watched."""
+"""LookCallback: a Lightning Callback with a session; watches a first batch."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from lightning_vis.probe.from_trainer import TrainerProbe
+from lightning_vis.callbacks.budget import Budget
+from lightning_vis.callbacks.failures import Failures, loggers_of, warn
+from lightning_vis.callbacks.session.session import Session
+from lightning_vis.callbacks.settings import Settings
+from lightning_vis.callbacks.trainer import refusal_of
+from lightning_vis.events.loggers import image_writers
+from lightning_vis.film import Film
+from lightning_vis.probe.probe import Probe, given_probe
 
 if TYPE_CHECKING:
-    from pytorch_lightning import Callback as Callback
+    from pytorch_lightning import Callback
 else:
 
     def _callback_bases() -> tuple[type, ...]:
@@ -25,24 +33,68 @@ else:
     Callback = type("Callback", _callback_bases(), {})
 
 
-class FirstBatches:
-    """Lets a batch be watched on its way through the network, in validation, test or training, whichever comes first.
+class LookCallback(Callback):
+    """What all callbacks that look have in common; a class, because the Trainer calls hooks by their names.
 
-    A class and not a function, because the Trainer calls hooks by their names.
+    A batch may be watched on its way through the network, in validation, test or training, whichever comes first.
+
+    Args:
+        probe: the user's images, or a function that returns them, if there are any.
+        settings: how it looks.
+        work: what it spends its time on, as `Budget` calls it.
     """
 
+    def __init__(self, probe: Probe | Callable[[], Probe] | None, settings: Settings, work: str) -> None:
+        super().__init__()
+        self.probe = given_probe(probe)
+        self.settings = settings
+        self.failures = Failures(settings.on_error)
+        self.budget = Budget(settings.max_overhead, work)
+        self.session = Session(self.probe, self.failures, self.budget)
+
     @property
-    def _finds(self) -> TrainerProbe:
-        """What watches."""
+    def film(self) -> Film:
+        """The looks so far, at most 64 of them."""
+        return self.session.logger.film
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """What looking has cost since the fit began, by part."""
+        return self.budget.seconds
+
+    def _looks(self, trainer: Any) -> bool:
+        """Whether this callback looks for itself, in this process, and somebody wants to know."""
         raise NotImplementedError
+
+    def _start(self, trainer: Any, module: nn.Module, probe: Probe, moment: str = "start") -> None:
+        """The images are known."""
+        raise NotImplementedError
+
+    def _open(self, trainer: Any, loggers: str, nothing_shown: str) -> None:
+        """A run begins: where its frames go; and one sentence where they go nowhere."""
+        self.failures.forget()
+        self.budget.start()
+        refusal = refusal_of(trainer)
+        self.session.logger.open(image_writers(trainer.loggers, loggers) if trainer.is_global_zero and not refusal else [])
+        if refusal and trainer.is_global_zero:
+            warn(refusal)
+        elif nothing_shown and not self.session.logger.writers and trainer.is_global_zero:
+            warn(f"no logger of this Trainer takes images ({loggers_of(trainer)}), so {nothing_shown}")
 
     def _watch(self, trainer: Any, module: nn.Module, batch: Any) -> None:
         """A batch comes: it is watched, if no images can be taken by index."""
-        raise NotImplementedError
+        if self.session.probe is None and self._looks(trainer):
+            with self.failures.surviving("watching the first batch"):
+                self.session.watch(trainer, module, batch)
 
     def _find(self, trainer: Any, module: nn.Module, moment: str = "start") -> None:
         """The batch is through: what was found is taken."""
-        raise NotImplementedError
+        probe = None
+        if self.session.probe is None and self._looks(trainer):
+            with self.failures.surviving("finding images to look at"):
+                probe = self.session.watched(trainer)
+        if probe is not None and trainer.training:
+            self._start(trainer, module, probe, moment)
 
     def on_validation_batch_start(
         self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
@@ -80,8 +132,8 @@ class FirstBatches:
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Takes off what still watches, whatever ended the run."""
-        self._finds.stop()
+        self.session.finder.stop()
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Likewise."""
-        self._finds.stop()
+        self.session.finder.stop()

@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from torch import nn
 
 from lightning_vis.arguments import count_of, names_of
-from lightning_vis.callbacks.base import Callback, FirstBatches
-from lightning_vis.callbacks.budget import Budget
-from lightning_vis.callbacks.failures import Failures, loggers_of, warn
-from lightning_vis.callbacks.filter_session import FilterVisits, Forward, forward_of
-from lightning_vis.callbacks.frame_logger import FilterGallery, make_room
+from lightning_vis.callbacks.base import LookCallback
 from lightning_vis.callbacks.probe import ProbeCallback
 from lightning_vis.callbacks.schedule import begins_anew, ends_epoch, is_spaced
-from lightning_vis.callbacks.session import as_arrays, as_tensors
-from lightning_vis.callbacks.trainer import finished_steps, moment_of, precision_of, refusal_of
+from lightning_vis.callbacks.session.filters import FilterLooks, Forward, forward_of
+from lightning_vis.callbacks.settings import Settings
+from lightning_vis.callbacks.trainer import finished_steps, moment_of
 from lightning_vis.constants import OUTPUT
-from lightning_vis.events.loggers import image_writers
-from lightning_vis.film import Film
 from lightning_vis.maximization.arguments import objective_of, size_of
 from lightning_vis.maximization.channels import BACKGROUND, USUAL, Channels, check_channels, refuse_twice
-from lightning_vis.maximization.frame_builder import build_frame, cards_of
 from lightning_vis.maximization.objectives import Objective
 from lightning_vis.maximization.presets import Recipe, preset_of
 from lightning_vis.model.layers import find_layer
-from lightning_vis.model.run import ForwardConfig
-from lightning_vis.probe.from_trainer import TrainerProbe
-from lightning_vis.probe.probe import Probe, given_probe
+from lightning_vis.probe.probe import Probe
 
 
-class FilterMaximizationCallback(FirstBatches, Callback):
+class FilterMaximizationCallback(LookCallback):
     """Shows what filters want to see, over the whole training, and leaves the training exactly as it was.
 
     Every picture starts cold from the same noise and sees the same random transforms, so that what changes in the film
@@ -58,6 +50,7 @@ class FilterMaximizationCallback(FirstBatches, Callback):
             first images.
         max_overhead: as `ProbeCallback`; over it filters are the first to pause.
         on_error: ``"warn"``: a failure is said once per fit and the training goes on; ``"raise"``: it stops the training.
+        loggers: as `ProbeCallback`.
 
     Raises:
         ValueError: arguments out of range, or, when fit starts, layers or channels that do not exist.
@@ -79,17 +72,15 @@ class FilterMaximizationCallback(FirstBatches, Callback):
         weights: bool = False,
         max_overhead: float = 0.01,
         on_error: str = "warn",
+        loggers: str = "tensorboard",
     ) -> None:
-        super().__init__()
+        super().__init__(probe, Settings(on_error, max_overhead, loggers), "filters")
         check_channels(channels)
         preset_of(preset)
         objective_of(objective, OUTPUT)
         self.layers = None if layers is None else names_of(layers, "layers")
         self.channels = channels
-        self.probe = given_probe(probe)
         self.every_n_epochs = count_of(every_n_epochs, "every_n_epochs")
-        self.budget = Budget(max_overhead, "filters")
-        self.failures = Failures(on_error)
         arguments = {
             "objective": objective,
             "steps": count_of(steps, "steps"),
@@ -97,22 +88,15 @@ class FilterMaximizationCallback(FirstBatches, Callback):
             "size": size_of(size),
             "seed": seed,
         }
-        self.visits = FilterVisits(self.layers, channels, arguments, self.failures, self.budget, weights)
-        self.gallery = FilterGallery(self.failures, self.budget, scalars)
-        self.finder = TrainerProbe(self.probe)
+        self.looks = FilterLooks(self.session, self.layers, channels, arguments, weights)
+        self.scalars = scalars
+        self._forget()
+
+    def _forget(self) -> None:
+        """A new training: nothing has been drawn."""
         self._count = 0  # moments at which filters could have been maximized; the film holds those at which they were
         self._drawn = 0
         self._finished: int | None = None
-
-    @property
-    def film(self) -> Film:
-        """The looks so far, at most 64 of them."""
-        return self.gallery.film
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """What maximizing has cost since the fit began, by part."""
-        return self.budget.seconds
 
     @property
     def state_key(self) -> str:
@@ -124,11 +108,10 @@ class FilterMaximizationCallback(FirstBatches, Callback):
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Images are looked for anew in every fit, and a new training has a new film."""
         if stage == "fit":
-            self.finder = TrainerProbe(self.probe)
-            self.visits.prepare(begins_anew(trainer))
+            self.session.prepare(trainer, begins_anew(trainer))
+            self.looks.prepare(begins_anew(trainer))
             if begins_anew(trainer):
-                self.gallery.film = Film()
-                self._count, self._drawn, self._finished = 0, 0, None
+                self._forget()
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Refuses what cannot work, before anything is trained."""
@@ -137,16 +120,10 @@ class FilterMaximizationCallback(FirstBatches, Callback):
                 find_layer(pl_module, layer)
         alike = [each for each in trainer.callbacks if isinstance(each, FilterMaximizationCallback)]
         refuse_twice([each.layers for each in alike])
-        self.visits.others = frozenset(layer for each in alike if each is not self for layer in each.layers or ())
+        self.looks.others = frozenset(layer for each in alike if each is not self for layer in each.layers or ())
         self._refuse_unmeasured(trainer.callbacks)
-        self.failures.forget()
-        self.budget.start()
-        self.gallery.open(image_writers(trainer.loggers) if trainer.is_global_zero and not refusal_of(trainer) else [])
-        make_room(trainer.callbacks, sum(each.visits.tags for each in alike))
-        if refusal_of(trainer) and trainer.is_global_zero:
-            warn(refusal_of(trainer))
-        elif not self.gallery.writers and trainer.is_global_zero:
-            warn(f"no logger of this Trainer takes images ({loggers_of(trainer)}), so no filters are shown")
+        self._open(trainer, self.settings.loggers, "no filters are shown")
+        make_room(trainer.callbacks, sum(each.looks.tags for each in alike))
 
     def _refuse_unmeasured(self, callbacks: Sequence[Any]) -> None:
         if self.channels == BACKGROUND and not any(isinstance(each, ProbeCallback) for each in callbacks):
@@ -157,8 +134,9 @@ class FilterMaximizationCallback(FirstBatches, Callback):
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Takes the probe and maximizes the filters of the untrained network."""
-        if self.gallery.writers:
-            self._start(trainer, pl_module, self._from_loader(trainer, pl_module))
+        probe = self.session.find(trainer, pl_module) if self._looks(trainer) else None
+        if probe is not None:
+            self._start(trainer, pl_module, probe)
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Maximizes after a validation inside fit."""
@@ -173,72 +151,64 @@ class FilterMaximizationCallback(FirstBatches, Callback):
         """Maximizes the filters of the finished network, if that has not been done."""
         self._visit(trainer, pl_module, "end")
 
-    @property
-    def _finds(self) -> TrainerProbe:
-        return self.finder
+    def _looks(self, trainer: Any) -> bool:
+        return bool(self.session.logger.writers) and trainer.state.fn == "fit"
 
-    def _watch(self, trainer: Any, module: nn.Module, batch: Any) -> None:
-        if self.gallery.writers and trainer.state.fn == "fit":
-            with self.failures.surviving("watching the first batch for the filters"):
-                if self._from_loader(trainer, module) is None:
-                    self.finder.start(module, batch)
-
-    def _find(self, trainer: Any, module: nn.Module, moment: str = "start") -> None:
-        probe = None
-        with self.failures.surviving("finding images for the filters"):
-            probe = self.finder.finish(trainer)
-        if trainer.training:
-            self._start(trainer, module, probe, moment)
-
-    def _start(self, trainer: Any, module: nn.Module, probe: Probe | None, moment: str = "start") -> None:
+    def _start(self, trainer: Any, module: nn.Module, probe: Probe, moment: str = "start") -> None:
         """The images are known: what cannot work is refused, and the untrained network is seen."""
-        if probe is not None:
-            self.visits.probe = probe
-            if self.visits.can_see(module):
-                self.visits.choose(module, self._forward(trainer, module))
-            if finished_steps(trainer, moment) == 0:
-                self._visit(trainer, module, "start")
+        self.session.take(probe)
+        if self.session.can_see(module):
+            self.looks.choose(module, self._forward(trainer, module))
+        if finished_steps(trainer, moment) == 0:
+            self._visit(trainer, module, "start")
 
     def _visit(self, trainer: Any, module: nn.Module, moment: str) -> None:
         """Maximizes at spaced visits; always cold, whatever was drawn before."""
         finished = finished_steps(trainer, moment)
         is_between = (trainer.current_epoch + 1) % self.every_n_epochs != 0 and moment in ("validation", "epoch")
-        if not self.visits.can_see(module) or is_between or (moment != "end" and finished == self._finished):
+        if not self.session.can_see(module) or is_between or (moment != "end" and finished == self._finished):
             return
         self._count += finished != self._finished
         self._finished = finished
-        is_due = self.gallery.last_step != finished if moment == "end" else is_spaced(self._count, self._drawn)
+        is_due = self._last_step != finished if moment == "end" else is_spaced(self._count, self._drawn)
         if is_due and self._look(trainer, module, moment_of(trainer, self, moment, finished)):
             self._drawn = self._count
 
+    @property
+    def _last_step(self) -> int:
+        """Finished steps when filters were seen last; -1 before."""
+        return self.film.frames[-1].finished_steps if self.film.frames else -1
+
     def _look(self, trainer: Any, module: nn.Module, when: dict[str, Any]) -> bool:
         """Whether anything was found: there is time, and some layer does not rest."""
-        found = self.visits.look(module, self._forward(trainer, module), trainer.callbacks)
-        if found and self.visits.probe is not None:
-            self.gallery.keep(build_frame(self.visits.probe, found, when), cards_of(found))
+        found = self.looks.look(module, self._forward(trainer, module), trainer.callbacks)
+        if found:
+            self.looks.keep(found, when, self.scalars)
         return bool(found)
 
     def _forward(self, trainer: Any, module: nn.Module) -> Forward:
-        return forward_of(trainer, self.finder.entry or module)
-
-    def _from_loader(self, trainer: Any, module: nn.Module) -> Probe | None:
-        context, convert = precision_of(trainer)
-        return self.finder.from_loader(trainer, module, ForwardConfig(context=context, convert=convert))
+        return forward_of(trainer, self.session.entry or module)
 
     # --- kept in checkpoints ----------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """The film so far, and what the next look is compared with."""
-        film = as_tensors(self.film.state())
-        return {"film": film, "visits": self._count, "drawn": self._drawn, **self.visits.state()}
+        return {**self.session.state(), "visits": self._count, "drawn": self._drawn, **self.looks.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The film goes on where it stopped."""
-        changes = self.visits.changes(state_dict)
+        changes = self.looks.changes(state_dict)
         if changes:
             self.failures.say(f"the filters are maximized otherwise than in the checkpoint ({changes}): their film begins anew")
             return
-        self.gallery.film = Film.from_state(as_arrays(state_dict["film"]))
+        self.session.load(state_dict)
         self._count, self._drawn = int(state_dict["visits"]), int(state_dict["drawn"])
-        self.visits.load(state_dict)
-        self._finished = self.gallery.last_step
+        self.looks.load(state_dict)
+        self._finished = self._last_step
+
+
+def make_room(callbacks: Iterable[Any], tags: int) -> None:
+    """Tells those who draw beside the filters how many image tags these take."""
+    for other in callbacks:
+        if isinstance(other, ProbeCallback):
+            other.looks.neighbours = tags

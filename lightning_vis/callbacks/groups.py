@@ -5,18 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lightning_vis.reliance.alert import Thresholds
-
-USUAL = {
-    "on_error": "warn",
-    "on_alert": "warn",
-    "thresholds": Thresholds(),
-    "images": True,
-    "loggers": "tensorboard",
-    "on_validate": True,
-    "max_overhead": 0.01,
-}
-"""The settings of a callback that nobody has chosen."""
+from lightning_vis.callbacks.settings import Settings
 
 
 def sharers(callback: Any, callbacks: Sequence[Any]) -> list[Any]:
@@ -47,12 +36,13 @@ def refuse_clashes(callback: Any, callbacks: Sequence[Any]) -> None:
             )
 
 
-def settings_of(group: Sequence[Any]) -> dict[str, Any]:
+def settings_of(group: Sequence[Any]) -> Settings:
     """The settings that callbacks which share a look have in common: each the first that somebody has chosen."""
-    return {
-        name: next((other.settings[name] for other in group if other.settings[name] != usual), usual)
-        for name, usual in USUAL.items()
-    }
+    usual = vars(Settings())
+    chosen = [vars(other.settings) for other in group]
+    return Settings(
+        **{name: next((each[name] for each in chosen if each[name] != value), value) for name, value in usual.items()}
+    )
 
 
 def _cadence(callback: Any) -> tuple[Any, ...]:

@@ -6,19 +6,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import torch
 from torch import nn
 
 from lightning_vis.arguments import steps_of
 from lightning_vis.attribution.pipeline import usual_views
 from lightning_vis.attribution.views import View, given_views, grad_cam, saliency
-from lightning_vis.callbacks.base import Callback, FirstBatches
-from lightning_vis.callbacks.budget import Budget
-from lightning_vis.callbacks.failures import Failures, log, loggers_of, warn
-from lightning_vis.callbacks.frame_logger import Gallery
+from lightning_vis.callbacks.base import LookCallback
+from lightning_vis.callbacks.failures import log
 from lightning_vis.callbacks.groups import refuse_clashes, settings_of, sharers
 from lightning_vis.callbacks.monitor import Monitor, OnAlert, monitored_tags
 from lightning_vis.callbacks.schedule import begins_anew, ends_epoch, is_early
-from lightning_vis.callbacks.session import Visits
+from lightning_vis.callbacks.session.maps import MapLooks
+from lightning_vis.callbacks.session.session import Session
+from lightning_vis.callbacks.settings import Settings
 from lightning_vis.callbacks.trainer import finished_steps, moment_of, refusal_of, weights_looked_at, where
 from lightning_vis.constants import INPUT
 from lightning_vis.events.loggers import image_writers
@@ -26,12 +28,11 @@ from lightning_vis.film import Film
 from lightning_vis.frames import Frame
 from lightning_vis.model.layers import find_layer
 from lightning_vis.model.scores import Score, Target, log_odds
-from lightning_vis.probe.from_trainer import TrainerProbe
-from lightning_vis.probe.probe import Probe, given_probe
+from lightning_vis.probe.probe import Probe
 from lightning_vis.reliance.alert import Thresholds
 
 
-class ProbeCallback(FirstBatches, Callback):
+class ProbeCallback(LookCallback):
     """Looks at a fixed probe while the network trains, and leaves the training exactly as it was.
 
     Looks are taken at the start (the untrained network), after steps 1, 2, 4, 8, ... of the first epoch, and after every
@@ -80,31 +81,18 @@ class ProbeCallback(FirstBatches, Callback):
         on_validate: bool = True,
         max_overhead: float = 0.01,
     ) -> None:
-        super().__init__()
+        settings = Settings(on_error, max_overhead, loggers, images, on_validate, on_alert, thresholds or Thresholds())
+        super().__init__(probe, settings, "looks")
         if not isinstance(every_n_epochs, int) or every_n_epochs < 1:
             raise ValueError(f"every_n_epochs={every_n_epochs!r}: expected a whole number of at least 1")
-        if loggers not in ("tensorboard", "all"):
-            raise ValueError(f"loggers={loggers!r}: expected 'tensorboard' or 'all'")
-        self.probe = given_probe(probe)
         self.views = given_views(usual_views() if views is None else views)
         self.every_n_epochs = every_n_epochs
         self.at_steps = None if at_steps is None else steps_of(at_steps, "at_steps")
         self.score = score
-        self.settings = {
-            "on_error": on_error,
-            "on_alert": on_alert,
-            "thresholds": thresholds or Thresholds(),
-            "images": images,
-            "loggers": loggers,
-            "on_validate": on_validate,
-            "max_overhead": max_overhead,
-        }
-        self.loggers, self.on_validate = loggers, on_validate
-        self.failures = Failures(on_error)
-        self.monitor = Monitor(on_alert, thresholds or Thresholds())
-        self.budget = Budget(max_overhead)
-        self.visits = Visits(self.probe, score, self.failures, self.budget, images)
-        self._all_views = self.views  # with those of the callbacks that share the looks
+        self.monitor = Monitor(on_alert, settings.thresholds)
+        self.looks = MapLooks(self.session, score)
+        self._common = settings  # with those of the callbacks that share the looks
+        self._all_views = self.views  # likewise
         self._leader = self  # who looks for this one
         self._tried = -1  # finished steps when a look within an epoch was tried last
         self._published = -1  # finished steps when numbers went out last
@@ -112,17 +100,7 @@ class ProbeCallback(FirstBatches, Callback):
     @property
     def film(self) -> Film:
         """The looks so far, at most 64 of them."""
-        return self.gallery.film
-
-    @property
-    def gallery(self) -> Gallery:
-        """Where the looks go."""
-        return self._leader.visits.gallery
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """What looking has cost since the fit began, by part."""
-        return self.budget.seconds
+        return self._leader.session.logger.film
 
     @property
     def _served(self) -> bool:
@@ -161,16 +139,15 @@ class ProbeCallback(FirstBatches, Callback):
         self._all_views = list({view.key: view for other in group for view in other.views}.values())
         is_new = stage == "fit" and begins_anew(trainer)
         self._settle(settings_of(group), is_new)
-        self.visits.prepare(is_new)
+        self.session.prepare(trainer, is_new)
         self._tried = -1
 
-    def _settle(self, settings: dict[str, Any], is_new: bool) -> None:
+    def _settle(self, settings: Settings, is_new: bool) -> None:
         """Whoever looks for several callbacks looks as any of them has asked for."""
-        self.loggers, self.on_validate = settings["loggers"], settings["on_validate"]
-        self.failures.on_error, self.budget.max_overhead = settings["on_error"], settings["max_overhead"]
-        self.visits.gallery.draws = settings["images"]
-        alert = {name: settings[name] for name in ("on_alert", "thresholds")}
-        self.monitor = replace(Monitor() if is_new else self.monitor, **alert)
+        self._common, self.looks.draws = settings, settings.images
+        self.failures.on_error, self.budget.max_overhead = settings.on_error, settings.max_overhead
+        before = Monitor() if is_new else self.monitor
+        self.monitor = replace(before, on_alert=settings.on_alert, thresholds=settings.thresholds)
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Refuses what cannot work, before anything is trained."""
@@ -180,7 +157,7 @@ class ProbeCallback(FirstBatches, Callback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Takes the probe and looks at the untrained network."""
         if self._looks(trainer):
-            probe = self.visits.from_loader(trainer, pl_module)
+            probe = self.session.find(trainer, pl_module)
             if probe is not None:
                 self._start(trainer, pl_module, probe)
 
@@ -210,8 +187,8 @@ class ProbeCallback(FirstBatches, Callback):
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Looks at the finished network, if no look has seen it, and leaves what is to be taken along."""
         self._look(trainer, pl_module, "end")
-        if not self._served and self.visits.probe is not None:
-            for path in self.gallery.finish():
+        if not self._served and self.session.probe is not None:
+            for path in self.looks.finish():
                 log(trainer, f"what happened, in one picture: {path}")
 
     def _due(self, trainer: Any) -> bool:
@@ -222,8 +199,8 @@ class ProbeCallback(FirstBatches, Callback):
         if self._served or not trainer.is_global_zero or refusal_of(trainer):
             return False
         if trainer.state.fn != "fit":
-            return self.on_validate and bool(image_writers(trainer.loggers, self.loggers))
-        return bool(self.gallery.writers or self.monitor.tags)
+            return self._common.on_validate and bool(image_writers(trainer.loggers, self._common.loggers))
+        return bool(self.session.logger.writers or self.monitor.tags)
 
     # --- what -------------------------------------------------------------------------------------------------------
 
@@ -232,35 +209,17 @@ class ProbeCallback(FirstBatches, Callback):
             find_layer(pl_module, str(layer))
         self._published = -1
         self.monitor.tags = self.tags
-        self.visits.open(image_writers(trainer.loggers, self.loggers) if trainer.is_global_zero else [], self._all_views)
-        if refusal_of(trainer) and trainer.is_global_zero:
-            warn(refusal_of(trainer))
-        elif not self.gallery.writers and not self.monitor.tags and trainer.is_global_zero:
-            warn(
-                f"no logger of this Trainer takes images ({loggers_of(trainer)}), so nothing is shown: add a TensorBoardLogger"
-            )
+        self.looks.open(self._all_views)
+        nothing = "" if self.monitor.tags else "nothing is shown: add a TensorBoardLogger"
+        self._open(trainer, self._common.loggers, nothing)
 
-    def _start(self, trainer: Any, pl_module: Any, probe: Probe, moment: str = "start") -> None:
+    def _start(self, trainer: Any, module: nn.Module, probe: Probe, moment: str = "start") -> None:
         """The probe is known: the first look, and the one line that is said where nothing is wrong."""
-        self.visits.take(probe)
+        self.session.take(probe)
         is_untrained = finished_steps(trainer, moment) == 0
-        seen = self._look(trainer, pl_module, "start") if is_untrained else None
-        if self.gallery.writers and not trainer.fast_dev_run and (seen is not None or not is_untrained):
-            log(trainer, f"{self.visits.summary()}; see them with: tensorboard --logdir {where(trainer)}")
-
-    @property
-    def _finds(self) -> TrainerProbe:
-        return self.visits.finder
-
-    def _watch(self, trainer: Any, module: nn.Module, batch: Any) -> None:
-        if self._looks(trainer):
-            self.visits.watch(trainer, module, batch)
-
-    def _find(self, trainer: Any, module: nn.Module, moment: str = "start") -> None:
-        with self.failures.surviving("finding images to look at"):
-            probe = self._finds.finish(trainer)
-            if probe is not None and trainer.training:
-                self._start(trainer, module, probe, moment)
+        seen = self._look(trainer, module, "start") if is_untrained else None
+        if self.session.logger.writers and not trainer.fast_dev_run and (seen is not None or not is_untrained):
+            log(trainer, f"{self.looks.summary()}; see them with: tensorboard --logdir {where(trainer)}")
 
     def _look_and_publish(self, trainer: Any, pl_module: Any, moment: str) -> None:
         """Numbers are measured and logged at every epoch and validation; `every_n_epochs` thins the pictures."""
@@ -269,34 +228,34 @@ class ProbeCallback(FirstBatches, Callback):
             return
         self._published = finished
         frame = self._look(trainer, pl_module, moment, numbers_only=not self._due(trainer))
-        self.monitor.publish(trainer, pl_module, frame, self.visits.failed)
+        self.monitor.publish(trainer, pl_module, frame, self.looks.failed)
 
     def _look(self, trainer: Any, pl_module: nn.Module, moment: str, *, numbers_only: bool = False) -> Frame | None:
         """One look, if the network has changed since the last one; what it found, None if it failed or is not ours."""
-        if self._served or not self.visits.can_see(pl_module):
+        if self._served or not self.looks.can_see(pl_module):
             return None
         finished = finished_steps(trainer, moment)
-        last = self.gallery.last
+        last = self.session.logger.last
         if last is not None and last.finished_steps == finished and not self._is_new_average(trainer, last, moment):
             return last
-        numbers_only |= moment not in ("start", "end") and self.visits.pauses("looks", trainer)
+        numbers_only |= moment not in ("start", "end") and self.session.pauses("looks", trainer)
         again = moment == "step" and finished == self._tried  # gradients are accumulated
         self._tried = finished
         if again or (numbers_only and (moment == "step" or not self.monitor.tags)):
             return None
         when = moment_of(trainer, self, moment, finished)
-        return self.visits.look(trainer, pl_module, self.monitor, when, numbers_only=numbers_only)
+        return self.looks.look(trainer, pl_module, self.monitor, when, numbers_only=numbers_only)
 
     def _look_alone(self, trainer: Any, pl_module: Any, moment: str) -> None:
         """One look in ``trainer.validate`` or ``trainer.test``."""
-        if self._served or not self.on_validate:
+        if self._served or not self._common.on_validate:
             return
         self._begin(trainer, pl_module)
-        self.gallery.last = None  # it may be another network than the one seen last
-        may_look = self.gallery.writers and not refusal_of(trainer)
-        probe = self.visits.from_loader(trainer, pl_module) if may_look else None
+        self.session.logger.last = None  # it may be another network than the one seen last
+        may_look = self.session.logger.writers and not refusal_of(trainer)
+        probe = self.session.find(trainer, pl_module) if may_look else None
         if probe is not None:
-            self.visits.take(probe)
+            self.session.take(probe)
             self._look(trainer, pl_module, moment)
 
     def _is_new_average(self, trainer: Any, last: Frame, moment: str) -> bool:
@@ -306,13 +265,24 @@ class ProbeCallback(FirstBatches, Callback):
     # --- kept in checkpoints ----------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """The film so far."""
-        return {**self.visits.state(), "monitor": self.monitor.state_dict()}
+        """The film so far, and what is compared with it later."""
+        return {**self.session.state(), "monitor": self.monitor.state_dict(), "by_channel": _by_channel(self.session)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The film goes on where it stopped."""
-        self.visits.load(state_dict)
         self.monitor.load_state_dict(state_dict["monitor"])
+        self.session.load(state_dict)
+        last = self.session.logger.last
+        if last is not None:
+            numbers = {tag: values.numpy() for tag, values in state_dict.get("by_channel", {}).items()}
+            self.session.logger.last = replace(last, per_image={**last.per_image, **numbers})
+
+
+def _by_channel(session: Session) -> dict[str, torch.Tensor]:
+    """Numbers of the last look that belong to channels and not to images: a film does not keep them."""
+    last = session.logger.last
+    found = {} if last is None else {tag: each for tag, each in last.per_image.items() if len(each) != len(last.predicted)}
+    return {tag: torch.as_tensor(np.asarray(each)) for tag, each in found.items()}
 
 
 class SaliencyCallback(ProbeCallback):

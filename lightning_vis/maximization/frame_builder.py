@@ -12,16 +12,17 @@ from torch import Tensor, nn
 from lightning_vis.constants import OUTPUT
 from lightning_vis.frames import Array, Filter, Frame, Pictures
 from lightning_vis.maximization.maximizer import Maximized, maximize
+from lightning_vis.maximization.weights import WeightLook
 from lightning_vis.probe.probe import Probe
 
 
 @dataclass(frozen=True)
 class Found:
-    """What one look found in one layer: its pictures, their numbers, and the card of its weights if one is drawn."""
+    """What one look found in one layer: its pictures, their numbers, and its weights where they were asked for."""
 
     pictures: Pictures
     numbers: dict[str, float]
-    card: Array | None = None
+    weights: WeightLook | None = None
 
 
 def build_frame(probe: Probe, found: Mapping[str, Found], when: Mapping[str, Any]) -> Frame:
@@ -41,11 +42,6 @@ def build_frame(probe: Probe, found: Mapping[str, Found], when: Mapping[str, Any
 def first_of(pictures: Pictures, count: int) -> Pictures:
     """The first `count` of some pictures."""
     return Pictures(pictures.values[:count], pictures.captions[:count], pictures.filters[:count])
-
-
-def cards_of(found: Mapping[str, Found]) -> dict[str, Array]:
-    """The cards of weights, by tag."""
-    return {f"weights/{layer}": each.card for layer, each in found.items() if each.card is not None}
 
 
 def filter_pictures(

@@ -18,15 +18,33 @@ from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.model.truncated import activation_of
 from lightning_vis.probe.probe import Probe
 from lightning_vis.render.colormap import colours
-from lightning_vis.render.weights import weight_sheet
 
 IMAGES = 4
 """So many images of the probe stand beside the weights."""
 
 
+@dataclass(frozen=True)
+class WeightLook:
+    """What one look shows of a layer's filters, as pictures.
+
+    Attributes:
+        names: of the filters, ``K`` of them.
+        pictures: of the first probe images, ``(N, H, W, 3)`` uint8.
+        maps: ``(N, K, h, w, 3)`` uint8, what the filters answer to them.
+        weights: ``(K, h, w, 3)`` uint8; None where the layer is no convolution.
+        change: the same of the difference to the last look.
+    """
+
+    names: list[str]
+    pictures: Array
+    maps: Array
+    weights: Array | None = None
+    change: Array | None = None
+
+
 @dataclass
 class WeightFilm:
-    """What the next card of one layer is compared with.
+    """What the next look at one layer is compared with.
 
     Attributes:
         limit: the weight drawn at full strength, set by the first look at weights that are not all 0.
@@ -36,15 +54,15 @@ class WeightFilm:
     limit: float = 0.0
     last: Tensor | None = None
 
-    def card(
+    def look(
         self,
         model: nn.Module,
         layer: str,
         channels: Sequence[int],
         probe: Probe,
         forward: Callable[[Tensor], Any] | None = None,
-    ) -> Array | None:
-        """Draws a look and remembers its weights.
+    ) -> WeightLook | None:
+        """Takes a look and remembers its weights.
 
         Args:
             model: any network.
@@ -54,7 +72,7 @@ class WeightFilm:
             forward: how to run the model, if not by calling it.
 
         Returns:
-            ``(H, W, 3)`` uint8; None where there is nothing to draw.
+            None where there is nothing to draw.
         """
         pictures = probe.inputs().pictures[: IMAGES if probe.shown else 0]
         drawn = np.empty((0, len(channels), 1, 1, 3), np.uint8)  # a first layer's maps are nearly the images
@@ -65,13 +83,13 @@ class WeightFilm:
         try:
             weights = filter_weights(model, layer)
         except ValueError:  # a block, a norm, an activation: it has maps only
-            return weight_sheet(names, pictures, drawn) if probe.shown else None
+            return WeightLook(names, pictures, drawn) if probe.shown else None
         self.limit = self.limit or (weight_limit(weights) if weights.any() else 0.0)
         change = weights - (weights if self.last is None else self.last.numpy())
         self.last = torch.from_numpy(weights)
         rows = list(channels)
         now, moved = (weight_pictures(each[rows], self.limit or 1.0) for each in (weights, change))
-        return weight_sheet(names, pictures, drawn, now, moved)
+        return WeightLook(names, pictures, drawn, now, moved)
 
 
 def filter_weights(model: nn.Module, layer: str) -> Array:

@@ -21,83 +21,87 @@ CHANGES = ("on_before_batch_transfer", "on_after_batch_transfer")
 
 
 class TrainerProbe:
-    """Finds a probe in the data of a Trainer, once per run.
+    """Finds a probe in the data of a Trainer, once per run, for all who ask.
 
     By index where that gives what the network gets. Where it cannot (data without an index, items that are no pairs of
     image and label, a ``collate_fn`` or a hook that changes batches, a module without a ``forward`` that takes images
     and returns class scores) one batch is watched on its way through the network.
 
-    Args:
-        given: the user's probe, if there is one; then only how to run the network is to be found.
+    Those who bring a probe ask too: how the network is run may have to be watched.
 
     Attributes:
         probe: what has been found.
-        entry: the submodule that is run; None: the module itself, as usual.
-        reason: why images cannot be taken by index.
+        was_asked: whether somebody has begun to ask in this run.
     """
 
-    def __init__(self, given: Probe | None = None) -> None:
-        self._given = given
+    def __init__(self) -> None:
         self.probe: Probe | None = None
-        self.entry: EntryPoint | None = None
-        self.reason = ""
-        self._asked = False
+        self.was_asked = False
+        self._entry: EntryPoint | None = None
+        self._no_forward: str | None = None  # why the module itself cannot be run; "" if it can
+        self._reason = ""  # why images cannot be taken by index
+        self._has_looked = False  # at the data
+        self._has_failed = False  # to find anything in a batch
         self._tracer: ForwardTracer | None = None
+        self._items: list[Item] = []
+
+    def entry(self, given: Probe | None) -> EntryPoint | None:
+        """The submodule that is run; None: the module itself, as usual."""
+        return None if given is not None and not self._no_forward else self._entry
 
     @torch.inference_mode(False)  # Lightning validates in it, and what is made there takes no gradient ever
     def from_loader(
-        self, trainer: Any, module: nn.Module, running: ForwardConfig, indices: Sequence[int] | None = None
+        self,
+        trainer: Any,
+        module: nn.Module,
+        given: Probe | None,
+        running: ForwardConfig,
+        indices: Sequence[int] | None = None,
     ) -> Probe | None:
         """Images of the Trainer's own data: no loader is iterated and no random stream is touched.
 
         Args:
             trainer: its loaders are ready.
             module: what is to be looked at.
+            given: the user's probe, if there is one.
             running: how it is run.
             indices: the images of a run that goes on; None to choose.
 
         Returns:
             None if a batch must be watched instead.
         """
-        if not self._asked:
-            self._asked = True
+        self.was_asked = True
+        if self._no_forward is None:
+            self._no_forward = _no_forward(module)
+        if given is None and not self._has_looked:
+            self._has_looked = True
             loader = loader_of(trainer)
-            self.reason = _no_forward(module) or ("" if self._given else _obstacle(trainer, module, loader))
-            if not self.reason and self._given is not None:
-                self.probe = self._given
-            elif not self.reason:
-                self._take_from_loader(trainer, module, running, loader, indices)
-        return self.probe
+            self._reason = self._no_forward or _obstacle(trainer, module, loader)
+            if not self._reason:
+                self._take_by_index(trainer, module, running, loader, indices)
+        return self._known(trainer, given)
 
     def start(self, module: nn.Module, batch: Any) -> None:
-        """A batch is about to go through the network: it is watched, if that is needed."""
-        if self.reason and self.probe is None and self._tracer is None:
+        """A batch is about to go through the network, and somebody needs to know how: it is watched."""
+        if self._tracer is None and self._entry is None and not self._has_failed:
             self._tracer = ForwardTracer(module, batch)
 
     @torch.inference_mode(False)
-    def finish(self, trainer: Any) -> Probe | None:
-        """The batch is through; what was found if it was watched, else None.
+    def finish(self, trainer: Any, given: Probe | None) -> Probe | None:
+        """The batch is through: the images, if it was watched.
 
         Raises:
             ValueError: nobody took images and returned class scores.
         """
-        if self._tracer is None:
-            return None
-        tracer, self._tracer = self._tracer, None
-        tracer.stop()
-        try:
-            self.entry, items = tracer.found()
-        except LookupError as error:
-            reason, self.reason = self.reason, ""
-            remedy = "give the module a forward(images) that returns class scores"
-            if self._given is not None:
-                raise ValueError(f"{reason}, and in the first batch {error}: {remedy}") from error
-            raise ValueError(
-                f"no probe= was given, none can be taken by index ({reason}), and in the first batch {error}:"
-                f" pass probe=Probe(images, labels), and {remedy}"
-            ) from error
-        self.probe = self._given or _probe_of(trainer, items)
-        return self.probe
+        if self._tracer is not None:
+            tracer, self._tracer = self._tracer, None
+            tracer.stop()
+            try:
+                self._entry, self._items = tracer.found()
+            except LookupError as error:
+                self._has_failed = True
+                raise ValueError(self._nothing_found(given, error)) from error
+        return self._known(trainer, given)
 
     def stop(self) -> None:
         """Takes the hooks off, whatever happened."""
@@ -105,7 +109,23 @@ class TrainerProbe:
             self._tracer.stop()
             self._tracer = None
 
-    def _take_from_loader(
+    def _known(self, trainer: Any, given: Probe | None) -> Probe | None:
+        if given is not None:
+            return given if self._entry is not None or self._no_forward == "" else None
+        if self.probe is None and self._items:
+            self.probe = _probe_of(trainer, self._items)
+        return self.probe
+
+    def _nothing_found(self, given: Probe | None, error: Exception) -> str:
+        remedy = "give the module a forward(images) that returns class scores"
+        if given is not None:
+            return f"{self._no_forward}, and in the first batch {error}: {remedy}"
+        return (
+            f"no probe= was given, none can be taken by index ({self._reason}), and in the first batch {error}:"
+            f" pass probe=Probe(images, labels), and {remedy}"
+        )
+
+    def _take_by_index(
         self, trainer: Any, module: nn.Module, running: ForwardConfig, loader: Any, indices: Sequence[int] | None
     ) -> None:
         dataset = loader.dataset
@@ -115,7 +135,7 @@ class TrainerProbe:
             if not any(is_lazy(value) for value in module.parameters()):
                 _try(module, probe, running)
         except Exception as error:
-            self.reason = f"{error}".strip().split("\n")[0].rstrip(".") or type(error).__name__
+            self._reason = f"{error}".strip().split("\n")[0].rstrip(".") or type(error).__name__
         else:
             self.probe = probe
 

@@ -133,6 +133,11 @@ def small(pictures: Pictures) -> Pictures:
     return replace(pictures, values=values)
 
 
+def small_frame(frame: Frame) -> Frame:
+    """A frame with its pictures as the film keeps them."""
+    return replace(frame, pictures={name: small(each) for name, each in frame.pictures.items()})
+
+
 def filter_tile(sheet: Image.Image, corner: tuple[int, int], side: int, picture: Array, each: Filter) -> None:
     """A filter's picture on a sheet, in an orange frame where it is no answer."""
     x, y = corner

@@ -135,8 +135,8 @@ def test_a_training_says_once_how_the_output_is_read(trainer, caplog, events, wa
     callback = ProbeCallback()
     trainer([callback], max_epochs=1).fit(module, DataLoader(train, 8), DataLoader(validation, 8))
     assert sum(SAID in record.message for record in caplog.records) == 1
-    assert callback.gallery.inputs.class_names == ("background",)
-    assert callback.gallery.inputs.masks.any()
+    assert callback.session.inputs.class_names == ("background",)
+    assert callback.session.inputs.masks.any()
     assert all(frame.notes == (SAID,) for frame in callback.film.frames)
 
 

@@ -109,7 +109,7 @@ def test_channels_that_follow_the_background_come_most_driven_first(trainer):
 def test_a_look_that_would_take_too_long_is_not_begun(trainer, monkeypatch):
     """Filters may have 42 of the 60 seconds: of looks of 12.5 s there is room for three, and a fourth is not begun."""
     readings = iter(np.arange(0, 1000, 12.5))
-    monkeypatch.setattr("lightning_vis.callbacks.filter_session.time", SimpleNamespace(perf_counter=lambda: next(readings)))
+    monkeypatch.setattr("lightning_vis.callbacks.session.filters.time", SimpleNamespace(perf_counter=lambda: next(readings)))
     callback = filters(layers=["net.0"], channels=1, steps=1)
     with pytest.warns(UserWarning, match="filters pause until there is time again"):
         trainer([callback], max_epochs=4).fit(small(), loader())
@@ -124,10 +124,11 @@ def test_as_many_rows_are_maximized_however_many_channels_follow_the_background(
     numbers = np.zeros(8)
     numbers[driven] = 0.9
     frame = SimpleNamespace(per_image={"reliance/background_driven/4": numbers})
-    beside = SimpleNamespace(gallery=SimpleNamespace(last=frame))
-    visits = FilterMaximizationCallback(["4"], "background-driven", steps=1).visits
-    visits.probe = Probe(images(3))
-    found = visits.look(model, lambda x: rows.append(len(x)) or model(x), [beside])
+    beside = ProbeCallback()
+    beside.session.logger.last = frame
+    callback = FilterMaximizationCallback(["4"], "background-driven", steps=1)
+    callback.session.probe = Probe(images(3))
+    found = callback.looks.look(model, lambda x: rows.append(len(x)) or model(x), [beside])
     assert max(rows) == 8
     assert len(found["4"].pictures.values) == len(found["4"].pictures.captions) == len(driven)
     assert {name.split("/")[2] for name in found["4"].numbers} == {str(index) for index in driven}

@@ -9,6 +9,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from modules import Classifier, TwoOptimizers, loader
+from nets import images
 from torch import nn
 
 from lightning_vis import Probe, maximize
@@ -40,11 +41,26 @@ def test_zero_arguments_do_and_training_is_bit_identical(trainer, setup):
     assert not any(len(each._forward_hooks) + len(each._forward_pre_hooks) for each in watched.modules())
 
 
-def test_two_callbacks_watch_the_same_batch_and_change_nothing(trainer):
-    probe, other = ProbeCallback(on_error="raise"), filters()
+@pytest.mark.parametrize("in_order", [list, reversed])
+def test_two_callbacks_watch_the_same_batch_and_change_nothing(trainer, in_order):
+    """Each finds all images, whoever comes first: the first one's look is no batch that the second one watches."""
+    callbacks = [*in_order([ProbeCallback(on_error="raise"), filters()])]
     without = run(trainer, [], OnlyNetTwice(), dicts())
-    assert same(run(trainer, [probe, other], OnlyNetTwice(), dicts()), without)
-    assert torch.equal(probe.visits.probe.images, other.visits.probe.images)
+    assert same(run(trainer, callbacks, OnlyNetTwice(), dicts()), without)
+    first, second = (callback.session.probe for callback in callbacks)
+    assert first is second
+    assert len(first) == 4
+    assert [callback.film.frames[0].finished_steps for callback in callbacks] == [0, 0]
+
+
+@pytest.mark.parametrize("in_order", [list, reversed])
+def test_a_probe_of_the_user_s_is_looked_at_where_another_s_batch_is_watched(trainer, in_order):
+    given = Probe(images(3), [0, 1, 2])
+    callbacks = [*in_order([ProbeCallback(given, on_error="raise"), filters()])]
+    run(trainer, callbacks, OnlyNetTwice(), dicts())
+    probes = {type(callback).__name__: callback.session.probe for callback in callbacks}
+    assert probes["ProbeCallback"] is given
+    assert len(probes["FilterMaximizationCallback"]) == 4
 
 
 class TwoAnswers(nn.Module):
@@ -101,13 +117,13 @@ def test_the_pictures_are_those_of_the_submodule_on_what_it_really_got(trainer):
 def test_a_given_probe_is_used_through_the_submodule_too(trainer, probe):
     callback = filters(probe=probe)
     run(trainer, [callback], OnlyNet(), dicts(), dicts(), num_sanity_val_steps=1)
-    assert callback.visits.probe is probe
+    assert callback.session.probe is probe
     assert [frame.finished_steps for frame in callback.film.frames] == [0, 6, 12]
 
 
 def test_where_nobody_takes_images_one_sentence_says_so_and_training_goes_on(trainer):
     sentence = (
-        "lightning_vis: finding images for the filters failed: no probe= was given, none can be taken by index (Loss has no"
+        "lightning_vis: finding images to look at failed: no probe= was given, none can be taken by index (Loss has no"
         " forward), and in the first batch no submodule took images (N, C, H, W) and returned class scores (N, C) or"
         " (N, C, H, W): pass probe=Probe(images, labels), and give the module a forward(images) that returns class"
         ' scores. The training is untouched; on_error="raise" stops at the error and shows where it is'
@@ -156,7 +172,7 @@ def test_a_full_disk_stops_nothing(trainer, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lightning_vis.callbacks.frame_logger.write_pictures", full)
+    monkeypatch.setattr("lightning_vis.callbacks.session.frame_logger.write_pictures", full)
     callback = filters(on_error="warn")
     with pytest.warns(UserWarning, match="drawing the filters failed: .*No space left.*Make room for the log"):
         run(trainer, [callback], Classifier(), loader())

@@ -11,6 +11,7 @@ import torch
 from nets import Plain, images
 from PIL import Image
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import CSVLogger
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -181,7 +182,7 @@ def test_background_driven_without_twins_is_said_in_one_sentence(trainer):
 def test_the_usual_layers_leave_out_what_another_callback_shows(trainer, events):
     usual, named = FilterMaximizationCallback(steps=1), filters(layers=["net.6"])
     trainer([usual, named], max_epochs=1).fit(small(), loader())
-    assert usual.visits.shown == ["<output>"]
+    assert usual.looks.shown == ["<output>"]
     assert [event.step for event in events().Images("filters/net.6")] == [-1, 2]
 
 
@@ -221,8 +222,8 @@ def test_weights_come_on_request(trainer, events, tmp_path):
     resumed = filters(weights=True)
     kept = torch.load(tmp_path / "kept" / "last.ckpt", weights_only=True)
     resumed.load_state_dict(kept["callbacks"][first.state_key])
-    assert resumed.visits.weights["net.0"].limit == first.visits.weights["net.0"].limit
-    assert torch.equal(resumed.visits.weights["net.0"].last, first.visits.weights["net.0"].last)
+    assert resumed.looks.weights["net.0"].limit == first.looks.weights["net.0"].limit
+    assert torch.equal(resumed.looks.weights["net.0"].last, first.looks.weights["net.0"].last)
 
 
 def test_looks_are_spaced_and_the_last_one_is_there(trainer):
@@ -308,3 +309,21 @@ def test_a_failing_layer_rests_with_one_warning_and_the_others_go_on(trainer, ev
         trainer([callback], max_epochs=3).fit(Stubborn(), loader())
     assert len([each for each in seen if "rest until" in str(each.message)]) == 1
     assert len(events().Images("filters/net.0")) == 1
+
+
+class Gallery(CSVLogger):
+    """Takes images as Weights & Biases does."""
+
+    def log_image(self, key, images, step):
+        self.taken = [*getattr(self, "taken", []), (key, images[0].shape[2], step)]
+
+
+def test_filters_go_to_every_logger_that_takes_images_if_asked_for(trainer, tmp_path):
+    logger = Gallery(tmp_path)
+    trainer([filters(loggers="all")], max_epochs=1, logger=logger).fit(small(), loader())
+    cards = ["filters/net.0", "filters/net.4"]
+    assert logger.taken == [(key, 3, step) for step in (0, 2) for key in cards]
+    with pytest.warns(UserWarning, match="no logger of this Trainer takes images .loggers: Gallery., so no filters are shown"):
+        trainer([filters()], max_epochs=1, logger=Gallery(tmp_path)).fit(small(), loader())
+    with pytest.raises(ValueError, match="loggers='wandb': expected 'tensorboard' or 'all'"):
+        filters(loggers="wandb")

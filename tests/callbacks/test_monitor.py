@@ -441,3 +441,22 @@ def test_two_processes_log_the_same_values_and_stop_together(tmp_path):
     for mine, theirs in zip(one, other, strict=True):
         assert {tag: mine[tag] for tag in TAGS} == {tag: theirs[tag] for tag in TAGS}
     assert one[-1]["reliance/alert"] == 1
+
+
+@pytest.mark.parametrize("damage", [lambda film: film.pop("frames"), lambda film: film["frames"][0].pop("parts")])
+def test_a_film_that_cannot_be_read_begins_anew_and_the_alert_goes_on(trainer, tmp_path, damage):
+    soon = Thresholds(red_effect=0, red_share=0, amber_effect=0, amber_share=0)
+    first = ProbeCallback(twin_probe(), at_steps=(), thresholds=soon)
+    made, model = fit(trainer, [first], max_epochs=1)
+    made.save_checkpoint(tmp_path / "one.ckpt")
+    content = torch.load(tmp_path / "one.ckpt", weights_only=True)
+    damage(content["callbacks"][first.state_key]["film"])
+    torch.save(content, tmp_path / "one.ckpt")
+    heard = []
+    resumed = ProbeCallback(twin_probe(), on_alert=heard.append, at_steps=(), thresholds=soon)
+    with pytest.warns(UserWarning, match="lightning_vis: the film in the checkpoint cannot be read .*: it begins anew"):
+        trainer([resumed], max_epochs=2).fit(
+            model, loader(48, 0.95), loader(32, 0.95, seed=1), ckpt_path=tmp_path / "one.ckpt", weights_only=True
+        )
+    assert [frame.epoch for frame in resumed.film.frames] == [2]
+    assert [(alert.level, alert.epoch) for alert in heard] == [(1, 2)]

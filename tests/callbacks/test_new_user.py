@@ -118,10 +118,10 @@ def test_one_added_line_shows_the_whole_training(trainer, events, project, note,
         warnings.simplefilter("error", UserWarning)
         warnings.filterwarnings("ignore", "The number of training batches|.*does not have many workers")
         trainer([callback], num_sanity_val_steps=2).fit(module, DataLoader(train, 8, shuffle=True), DataLoader(validation, 8))
-    frames = callback.gallery.film.frames
+    frames = callback.film.frames
     assert [frame.when for frame in frames] == ["start", "step 1", "step 2", "step 4", "epoch 1", "epoch 2"]
     assert all(set(frame.maps) == {"evidence", "grad_cam", "saliency"} for frame in frames)
-    inputs = callback.gallery.inputs
+    inputs = callback.session.inputs
     assert sorted(set(inputs.labels.tolist())) == ([1, 2] if objects else [0, 1])
     assert (inputs.note, inputs.masks is not None) == (note, objects)
     assert inputs.pictures.std() > 20

@@ -148,7 +148,7 @@ def test_on_validate_false_watches_nothing(trainer):
 
     seen = []
     watcher = ProbeCallback(on_validate=False, on_error="raise")
-    watcher.visits.watch = lambda *arguments: seen.append(arguments)
+    watcher.session.watch = lambda *arguments: seen.append(arguments)
     trainer([watcher]).validate(NoForward(), VALIDATION, verbose=False)
     assert seen == []
 
@@ -176,9 +176,9 @@ def test_whoever_looks_for_others_looks_as_they_have_asked_for(trainer):
     probe = Probe(twin_probe().images)
     first = GradCAMCallback(probe)
     fit(trainer, [first, ProbeCallback(probe, on_error="raise", images=False, max_overhead=0.5)])
-    assert (first.failures.on_error, first.gallery.draws, first.budget.max_overhead) == ("raise", False, 0.5)
+    assert (first.failures.on_error, first.looks.draws, first.budget.max_overhead) == ("raise", False, 0.5)
     fit(trainer, [first])
-    assert (first.failures.on_error, first.gallery.draws, first.budget.max_overhead) == ("warn", True, 0.01)
+    assert (first.failures.on_error, first.looks.draws, first.budget.max_overhead) == ("warn", True, 0.01)
 
 
 class FSDPStrategy(SingleDeviceStrategy):
@@ -197,8 +197,8 @@ def test_nobody_looks_where_weights_are_spread_over_processes(trainer):
 def test_steps_that_only_accumulate_are_looked_at_once(trainer):
     tried = []
     watcher = ProbeCallback(twin_probe(), [saliency()])
-    original = watcher.visits.look
-    watcher.visits.look = lambda *arguments, **more: (
+    original = watcher.looks.look
+    watcher.looks.look = lambda *arguments, **more: (
         tried.append(arguments[3]["finished_steps"]),
         original(*arguments, **more),
     )[1]

@@ -16,6 +16,7 @@ from lightning_vis.maximization.maximizer import maximize
 from lightning_vis.maximization.objectives import neuron
 from lightning_vis.maximization.transforms import jitter
 from lightning_vis.maximization.weights import WeightFilm, feature_maps, filter_weights
+from tests.maximization.test_weights import card_of
 
 
 class Greedy(nn.Module):
@@ -121,10 +122,10 @@ def test_weights_that_begin_at_0_do_not_set_the_scale(probe_of_three):
     model, film = nn.Sequential(nn.Conv2d(3, 2, 3)), WeightFilm()
     with torch.no_grad():
         model[0].weight.zero_()
-    film.card(model, "0", [0, 1], probe_of_three)
+    card_of(film, model, "0", [0, 1], probe_of_three)
     with torch.no_grad():
         model[0].weight.fill_(0.05)
-    film.card(model, "0", [0, 1], probe_of_three)
+    card_of(film, model, "0", [0, 1], probe_of_three)
     assert film.limit == pytest.approx(0.2)
 
 

@@ -17,6 +17,7 @@ from lightning_vis.render.canvas.style import GAP, TEXT
 from lightning_vis.render.canvas.tiles import fit
 from lightning_vis.render.weights import SIDE
 from tests.callbacks.test_filters import Frozen, filters, loader
+from tests.maximization.test_weights import card_of
 
 WEIGHTS, CHANGE, MAPS = 0, 1, 2
 """Columns of a card; a map for each image from the third on."""
@@ -63,7 +64,7 @@ def cards(request):
     """Three looks at filters 4 and 1, and the network; of three input channels (colours) or two (blocks)."""
     model, film = Moving(request.param), WeightFilm()
     probe = Probe(images(6, channels=request.param))
-    return model, probe, [film.card(model.at(moment), "0", [4, 1], probe) for moment in range(3)]
+    return model, probe, [card_of(film, model.at(moment), "0", [4, 1], probe) for moment in range(3)]
 
 
 def test_weights_are_those_of_the_filters_named_on_the_scale_of_the_first_look(cards):
@@ -87,8 +88,8 @@ def test_three_input_channels_are_the_colours_of_the_weights_worked_by_hand():
     """127.5 is 0, and 127.5 more or less the limit; rounded to even, as numpy does."""
     model, film = Moving(3), WeightFilm()
     limit = scale_of(model.moments[0])
-    film.card(model.at(0), "0", [5], Probe(images(1)))
-    card = film.card(model.at(1), "0", [5], Probe(images(1)))
+    card_of(film, model.at(0), "0", [5], Probe(images(1)))
+    card = card_of(film, model.at(1), "0", [5], Probe(images(1)))
     for column, weights in ((WEIGHTS, model.moments[1][5]), (CHANGE, model.moments[1][5] - model.moments[0][5])):
         found = read_back(tile(card, 0, column), 3, 3)
         for y, x, channel in np.ndindex(3, 3, 3):

@@ -18,6 +18,12 @@ from lightning_vis.maximization.weights import (
     weight_pictures,
 )
 from lightning_vis.probe.probe import Probe
+from lightning_vis.render.weights import weight_sheet
+
+
+def card_of(film, *arguments):
+    """A look at weights as it is drawn."""
+    return weight_sheet(**vars(film.look(*arguments)))
 
 
 def test_colours_of_three_channels_by_hand():
@@ -63,13 +69,13 @@ def test_feature_maps_are_the_layers_output_and_share_a_scale_per_filter():
 
 def test_the_film_keeps_its_scale_and_shows_what_moved():
     model, probe, film = trained_looking(Plain()).eval(), Probe(images(5)), WeightFilm()
-    first = film.card(model, "0", [0, 3], probe)
+    first = card_of(film, model, "0", [0, 3], probe)
     limit = film.limit
-    again = film.card(model, "0", [0, 3], probe)
+    again = card_of(film, model, "0", [0, 3], probe)
     assert np.array_equal(first, again)  # nothing moved: no change the first time, none the second
     with torch.no_grad():
         model[0].weight[3] *= 3
-    moved = film.card(model, "0", [0, 3], probe)
+    moved = card_of(film, model, "0", [0, 3], probe)
     assert film.limit == limit
     rows = [slice(124 + row * 114, 124 + row * 114 + 104) for row in range(2)]
     assert np.array_equal(moved[rows[0]], again[rows[0]])
@@ -77,7 +83,7 @@ def test_the_film_keeps_its_scale_and_shows_what_moved():
 
 
 def test_layers_without_such_weights_show_their_maps():
-    assert WeightFilm().card(trained_looking(Plain()).eval(), "6", [0, 1], Probe(images(2))).shape[2] == 3
+    assert card_of(WeightFilm(), trained_looking(Plain()).eval(), "6", [0, 1], Probe(images(2))).shape[2] == 3
 
 
 @pytest.mark.parametrize(

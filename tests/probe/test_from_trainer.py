@@ -87,9 +87,9 @@ def test_training_is_bit_identical_and_the_untrained_network_is_seen_first(train
     without = run(trainer, [], module(), train(), validation(), **arguments)
     watched = module()
     assert same(run(trainer, [callback], watched, train(), validation(), **arguments), without)
-    steps = [frame.finished_steps for frame in callback.gallery.film.frames]
+    steps = [frame.finished_steps for frame in callback.film.frames]
     assert steps[:2] == [0, 1]
-    assert all(set(frame.maps) == {"evidence", "grad_cam", "saliency"} for frame in callback.gallery.film.frames)
+    assert all(set(frame.maps) == {"evidence", "grad_cam", "saliency"} for frame in callback.film.frames)
     assert not any(len(each._forward_hooks) + len(each._forward_pre_hooks) for each in watched.modules())
 
 
@@ -97,8 +97,8 @@ def test_the_probe_is_what_the_network_really_got(trainer):
     callback = ProbeCallback()
     run(trainer, [callback], OnGPU(), loader(), loader(), num_sanity_val_steps=1)
     expected, labels = next(iter(loader()))
-    torch.testing.assert_close(callback.visits.probe.images, (expected - 5) / 2)
-    assert torch.equal(callback.visits.probe.labels, labels)
+    torch.testing.assert_close(callback.session.probe.images, (expected - 5) / 2)
+    assert torch.equal(callback.session.probe.labels, labels)
 
 
 def test_which_submodule_is_looked_at_is_said(trainer, caplog):
@@ -111,14 +111,14 @@ def test_which_submodule_is_looked_at_is_said(trainer, caplog):
 def test_a_given_probe_is_looked_at_through_the_submodule_too(trainer, probe):
     callback = ProbeCallback(probe, on_error="raise")
     run(trainer, [callback], OnlyNet(), dicts(), dicts(), num_sanity_val_steps=1)
-    assert callback.visits.probe is probe
-    assert callback.gallery.film.frames[0].finished_steps == 0
+    assert callback.session.probe is probe
+    assert callback.film.frames[0].finished_steps == 0
 
 
 def test_validate_alone_looks_at_a_watched_batch_too(trainer):
     callback = ProbeCallback(on_error="raise")
     trainer([callback]).validate(OnlyNet(), dicts(), verbose=False)
-    assert len(callback.gallery.film.frames) == 1
+    assert len(callback.film.frames) == 1
 
 
 class Loss(Classifier):
@@ -146,7 +146,7 @@ def test_where_there_is_no_such_submodule_one_sentence_says_so_and_training_goes
     with pytest.warns(UserWarning, match="finding images") as caught:
         run(trainer, [callback], Loss(), dicts())
     assert [str(each.message) for each in caught if "lightning_vis" in str(each.message)] == [sentence]
-    assert callback.gallery.film.frames == []
+    assert callback.film.frames == []
 
 
 # --- which submodule --------------------------------------------------------------------------------------------------
@@ -227,7 +227,7 @@ def test_a_resumed_run_takes_the_same_images_and_says_so_if_it_cannot(trainer, t
     training.save_checkpoint(tmp_path / "last.ckpt")
     again = SaliencyCallback()
     trainer([again]).fit(Classifier(), loader(), loader(20), ckpt_path=tmp_path / "last.ckpt")
-    assert again.visits.probe.indices == first.visits.probe.indices
+    assert again.session.probe.indices == first.session.probe.indices
     other = SaliencyCallback()
     sentence = (
         "lightning_vis: this run goes on with other images in the probe 'probe' than those in its checkpoint: earlier"

@@ -143,7 +143,7 @@ def test_the_card_in_the_event_file_shows_each_filter_at_its_own_place(trainer, 
     callback, model = filters(layers=["net.4"], channels=[6, 0, 3, 5, 2], steps=24), Frozen(rate=0.0)
     trainer([callback], max_epochs=1).fit(model, loader())
     card = np.asarray(Image.open(io.BytesIO(events().Images("filters/net.4")[-1].encoded_image_string)).convert("RGB"))
-    by_hand = shown(maximize(model, "net.4", [6, 0, 3, 5, 2], callback.visits.probe.images, steps=24).pictures)
+    by_hand = shown(maximize(model, "net.4", [6, 0, 3, 5, 2], callback.session.probe.images, steps=24).pictures)
     side = (WIDTH - 5 * GAP) // 4
     wanted = [fit(picture, side).astype(int) for picture in by_hand]
     for position in range(5):

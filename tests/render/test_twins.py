@@ -111,4 +111,4 @@ def test_a_training_writes_the_picture_and_keeps_the_tiles_of_every_look(trainer
     written = events().Images("twins")
     assert len(written) == callback.film.count
     assert {image.width for image in written} == {WIDTH}
-    assert callback.gallery.last.pictures["twins"].values.shape == (16, TILE, TILE, 3)
+    assert callback.session.logger.last.pictures["twins"].values.shape == (16, TILE, TILE, 3)

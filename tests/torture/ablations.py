@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from lightning_vis.attribution import recorders
-from lightning_vis.callbacks import failures, session
+from lightning_vis.callbacks import failures
+from lightning_vis.callbacks.session import session
 from lightning_vis.model.snapshot import reachable, restore, snapshot, tensors
 from lightning_vis.probe import probe
 

@@ -1,21 +1,21 @@
-"""One fit as FilterMaximizationCallback sees it: layers, channels, visits."""
+"""Looks at what filters want to see: which layers and channels, and what rests."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
-from lightning_vis.callbacks.budget import Budget
-from lightning_vis.callbacks.failures import Failures
+from lightning_vis.callbacks.session.drawings import of_filters
+from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.trainer import precision_of
 from lightning_vis.constants import OUTPUT
-from lightning_vis.frames import Array, numbers_of
+from lightning_vis.frames import numbers_of
 from lightning_vis.maximization.channels import (
     BACKGROUND,
     USUAL,
@@ -25,30 +25,29 @@ from lightning_vis.maximization.channels import (
     profile,
     usual_layers,
 )
-from lightning_vis.maximization.frame_builder import Found, filter_pictures, first_of
+from lightning_vis.maximization.frame_builder import Found, build_frame, filter_pictures, first_of
 from lightning_vis.maximization.presets import Recipe
-from lightning_vis.maximization.weights import WeightFilm
+from lightning_vis.maximization.weights import WeightFilm, WeightLook
+from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.probe.probe import Probe
+from lightning_vis.render.filters import small_frame
 
 Forward = Callable[[Tensor], Any]
 
+_CHOICE = "choosing the layers of the filters"
 
-_CHOOSING = "choosing the layers of the filters"
 
-
-class FilterVisits:
-    """The visits of one callback to a network in training.
+class FilterLooks:
+    """The looks of one callback at a network's filters.
 
     Args:
+        session: of the callback.
         layers: dotted names; None for the usual ones.
         channels: which filters of each.
         arguments: of `maximize`, the same at every look.
-        failures: decides what happens when a layer cannot be maximized.
-        budget: told what everything costs.
         weights: whether weights are drawn too.
 
     Attributes:
-        probe: the images, once they are known.
         shown: the layers that are looked at, once they are known.
         profiles: what each layer's channels answered to the probe at the last look.
         weights: by layer, what the next card of weights is compared with; None where none are drawn.
@@ -56,21 +55,14 @@ class FilterVisits:
     """
 
     def __init__(
-        self,
-        layers: Sequence[str] | None,
-        channels: Channels,
-        arguments: dict[str, Any],
-        failures: Failures,
-        budget: Budget,
-        weights: bool,
+        self, session: Session, layers: Sequence[str] | None, channels: Channels, arguments: Mapping[str, Any], weights: bool
     ) -> None:
-        self.probe: Probe | None = None
         self.shown: list[str] = []
         self.profiles: dict[str, Tensor] = {}
         self.weights: dict[str, WeightFilm] | None = {} if weights else None
         self.others: frozenset[str] = frozenset()
+        self._session = session
         self._layers, self._channels, self._arguments = layers, channels, arguments
-        self._failures, self._budget = failures, budget
         self._seconds: dict[str, float] = {}  # what each layer took last, which it will take again
 
     @property
@@ -80,16 +72,11 @@ class FilterVisits:
         return len(layers) + (0 if self.weights is None else sum(layer != OUTPUT for layer in layers))
 
     def prepare(self, is_new: bool) -> None:
-        """Another run begins, of a new training or of one that goes on: images and layers are looked for anew."""
-        self.probe = None
+        """Another run begins, of a new training or of one that goes on: layers are chosen anew."""
         self.shown = []
         if is_new:
             self.profiles = {}
             self.weights = None if self.weights is None else {}
-
-    def can_see(self, module: nn.Module) -> bool:
-        """Whether there is anything to see: lazy layers get their shapes from the first batch."""
-        return self.probe is not None and not any(is_lazy(value) for value in module.parameters())
 
     def choose(self, module: nn.Module, forward: Forward) -> None:
         """Chooses the layers, once; if the network fails, that is said, and it is met again at the next look.
@@ -102,7 +89,7 @@ class FilterVisits:
         try:
             profiles = self._profiled(module, forward)
         except Exception as error:
-            self._failures.tell(f"{_CHOOSING} failed", error)
+            self._session.failures.tell(f"{_CHOICE} failed", error)
             return
         for layer, each in profiles.items() if self._channels != BACKGROUND else ():  # nobody knows those yet
             try:
@@ -111,41 +98,51 @@ class FilterVisits:
                 raise ValueError(f"layer {layer!r}: {error}") from error
         self.shown = list(profiles)
 
+    @property
+    def _probe(self) -> Probe:
+        assert self._session.probe is not None  # `can_see` has been asked
+        return self._session.probe
+
     def _profiled(self, module: nn.Module, forward: Forward) -> dict[str, Tensor]:
-        assert self.probe is not None  # `can_see` has been asked
-        usual = () if self._layers else usual_layers(module, self.probe.images, forward)
+        usual = () if self._layers else usual_layers(module, self._probe.images, forward)
         layers = list(self._layers or [layer for layer in usual if layer not in self.others])
         if self._channels == BACKGROUND and self._layers is None:
             layers = layers[-1:]  # classes are no channels that could follow it
-        return {layer: profile(module, layer, self.probe.images, forward) for layer in layers}
+        return {layer: profile(module, layer, self._probe.images, forward) for layer in layers}
 
     def look(self, module: nn.Module, forward: Forward, callbacks: Iterable[Any]) -> dict[str, Found]:
         """One look, in which a layer that fails rests until the next fit and takes no other along.
 
         Args:
-            module: what is looked at.
+            module: what is looked at; it is lent once for all layers.
             forward: how it is run.
             callbacks: of the Trainer; one of them may know which channels follow the background.
 
         Returns:
             By layer.
         """
-        found: dict[str, Found] = {}
-        with self._failures.surviving(_CHOOSING):  # the shapes of lazy layers were not known when fit started
+        session, found = self._session, dict[str, Found]()
+        with session.failures.surviving(_CHOICE):  # the shapes of lazy layers were not known when fit started
             self.choose(module, forward)
-        for layer in [layer for layer in self.shown if layer not in self._failures.resting]:
-            refusal = self._budget.refusal("filters", callbacks, self._seconds.get(layer, 0.0))
-            if refusal:
-                self._failures.say(refusal)
-                break
-            with self._timed(layer):
-                try:
-                    found |= self._maximized(module, layer, forward, background_of(callbacks, layer))
-                except Exception as error:
-                    self._failures.resting.add(layer)
-                    what = f"the filters of {layer!r} rest until the next fit, because their maximization failed"
-                    self._failures.tell(what, error)
+        awake = [layer for layer in self.shown if layer not in session.failures.resting]
+        with preserve_state(module):
+            for layer in awake:
+                refusal = session.budget.refusal("filters", callbacks, self._seconds.get(layer, 0.0))
+                if refusal:
+                    session.failures.say(refusal)
+                    break
+                with self._timed(layer):
+                    found |= self._try_layer(module, layer, forward, background_of(callbacks, layer))
         return found
+
+    def _try_layer(self, module: nn.Module, layer: str, forward: Forward, background: list[int] | None) -> dict[str, Found]:
+        try:
+            return self._maximized(module, layer, forward, background)
+        except Exception as error:
+            self._session.failures.resting.add(layer)
+            what = f"the filters of {layer!r} rest until the next fit, because their maximization failed"
+            self._session.failures.tell(what, error)
+            return {}
 
     @contextmanager
     def _timed(self, layer: str) -> Iterator[None]:
@@ -154,32 +151,38 @@ class FilterVisits:
             yield
         finally:
             self._seconds[layer] = time.perf_counter() - started
-            self._budget.count("maximizing", self._seconds[layer])
+            self._session.budget.count("maximizing", self._seconds[layer])
 
     def _maximized(self, module: nn.Module, layer: str, forward: Forward, background: list[int] | None) -> dict[str, Found]:
-        assert self.probe is not None  # as in `choose`
-        now, before = profile(module, layer, self.probe.images, forward), self.profiles.get(layer)
+        now, before = profile(module, layer, self._probe.images, forward), self.profiles.get(layer)
         unknown_yet = self._channels == BACKGROUND and background is None and before is None
         channels = chosen_channels("first" if unknown_yet else self._channels, now, before, background)
         if not channels:
-            self._failures.say(f"no channel of {layer!r} follows the background now: its filters are shown when one does")
+            what = f"no channel of {layer!r} follows the background now: its filters are shown when one does"
+            self._session.failures.say(what)
             return {}
         # As many rows at every look: how kernels round depends on the number of rows, and an ascent enlarges that.
         rows = [*channels, *channels[:1] * (USUAL - len(channels))] if self._channels == BACKGROUND else channels
-        pictures, filters = filter_pictures(module, layer, rows, self.probe, forward=forward, **self._arguments)
+        pictures, filters = filter_pictures(module, layer, rows, self._probe, forward=forward, **self._arguments)
         pictures, filters = first_of(pictures, len(channels)), filters[: len(channels)]
         self.profiles[layer] = now
-        return {layer: Found(pictures, numbers_of(layer, filters), self._card(module, layer, channels, forward))}
+        return {layer: Found(pictures, numbers_of(layer, filters), self._weights_of(module, layer, channels, forward))}
 
-    def _card(self, module: nn.Module, layer: str, channels: Sequence[int], forward: Forward) -> Array | None:
-        """The card of a layer's weights, if one is wanted and there is something to draw."""
-        if self.weights is None or layer == OUTPUT or self.probe is None:
+    def _weights_of(self, module: nn.Module, layer: str, channels: Sequence[int], forward: Forward) -> WeightLook | None:
+        """A layer's weights, if they are wanted and there is something to draw."""
+        if self.weights is None or layer == OUTPUT:
             return None
         try:
-            return self.weights.setdefault(layer, WeightFilm()).card(module, layer, channels, self.probe, forward)
+            return self.weights.setdefault(layer, WeightFilm()).look(module, layer, channels, self._probe, forward)
         except ValueError as error:  # its filters are shown all the same
-            self._failures.say(f"no weights of {layer!r} are shown: {error}")
+            self._session.failures.say(f"no weights of {layer!r} are shown: {error}")
             return None
+
+    def keep(self, found: Mapping[str, Found], when: Mapping[str, Any], scalars: bool) -> None:
+        """Takes what was found into the film and the tab, and draws it."""
+        frame = build_frame(self._probe, found, when)
+        self._session.logger.keep(frame, None, small_frame(frame))
+        self._session.logger.draw(frame, partial(of_filters, found=found, scalars=scalars))
 
     # --- kept in checkpoints ----------------------------------------------------------------------------------------
 
@@ -188,7 +191,7 @@ class FilterVisits:
         weights = {layer: (each.limit, each.last) for layer, each in (self.weights or {}).items()}
         return {"profiles": dict(self.profiles), "weights": weights, "settings": self._settings()}
 
-    def changes(self, state: dict[str, Any]) -> str:
+    def changes(self, state: Mapping[str, Any]) -> str:
         """What is asked for otherwise than when this state was kept, in words: its pictures cannot be compared then."""
         before = state.get("settings", self._settings())
         pairs = {name: (before.get(name), now) for name, now in self._settings().items()}
@@ -196,13 +199,10 @@ class FilterVisits:
 
     def _settings(self) -> dict[str, str]:
         """What decides how a filter's picture looks, as far as it has a name."""
-        return {name: getattr(value, "__qualname__", repr(value)) for name, value in self._named()}
+        named = {name: type(value) if isinstance(value, Recipe) else value for name, value in self._arguments.items()}
+        return {name: getattr(value, "__qualname__", repr(value)) for name, value in named.items()}
 
-    def _named(self) -> Iterator[tuple[str, Any]]:
-        for name, value in self._arguments.items():
-            yield name, type(value) if isinstance(value, Recipe) else value
-
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state`."""
         self.profiles = dict(state["profiles"])
         if self.weights is not None:
@@ -223,7 +223,8 @@ def forward_of(trainer: Any, run: Callable[[Tensor], Any]) -> Forward:
 def background_of(callbacks: Iterable[Any], layer: str) -> list[int] | None:
     """The channels that follow the background, most of all first, as the callback beside this one last saw them."""
     for other in callbacks:
-        frame = getattr(getattr(other, "gallery", None), "last", None)
+        session = getattr(other, "session", None)
+        frame = session.logger.last if isinstance(session, Session) else None
         numbers = getattr(frame, "per_image", {}).get(f"reliance/background_driven/{layer}")
         if numbers is not None:
             order = np.argsort(-np.asarray(numbers), kind="stable")

@@ -1,0 +1,167 @@
+"""Looks through views and at twins: what fails rests, what it costs is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from lightning_vis.attribution.pipeline import TWINS, Attempt, choose_feature_map, try_look
+from lightning_vis.attribution.views import View
+from lightning_vis.callbacks.monitor import Monitor, lift_view, progress
+from lightning_vis.callbacks.schedule import is_spaced
+from lightning_vis.callbacks.session.drawings import of_maps
+from lightning_vis.callbacks.session.session import Session
+from lightning_vis.frames import Frame
+from lightning_vis.model.run import ForwardConfig
+from lightning_vis.model.scores import PROBABILITIES, SEGMENTATION, Score
+from lightning_vis.probe.probe import Probe
+from lightning_vis.render.twins import with_twins
+
+
+class MapLooks:
+    """The looks of one callback through its views.
+
+    Args:
+        session: of the callback.
+        score: ``(output, classes) -> (N,)``, the number that is explained.
+
+    Attributes:
+        views: what is looked through.
+        layer: of the views that name none, once it is known.
+        failed: why the last look gave no numbers; "" if it did.
+        draws: whether cards, film strips and animations are drawn.
+        neighbours: image tags that other callbacks of the Trainer write.
+    """
+
+    def __init__(self, session: Session, score: Score) -> None:
+        self.views: list[View] = []
+        self.layer: str | None = None
+        self.failed = ""
+        self.draws = True
+        self.neighbours = 0
+        self._why = ""  # a monitored view rests
+        self._session, self._score = session, score
+
+    def open(self, views: Sequence[View]) -> None:
+        """A run begins: everything is tried again."""
+        self.views = list(views)
+        self.layer, self.failed, self._why = None, "", ""
+
+    def summary(self) -> str:
+        """What is looked at, through what, where."""
+        session = self._session
+        keys = ", ".join(view.key for view in self.views)
+        layer = f" at layer {self.layer!r}" if self.layer else ""
+        within = f" of the submodule {session.entry.name!r}" if session.entry else ""
+        notes = () if session.logger.last is None else session.logger.last.notes
+        read = f"; {SEGMENTATION}" if SEGMENTATION in notes else ""
+        return f"{0 if session.probe is None else len(session.probe)} images ({keys}){layer}{within}{read}"
+
+    def can_see(self, module: nn.Module) -> bool:
+        """Whether there is anything to see: not while all views rest, nor before lazy layers have their shapes."""
+        probe = self._session.probe
+        return (
+            probe is not None and self._session.can_see(module) and (probe.twins is not None or bool(self._awake(self.views)))
+        )
+
+    def look(
+        self, trainer: Any, module: nn.Module, monitor: Monitor, when: dict[str, Any], *, numbers_only: bool
+    ) -> Frame | None:
+        """One look.
+
+        Args:
+            trainer: whose precision is used.
+            module: what is looked at.
+            monitor: judges what the twins say.
+            when: where in the training we are, as fields of a `Frame`.
+            numbers_only: look only for what is monitored, and draw nothing.
+
+        Returns:
+            What it found, None if it failed.
+        """
+        session = self._session
+        assert session.probe is not None  # `can_see` has been asked
+        spent = session.budget.spent
+        with session.counted("watching over it") as parts:
+            views = self._monitored() if numbers_only else self.views
+            found = self._try_look(trainer, module, session.probe, bool(monitor.tags), views)
+            parts |= {} if found is None else found.seconds
+        if found is None:
+            return None
+        frame = replace(found, **when)
+        if frame.moment not in ("validate", "test"):
+            shown = session.probe.twins.shown if session.probe.twins is not None else 1
+            frame = monitor.judge(frame, *progress(trainer, frame.epoch), shown)
+        if not numbers_only:
+            self._keep(trainer, frame)
+            session.logger.write_seconds(frame, session.budget.spent - spent)
+        return frame
+
+    def _keep(self, trainer: Any, frame: Frame) -> None:
+        """Takes a frame into the film and the tab, and draws it if its turn has come and there is time."""
+        session, inputs = self._session, self._session.inputs
+        frame = frame if inputs is None else with_twins(frame, inputs)
+        session.logger.keep(frame, inputs)
+        if PROBABILITIES in frame.notes:
+            session.failures.say(PROBABILITIES)
+        is_due = is_spaced(session.logger.film.count, session.logger.drawn)
+        if is_due and not session.pauses("pictures", trainer):
+            self._draw(frame)
+
+    def _draw(self, frame: Frame) -> None:
+        inputs = self._session.inputs
+        if self.draws and inputs is not None:
+            self._session.logger.draw(frame, partial(of_maps, inputs=inputs, neighbours=self.neighbours))
+
+    def finish(self) -> list[Any]:
+        """Draws the last look if that has not been done; leaves films and a summary, and returns the summaries' paths."""
+        logger, inputs = self._session.logger, self._session.inputs
+        if not self.draws or inputs is None:
+            return []
+        if logger.last is not None and logger.drawn < logger.film.count:
+            self._draw(logger.last)
+        return list(logger.leave(inputs))
+
+    def _try_look(self, trainer: Any, module: nn.Module, probe: Probe, monitored: bool, views: Sequence[View]) -> Frame | None:
+        """A look whose failures are dealt with: a view rests, the twins are asked again next time."""
+        running = self._session.forward_config(trainer, self._score)
+        self._choose_layer(module, probe, running, self._awake(views))
+        try:
+            attempt = try_look(module, probe, self._awake(views), running, self.layer)
+        except Exception as error:
+            attempt = Attempt(None, {TWINS: error})
+        failures = dict(attempt.failures)
+        twins = failures.pop(TWINS, None)
+        says_later = twins is not None and monitored and self._session.failures.on_error == "warn"
+        self._why = next((str(failures[view.key]) for view in self._monitored() if view.key in failures), self._why)
+        self.failed = str(twins) if says_later else self._why  # said when the numbers go out
+        if twins is not None and not says_later:
+            self._session.failures.tell("a look failed", twins)
+        self._session.failures.rest(failures, self._layers_of(views))
+        return attempt.frame
+
+    def _choose_layer(self, module: nn.Module, probe: Probe, running: ForwardConfig, views: Sequence[View]) -> None:
+        """The layer of the views that name none; if there is none, they rest and the others go on."""
+        unnamed = [view.key for view in views if None in view.layers]
+        if self.layer is not None or not unnamed:
+            return
+        try:
+            self.layer = choose_feature_map(module, probe, running).layer
+        except Exception as error:
+            self._session.failures.rest(dict.fromkeys(unnamed, error), {})
+
+    def _awake(self, views: Sequence[View]) -> list[View]:
+        return [view for view in views if view.key not in self._session.failures.resting]
+
+    def _monitored(self) -> list[View]:
+        probe = self._session.probe
+        key = None if probe is None else lift_view(probe, [view.key for view in self.views])
+        return [view for view in self.views if view.key == key]
+
+    def _layers_of(self, views: Sequence[View]) -> dict[str, str]:
+        named = {view.key: [self.layer if layer is None else layer for layer in view.layers] for view in views}
+        return {key: ", ".join(repr(layer) for layer in layers if layer) for key, layers in named.items()}

@@ -1,0 +1,178 @@
+"""The session: the images of one run, how the network is run, where frames go."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from lightning_vis.callbacks.budget import Budget
+from lightning_vis.callbacks.failures import Failures, reason
+from lightning_vis.callbacks.session.frame_logger import FrameLogger
+from lightning_vis.callbacks.trainer import precision_of
+from lightning_vis.film import Film
+from lightning_vis.frames import Inputs
+from lightning_vis.model.run import ForwardConfig
+from lightning_vis.model.scores import Score, log_odds
+from lightning_vis.probe.forward_tracer import EntryPoint
+from lightning_vis.probe.from_trainer import TrainerProbe
+from lightning_vis.probe.probe import Probe
+
+_FINDERS: WeakKeyDictionary[Any, TrainerProbe] = WeakKeyDictionary()
+
+
+def finder_of(trainer: Any) -> TrainerProbe:
+    """The one that finds images for all callbacks of a Trainer in the run that is being set up."""
+    finder = _FINDERS.get(trainer)
+    if finder is None or finder.was_asked:
+        finder = _FINDERS[trainer] = TrainerProbe()
+    return finder
+
+
+class Session:
+    """One run of a Trainer (a fit, a validation, a test) as one callback sees it.
+
+    Args:
+        given: the user's probe, if there is one.
+        failures: decides what happens when something fails.
+        budget: told what everything costs.
+
+    Attributes:
+        probe: the images, once they are known.
+        finder: finds images and how to run the network, for all callbacks of the Trainer.
+        logger: where frames go.
+    """
+
+    def __init__(self, given: Probe | None, failures: Failures, budget: Budget) -> None:
+        self.probe: Probe | None = None
+        self.finder = TrainerProbe()
+        self.logger = FrameLogger(failures, budget)
+        self.failures, self.budget = failures, budget
+        self._given = given
+        self._inputs: Inputs | None = None
+        self._resumed: dict[str, Any] = {}  # the probe of the checkpoint that this run goes on from
+
+    # --- the images -------------------------------------------------------------------------------------------------
+
+    def prepare(self, trainer: Any, is_new: bool) -> None:
+        """Another run begins, of a new training or of one that goes on: the images are looked for anew."""
+        self.finder = finder_of(trainer)
+        self.probe = self._inputs = None
+        if is_new:
+            self.logger.forget()
+            self._resumed = {}
+
+    def find(self, trainer: Any, module: nn.Module) -> Probe | None:
+        """Images of the Trainer's data, those of the checkpoint where there is one; None if a batch must be watched."""
+        sessions = [each.session for each in trainer.callbacks if isinstance(getattr(each, "session", None), Session)]
+        indices = next((each._resumed["indices"] for each in sessions if each._resumed.get("indices")), None)
+        return self.finder.from_loader(trainer, module, self._given, self.forward_config(trainer), indices)
+
+    def watch(self, trainer: Any, module: nn.Module, batch: Any) -> None:
+        """A batch is about to go through the network: it is watched, if no images can be taken by index."""
+        if self.find(trainer, module) is None:
+            self.finder.start(module, batch)
+
+    def watched(self, trainer: Any) -> Probe | None:
+        """A batch has gone through the network: the images, if it was watched. Raises as `TrainerProbe.finish`."""
+        return self.finder.finish(trainer, self._given)
+
+    def take(self, probe: Probe) -> None:
+        """These are the images from now on."""
+        self.probe, self._inputs = probe, None
+        known, self._resumed = self._resumed, {}
+        frames = self.logger.film.frames
+        if any(len(frame.predicted) not in (0, len(probe)) for frame in frames):
+            self.failures.say(f"the probe {probe.name!r} has another number of images than before: its film begins anew")
+            self.logger.forget()
+        elif known and known["fingerprint"] != probe.fingerprint and any(len(frame.predicted) for frame in frames):
+            self.failures.say(
+                f"this run goes on with other images in the probe {probe.name!r} than those in its checkpoint:"
+                " earlier looks of the film show the ones, later looks the others"
+            )
+
+    @property
+    def inputs(self) -> Inputs | None:
+        """What people see of the images, once they are known."""
+        if self._inputs is None and self.probe is not None:
+            self._inputs = self.probe.inputs()
+        return self._inputs
+
+    # --- the network ------------------------------------------------------------------------------------------------
+
+    @property
+    def entry(self) -> EntryPoint | None:
+        """The submodule that is run; None: the module itself, as usual."""
+        return self.finder.entry(self._given)
+
+    def forward_config(self, trainer: Any, score: Score = log_odds) -> ForwardConfig:
+        """How the network is run under a Trainer."""
+        context, convert = precision_of(trainer)
+        return ForwardConfig(self.entry, score, context, convert)
+
+    def can_see(self, module: nn.Module) -> bool:
+        """Whether there is anything to look at yet: lazy layers get their shapes from the first batch."""
+        return self.probe is not None and not any(is_lazy(value) for value in module.parameters())
+
+    # --- what it costs ----------------------------------------------------------------------------------------------
+
+    def pauses(self, kind: str, trainer: Any, coming: float = 0.0) -> bool:
+        """Whether the budget is used up for this kind of work; said once."""
+        refusal = self.budget.refusal(kind, trainer.callbacks, coming)
+        if refusal:
+            self.failures.say(refusal)
+        return bool(refusal)
+
+    @contextmanager
+    def counted(self, rest: str) -> Iterator[dict[str, float]]:
+        """Counts what is done inside: the parts that are named in what it yields, and the rest under a name of its own."""
+        started, parts = time.perf_counter(), dict[str, float]()
+        try:
+            yield parts
+        finally:
+            parts[rest] = time.perf_counter() - started - sum(parts.values())
+            for part, seconds in parts.items():
+                self.budget.count(part, seconds)
+
+    # --- kept in checkpoints ----------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """The film so far, and which images it shows."""
+        probe = self.probe
+        known = {} if probe is None else {"fingerprint": probe.fingerprint, "indices": probe.indices and [*probe.indices]}
+        film = as_tensors(self.logger.film.state())
+        return {"film": film, "drawn": self.logger.drawn, "probe": known}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """The film goes on where it stopped, or begins anew where it cannot be read: no checkpoint ends a training."""
+        try:
+            self.logger.go_on(Film.from_state(as_arrays(state["film"])), int(state["drawn"]))
+            self._resumed = dict(state.get("probe", {}))
+        except Exception as error:
+            self.failures.say(f"the film in the checkpoint cannot be read ({reason(error)}): it begins anew")
+            self.logger.forget()
+
+
+def as_tensors(state: Any) -> Any:
+    """Dicts and lists with their arrays as tensors: what ``weights_only=True`` loads again."""
+    return _converted(state, np.ndarray, torch.as_tensor)
+
+
+def as_arrays(state: Any) -> Any:
+    """The inverse of `as_tensors`."""
+    return _converted(state, torch.Tensor, lambda tensor: tensor.numpy())
+
+
+def _converted(value: Any, kind: type, convert: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _converted(item, kind, convert) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_converted(item, kind, convert) for item in value]
+    return convert(value) if isinstance(value, kind) else value

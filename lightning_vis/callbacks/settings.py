@@ -1,0 +1,40 @@
+"""Settings: what users may ask of a callback that looks, in one frozen object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lightning_vis.callbacks.monitor import OnAlert
+from lightning_vis.reliance.alert import Thresholds
+
+LOGGERS = ("tensorboard", "all")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a callback looks, beside at what and when; as it stands here, nobody has chosen anything.
+
+    Attributes:
+        on_error: ``"warn"`` or ``"raise"``.
+        max_overhead: the share of the training time that all looks together may cost.
+        loggers: ``"tensorboard"``, or ``"all"`` loggers that take images.
+        images: whether pictures are drawn; the tab gets its frames in any case.
+        on_validate: whether ``trainer.validate`` and ``trainer.test`` are looked at too.
+        on_alert: what happens when the alert changes.
+        thresholds: of the alert.
+
+    Raises:
+        ValueError: another word for `loggers`.
+    """
+
+    on_error: str = "warn"
+    max_overhead: float = 0.01
+    loggers: str = "tensorboard"
+    images: bool = True
+    on_validate: bool = True
+    on_alert: OnAlert = "warn"
+    thresholds: Thresholds = field(default_factory=Thresholds)
+
+    def __post_init__(self) -> None:
+        if self.loggers not in LOGGERS:
+            raise ValueError(f"loggers={self.loggers!r}: expected 'tensorboard' or 'all'")
