@@ -104,7 +104,8 @@ class TrainerProbe:
         return self._known(trainer, given)
 
     def stop(self) -> None:
-        """Takes the hooks off, whatever happened."""
+        """Takes the hooks off, whatever happened, and lets go of what nobody has wanted."""
+        self._items = []
         if self._tracer is not None:
             self._tracer.stop()
             self._tracer = None

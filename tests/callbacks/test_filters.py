@@ -22,6 +22,8 @@ from lightning_vis.maximization.channels import usual_layers
 from lightning_vis.maximization.frame_builder import filter_pictures
 from lightning_vis.maximization.maximizer import maximize
 from lightning_vis.maximization.objectives import log_odds, neuron
+from lightning_vis.model.snapshot import snapshot
+from lightning_vis.model.snapshot.reachable import reachable
 from lightning_vis.probe.probe import Probe
 
 
@@ -327,3 +329,16 @@ def test_filters_go_to_every_logger_that_takes_images_if_asked_for(trainer, tmp_
         trainer([filters()], max_epochs=1, logger=Gallery(tmp_path)).fit(small(), loader())
     with pytest.raises(ValueError, match="loggers='wandb': expected 'tensorboard' or 'all'"):
         filters(loggers="wandb")
+
+
+def test_a_visit_lends_the_network_once_for_all_layers(trainer, monkeypatch):
+    walks = []
+    monkeypatch.setattr(snapshot, "reachable", lambda *arguments: walks.append(1) or reachable(*arguments))
+    callback = filters(layers=["net.0", "net.2", "net.4"], weights=True)
+    model = small()
+    visits = []
+    original = callback.looks.look
+    callback.looks.look = lambda *arguments: (walks.clear(), original(*arguments), visits.append(len(walks)))[1]
+    trainer([callback], max_epochs=2).fit(model, loader())
+    assert visits == [1, 1, 1]
+    assert list(callback.film.frames[-1].pictures) == ["filters/net.0", "filters/net.2", "filters/net.4"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightning_vis.callbacks.frame_logger import leave_summary
+from lightning_vis.callbacks.session.frame_logger import leave_summary
 from lightning_vis.model.scores import PROBABILITIES, SEGMENTATION
 from lightning_vis.render.summary import SIZE, summary, telling, words
 from tests.render.test_cards import frame, inputs, written  # noqa: F401

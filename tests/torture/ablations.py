@@ -31,11 +31,11 @@ class Torch:
         return self.other.get(name) or getattr(torch, name)
 
 
-def values_only(kind: str) -> Callable[[nn.Module], Iterator[Callable[[], None]]]:
+def values_only(kind: str) -> Callable[..., Iterator[Callable[[], None]]]:
     """`_weights` without one of its steps."""
 
-    def weights(model: nn.Module) -> Iterator[Callable[[], None]]:
-        for parameter in model.parameters():
+    def weights(parameters: list[nn.Parameter], buffers: list[torch.Tensor], watch: Any) -> Iterator[Callable[[], None]]:
+        for parameter in parameters:
             if kind != "values":
                 yield tensors.tensor(parameter)
             if kind != "flags":
@@ -43,14 +43,14 @@ def values_only(kind: str) -> Callable[[nn.Module], Iterator[Callable[[], None]]
             if kind != "gradients":
                 yield lambda p=parameter, grad=parameter.grad: setattr(p, "grad", grad)
         if kind != "buffers":
-            yield from (tensors.tensor(buffer) for buffer in model.buffers())
+            yield from (tensors.tensor(buffer) for buffer in buffers)
 
     return weights
 
 
-def eval_only(model: nn.Module) -> None:
+def eval_only(modules: list[nn.Module], parameters: list[nn.Parameter]) -> None:
     """`_prepare` without setting gradients aside."""
-    for module in model.modules():
+    for module in modules:
         module.training = False
 
 
@@ -64,6 +64,11 @@ def put(owner: Any, name: str, value: Any) -> Cut:
 
 def nothing(*arguments: Any, **named: Any) -> tuple[Any, ...]:
     return ()
+
+
+def without(items_of: Callable[[Any], Any]) -> tuple[Any, ...]:
+    """The ways in which values lead to others, but for one."""
+    return tuple(each for each in reachable._ITEMS if each[1] is not items_of)
 
 
 GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
@@ -86,11 +91,11 @@ ABLATIONS: dict[str, tuple[Cut, str]] = {
         "draws_random_numbers_in_eval",
     ),
     "modes of scripted modules": (put(snapshot, "_modes", nothing), "scripted_network"),
-    "globals that hooks name": (put(reachable, "_of_namespace", nothing), "hook_that_fills_a_global_list"),
+    "globals that hooks name": (put(reachable, "_ITEMS", without(reachable._of_namespace)), "hook_that_fills_a_global_list"),
     "closures of hooks": (put(reachable, "contents_of", nothing), "hook_that_counts_in_a_closure"),
-    "the user's functions": (put(reachable, "_of_code", nothing), "counts_in_a_global"),
+    "the user's functions": (put(reachable, "_ITEMS", without(reachable._of_code)), "counts_in_a_global"),
     "the user's classes": (put(restore, "attributes_of", lambda _: {}), "counts_in_its_class"),
-    "slots": (put(reachable, "Slots", nothing), "object_with_slots"),
+    "slots": (put(reachable, "slots_of", nothing), "object_with_slots"),
     "silence of log": (put(snapshot, "mute", nothing), "logs_and_metrics_in_forward"),
     "silence of loggers": (put(snapshot, "mute", nothing), "writes_to_the_logger_in_forward"),
     "silence of writers": (put(snapshot, "mute", nothing), "writes_to_a_writer_of_its_own"),

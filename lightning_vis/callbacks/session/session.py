@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -25,15 +24,15 @@ from lightning_vis.probe.forward_tracer import EntryPoint
 from lightning_vis.probe.from_trainer import TrainerProbe
 from lightning_vis.probe.probe import Probe
 
-_FINDERS: WeakKeyDictionary[Any, TrainerProbe] = WeakKeyDictionary()
+
+def sessions_of(trainer: Any) -> list[Session]:
+    """The sessions of all callbacks of a Trainer that look, in its order."""
+    return [each.session for each in trainer.callbacks if isinstance(getattr(each, "session", None), Session)]
 
 
 def finder_of(trainer: Any) -> TrainerProbe:
-    """The one that finds images for all callbacks of a Trainer in the run that is being set up."""
-    finder = _FINDERS.get(trainer)
-    if finder is None or finder.was_asked:
-        finder = _FINDERS[trainer] = TrainerProbe()
-    return finder
+    """The one that finds images for all callbacks of a Trainer in the run that is being set up: the first that nobody has asked."""
+    return next((each.finder for each in sessions_of(trainer) if not each.finder.was_asked), None) or TrainerProbe()
 
 
 class Session:
@@ -71,8 +70,7 @@ class Session:
 
     def find(self, trainer: Any, module: nn.Module) -> Probe | None:
         """Images of the Trainer's data, those of the checkpoint where there is one; None if a batch must be watched."""
-        sessions = [each.session for each in trainer.callbacks if isinstance(getattr(each, "session", None), Session)]
-        indices = next((each._resumed["indices"] for each in sessions if each._resumed.get("indices")), None)
+        indices = next((each._resumed["indices"] for each in sessions_of(trainer) if each._resumed.get("indices")), None)
         return self.finder.from_loader(trainer, module, self._given, self.forward_config(trainer), indices)
 
     def watch(self, trainer: Any, module: nn.Module, batch: Any) -> None:

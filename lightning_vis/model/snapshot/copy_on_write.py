@@ -34,7 +34,7 @@ class CopyOnWrite(TorchDispatchMode):  # type: ignore[no-untyped-call]
         steps: list[Restore] = []
         first_write = self._unwritten.setdefault(memory(same), [])
         first_write.append(lambda: steps.append(contents(same)))
-        return tensor_after(value, steps)
+        return tensor_after(value, same, steps)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}

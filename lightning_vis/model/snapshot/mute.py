@@ -17,8 +17,12 @@ def logging_methods(reached: Iterable[Any]) -> list[Variables]:
         reached: from a network; Lightning modules bring their Trainer's loggers along.
     """
     found: list[Any] = []
+    known: dict[type, bool] = {}  # asked once per kind, since a network has thousands of values
     for value in reached:
-        found += [value] if _logs_metrics(value) else []
+        kind = type(value)
+        if kind not in known:
+            known[kind] = _logs_metrics(kind)
+        found += [value] if known[kind] else []
         for logger in getattr(vars(value).get("_trainer"), "loggers", ()) if isinstance(value, nn.Module) else ():
             found += [logger, getattr(logger, "__dict__", {}).get("_experiment")]  # not `experiment`, which would begin one
     speakers = {id(each): each for each in found if hasattr(each, "__dict__")}.values()
@@ -31,10 +35,10 @@ def mute(methods: Iterable[Variables]) -> None:
         each.space.update(dict.fromkeys(each.names, _say_nothing))
 
 
-def _logs_metrics(value: Any) -> bool:
-    if isinstance(value, nn.Module):
-        return all(callable(getattr(type(value), name, None)) for name in _OF_MODULES)
-    return not isinstance(value, type) and any(callable(getattr(type(value), name, None)) for name in _OF_LOGGERS)
+def _logs_metrics(kind: type) -> bool:
+    if issubclass(kind, nn.Module):
+        return all(callable(getattr(kind, name, None)) for name in _OF_MODULES)
+    return not issubclass(kind, type) and any(callable(getattr(kind, name, None)) for name in _OF_LOGGERS)
 
 
 _OF_MODULES = ("log", "log_dict")  # and no more: `log_prob` is mathematics

@@ -7,13 +7,15 @@ import functools
 import sys
 import types
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from lightning_vis.model.snapshot.restore import Slots, Variables, attributes_of, contents_of
+from lightning_vis.model.snapshot.restore import Slots, Variables, attributes_of, contents_of, slots_of
+
+Items = Callable[[Any], Iterable[Any]]
 
 LARGEST = 1000
 """A longer list or dict is put back itself, but what its items hold is not looked into: it is data, not state."""
@@ -35,7 +37,7 @@ def reachable(roots: Iterable[Any], known: Iterable[Any] = ()) -> list[tuple[Any
         known: tensors that are taken care of elsewhere.
     """
     roots = list(roots)
-    owners = frozenset(map(_package, roots))
+    read = _Reader(frozenset(map(_package, roots)))
     seen: dict[Any, Any] = {id(value): value for value in known}  # keeps the objects alive, for their ids
     state, data = deque(roots), deque[Any]()
     found: list[tuple[Any, float]] = []
@@ -43,36 +45,64 @@ def reachable(roots: Iterable[Any], known: Iterable[Any] = ()) -> list[tuple[Any
     for queue, most in ((state, float("inf")), (data, float(SMALL))):
         while queue:
             value = queue.popleft()
+            items_of = read.items_of(type(value))
             # A module may lead to itself, and its variables are put together anew each time.
             key = (id(value.space), value.names) if isinstance(value, Variables) else id(value)
-            if key in seen or isinstance(value, (int, float, str, bytes, type(None))):
-                continue
-            if isinstance(value, type) and not _is_users(value):
+            if items_of is None or key in seen or (isinstance(value, type) and not _is_users(value)):
                 continue
             seen[key] = value
             found.append((value, most))
-            for item in _items(value, owners):
-                (data if isinstance(item, _LEADS_TO_DATA) else queue).append(item)
+            for item in items_of(value):
+                (data if read.leads_to_data(type(item)) else queue).append(item)
     return found
 
 
 _LEADS_TO_DATA = (Dataset, Variables, type, types.FunctionType, types.MethodType, types.CellType, functools.partial)
 
 
-def _items(value: Any, owners: frozenset[str]) -> Iterable[Any]:
-    if isinstance(value, (dict, list, tuple, set, deque)):
-        return () if len(value) > LARGEST else tuple(value.values() if isinstance(value, dict) else value)
-    if isinstance(value, type):
-        return _of_class(value)
-    if isinstance(value, (types.FunctionType, types.MethodType, functools.partial, types.CellType)):
-        return _of_code(value)
-    if isinstance(value, Variables):
-        return _of_namespace(value)
-    if isinstance(value, Slots):
-        return value.present().values()
-    if isinstance(value, nn.Module) or _is_own(value, owners):
-        return (*((vars(value),) if hasattr(value, "__dict__") else ()), Slots(value), *type(value).__mro__)
-    return ()
+class _Reader:
+    """Knows how values of each kind lead to others; asked once per kind, since a network has thousands of values.
+
+    Not kept for longer than a walk: a parametrized layer has a class of its own, which would live on.
+    """
+
+    def __init__(self, owners: frozenset[str]) -> None:
+        self._owners = owners
+        self._known: dict[type, Items | None] = {}
+        self._data: dict[type, bool] = {}
+
+    def items_of(self, kind: type) -> Items | None:
+        """What reads the values that one of this kind leads to; None of a kind that keeps nothing."""
+        if kind not in self._known:
+            self._known[kind] = _items_of(kind, self._owners)
+        return self._known[kind]
+
+    def leads_to_data(self, kind: type) -> bool:
+        """Whether what values of this kind lead to is data, and not state."""
+        if kind not in self._data:
+            self._data[kind] = issubclass(kind, _LEADS_TO_DATA)
+        return self._data[kind]
+
+
+def _items_of(kind: type, owners: frozenset[str]) -> Items | None:
+    if issubclass(kind, (int, float, str, bytes, type(None))):
+        return None
+    for base, items_of in _ITEMS:
+        if issubclass(kind, base):
+            return items_of
+    if not (issubclass(kind, nn.Module) or _is_own(kind, owners)):
+        return lambda value: ()
+    around = (*((Slots,) if slots_of(kind) else ()),)
+    bases = kind.__mro__
+    return lambda value: (*((vars(value),) if hasattr(value, "__dict__") else ()), *(each(value) for each in around), *bases)
+
+
+def _of_container(value: Any) -> Iterable[Any]:
+    return () if len(value) > LARGEST else tuple(value.values() if isinstance(value, dict) else value)
+
+
+def _of_slots(value: Slots) -> Iterable[Any]:
+    return value.present().values()
 
 
 def _of_class(value: type) -> Iterable[Any]:
@@ -119,15 +149,15 @@ def _is_users(value: type | types.FunctionType) -> bool:
     return not _is_installed(home)
 
 
-def _is_own(value: Any, owners: frozenset[str]) -> bool:
-    """Whether this is an object of the user's own class, or of the package that the network comes from."""
-    if isinstance(value, (Tensor, types.ModuleType)):
+def _is_own(kind: type, owners: frozenset[str]) -> bool:
+    """Whether objects of this class are the user's own, or of the package that the network comes from."""
+    if issubclass(kind, (Tensor, types.ModuleType)):
         return False
-    if isinstance(value, (types.SimpleNamespace, argparse.Namespace)):
+    if issubclass(kind, (types.SimpleNamespace, argparse.Namespace)):
         return True
-    homes = {base.__module__.partition(".")[0] for base in type(value).__mro__[:-1]} - _NEUTRAL
+    homes = {base.__module__.partition(".")[0] for base in kind.__mro__[:-1]} - _NEUTRAL
     # Data sets are of torch's, but hold the user's state; what else is of torch's or Lightning's is not.
-    homes -= {"torch"} if isinstance(value, Dataset) else set()
+    homes -= {"torch"} if issubclass(kind, Dataset) else set()
     return all(home in owners or not _is_installed(home) for home in homes)
 
 
@@ -150,3 +180,13 @@ def _is_installed(module: str) -> bool:
 def _package(value: Any) -> str:
     package = type(value).__module__.partition(".")[0]
     return "" if package in _FRAMEWORKS else package
+
+
+_ITEMS: tuple[tuple[Any, Items], ...] = (
+    ((dict, list, tuple, set, deque), _of_container),
+    (type, _of_class),
+    ((types.FunctionType, types.MethodType, functools.partial, types.CellType), _of_code),
+    (Variables, _of_namespace),
+    (Slots, _of_slots),
+)
+"""How values of these kinds lead to others; the first that fits."""

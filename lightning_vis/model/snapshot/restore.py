@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,21 @@ from lightning_vis.model.snapshot.tensors import Restore, array, leaf
 
 def restorers_of(found: Iterable[tuple[Any, float]]) -> list[Restore]:
     """What puts all that was found back: attributes, containers, variables, tensors, arrays, random generators."""
-    kept = [value for value, most in found if _size_of(value) <= most]
     # Not known for longer: a parametrized layer has a class of its own, which would live on, and the layer with it.
-    known = {kind: makers_of(kind) for kind in set(map(type, kept))}
-    return [keep(value) for value in kept for keep in known[type(value)]]
+    by_kind: dict[type, list[Any]] = {}
+    for value, most in found:
+        if most == _ALL or _size_of(value) <= most:
+            by_kind.setdefault(type(value), []).append(value)
+    return [
+        restore
+        for kind, values in by_kind.items()
+        for base, make in _RESTORERS
+        if issubclass(kind, base)
+        for restore in make(values)
+    ]
+
+
+_ALL = float("inf")
 
 
 def _size_of(value: Any) -> int:
@@ -36,15 +48,8 @@ def _size_of(value: Any) -> int:
 
 def restore_all(restores: Sequence[Restore]) -> None:
     """Takes all steps, the last one first; none depends on another, and the first error is raised after the last step."""
-    errors: list[BaseException] = []
     with _uninterrupted():
-        for restore in reversed(restores):
-            try:
-                restore()
-            except BaseException as error:
-                errors.append(error)
-    if errors:
-        raise errors[0]
+        _collected(reversed(restores))
 
 
 @contextmanager
@@ -92,10 +97,14 @@ class Slots:
 
     def present(self) -> dict[Any, Any]:
         """Those that are set, by slot."""
-        bases = [vars(base) for base in type(self.owner).__mro__ if "__slots__" in vars(base)]
-        slots = [each for base in bases for each in base.values() if isinstance(each, types.MemberDescriptorType)]
-        found = {slot: _got(slot, self.owner) for slot in slots}
+        found = {slot: _got(slot, self.owner) for slot in slots_of(type(self.owner))}
         return {slot: each for slot, each in found.items() if each is not _MISSING}
+
+
+def slots_of(kind: type) -> list[Any]:
+    """The attributes that values of a class have in slots."""
+    bases = [vars(base) for base in kind.__mro__ if "__slots__" in vars(base)]
+    return [each for base in bases for each in base.values() if isinstance(each, types.MemberDescriptorType)]
 
 
 def _got(slot: Any, owner: Any) -> Any:
@@ -105,32 +114,72 @@ def _got(slot: Any, owner: Any) -> Any:
         return _MISSING
 
 
-def makers_of(kind: type) -> list[Callable[[Any], Restore]]:
-    """Each makes what puts one side of a value of this kind back."""
-    return [keep for base, keep in _RESTORERS if issubclass(kind, base)]
-
-
-def mapping(value: dict[Any, Any]) -> Restore:
-    """What puts the items of a dict back, and their order."""
-    kept = dict(value)
+def mappings(values: Iterable[dict[Any, Any]]) -> list[Restore]:
+    """What puts the items of dicts back, and their order: one step for all, since a network has fifteen for each module."""
+    kept = [(value, tuple(value), tuple(value.values())) for value in values]
 
     def restore() -> None:
-        if not _same_items([*value.items()], [*kept.items()]):
-            value.clear()
-            value.update(kept)
+        _collected(
+            _put_back(value, dict(zip(keys, items, strict=True)))  # a Counter would count pairs
+            for value, keys, items in kept
+            if not _same(value, keys, items)
+        )
+
+    return [restore]
+
+
+def _same(value: dict[Any, Any], keys: tuple[Any, ...], items: tuple[Any, ...]) -> bool:
+    return len(value) == len(keys) and all(map(is_, value, keys)) and all(map(is_, value.values(), items))
+
+
+def sequences(values: Iterable[list[Any] | deque[Any]]) -> list[Restore]:
+    """What puts the items of lists back, in one step."""
+    kept = [(value, tuple(value)) for value in values]
+
+    def restore() -> None:
+        _collected(
+            _refill(value, items) for value, items in kept if len(value) != len(items) or not all(map(is_, value, items))
+        )
+
+    return [restore]
+
+
+def sets(values: Iterable[set[Any]]) -> list[Restore]:
+    """What puts the items of sets back, in one step."""
+    kept = [(value, set(value)) for value in values]
+
+    def restore() -> None:
+        _collected(_put_back(value, items) for value, items in kept if value != items)
+
+    return [restore]
+
+
+def _put_back(value: Any, items: Iterable[Any]) -> Restore:
+    def restore() -> None:
+        value.clear()
+        value.update(items)
 
     return restore
 
 
-def _sequence(value: list[Any] | deque[Any]) -> Restore:
-    kept = list(value)
-
+def _refill(value: Any, items: Iterable[Any]) -> Restore:
     def restore() -> None:
-        if not _same_items([(None, item) for item in value], [(None, item) for item in kept]):
-            value.clear()
-            value.extend(kept)
+        value.clear()
+        value.extend(items)
 
     return restore
+
+
+def _collected(steps: Iterable[Restore]) -> None:
+    """Takes all steps; the first error is raised after the last one."""
+    errors: list[BaseException] = []
+    for step in steps:
+        try:
+            step()
+        except BaseException as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def _bytes(value: bytearray) -> Restore:
@@ -141,23 +190,6 @@ def _bytes(value: bytearray) -> Restore:
             value[:] = kept
 
     return restore
-
-
-def _set_of(value: set[Any]) -> Restore:
-    kept = set(value)
-
-    def restore() -> None:
-        if value != kept:
-            value.clear()
-            value.update(kept)
-
-    return restore
-
-
-def _same_items(now: list[tuple[Any, Any]], then: list[tuple[Any, Any]]) -> bool:
-    return len(now) == len(then) and all(
-        key is other_key and value is other for (key, value), (other_key, other) in zip(now, then, strict=True)
-    )
 
 
 def _variables(value: Variables) -> Restore:
@@ -248,19 +280,23 @@ def _none(_: Any) -> None:
     return None
 
 
-_RESTORERS: tuple[tuple[Any, Callable[[Any], Restore]], ...] = (
-    (dict, mapping),
-    ((list, deque), _sequence),
-    (set, _set_of),
-    (bytearray, _bytes),
-    (type, _class),
-    (types.CellType, _cell),
-    (Variables, _variables),
-    (Slots, _slots),
-    (torch.Generator, _torch_generator),
-    (np.random.Generator, _bit_generator),
-    (np.random.RandomState, _old_generator),
-    (random.Random, _python_generator),
-    (Tensor, leaf),
-    (np.ndarray, array),
+def _each(make: Callable[[Any], Restore]) -> Callable[[Iterable[Any]], list[Restore]]:
+    return lambda values: [make(value) for value in values]
+
+
+_RESTORERS: tuple[tuple[Any, Callable[[list[Any]], list[Restore]]], ...] = (
+    (dict, mappings),
+    ((list, deque), sequences),
+    (set, sets),
+    (bytearray, _each(_bytes)),
+    (type, _each(_class)),
+    (types.CellType, _each(_cell)),
+    (Variables, _each(_variables)),
+    (Slots, _each(_slots)),
+    (torch.Generator, _each(_torch_generator)),
+    (np.random.Generator, _each(_bit_generator)),
+    (np.random.RandomState, _each(_old_generator)),
+    (random.Random, _each(_python_generator)),
+    (Tensor, _each(leaf)),
+    (np.ndarray, _each(array)),
 )

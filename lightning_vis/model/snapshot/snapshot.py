@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lightning_vis.model.compiled import eagerly
 from lightning_vis.model.snapshot.copy_on_write import LARGE, CopyOnWrite
@@ -32,6 +34,9 @@ def preserve_state(model: nn.Module, copied: int | None = None) -> Iterator[nn.M
 
     What is written to files, printed, or kept by installed packages or in iterators cannot be taken back.
 
+    A model that is lent already may be lent again inside: then only weights, gradients, flags and random streams are put back
+    at the end of the inner loan, and Python's objects at the end of the outer one.
+
     Args:
         model: the module to look at; on any device.
         copied: bytes of weights up to which they are copied, 8 MiB if None; larger ones are watched, and copied only if
@@ -43,66 +48,102 @@ def preserve_state(model: nn.Module, copied: int | None = None) -> Iterator[nn.M
     Raises:
         ValueError: the model has lazy parameters that no batch has shaped yet.
     """
-    _refuse_lazy(model)
+    modules, parameters, buffers = [*model.modules()], [*model.parameters()], [*model.buffers()]
+    _refuse_lazy(model, parameters)
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(eagerly())
-        watch = _watch(model, LARGE if copied is None else copied)
-        found = reachable(model.modules(), (*model.parameters(), *model.buffers()))
-        methods = logging_methods(value for value, _ in found)
-        restores = [
-            *random_streams(),
-            *restorers_of([*found, *((each, 0) for each in methods)]),
-            *_weights(model, watch),
-            *_modes(model),
-        ]
-        stack.callback(restore_all, restores)
-        mute(methods)
-        _prepare(model)
+        watch = _watch(modules, parameters, LARGE if copied is None else copied)
+        is_new = stack.enter_context(_lent(model))
+        with collector_held():
+            found = reachable(modules, (*parameters, *buffers)) if is_new else []
+            methods = logging_methods(value for value, _ in found)
+            restores = [
+                *random_streams(),
+                *restorers_of([*found, *((each, 0) for each in methods)]),
+                *_weights(parameters, buffers, watch),
+                *_modes(modules),
+            ]
+            stack.callback(_restore, restores)
+            mute(methods)
+            _prepare(modules, parameters)
         if watch is not None:
             stack.enter_context(watch)
         yield model
 
 
-def _prepare(model: nn.Module) -> None:
-    for module in model.modules():
+_LENT = threading.local()
+
+
+@contextmanager
+def _lent(model: nn.Module) -> Iterator[bool]:
+    """Keeps in mind that a model is lent in this thread; whether it was not."""
+    models = _LENT.__dict__.setdefault("models", set())
+    is_new = id(model) not in models
+    models.add(id(model))
+    try:
+        yield is_new
+    finally:
+        if is_new:
+            models.discard(id(model))
+
+
+def _restore(restores: Sequence[Restore]) -> None:
+    with collector_held():
+        restore_all(restores)
+
+
+@contextmanager
+def collector_held() -> Iterator[None]:
+    """Python's collector waits: it would walk through the thousands of objects that a loan makes, again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _prepare(modules: Iterable[nn.Module], parameters: Iterable[Tensor]) -> None:
+    for module in modules:
         # Not `eval()`: users override `train()` (frozen norms, merged adapters), and that would run their code.
         if getattr(module, "training", False):
             module.training = False
-    for parameter in model.parameters():
+    for parameter in parameters:
         parameter.grad = None
 
 
-def _refuse_lazy(model: nn.Module) -> None:
-    lazy = [name for name, value in model.named_parameters() if nn.parameter.is_lazy(value)]
-    if lazy:
+def _refuse_lazy(model: nn.Module, parameters: Iterable[Tensor]) -> None:
+    if any(map(nn.parameter.is_lazy, parameters)):
+        lazy = [name for name, value in model.named_parameters() if nn.parameter.is_lazy(value)]
         raise ValueError(
             f"the model has lazy parameters ({', '.join(lazy[:3])}{', ...' if len(lazy) > 3 else ''}) that get their shape"
             " from the first batch: run one batch through it before looking at it"
         )
 
 
-def _modes(model: nn.Module) -> Iterator[Restore]:
-    for module in model.modules():
+def _modes(modules: Iterable[nn.Module]) -> Iterator[Restore]:
+    for module in modules:
         if hasattr(module, "training"):  # frozen script modules have no flag
             yield partial(_set, module, "training", module.training)
 
 
-def _watch(model: nn.Module, copied: int) -> CopyOnWrite | None:
+def _watch(modules: Iterable[nn.Module], parameters: Iterable[Tensor], copied: int) -> CopyOnWrite | None:
     # The operations of scripted modules cannot all be watched.
-    scripted = any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
-    return CopyOnWrite() if not scripted and sum(value.nbytes for value in model.parameters()) > copied else None
+    scripted = any(isinstance(module, torch.jit.ScriptModule) for module in modules)
+    return CopyOnWrite() if not scripted and sum(value.nbytes for value in parameters) > copied else None
 
 
-def _weights(model: nn.Module, watch: CopyOnWrite | None) -> Iterator[Restore]:
-    for parameter in model.parameters():
+def _weights(parameters: Iterable[Tensor], buffers: Iterable[Tensor], watch: CopyOnWrite | None) -> Iterator[Restore]:
+    for parameter in parameters:
         # Set aside, not copied: whatever a backward pass would add meanwhile lands in another tensor.
         yield partial(setattr, parameter, "grad", parameter.grad)
         yield partial(_set, parameter, "requires_grad", parameter.requires_grad)
         # The last is done first: flags can only be set where no graph hangs on.
         yield tensor(parameter) if watch is None else watch.keep(parameter)
-    for buffer in model.buffers():
+    for buffer in buffers:
         yield tensor(buffer)
 
 

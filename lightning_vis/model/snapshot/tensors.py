@@ -14,12 +14,13 @@ Restore = Callable[[], None]
 
 def tensor(value: Tensor) -> Restore:
     """What puts a tensor back: its memory, bit by bit what it said there if that has changed, and no graph hanging on it."""
-    return tensor_after(value, [contents(value)])
+    same = value.detach()
+    return tensor_after(value, same, [contents(same)])
 
 
-def tensor_after(value: Tensor, steps: list[Restore]) -> Restore:
-    """What gives a tensor its memory back and then takes these steps."""
-    same, was_leaf = value.detach(), value.is_leaf
+def tensor_after(value: Tensor, same: Tensor, steps: list[Restore]) -> Restore:
+    """What gives a tensor its memory back and then takes these steps; `same` is the tensor as it is, detached."""
+    was_leaf = value.is_leaf
 
     def restore() -> None:
         if was_leaf and not value.is_leaf:
@@ -32,9 +33,9 @@ def tensor_after(value: Tensor, steps: list[Restore]) -> Restore:
     return restore
 
 
-def contents(value: Tensor) -> Restore:
-    """What writes a tensor's present values to its memory again, if they have changed."""
-    same, kept = value.detach(), value.detach().clone()
+def contents(same: Tensor) -> Restore:
+    """What writes the present values of a detached tensor to its memory again, if they have changed."""
+    kept = same.clone()
 
     def restore() -> None:
         with torch.no_grad():

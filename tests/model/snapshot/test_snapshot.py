@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import random
 import signal
@@ -622,3 +623,58 @@ def test_weights_up_to_a_size_are_copied_and_larger_ones_watched():
             with torch.no_grad():
                 model.weight.add_(1)
         assert torch.equal(model.weight, weight)
+
+
+# --- loans within loans ------------------------------------------------------------------------------------------------
+
+
+class Remembers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.seen = nn.Linear(2, 2), []
+
+    def forward(self, x):
+        self.seen.append(float(x.sum()))
+        return self.layer(x)
+
+
+def test_a_loan_within_a_loan_takes_back_what_it_did_to_weights_and_streams():
+    model = Remembers()
+    weight, bias = model.layer.weight.detach().clone(), model.layer.bias
+    with preserve_state(model):
+        state = torch.get_rng_state()
+        with preserve_state(model):
+            model.requires_grad_(False)
+            model.layer.weight.data = torch.zeros(2, 2)
+            torch.manual_seed(5)
+            model(torch.ones(1, 2)).sum()
+        assert torch.equal(model.layer.weight, weight)
+        assert model.layer.weight.requires_grad
+        assert torch.equal(torch.get_rng_state(), state)
+        assert model.seen == [2.0]  # Python's objects are the outer loan's
+        with preserve_state(model):
+            model(torch.ones(1, 2)).sum().backward()
+        assert model.layer.weight.grad is None
+    assert model.seen == []
+    assert model.layer.bias is bias
+
+
+def test_after_a_loan_the_model_can_be_lent_as_before():
+    """Also after one that ended in an error: the next loan is an outer one again."""
+    model = Remembers()
+    with pytest.raises(ValueError, match="no"), preserve_state(model):
+        raise ValueError("no")
+    with preserve_state(model):
+        model(torch.ones(1, 2))
+    assert model.seen == []
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_the_collector_works_inside_and_is_left_as_it_was(is_enabled):
+    gc.enable() if is_enabled else gc.disable()
+    try:
+        with preserve_state(Remembers()):
+            assert gc.isenabled() == is_enabled
+        assert gc.isenabled() == is_enabled
+    finally:
+        gc.enable()
