@@ -34,7 +34,7 @@ from lightning_vis.attribution.recorders import gradients
 from lightning_vis.model.run import Pass
 
 LAYERS = ("layer1", "layer2", "layer3", "layer4")
-CASES = ((64, 8), (64, 32), (224, 8))
+CASES = ((64, 8), (64, 32), (128, 8), (224, 8))
 """Side of the images in pixels, and how many."""
 
 Contestant = Callable[[], Any]

@@ -36,7 +36,7 @@ COLUMNS = 10
 MOST_POINTS = 1000
 
 
-_IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+\.js)";$', re.MULTILINE)
+_IMPORT = re.compile(r'^import (\{[^}]*\}) from "(\.[\w./]+\.js)";$', re.MULTILINE)
 
 
 _EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
@@ -145,12 +145,19 @@ def bundle(entry: Path) -> str:
 
 def _collect(path: Path, sources: dict[str, str]) -> None:
     text = path.read_text("utf-8")
-    for _, name in _IMPORT.findall(text):
-        if name not in sources:
-            _collect(path.with_name(name), sources)
-    body = _EXPORT.sub(r"\1", _IMPORT.sub(r'const \1 = modules["\2"];', text))
-    names = ", ".join(name for _, name in _EXPORT.findall(text))
-    sources[path.name] = f'modules["{path.name}"] = (() => {{\n{body}\nreturn {{ {names} }};\n}})();'
+    imported = [(path.parent / address).resolve() for _, address in _IMPORT.findall(text)]
+    for each in imported:
+        if _name_of(each) not in sources:
+            _collect(each, sources)
+    names = iter(imported)
+    body = _EXPORT.sub(r"\1", _IMPORT.sub(lambda found: f'const {found[1]} = modules["{_name_of(next(names))}"];', text))
+    exported = ", ".join(name for _, name in _EXPORT.findall(text))
+    sources[_name_of(path)] = f'modules["{_name_of(path)}"] = (() => {{\n{body}\nreturn {{ {exported} }};\n}})();'
+
+
+def _name_of(path: Path) -> str:
+    """A module's name in the bundle: its path below the page's folder."""
+    return path.resolve().relative_to(STATIC.resolve()).as_posix()
 
 
 def _keyed_parts(at: int, run: StoredRun, looks: int | None) -> list[Part]:

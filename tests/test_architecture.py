@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -132,16 +133,20 @@ def test_imports_make_no_circle():
 
 
 def test_no_folder_holds_more_modules_than_a_reader_remembers():
-    folders = {path.parent for path in FILES.values()}
-    assert [folder.name for folder in folders if len(set(folder.glob("*.py")) - {folder / "__init__.py"}) > MOST] == []
+    modules = [path for kind in ("*.py", "*.js") for path in PACKAGE.rglob(kind) if path.name != "__init__.py"]
+    counts = Counter(path.parent for path in modules)
+    assert [folder.name for folder, count in counts.items() if count > MOST] == []
 
 
 def is_gerund(stem):
-    return any(re.fullmatch(r"\w{2,}ing", word) and word not in NOUNS for word in stem.split("_"))
+    """Whether what a file is, the last of its words, is something that is done."""
+    word = stem.split("_")[-1]
+    return bool(re.fullmatch(r"\w{2,}ing", word)) and word not in NOUNS
 
 
 def test_files_are_named_by_nouns():
     assert [file for file in FILES if is_gerund(file.split(".")[-1])] == []
+    assert [path.stem for path in PACKAGE.rglob("*.js") if is_gerund(path.stem)] == []
     assert is_gerund("forward_tracing")
     assert not is_gerund("embedding")
 

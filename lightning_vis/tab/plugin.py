@@ -23,27 +23,11 @@ from lightning_vis.events.part import media_type
 from lightning_vis.tab import answers
 
 STATIC = Path(__file__).parent / "static"
-MODULES = (
-    *(
-        "caching",
-        "chart",
-        "colours",
-        "compare",
-        "controls",
-        "film",
-        "filter_film",
-        "filters",
-        "host",
-        "index",
-        "logged",
-        "looks",
-        "maps",
-        "painting",
-    ),
-    *("parts", "pixels", "scalars", "scales", "source", "sprites", "state", "tiles", "timeline", "twins"),
-)
-ASSETS = {"style.css": "text/css"} | {f"{name}.js": "application/javascript" for name in MODULES}
-"""All that is ever read from the disk: no address decides on a path."""
+KINDS = {".css": "text/css", ".js": "application/javascript"}
+ASSETS = {
+    path.relative_to(STATIC).as_posix(): KINDS[path.suffix] for path in sorted(STATIC.rglob("*.*")) if path.suffix in KINDS
+}
+"""All that is ever read from the disk, listed once: no address decides on a path."""
 DAY = 86_400
 MOST_POINTS = 1000
 

@@ -127,7 +127,7 @@ def test_scalars_of_the_training(server):
 
 
 def test_assets_are_those_of_a_table_and_page_and_table_agree(server):
-    assert sorted(ASSETS) == sorted(path.name for path in STATIC.iterdir())
+    assert sorted(ASSETS) == sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.*"))
     for name, kind in ASSETS.items():
         status, headers, body = ask(f"{server}{PLUGIN}/static/{name}")
         assert (status, headers["Content-Type"].split(";")[0]) == (200, kind)

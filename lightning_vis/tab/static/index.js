@@ -1,18 +1,18 @@
 // The page: loads what is shown, keeps it up to date, and hands every change to the parts of the page.
 
-import { parsedConstants } from "./colours.js";
-import { Compare } from "./compare.js";
-import { Controls } from "./controls.js";
-import { Film } from "./film.js";
-import { Filters } from "./filters.js";
-import { followTheme, hostWindow, onReload } from "./host.js";
-import { mergedStreams, modelOf } from "./looks.js";
-import { Painter } from "./painting.js";
-import { element } from "./parts.js";
-import { exportedSource, serverSource } from "./source.js";
-import { readState, writeState } from "./state.js";
-import { Timeline } from "./timeline.js";
-import { Twins } from "./twins.js";
+import { Compare } from "./compare/compare.js";
+import { Film } from "./film/film.js";
+import { Filters } from "./filters/filters.js";
+import { Controls } from "./page/controls.js";
+import { element } from "./page/dom.js";
+import { followTheme, hostWindow, onReload } from "./page/host.js";
+import { mergedStreams, modelOf } from "./page/looks.js";
+import { exportedSource, serverSource } from "./page/source.js";
+import { readState, writeState } from "./page/url_state.js";
+import { parsedConstants } from "./picture/colours.js";
+import { Painter } from "./picture/painter.js";
+import { Timeline } from "./timeline/timeline.js";
+import { Twins } from "./twins/twins.js";
 
 const POLL = 5000;
 const FIRST_RUNS = 4; // shown where nobody has chosen

@@ -1,9 +1,8 @@
 // What is written on, below and beside a tile of Compare: the answer, how sure, where the map lies, and the run's numbers.
 
-import { replace } from "./controls.js";
-import { className, labelOf } from "./looks.js";
-import { element } from "./parts.js";
-import { liftShare } from "./scales.js";
+import { element, replace } from "../page/dom.js";
+import { className, labelOf } from "../page/looks.js";
+import { liftShare } from "../timeline/scales.js";
 
 export const NARROW = 138; // pixels: below them a name has a line of its own
 const ROOMY = 180; // pixels: from them on a sentence has room

@@ -1,7 +1,7 @@
 // Draws the timeline's chart. `place` says where things stand: x of a look, y of a value, the right end.
 
-import { whenAt } from "./looks.js";
-import { cssColour, fitCanvas, shortened } from "./parts.js";
+import { cssColour, elided, fitCanvas } from "../page/dom.js";
+import { whenAt } from "../page/looks.js";
 import { valueAt } from "./scalars.js";
 
 const [TALL, LOW] = [116, 92]; // pixels; in a low window the pictures need the room more
@@ -138,6 +138,6 @@ function drawLabels(context, place, series, model, scale, width) {
   const over = Math.max(0, (labels[labels.length - 1]?.at || 0) - (place.height - 4));
   for (const { run, value, at } of labels) {
     context.fillStyle = cssColour(run.colour);
-    context.fillText(shortened(context, `${scale.say(value)} ${run.name}`, width - place.right - 12), place.right + 8, at - over);
+    context.fillText(elided(context, `${scale.say(value)} ${run.name}`, width - place.right - 12), place.right + 8, at - over);
   }
 }

@@ -1,9 +1,8 @@
 // Filters: what excites each of them most, at the moment and over time.
 
-import { choice, element, fitCanvas } from "./parts.js";
-import { replace } from "./controls.js";
+import { choice, element, fitCanvas, replace } from "../page/dom.js";
+import { lookAt } from "../page/looks.js";
 import { FilterFilm, LEFT, SMALL } from "./filter_film.js";
-import { lookAt } from "./looks.js";
 
 const PREFIX = "filters/";
 const LARGE = 128;

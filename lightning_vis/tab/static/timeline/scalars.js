@@ -1,6 +1,6 @@
 // What can stand on the chart: the numbers of the looks, of all images or of one, and the training's own scalars.
 
-import { labelOf } from "./looks.js";
+import { labelOf } from "../page/looks.js";
 
 const LOGGED = "logged:";
 const RIGHT = "answers/right";

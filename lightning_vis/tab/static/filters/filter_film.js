@@ -1,8 +1,7 @@
 // The film of one run's filters: a row for each filter of the look shown, a column for each look, as on the cards.
 
-import { replace } from "./controls.js";
-import { thinned } from "./looks.js";
-import { element, fitCanvas } from "./parts.js";
+import { element, fitCanvas, replace } from "../page/dom.js";
+import { thinned } from "../page/looks.js";
 
 export const SMALL = 56;
 export const LEFT = 92; // for the names of the filters

@@ -1,4 +1,4 @@
-// Values to colours: the same formulas as in colours.py, with the same constants (the server hands them over). A test compares pixels.
+// Values to colours: the same formulas as in Scale and colormap.py, with the same constants (the server hands them over). A test compares pixels.
 
 export const STEPS = 8; // table entries per stored code
 const MIXTURES = 4096; // strengths told apart

@@ -1,9 +1,8 @@
 // Compare: all images at one moment; the inputs above, a row per run below.
 
-import { replace } from "./controls.js";
-import { className, labelOf, lookAt, withMaps } from "./looks.js";
-import { element, fitCanvas, pressable } from "./parts.js";
-import { NARROW, clear, describe, fillHead, fillTile } from "./tiles.js";
+import { element, fitCanvas, NO_MAPS, noteOf, pager, pressable, replace } from "../page/dom.js";
+import { className, labelOf, lookAt, withMaps } from "../page/looks.js";
+import { clear, describe, fillHead, fillTile, NARROW } from "./tiles.js";
 
 const PER_PAGE = 8;
 const SIDE = 220;
@@ -13,8 +12,6 @@ const LEAST = 112; // tiles become smaller so that all rows are seen at once, bu
 const CAPTION = 20;
 const NOTES = 30;
 const [MEASURES, STACKED] = [25, 40]; // what is written below a caption, on one line or, below narrow tiles, on two
-
-export const NO_MAPS = "No maps in these runs: add ProbeCallback() to the Trainer's callbacks.";
 
 export class Compare {
   constructor(page) {
@@ -63,19 +60,7 @@ export class Compare {
     const withInputs = model.runs.find((run) => run.inputs);
     if (withInputs) grid.append(...this.inputRow(withInputs, images));
     for (const run of model.runs) grid.append(...this.runRow(run, images));
-    return pages > 1 ? [this.pager(model, pages, images), grid] : [grid];
-  }
-
-  pager(model, pages, images) {
-    const go = (step) => () => this.page.change({ page: Math.min(pages - 1, Math.max(0, this.page.state.page + step)) });
-    return element(
-      "nav", { className: "pager", "aria-label": "images" },
-      element("button", { type: "button", textContent: "‹", "aria-label": "previous images", disabled: images[0] === 0, onclick: go(-1) }),
-      element("span", { textContent: `images ${images[0] + 1} to ${images[images.length - 1] + 1} of ${model.count}` }),
-      element("button", {
-        type: "button", textContent: "›", "aria-label": "next images", disabled: images[images.length - 1] === model.count - 1, onclick: go(1),
-      }),
-    );
+    return pages > 1 ? [pager(this.page, model, pages, images), grid] : [grid];
   }
 
   inputRow(run, images) {
@@ -201,9 +186,4 @@ export class Compare {
     }
     return isDone;
   }
-}
-
-// What is said below the rows of the runs that have none.
-export function noteOf(textContent) {
-  return element("p", { className: "quiet note", textContent });
 }

@@ -1,7 +1,7 @@
 // The bar at the top: what is compared, through which view, in which colours, and how to read them.
 
-import { limitOf, ticksOf } from "./colours.js";
-import { choice, element, fitCanvas, labelled } from "./parts.js";
+import { limitOf, ticksOf } from "../picture/colours.js";
+import { choice, element, fitCanvas, labelled, replace } from "./dom.js";
 
 const TABS = [
   { value: "compare", text: "Compare", title: "All images at one moment (1)" },
@@ -159,12 +159,4 @@ export function titleOf(view) {
 
 function round(value) {
   return value >= 10 ? String(Math.round(value)) : String(Number(value.toPrecision(2)));
-}
-
-// Makes children anew only when what they show has changed, so that focus stays where it is.
-export function replace(parent, name, make) {
-  if (parent.dataset.shows === name) return;
-  parent.dataset.shows = name;
-  const made = make();
-  parent.replaceChildren(...(Array.isArray(made) ? made : [made]));
 }

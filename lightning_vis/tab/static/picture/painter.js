@@ -1,6 +1,6 @@
 // Stored pictures to pixels on canvases. What is decoded is kept for a while, so that a film plays without a hitch.
 
-import { kept } from "./caching.js";
+import { kept } from "./cache.js";
 import { mixture, mixturesOf, placesOfStrength } from "./colours.js";
 import { mapOf } from "./maps.js";
 import { blend, borderOf, dim } from "./pixels.js";

@@ -1,6 +1,6 @@
 // Arithmetic of pixels: a map over a photo, an object's outline. Nothing here knows of canvases or of where things come from.
 
-import { kept } from "./caching.js";
+import { kept } from "./cache.js";
 import { STEPS } from "./colours.js";
 
 // Bilinear in the codes, which is bilinear in the values; then each pixel's mixture with the photo from the table.

@@ -1,8 +1,7 @@
 // Twins: one object on several backgrounds, and what is answered on each. The proof beside the maps.
 
-import { replace } from "./controls.js";
-import { className, labelOf, lookAt } from "./looks.js";
-import { element, fitCanvas } from "./parts.js";
+import { element, fitCanvas, replace } from "../page/dom.js";
+import { className, labelOf, lookAt } from "../page/looks.js";
 
 const [LEAST, MOST] = [72, 112]; // so that all objects of a run stand in one row where there is room
 const [BETWEEN, FRAME] = [6, 22]; // between an object's pictures, and around them

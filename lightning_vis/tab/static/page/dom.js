@@ -70,11 +70,39 @@ export function cssColour(name) {
 }
 
 // Text with its middle left out until it is at most so wide: both ends of a name tell it apart.
-export function shortened(context, text, width) {
+export function elided(context, text, width) {
   if (context.measureText(text).width <= width) return text;
   for (let keep = text.length - 1; keep > 1; keep -= 1) {
     const short = `${text.slice(0, Math.ceil(keep / 2))}…${text.slice(text.length - Math.floor(keep / 2))}`;
     if (context.measureText(short).width <= width) return short;
   }
   return text.slice(0, 1);
+}
+
+// Makes children anew only when what they show has changed, so that focus stays where it is.
+export function replace(parent, name, make) {
+  if (parent.dataset.shows === name) return;
+  parent.dataset.shows = name;
+  const made = make();
+  parent.replaceChildren(...(Array.isArray(made) ? made : [made]));
+}
+
+// What is said below the rows of the runs that have none.
+export function noteOf(textContent) {
+  return element("p", { className: "quiet note", textContent });
+}
+
+export const NO_MAPS = "No maps in these runs: add ProbeCallback() to the Trainer's callbacks.";
+
+// Leafs through images where there are more than a page holds.
+export function pager(page, model, pages, images) {
+  const go = (step) => () => page.change({ page: Math.min(pages - 1, Math.max(0, page.state.page + step)) });
+  return element(
+    "nav", { className: "pager", "aria-label": "images" },
+    element("button", { type: "button", textContent: "‹", "aria-label": "previous images", disabled: images[0] === 0, onclick: go(-1) }),
+    element("span", { textContent: `images ${images[0] + 1} to ${images[images.length - 1] + 1} of ${model.count}` }),
+    element("button", {
+      type: "button", textContent: "›", "aria-label": "next images", disabled: images[images.length - 1] === model.count - 1, onclick: go(1),
+    }),
+  );
 }

@@ -1,9 +1,7 @@
 // Film: each image over time; a row per image and run, columns thinned to the width. A click goes there.
 
-import { NO_MAPS, noteOf } from "./compare.js";
-import { replace } from "./controls.js";
-import { className, labelOf, lookAt, thinned, whenAt, withMaps } from "./looks.js";
-import { cssColour, element, fitCanvas, pressable, shortened } from "./parts.js";
+import { cssColour, element, elided, fitCanvas, NO_MAPS, noteOf, pager, pressable, replace } from "../page/dom.js";
+import { className, labelOf, lookAt, thinned, whenAt, withMaps } from "../page/looks.js";
 
 const [LEAST, MOST] = [72, 112]; // a tile fills the width as far as that goes
 const GAP = 4;
@@ -62,7 +60,7 @@ export class Film {
     const rows = this.images.flatMap((image) => model.runs.map((run, at) => this.row(run, image, at === 0)));
     const body = element("div", { className: "rows" }, ...rows, this.cursor);
     const note = this.isRepeating(model) ? [element("p", { className: "quiet", textContent: READING })] : [];
-    return [...(pages > 1 ? [this.page.views.compare.pager(model, pages, this.images)] : []), head, body, ...note];
+    return [...(pages > 1 ? [pager(this.page, model, pages, this.images)] : []), head, body, ...note];
   }
 
   partsOf(model) {
@@ -194,7 +192,7 @@ function drawCross(context, width) {
 }
 
 function drawLabel(context, text, x, y, width) {
-  const short = shortened(context, text, width - 8);
+  const short = elided(context, text, width - 8);
   context.fillStyle = "#181a1ee0";
   context.fillRect(x, y, context.measureText(short).width + 7, 16);
   context.fillStyle = "#ececec";

@@ -1,12 +1,11 @@
 // The timeline: one chart that is also the scrubber of all pages. Any scalar of the runs can be drawn on it, or one image's own.
 
+import { element, replace } from "../page/dom.js";
+import { className, labelOf, whenAt } from "../page/looks.js";
 import { drawChart, lookUnder } from "./chart.js";
-import { replace } from "./controls.js";
-import { Logged } from "./logged.js";
-import { className, labelOf, whenAt } from "./looks.js";
-import { element } from "./parts.js";
 import { isOfImages, namesOf, ofImages, pointsOf, preferred } from "./scalars.js";
 import { scaleOf } from "./scales.js";
+import { Logged } from "./training_scalars.js";
 
 export class Timeline {
   constructor(page) {
