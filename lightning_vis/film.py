@@ -85,8 +85,12 @@ class Film:
 
         Raises:
             ValueError: there is no such view, or nothing to show.
+            ModuleNotFoundError: matplotlib is not installed.
         """
-        from matplotlib.figure import Figure
+        try:
+            from matplotlib.figure import Figure
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError("Film.plot() draws with matplotlib: pip install matplotlib", name=error.name) from error
 
         picture = self._strip(self._view(view), columns)
         height, width = picture.shape[:2]

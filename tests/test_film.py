@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -138,3 +140,9 @@ def test_a_damaged_state_is_refused_and_not_half_read():
     state["frames"][0]["parts"][1]["picture"] = np.zeros(9, np.uint8)
     with pytest.raises(ValueError, match="'maps/evidence' after 3 steps cannot be read"):
         Film.from_state(state)
+
+
+def test_a_figure_without_matplotlib_is_refused_in_a_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ModuleNotFoundError, match=r"Film.plot\(\) draws with matplotlib: pip install matplotlib"):
+        Film().plot()
