@@ -69,6 +69,10 @@ INPUT = "<input>"
 """Names the image itself among the layers."""
 
 
+FILTERS = "filters/"
+"""Before a layer's name: pictures of its filters, among those of a frame; and a view of them."""
+
+
 ALONE = ("validate", "test")
 """Moments of looks outside of fit, in the order in which they stand behind a look of the fit at the same steps."""
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lightning_vis.constants import PAGE
+from lightning_vis.constants import FILTERS, PAGE
 from lightning_vis.events.decode import finite, page_streams, without_repeated
 from lightning_vis.events.event_file import event_files
 from lightning_vis.events.frame_reader import RunFrames, StoredRun, read_run, whole_run
@@ -23,7 +23,7 @@ from lightning_vis.frames import Array, thinned
 from lightning_vis.render.canvas.style import GAP, INK, PANEL, SMALL_TEXT, TEXT
 from lightning_vis.render.canvas.text import paragraph, write
 from lightning_vis.render.canvas.tiles import put
-from lightning_vis.render.filters import FILTERS, filter_reading, filter_strip, has_gaps
+from lightning_vis.render.filters import filter_reading, filter_strip, has_gaps
 from lightning_vis.render.gif import animated, animated_filters
 from lightning_vis.render.strips import strip
 

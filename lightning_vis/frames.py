@@ -11,32 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightning_vis.constants import ALONE as ALONE
+from lightning_vis.constants import FILTERS
 from lightning_vis.constants import place_of as place_of
-
-
-def numbers_of(layer: str, filters: Sequence[Filter]) -> dict[str, float]:
-    """The facts as numbers of a frame, which may be written as scalars."""
-    found: dict[str, float] = {}
-    for each in filters:
-        key = f"filters/{layer}/{each.name}"
-        found |= {f"{key}/activation": each.reached, f"{key}/on_probe": each.on_probe, f"{key}/dead": float(each.dead)}
-    return found
-
-
-def filters_of(frame: Frame, layer: str) -> list[Filter]:
-    """The facts of a layer's filters that a frame holds, in the order of its pictures."""
-    pictures = frame.pictures.get(f"filters/{layer}")
-    return list(pictures.filters) if pictures is not None and pictures.filters else _filters_of_numbers(frame, layer)
-
-
-def _filters_of_numbers(frame: Frame, layer: str) -> list[Filter]:
-    """Runs of before 0.1 have them among the numbers alone."""
-    start, end = f"filters/{layer}/", "/activation"
-    names = [key[len(start) : -len(end)] for key in frame.numbers if key.startswith(start) and key.endswith(end)]
-    kinds = ("activation", "on_probe", "dead")
-    facts = {name: [frame.numbers[f"{start}{name}/{kind}"] for kind in kinds] for name in names}
-    return [Filter(name, reached, on_probe, bool(dead)) for name, (reached, on_probe, dead) in facts.items()]
-
 
 Array = NDArray[Any]
 
@@ -218,6 +194,30 @@ class Inputs:
     def class_name(self, index: int) -> str:
         """A class's name, or its number where it has none."""
         return self.class_names[index] if 0 <= index < len(self.class_names) else f"class {index}"
+
+
+def numbers_of(layer: str, filters: Sequence[Filter]) -> dict[str, float]:
+    """The facts as numbers of a frame, which may be written as scalars."""
+    found: dict[str, float] = {}
+    for each in filters:
+        key = f"{FILTERS}{layer}/{each.name}"
+        found |= {f"{key}/activation": each.reached, f"{key}/on_probe": each.on_probe, f"{key}/dead": float(each.dead)}
+    return found
+
+
+def filters_of(frame: Frame, layer: str) -> list[Filter]:
+    """The facts of a layer's filters that a frame holds, in the order of its pictures."""
+    pictures = frame.pictures.get(f"{FILTERS}{layer}")
+    return list(pictures.filters) if pictures is not None and pictures.filters else _filters_of_numbers(frame, layer)
+
+
+def _filters_of_numbers(frame: Frame, layer: str) -> list[Filter]:
+    """Runs of before 0.1 have them among the numbers alone."""
+    start, end = f"{FILTERS}{layer}/", "/activation"
+    names = [key[len(start) : -len(end)] for key in frame.numbers if key.startswith(start) and key.endswith(end)]
+    kinds = ("activation", "on_probe", "dead")
+    facts = {name: [frame.numbers[f"{start}{name}/{kind}"] for kind in kinds] for name in names}
+    return [Filter(name, reached, on_probe, bool(dead)) for name, (reached, on_probe, dead) in facts.items()]
 
 
 def thinned(count: int, limit: int) -> list[int]:

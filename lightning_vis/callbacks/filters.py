@@ -10,7 +10,7 @@ from torch import nn
 from lightning_vis.arguments import count_of, names_of
 from lightning_vis.callbacks.base import LookCallback
 from lightning_vis.callbacks.probe import ProbeCallback
-from lightning_vis.callbacks.schedule import begins_anew, ends_epoch, is_spaced
+from lightning_vis.callbacks.schedule import begins_anew, ends_epoch, is_due, is_spaced
 from lightning_vis.callbacks.session.filters import FilterLooks, Forward, forward_of
 from lightning_vis.callbacks.settings import Settings
 from lightning_vis.callbacks.trainer import finished_steps, moment_of
@@ -165,13 +165,13 @@ class FilterMaximizationCallback(LookCallback):
     def _visit(self, trainer: Any, module: nn.Module, moment: str) -> None:
         """Maximizes at spaced visits; always cold, whatever was drawn before."""
         finished = finished_steps(trainer, moment)
-        is_between = (trainer.current_epoch + 1) % self.every_n_epochs != 0 and moment in ("validation", "epoch")
+        is_between = moment in ("validation", "epoch") and not is_due(trainer, self.every_n_epochs)
         if not self.session.can_see(module) or is_between or (moment != "end" and finished == self._finished):
             return
         self._count += finished != self._finished
         self._finished = finished
-        is_due = self._last_step != finished if moment == "end" else is_spaced(self._count, self._drawn)
-        if is_due and self._look(trainer, module, moment_of(trainer, self, moment, finished)):
+        is_turn = self._last_step != finished if moment == "end" else is_spaced(self._count, self._drawn)
+        if is_turn and self._look(trainer, module, moment_of(trainer, self, moment, finished)):
             self._drawn = self._count
 
     @property

@@ -17,7 +17,7 @@ from lightning_vis.callbacks.base import LookCallback
 from lightning_vis.callbacks.failures import log
 from lightning_vis.callbacks.groups import refuse_clashes, settings_of, sharers
 from lightning_vis.callbacks.monitor import Monitor, OnAlert, monitored_tags
-from lightning_vis.callbacks.schedule import begins_anew, ends_epoch, is_early
+from lightning_vis.callbacks.schedule import begins_anew, ends_epoch, is_due, is_early
 from lightning_vis.callbacks.session.maps import MapLooks
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.settings import Settings
@@ -165,7 +165,7 @@ class ProbeCallback(LookCallback):
         """Looks after early steps; the last batch of an epoch that is looked at is left to that look."""
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
         finished = finished_steps(trainer, "step")
-        left = ends_epoch(trainer) and self._due(trainer)
+        left = ends_epoch(trainer) and is_due(trainer, self.every_n_epochs)
         if is_early(finished, self.at_steps, trainer.current_epoch) and not left:
             self._look(trainer, pl_module, "step")
 
@@ -190,9 +190,6 @@ class ProbeCallback(LookCallback):
         if not self._served and self.session.probe is not None:
             for path in self.looks.finish():
                 log(trainer, f"what happened, in one picture: {path}")
-
-    def _due(self, trainer: Any) -> bool:
-        return bool((trainer.current_epoch + 1) % self.every_n_epochs == 0)
 
     def _looks(self, trainer: Any) -> bool:
         """Whether this callback looks for itself, in this process, and somebody wants to know."""
@@ -227,7 +224,7 @@ class ProbeCallback(LookCallback):
         if self._served or self._published == finished:
             return
         self._published = finished
-        frame = self._look(trainer, pl_module, moment, numbers_only=not self._due(trainer))
+        frame = self._look(trainer, pl_module, moment, numbers_only=not is_due(trainer, self.every_n_epochs))
         self.monitor.publish(trainer, pl_module, frame, self.looks.failed)
 
     def _look(self, trainer: Any, pl_module: nn.Module, moment: str, *, numbers_only: bool = False) -> Frame | None:

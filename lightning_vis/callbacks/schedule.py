@@ -16,6 +16,11 @@ def begins_anew(trainer: Any) -> bool:
     return int(trainer.fit_loop.epoch_loop._batches_that_stepped) == 0
 
 
+def is_due(trainer: Any, every_n_epochs: int) -> bool:
+    """Whether the running epoch is one that is looked at."""
+    return bool((trainer.current_epoch + 1) % every_n_epochs == 0)
+
+
 def is_early(finished: int, at_steps: Sequence[int] | None, epoch: int) -> bool:
     """Whether a step within an epoch is looked at: those asked for, or 1, 2, 4, 8, ... of the first epoch."""
     if at_steps is not None:

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lightning_vis.constants import place_of
+from lightning_vis.constants import FILTERS, place_of
 from lightning_vis.events.part import Part
 
 IN_PLACE = ("captions", "filters", "format", "seconds", "fit", "images", "probe", "stream", "steps", "alone", "part")
 """Facts of a part that its place in a stream says already, or that are left out until somebody looks at the part."""
-FILTERS = "pictures/filters/"
 CAPTION = re.compile(
     r"\w+ (?P<name>.*)(?: reaches \S+; the best probe image \S+?(?P<prefers>: it prefers the probe image)?|(?P<dead>: dead \(.*))",
     re.DOTALL,
@@ -171,7 +170,7 @@ def _page_look(look: Look) -> dict[str, Any]:
 
 def _page_part(part: Part) -> dict[str, Any]:
     kept = {name: value for name, value in part.facts.items() if name not in IN_PLACE}
-    if not part.name.startswith(FILTERS):
+    if not part.name.startswith(f"pictures/{FILTERS}"):
         return kept
     try:
         return kept | page_filters(part.facts)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lightning_vis.constants import PLUGIN
+from lightning_vis.constants import FILTERS, PLUGIN
 from lightning_vis.events.decode import looks_of, with_own_names, without_repeated
 from lightning_vis.events.event_file import AROUND, event_files, records
 from lightning_vis.events.frame_builder import build_frame, build_inputs
@@ -131,7 +131,7 @@ def _with_known_filters(frame: Frame, damage: list[str]) -> Frame:
     """Without pictures of which nobody can say what they show; those are added to `damage`."""
     known = {}
     for name, pictures in frame.pictures.items():
-        count = len(filters_of(frame, name.removeprefix("filters/")))
+        count = len(filters_of(frame, name.removeprefix(FILTERS)))
         if count == len(pictures.values):
             known[name] = pictures
         else:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from lightning_vis.constants import OUTPUT
+from lightning_vis.constants import FILTERS, OUTPUT
 from lightning_vis.frames import Array, Filter, Frame, Pictures
 from lightning_vis.maximization.maximizer import Maximized, maximize
 from lightning_vis.maximization.weights import WeightLook
@@ -33,7 +33,7 @@ def build_frame(probe: Probe, found: Mapping[str, Found], when: Mapping[str, Any
         found: by layer.
         when: where in the training we are, as fields of a `Frame`.
     """
-    pictures = {f"filters/{layer}": each.pictures for layer, each in found.items()}
+    pictures = {f"{FILTERS}{layer}": each.pictures for layer, each in found.items()}
     numbers = {tag: value for each in found.values() for tag, value in each.numbers.items()}
     nobody = np.full(0, -1), np.full(0, np.nan, np.float32)
     return Frame(probe.name, *nobody, pictures=pictures, numbers=numbers, **when)

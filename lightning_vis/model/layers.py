@@ -9,12 +9,18 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 
 def named_layers(model: nn.Module) -> dict[str, nn.Module]:
     """The submodules by dotted name, as the user wrote them: without the wrapper that ``torch.compile`` adds."""
     named = ((name.replace("_orig_mod.", "").removesuffix("._orig_mod"), module) for name, module in model.named_modules())
     return {name: module for name, module in named if name not in ("", "_orig_mod")}
+
+
+def has_lazy_layers(model: nn.Module) -> bool:
+    """Whether some layers get their shapes only from the first batch."""
+    return any(is_lazy(value) for value in model.parameters())
 
 
 def find_layer(model: nn.Module, name: str) -> nn.Module:

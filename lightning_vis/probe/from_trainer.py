@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
+from lightning_vis.model.layers import has_lazy_layers
 from lightning_vis.model.run import ForwardConfig
 from lightning_vis.model.scores import class_scores
 from lightning_vis.model.snapshot.snapshot import preserve_state
@@ -133,7 +133,7 @@ class TrainerProbe:
         try:
             known = indices if indices is None or max(indices) < len(dataset) else None
             probe = Probe.from_dataset(dataset, indices=known, class_names=_class_names(trainer, dataset))
-            if not any(is_lazy(value) for value in module.parameters()):
+            if not has_lazy_layers(module):
                 _try(module, probe, running)
         except Exception as error:
             self._reason = f"{error}".strip().split("\n")[0].rstrip(".") or type(error).__name__

@@ -8,15 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lightning_vis.constants import OUTPUT
+from lightning_vis.constants import FILTERS, OUTPUT
 from lightning_vis.frames import Array, Filter, Frame, Pictures, filters_of
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, SMALL_TEXT, TEXT, WIDTH, WRONG
 from lightning_vis.render.canvas.text import fitting, paragraph, text_width, write
 from lightning_vis.render.canvas.tiles import fit, put
-
-FILTERS = "filters/"
-"""Before a layer's name: a view of its filters."""
-
 
 COLUMNS = 4
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lightning_vis.constants import OUTPUT
+from lightning_vis.constants import FILTERS, OUTPUT
 from lightning_vis.frames import Array, Filter, Frame, Inputs, filters_of, thinned
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, SMALL_TEXT, WRONG
 from lightning_vis.render.canvas.text import fitting, paragraph, write
 from lightning_vis.render.canvas.tiles import drawn, fit, name_state, put
-from lightning_vis.render.filters import FILTERS, filter_reading, filter_tile
+from lightning_vis.render.filters import filter_reading, filter_tile
 from lightning_vis.render.legend import legend_of, reading_of
 
 SIDE = 96
@@ -31,6 +31,18 @@ MOST_LOOKS = 48
 
 SECONDS = 0.25
 """How long a look is seen; the first and the last one stay for a second and a half."""
+LEAST = 5
+"""Columns of a narrow film: its title needs them."""
+
+
+LETTERS = 20
+
+
+LINE = 24
+
+
+BELOW = 2 * LINE + GAP
+"""Room for two lines below a tile."""
 
 
 def animated(films: Sequence[tuple[str, Inputs, Sequence[Frame]]], key: str) -> bytes:
@@ -128,20 +140,6 @@ def _tile(sheet: Image.Image, corner: tuple[int, int], inputs: Inputs, frame: Fr
     if inputs.labels is not None and frame.predicted[index] not in (-1, inputs.labels[index]):
         x, y = corner
         ImageDraw.Draw(sheet).rectangle((x - 3, y - 3, x + SIDE + 2, y + SIDE + 2), outline=WRONG, width=3)
-
-
-LEAST = 5
-"""Columns of a narrow film: its title needs them."""
-
-
-LETTERS = 20
-
-
-LINE = 24
-
-
-BELOW = 2 * LINE + GAP
-"""Room for two lines below a tile."""
 
 
 def animated_filters(films: Sequence[tuple[str, Sequence[Frame]]], layer: str) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from lightning_vis.frames import Array, Frame, Inputs
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, WRONG
-from lightning_vis.render.canvas.text import write
+from lightning_vis.render.canvas.text import lines_of, write
 from lightning_vis.render.canvas.tiles import drawn, fit, name_state, put
 from lightning_vis.render.legend import explaining, legend
 
@@ -24,10 +23,6 @@ CAPTION = 34
 
 
 TOP = 64
-
-
-WORDS = 40
-"""Characters in a line of the text."""
 
 
 def summary(run: str, frames: Sequence[Frame], inputs: Inputs) -> Array:
@@ -112,7 +107,7 @@ def _write_sentences(sheet: Image.Image, corner: tuple[int, int], run: str, sent
     write(sheet, (x, y), run, INK, SIZE[0] - x - GAP, 40)
     y += 70
     for sentence in sentences:
-        lines = textwrap.wrap(sentence, WORDS - 8)
+        lines = lines_of(sentence, SIZE[0] - x - GAP, 26)
         if y + 34 * len(lines) > SIZE[1]:
             break  # half a sentence may say the opposite
         for line in lines:

@@ -108,7 +108,7 @@ ABLATIONS: dict[str, tuple[Cut, str]] = {
         "plain",
     ),
     "looking eagerly": (put(snapshot, "eagerly", nullcontext), "compiled_submodule"),
-    "waiting for lazy layers": (put(session, "is_lazy", lambda _: False), "lazy_modules"),
+    "waiting for lazy layers": (put(session, "has_lazy_layers", lambda _: False), "lazy_modules"),
     "surviving a failure": (put(failures.Failures, "tell", loud), "view_of_the_users_own_breaks"),
     "the state of the data set": (
         put(probe, "preserve_rng", nullcontext),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lightning_vis.constants import FILTERS
 from lightning_vis.events.loggers import descriptions, film_tag
 from lightning_vis.frames import Array, Frame, Inputs, thinned
 from lightning_vis.maximization.frame_builder import Found
@@ -66,7 +67,7 @@ def of_filters(frame: Frame, frames: Sequence[Frame], found: Mapping[str, Found]
     weights = {
         f"weights/{layer}": weight_sheet(**vars(each.weights)) for layer, each in found.items() if each.weights is not None
     }
-    filters = {name: filter_card(frame, shown, name.removeprefix("filters/")) for name in frame.pictures}
+    filters = {name: filter_card(frame, shown, name.removeprefix(FILTERS)) for name in frame.pictures}
     numbers = {tag: value for tag, value in frame.numbers.items() if scalars and tag.endswith("/activation")}
     return Drawing(weights | filters, dict.fromkeys(weights, _WEIGHTS) | dict.fromkeys(filters, _FILTERS), numbers)
 

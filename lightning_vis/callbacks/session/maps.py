@@ -108,8 +108,8 @@ class MapLooks:
         session.logger.keep(frame, inputs)
         if PROBABILITIES in frame.notes:
             session.failures.say(PROBABILITIES)
-        is_due = is_spaced(session.logger.film.count, session.logger.drawn)
-        if is_due and not session.pauses("pictures", trainer):
+        is_turn = is_spaced(session.logger.film.count, session.logger.drawn)
+        if is_turn and not session.pauses("pictures", trainer):
             self._draw(frame)
 
     def _draw(self, frame: Frame) -> None:

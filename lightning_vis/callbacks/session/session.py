@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
 from lightning_vis.callbacks.budget import Budget
 from lightning_vis.callbacks.failures import Failures, reason
@@ -18,6 +17,7 @@ from lightning_vis.callbacks.session.frame_logger import FrameLogger
 from lightning_vis.callbacks.trainer import precision_of
 from lightning_vis.film import Film
 from lightning_vis.frames import Inputs
+from lightning_vis.model.layers import has_lazy_layers
 from lightning_vis.model.run import ForwardConfig
 from lightning_vis.model.scores import Score, log_odds
 from lightning_vis.probe.forward_tracer import EntryPoint
@@ -117,7 +117,7 @@ class Session:
 
     def can_see(self, module: nn.Module) -> bool:
         """Whether there is anything to look at yet: lazy layers get their shapes from the first batch."""
-        return self.probe is not None and not any(is_lazy(value) for value in module.parameters())
+        return self.probe is not None and not has_lazy_layers(module)
 
     # --- what it costs ----------------------------------------------------------------------------------------------
 
