@@ -32,7 +32,7 @@ class Failures:
     _said: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        if self.on_error not in ON_ERROR:
+        if not isinstance(self.on_error, str) or self.on_error not in ON_ERROR:
             raise ValueError(f"on_error={self.on_error!r}: expected 'warn' or 'raise'")
 
     def forget(self) -> None:

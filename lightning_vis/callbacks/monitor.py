@@ -49,7 +49,8 @@ class Monitor:
     _change: Alert | None = None
 
     def __post_init__(self) -> None:
-        if self.on_alert not in ("warn", "stop") and not callable(self.on_alert):
+        known = isinstance(self.on_alert, str) and self.on_alert in ("warn", "stop")
+        if not known and not callable(self.on_alert):
             raise ValueError(f"on_alert={self.on_alert!r}: expected 'warn', 'stop' or a function of an Alert")
 
     def judge(self, frame: Frame, at: float, total: float | None, shown: int = 1) -> Frame:

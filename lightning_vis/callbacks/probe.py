@@ -81,7 +81,8 @@ class ProbeCallback(LookCallback):
         on_validate: bool = True,
         max_overhead: float = 0.01,
     ) -> None:
-        settings = Settings(on_error, max_overhead, loggers, images, on_validate, on_alert, thresholds or Thresholds())
+        limits = Thresholds() if thresholds is None else thresholds
+        settings = Settings(on_error, max_overhead, loggers, images, on_validate, on_alert, limits)
         super().__init__(probe, settings, "looks")
         if not isinstance(every_n_epochs, int) or every_n_epochs < 1:
             raise ValueError(f"every_n_epochs={every_n_epochs!r}: expected a whole number of at least 1")

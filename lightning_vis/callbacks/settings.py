@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lightning_vis.arguments import quoted
 from lightning_vis.callbacks.monitor import OnAlert
 from lightning_vis.reliance.alert import Thresholds
 
@@ -25,6 +26,7 @@ class Settings:
 
     Raises:
         ValueError: another word for `loggers`.
+        TypeError: thresholds of another kind.
     """
 
     on_error: str = "warn"
@@ -36,5 +38,9 @@ class Settings:
     thresholds: Thresholds = field(default_factory=Thresholds)
 
     def __post_init__(self) -> None:
-        if self.loggers not in LOGGERS:
-            raise ValueError(f"loggers={self.loggers!r}: expected 'tensorboard' or 'all'")
+        if not isinstance(self.loggers, str) or self.loggers not in LOGGERS:
+            raise ValueError(f"loggers={quoted(self.loggers)}: expected 'tensorboard' or 'all'")
+        if not isinstance(self.thresholds, Thresholds):
+            raise TypeError(
+                f"thresholds={quoted(self.thresholds)}: expected limits of the alert, like Thresholds(red_effect=0.5)"
+            )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from PIL import Image
 
@@ -37,7 +39,8 @@ def legend(sheet: Image.Image, corner: tuple[int, int], width: int, scale: Scale
         write(sheet, (left, y + 8), label, FAINT, width)
 
 
-def ticks_that_fit(scale: Scale) -> list[tuple[float, float]]:
+@lru_cache  # the legends of a run have a few scales, and are drawn again and again
+def ticks_that_fit(scale: Scale) -> tuple[tuple[float, float], ...]:
     """Ticks whose labels stand apart on the narrowest bar, each with its place from 0 to 1: all bars have the same.
 
     Those at the ends are always there, others where there is room, the smaller ones first, on both sides or on none.
@@ -49,7 +52,7 @@ def ticks_that_fit(scale: Scale) -> list[tuple[float, float]]:
     for size in sorted(by_size):
         if all(_gap(*sorted((tick, other))) >= GAP for tick in by_size[size] for other in kept):
             kept += by_size[size]
-    return sorted(kept)
+    return tuple(sorted(kept))
 
 
 def label_of(value: float) -> str:
