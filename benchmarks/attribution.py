@@ -86,7 +86,7 @@ def ours(net: nn.Module, images: Tensor, classes: Tensor) -> list[Tensor]:
 
 
 def unobserved(net: nn.Module, images: Tensor, classes: Tensor) -> list[Tensor]:
-    """The same maps without `observing`: what is left is what the mathematics costs."""
+    """The same maps without `preserve_state`: what is left is what the mathematics costs."""
     explained = gradients(Pass(net, images, net, classes, logit), {"label": [INPUT, *LAYERS]}).explained["label"]
     return [saliency_map(explained.records[INPUT]), *(grad_cam_map(explained.records[layer]) for layer in LAYERS)]
 
@@ -113,7 +113,7 @@ def torchcams(net: nn.Module, images: Tensor, classes: Tensor) -> list[Tensor]:
 CONTESTANTS: dict[str, Callable[[nn.Module, Tensor, Tensor], Any]] = {
     "forward + backward to the input (floor)": floor,
     "record(): saliency + 4 Grad-CAM": ours,
-    "the same without observing(): traces are left": unobserved,
+    "the same without preserve_state(): traces are left": unobserved,
     "captum: Saliency + 4 LayerGradCam": captums,
     "torchcam: GradCAM on 4 layers, + captum's Saliency": torchcams,
 }

@@ -56,7 +56,7 @@ def usual_layers(model: nn.Module, images: Tensor, forward: Callable[[Tensor], A
 def profile(model: nn.Module, layer: str, images: Tensor, forward: Callable[[Tensor], Any] | None = None) -> Tensor:
     """Each channel's mean activation on each image, ``(N, K)`` float32: what ``"changed"`` compares."""
     with preserve_state(model), torch.no_grad():
-        torch.manual_seed(0)  # of layers that draw in eval mode too; put back by observing
+        torch.manual_seed(0)  # of layers that draw in eval mode too; put back by preserve_state
         return pooled(activation_of(model, layer, forward)(on_model(model, images)).float().cpu())
 
 

@@ -110,7 +110,7 @@ def maximize(
     recipe = recipe_for(preset, parameterization, transforms, priors, steps)
     aim = objective_of(objective, layer)
     with preserve_state(model, copied=memory // 4):  # thousands of operations: watching each would cost more than a copy
-        model.requires_grad_(False)  # taken back by observing
+        model.requires_grad_(False)  # taken back by preserve_state
         torch.manual_seed(seed)  # of layers that draw in eval mode too; likewise
         images = on_model(model, images)
         activation = channels_last(model, activation_of(model, layer, forward), images)

@@ -36,7 +36,7 @@ def activation_of(model: nn.Module, layer: str, forward: Callable[[Tensor], Any]
 def channels_last(model: nn.Module, activation: Activation, images: Tensor) -> Activation:
     """The same function, faster: on a CPU most convolutions are, where the channels lie side by side in memory.
 
-    Some take half the time (`benchmarks/maximization.md`). The weights are laid out anew: `observing` puts them back. A model
+    Some take half the time (`benchmarks/maximization.md`). The weights are laid out anew: `preserve_state` puts them back. A model
     that answers otherwise so, or not at all, because it calls ``view()`` on its maps, is run as it is; so is every model on
     other devices, where nothing was measured.
     """

@@ -38,7 +38,7 @@ def evaluate_twins(run: Pass, twins: Twins, layer: str | None = None, chunk_size
     """Runs the network once on ``twins.batch()`` and measures its answers.
 
     Args:
-        run: the model, lent by `observing`; its images are ``twins.batch()``, on its device.
+        run: the model, lent by `preserve_state`; its images are ``twins.batch()``, on its device.
         twins: what the images are.
         layer: where channels are compared, a layer that returns ``(N, channels, h, w)``; None for nowhere.
         chunk_size: at most this many images in one pass.
