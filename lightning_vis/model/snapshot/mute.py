@@ -16,14 +16,12 @@ def logging_methods(reached: Iterable[Any]) -> list[Variables]:
     Args:
         reached: from a network; Lightning modules bring their Trainer's loggers along.
     """
-    found: list[Any] = []
-    known: dict[type, bool] = {}  # asked once per kind, since a network has thousands of values
+    by_kind: dict[type, list[Any]] = {}
     for value in reached:
-        kind = type(value)
-        if kind not in known:
-            known[kind] = _logs_metrics(kind)
-        found += [value] if known[kind] else []
-        for logger in getattr(vars(value).get("_trainer"), "loggers", ()) if isinstance(value, nn.Module) else ():
+        by_kind.setdefault(type(value), []).append(value)
+    found = [value for kind, values in by_kind.items() if _logs_metrics(kind) for value in values]
+    for module in [value for kind, values in by_kind.items() if issubclass(kind, nn.Module) for value in values]:
+        for logger in getattr(vars(module).get("_trainer"), "loggers", ()):
             found += [logger, getattr(logger, "__dict__", {}).get("_experiment")]  # not `experiment`, which would begin one
     speakers = {id(each): each for each in found if hasattr(each, "__dict__")}.values()
     return [Variables(vars(each), frozenset(_writing(each))) for each in speakers]

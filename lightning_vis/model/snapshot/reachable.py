@@ -8,6 +8,7 @@ import sys
 import types
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -37,7 +38,7 @@ def reachable(roots: Iterable[Any], known: Iterable[Any] = ()) -> list[tuple[Any
         known: tensors that are taken care of elsewhere.
     """
     roots = list(roots)
-    read = _Reader(frozenset(map(_package, roots)))
+    kinds = _Kinds(frozenset(map(_package, roots)))
     seen: dict[Any, Any] = {id(value): value for value in known}  # keeps the objects alive, for their ids
     state, data = deque(roots), deque[Any]()
     found: list[tuple[Any, float]] = []
@@ -45,43 +46,53 @@ def reachable(roots: Iterable[Any], known: Iterable[Any] = ()) -> list[tuple[Any
     for queue, most in ((state, float("inf")), (data, float(SMALL))):
         while queue:
             value = queue.popleft()
-            items_of = read.items_of(type(value))
+            kind = kinds[type(value)]
             # A module may lead to itself, and its variables are put together anew each time.
-            key = (id(value.space), value.names) if isinstance(value, Variables) else id(value)
-            if items_of is None or key in seen or (isinstance(value, type) and not _is_users(value)):
+            key = (id(value.space), value.names) if kind.items_of is _of_namespace else id(value)
+            if kind.items_of is None or key in seen:
                 continue
             seen[key] = value
+            if kind.is_class and not _is_users(value):
+                continue
             found.append((value, most))
-            for item in items_of(value):
-                (data if read.leads_to_data(type(item)) else queue).append(item)
+            for item in kind.items_of(value):
+                of_item = kinds[type(item)]
+                if of_item.items_of is not None and id(item) not in seen:
+                    (data if of_item.is_data else queue).append(item)
     return found
 
 
 _LEADS_TO_DATA = (Dataset, Variables, type, types.FunctionType, types.MethodType, types.CellType, functools.partial)
 
 
-class _Reader:
-    """Knows how values of each kind lead to others; asked once per kind, since a network has thousands of values.
+@dataclass(frozen=True)
+class _Kind:
+    """What is known of all values of one kind.
+
+    Attributes:
+        items_of: reads the values that one of them leads to; None where they keep nothing.
+        is_data: whether what they lead to is data, and not state.
+        is_class: whether they are classes.
+    """
+
+    items_of: Items | None
+    is_data: bool
+    is_class: bool
+
+
+class _Kinds(dict[type, _Kind]):
+    """Looks at each kind once, since a network has thousands of values.
 
     Not kept for longer than a walk: a parametrized layer has a class of its own, which would live on.
     """
 
     def __init__(self, owners: frozenset[str]) -> None:
+        super().__init__()
         self._owners = owners
-        self._known: dict[type, Items | None] = {}
-        self._data: dict[type, bool] = {}
 
-    def items_of(self, kind: type) -> Items | None:
-        """What reads the values that one of this kind leads to; None of a kind that keeps nothing."""
-        if kind not in self._known:
-            self._known[kind] = _items_of(kind, self._owners)
-        return self._known[kind]
-
-    def leads_to_data(self, kind: type) -> bool:
-        """Whether what values of this kind lead to is data, and not state."""
-        if kind not in self._data:
-            self._data[kind] = issubclass(kind, _LEADS_TO_DATA)
-        return self._data[kind]
+    def __missing__(self, kind: type) -> _Kind:
+        self[kind] = _Kind(_items_of(kind, self._owners), issubclass(kind, _LEADS_TO_DATA), issubclass(kind, type))
+        return self[kind]
 
 
 def _items_of(kind: type, owners: frozenset[str]) -> Items | None:

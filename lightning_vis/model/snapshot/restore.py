@@ -116,13 +116,13 @@ def _got(slot: Any, owner: Any) -> Any:
 
 def mappings(values: Iterable[dict[Any, Any]]) -> list[Restore]:
     """What puts the items of dicts back, and their order: one step for all, since a network has fifteen for each module."""
-    kept = [(value, tuple(value), tuple(value.values())) for value in values]
+    kept = [(value, tuple(value), tuple(value.values())) if value else (value, (), ()) for value in values]
 
     def restore() -> None:
         _collected(
             _put_back(value, dict(zip(keys, items, strict=True)))  # a Counter would count pairs
             for value, keys, items in kept
-            if not _same(value, keys, items)
+            if (value or keys) and not _same(value, keys, items)
         )
 
     return [restore]
