@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +46,15 @@ class Budget:
     def count(self, part: str, seconds: float) -> None:
         """Adds to what has been spent."""
         self.seconds[part] = self.seconds.get(part, 0.0) + seconds
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Counts what is done inside."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.count(part, time.perf_counter() - started)
 
     @property
     def spent(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,6 +19,7 @@ from lightning_vis.attribution.views import grad_cam
 from lightning_vis.callbacks.filters import FilterMaximizationCallback
 from lightning_vis.callbacks.probe import ProbeCallback
 from lightning_vis.frames import filters_of
+from lightning_vis.maximization.frame_builder import filter_pictures
 from lightning_vis.probe.probe import Probe
 from tests.callbacks.test_filters import Frozen, filters, loader, small
 
@@ -108,8 +110,15 @@ def test_channels_that_follow_the_background_come_most_driven_first(trainer):
 
 def test_a_look_that_would_take_too_long_is_not_begun(trainer, monkeypatch):
     """Filters may have 42 of the 60 seconds: of looks of 12.5 s there is room for three, and a fourth is not begun."""
-    readings = iter(np.arange(0, 1000, 12.5))
-    monkeypatch.setattr("lightning_vis.callbacks.session.filters.time", SimpleNamespace(perf_counter=lambda: next(readings)))
+    now = [0.0]
+
+    def slow(*arguments, **named):
+        now[0] += 12.5
+        return filter_pictures(*arguments, **named)
+
+    clock = SimpleNamespace(perf_counter=lambda: now[0], monotonic=time.monotonic)
+    monkeypatch.setattr("lightning_vis.callbacks.budget.time", clock)
+    monkeypatch.setattr("lightning_vis.callbacks.session.filters.filter_pictures", slow)
     callback = filters(layers=["net.0"], channels=1, steps=1)
     with pytest.warns(UserWarning, match="filters pause until there is time again"):
         trainer([callback], max_epochs=4).fit(small(), loader())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -146,12 +145,12 @@ class FilterLooks:
 
     @contextmanager
     def _timed(self, layer: str) -> Iterator[None]:
-        started = time.perf_counter()
+        budget, before = self._session.budget, self._session.budget.seconds.get("maximizing", 0.0)
         try:
-            yield
+            with budget.timed("maximizing"):
+                yield
         finally:
-            self._seconds[layer] = time.perf_counter() - started
-            self._session.budget.count("maximizing", self._seconds[layer])
+            self._seconds[layer] = budget.seconds["maximizing"] - before
 
     def _maximized(self, module: nn.Module, layer: str, forward: Forward, background: list[int] | None) -> dict[str, Found]:
         now, before = profile(module, layer, self._probe.images, forward), self.profiles.get(layer)

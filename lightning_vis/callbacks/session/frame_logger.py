@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +69,7 @@ class FrameLogger:
         """
         self.film.add(frame if small is None else small)
         self.last = frame
-        with self._failures.surviving(f"storing {self._what} for the tab"), self._timed("storing"):
+        with self._failures.surviving(f"storing {self._what} for the tab"), self._budget.timed("storing"):
             self._tell(self._store.add(frame, inputs))
 
     def draw(self, frame: Frame, make: Callable[[Frame, Sequence[Frame]], Drawing]) -> None:
@@ -84,11 +82,11 @@ class FrameLogger:
         if not self.writers:
             return
         with self._failures.surviving(f"drawing {self._what}"):
-            with self._timed("drawing"):
+            with self._budget.timed("drawing"):
                 drawing = make(frame, self.film.frames)
-            with self._timed("encoding"):
+            with self._budget.timed("encoding"):
                 data = encoded(drawing.pictures)
-            with self._timed("writing"):
+            with self._budget.timed("writing"):
                 for writer in self.writers:
                     write_note(writer, frame.log_step)
                     write_pictures(writer, data, frame.log_step, drawing.readings)
@@ -106,10 +104,10 @@ class FrameLogger:
         """Leaves films and a summary in the run's folder, and returns the summaries."""
         if not self.film.frames:
             return []
-        with self._failures.surviving("making the films to take along"), self._timed("films"):
+        with self._failures.surviving("making the films to take along"), self._budget.timed("films"):
             for writer, _ in self._store.fits:
                 leave_films(writer, self.film.frames, inputs)
-        with self._failures.surviving("making the summary"), self._timed("films"):
+        with self._failures.surviving("making the summary"), self._budget.timed("films"):
             folders = sorted({Path(writer.log_dir) for writer, _ in self._store.fits})
             return [leave_summary(folder, self.film.frames, inputs) for folder in folders]
         return []
@@ -119,14 +117,6 @@ class FrameLogger:
             parts = ", ".join(map(repr, failures))
             what = f"of {self._what}, {parts} could not be stored for the tab"
             self._failures.tell(what, next(iter(failures.values())))
-
-    @contextmanager
-    def _timed(self, part: str) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._budget.count(part, time.perf_counter() - started)
 
 
 def leave_films(writer: Any, frames: Sequence[Frame], inputs: Inputs) -> list[Path]:
