@@ -57,7 +57,7 @@ DENSITY_LIMIT = 12.0
 """Times its own mean, where a map is drawn by its shape alone."""
 
 
-BACKGROUND = ("background",)
+BACKGROUND_CLASSES = ("background",)
 """Class names where labels are label maps and nobody has named them: of the first class alone something is known."""
 
 

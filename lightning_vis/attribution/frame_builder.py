@@ -12,7 +12,7 @@ from lightning_vis.attribution.maps import evidence_map, is_drawable
 from lightning_vis.attribution.metrics import background_lift, edge_map, lift, pointing
 from lightning_vis.attribution.records import Explained, Recorded
 from lightning_vis.attribution.views import View
-from lightning_vis.constants import BACKGROUND
+from lightning_vis.constants import BACKGROUND_CLASSES
 from lightning_vis.frames import Array, Frame, Maps
 from lightning_vis.model.scores import describe
 from lightning_vis.probe.probe import Probe
@@ -107,7 +107,7 @@ def _notes(maps: Mapping[str, Maps], found: Mapping[str, Recorded]) -> tuple[str
 def _of_names(probe: Probe, scores: Tensor | None) -> list[str]:
     """Whether the probe names other classes than the model tells apart: its names may then stand for the wrong ones."""
     names = len(probe.class_names)
-    if scores is None or not names or names == scores.shape[1] or probe.class_names == BACKGROUND:
+    if scores is None or not names or names == scores.shape[1] or probe.class_names == BACKGROUND_CLASSES:
         return []
     named, scored = _counted(names, "class name", "s"), _counted(scores.shape[1], "class", "es")
     return [f"the probe has {named}, but the model gives scores for {scored}"]

@@ -66,7 +66,7 @@ class FrameWriter:
         if inputs is not None and inputs.twins is not None:  # they are stored with the inputs, once
             frame = replace(frame, pictures={name: each for name, each in frame.pictures.items() if name != "twins"})
         if inputs is not None and not self._images:
-            self._images = {"images": images_of(inputs)}
+            self._images = {"images": images_digest(inputs)}
         alone = {"alone": frame.moment} if frame.moment in ALONE else {}
         for (writer, fit), stored in zip(self.fits, self._stored, strict=True):
             fit.has_begun = True
@@ -81,7 +81,7 @@ class FrameWriter:
         return new
 
 
-def images_of(inputs: Inputs) -> str:
+def images_digest(inputs: Inputs) -> str:
     """Tells images apart: a look outside of fit may be at others than the film's."""
     labels = b"" if inputs.labels is None else inputs.labels.tobytes()
     return hashlib.blake2b(inputs.pictures.tobytes() + labels, digest_size=8).hexdigest()
@@ -124,13 +124,13 @@ def _store(writer: Any, parts: Mapping[str, Callable[[], Part]], where: Mapping[
     failures: dict[str, Exception] = {}
     for name, make in parts.items():
         try:
-            writer._get_file_writer().add_summary(summary(make(), where), step)
+            writer._get_file_writer().add_summary(part_summary(make(), where), step)
         except Exception as error:
             failures[name] = error
     return failures
 
 
-def summary(part: Part, where: Mapping[str, Any]) -> Any:
+def part_summary(part: Part, where: Mapping[str, Any]) -> Any:
     """A part as a summary of our plugin.
 
     Args:

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from lightning_vis.maximization.objectives import Objective, Prior
 from lightning_vis.maximization.parameterizations import Canvas
 from lightning_vis.maximization.presets import Recipe
-from lightning_vis.maximization.transforms import Transform, resized
+from lightning_vis.maximization.transforms import Transform, resized_views
 from lightning_vis.model.truncated import Activation, saved_bytes
 
 RESCUE_STEPS = 16
@@ -49,7 +49,7 @@ def rows_at_once(task: AscentConfig, memory: int) -> int:
     """Row k is the same in any company, so that memory alone decides."""
     with torch.enable_grad():
         image = task.to_input(task.canvas.paint(task.canvas.start.clone().requires_grad_()))
-        return max(1, memory // max(1, saved_bytes(task.activation, resized(image, *task.size))))
+        return max(1, memory // max(1, saved_bytes(task.activation, resized_views(image, *task.size))))
 
 
 def ascend(task: AscentConfig, wanted: Tensor) -> AscentResult:
@@ -82,7 +82,7 @@ def _differentiated(task: AscentConfig, parameters: Tensor, wanted: Tensor, step
         images = view = task.canvas.paint(parameters)
         for transform in task.transforms:
             view = transform(view, generator)
-        output = task.activation(task.to_input(resized(view, *task.size)))
+        output = task.activation(task.to_input(resized_views(view, *task.size)))
         value = task.objective(output.to(wanted), wanted)
         judged = task.to_input(images).to(images) if task.recipe.priors_on_input else images
         penalties = [_penalty(prior, judged) for prior in task.recipe.priors]

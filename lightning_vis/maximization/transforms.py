@@ -47,7 +47,7 @@ def scale(factors: Sequence[float]) -> Transform:
 
     def transform(images: Tensor, generator: torch.Generator) -> Tensor:
         factor = factors[_below(len(factors), generator)]
-        return resized(images, *(max(1, int(size * factor)) for size in images.shape[2:]))
+        return resized_views(images, *(max(1, int(size * factor)) for size in images.shape[2:]))
 
     return transform
 
@@ -69,7 +69,7 @@ def rotate(degrees: Sequence[float]) -> Transform:
     return transform
 
 
-def resized(images: Tensor, height: int, width: int) -> Tensor:
+def resized_views(images: Tensor, height: int, width: int) -> Tensor:
     """Images at another size, bilinear."""
     if tuple(images.shape[2:]) == (height, width):
         return images

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from lightning_vis.constants import BACKGROUND
+from lightning_vis.constants import BACKGROUND_CLASSES
 from lightning_vis.probe.labels import Labels, known_labels, read_label
 
 Scaling = tuple[tuple[float, ...], tuple[float, ...]]
@@ -160,7 +160,7 @@ def _numbers(values: Any) -> tuple[float, ...] | None:
 
 def named(class_names: Sequence[str], items: Iterable[Item]) -> tuple[str, ...]:
     """Class names; where nobody knows them but labels are label maps, the first is the background."""
-    return tuple(class_names) or (BACKGROUND if any(item.mask is not None for item in items) else ())
+    return tuple(class_names) or (BACKGROUND_CLASSES if any(item.mask is not None for item in items) else ())
 
 
 def stacked(items: Iterable[Item], of: str) -> tuple[Tensor, Tensor | None, Tensor | None]:

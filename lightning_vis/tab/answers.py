@@ -61,7 +61,7 @@ def key_of(run: str, tag: str, wall_time: float) -> str:
     return base64.urlsafe_b64encode(json.dumps([run, tag, wall_time]).encode()).decode()
 
 
-def place_of(key: str) -> tuple[str, str]:
+def parse_key(key: str) -> tuple[str, str]:
     """Run and tag of a key.
 
     Raises:

@@ -106,7 +106,7 @@ class LightningVisPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorB
         """The picture of one part of ours."""
         key = _text(request, "key")
         self._series(key, ctx, experiment)
-        run, tag = answers.place_of(key)
+        run, tag = answers.parse_key(key)
         found = self._provider.read_blob_sequences(
             ctx,
             experiment_id=experiment,
@@ -123,7 +123,7 @@ class LightningVisPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorB
 
     def _series(self, key: str, ctx: Any, experiment: str) -> Any:
         """What TensorBoard knows of a part. It is asked by our plugin's name: nothing of other plugins is served."""
-        run, tag = answers.place_of(key)
+        run, tag = answers.parse_key(key)
         found = self._provider.list_blob_sequences(
             ctx,
             experiment_id=experiment,

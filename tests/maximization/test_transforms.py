@@ -12,7 +12,7 @@ from torch import nn
 from lightning_vis.maximization.maximizer import maximize
 from lightning_vis.maximization.parameterizations import Canvas, fourier
 from lightning_vis.maximization.presets import Recipe, adam, default_recipe
-from lightning_vis.maximization.transforms import jitter, pad, resized, roll, rotate, scale
+from lightning_vis.maximization.transforms import jitter, pad, resized_views, roll, rotate, scale
 
 WAYS = {
     "jitter": jitter(2),
@@ -127,6 +127,6 @@ def test_a_default_maximization_can_be_replayed_from_the_seeds_of_its_generators
         for transform in default_recipe().transforms(32, 32):
             view = transform(view, drawing)
         with torch.no_grad():
-            replayed.append(nn.Sequential(*list(model)[:5])(resized(view, 32, 32))[0, 2].mean().item())
+            replayed.append(nn.Sequential(*list(model)[:5])(resized_views(view, 32, 32))[0, 2].mean().item())
     assert found.history[:, 0].tolist() == pytest.approx(replayed, rel=1e-4)
     assert all(abs(value / fixed.activation.item() - 1) > 1e-3 for value in replayed)

@@ -20,7 +20,7 @@ from lightning_vis import constants
 from lightning_vis.events.decode import page_filters
 from lightning_vis.events.frame_writer import FrameWriter
 from lightning_vis.frames import Filter
-from lightning_vis.tab.answers import key_of, place_of
+from lightning_vis.tab.answers import key_of, parse_key
 from lightning_vis.tab.plugin import ASSETS, STATIC
 
 
@@ -192,9 +192,9 @@ def test_nothing_can_be_changed(server, method):
 
 
 def test_a_key_says_where_and_only_ours_are_read():
-    assert place_of(key_of("a/b ü", "lightning_vis/1/probe", 12.5)) == ("a/b ü", "lightning_vis/1/probe")
+    assert parse_key(key_of("a/b ü", "lightning_vis/1/probe", 12.5)) == ("a/b ü", "lightning_vis/1/probe")
     with pytest.raises(ValueError, match="not a key of ours"):
-        place_of(key_of("a", "images/1", 0))
+        parse_key(key_of("a", "images/1", 0))
 
 
 def test_facts_without_a_picture_are_no_picture(server):
@@ -243,7 +243,7 @@ def test_an_error_inside_is_an_answer_and_no_end(tmp_path):
     (tmp_path / "broken_plugin.py").write_text(
         "import lightning_vis.tab.answers as answers\n"
         "def fail(*_):\n    raise RuntimeError('broken')\n"
-        "answers.runs = answers.looks = answers.place_of = fail\n"
+        "answers.runs = answers.looks = answers.parse_key = fail\n"
     )
     write_run(tmp_path / "logs" / "run", film_of(2), inputs_of())
     script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import broken_plugin;"
