@@ -69,6 +69,10 @@ INPUT = "<input>"
 """Names the image itself among the layers."""
 
 
+LIGHTNING = ("pytorch_lightning", "lightning")
+"""The names under which Lightning comes."""
+
+
 FILTERS = "filters/"
 """Before a layer's name: pictures of its filters, among those of a frame; and a view of them."""
 

@@ -41,7 +41,8 @@ MAY_IMPORT = {
     "events": ["render.canvas.tiles", "frames", "constants"],
     "render": ["frames", "constants"],
     "model": ["arguments", "constants"],
-    "frames": ["constants"],
+    "frames": ["scale", "constants"],
+    "scale": [],
     "arguments": [],
     "constants": [],
     "__init__": [],
@@ -61,6 +62,7 @@ OUTSIDE = {
     "render": {"numpy", "PIL"},
     "model": {"torch", "numpy"},
     "frames": {"numpy"},
+    "scale": {"numpy"},
     "arguments": {"torch"},
 }
 

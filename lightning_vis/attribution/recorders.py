@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from lightning_vis.arguments import chunk_size_of, names_of, quoted, tensor_of
 from lightning_vis.attribution.records import Explained, Record, Recorded, Requests, in_chunks
 from lightning_vis.constants import INPUT
-from lightning_vis.model.layers import find_layer, hooked, known_layers
+from lightning_vis.model.hooks import hooked
+from lightning_vis.model.layers import find_layer, known_layers
 from lightning_vis.model.run import Pass, prepare
 from lightning_vis.model.scores import Score, Target, class_scores, classes_of, log_odds, logit, notes_of
 from lightning_vis.model.snapshot.snapshot import preserve_state

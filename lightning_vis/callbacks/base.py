@@ -12,7 +12,7 @@ from lightning_vis.callbacks.budget import Budget
 from lightning_vis.callbacks.failures import Failures, loggers_of, warn
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.settings import Settings
-from lightning_vis.callbacks.trainer import refusal_of
+from lightning_vis.callbacks.trainer import looks_here, refusal_of
 from lightning_vis.events.loggers import image_writers
 from lightning_vis.film import Film
 from lightning_vis.probe.probe import Probe, given_probe
@@ -75,7 +75,7 @@ class LookCallback(Callback):
         self.failures.forget()
         self.budget.start()
         refusal = refusal_of(trainer)
-        self.session.logger.open(image_writers(trainer.loggers, loggers) if trainer.is_global_zero and not refusal else [])
+        self.session.logger.open(image_writers(trainer.loggers, loggers) if looks_here(trainer) else [])
         if refusal and trainer.is_global_zero:
             warn(refusal)
         elif nothing_shown and not self.session.logger.writers and trainer.is_global_zero:

@@ -11,7 +11,7 @@ from lightning_vis.arguments import count_of, names_of
 from lightning_vis.callbacks.base import LookCallback
 from lightning_vis.callbacks.probe import ProbeCallback
 from lightning_vis.callbacks.schedule import begins_anew, ends_epoch, is_due, is_spaced
-from lightning_vis.callbacks.session.filters import FilterLooks, Forward, forward_of
+from lightning_vis.callbacks.session.filter_looks import FilterLooks, Forward, forward_of
 from lightning_vis.callbacks.settings import Settings
 from lightning_vis.callbacks.trainer import finished_steps, moment_of
 from lightning_vis.constants import OUTPUT

@@ -18,10 +18,10 @@ from lightning_vis.callbacks.failures import log
 from lightning_vis.callbacks.groups import refuse_clashes, settings_of, sharers
 from lightning_vis.callbacks.monitor import Monitor, OnAlert, monitored_tags
 from lightning_vis.callbacks.schedule import begins_anew, ends_epoch, is_due, is_early
-from lightning_vis.callbacks.session.maps import MapLooks
+from lightning_vis.callbacks.session.map_looks import MapLooks
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.settings import Settings
-from lightning_vis.callbacks.trainer import finished_steps, moment_of, refusal_of, weights_looked_at, where
+from lightning_vis.callbacks.trainer import finished_steps, looks_here, moment_of, refusal_of, weights_looked_at, where
 from lightning_vis.constants import INPUT
 from lightning_vis.events.loggers import image_writers
 from lightning_vis.film import Film
@@ -194,7 +194,7 @@ class ProbeCallback(LookCallback):
 
     def _looks(self, trainer: Any) -> bool:
         """Whether this callback looks for itself, in this process, and somebody wants to know."""
-        if self._served or not trainer.is_global_zero or refusal_of(trainer):
+        if self._served or not looks_here(trainer):
             return False
         if trainer.state.fn != "fit":
             return self._common.on_validate and bool(image_writers(trainer.loggers, self._common.loggers))

@@ -96,6 +96,11 @@ def refusal_of(trainer: Any) -> str:
     return ""
 
 
+def looks_here(trainer: Any) -> bool:
+    """Whether this process is the one that looks: the first one, and none where weights are spread."""
+    return bool(trainer.is_global_zero) and not refusal_of(trainer)
+
+
 def weights_looked_at(trainer: Any, callback: Any, moment: str) -> str:
     """``"averaged"`` where another callback has put an average of weights into the network at this moment, else ``"raw"``.
 

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_vis.model.layers import hooked, known_layers, named_layers
+from lightning_vis.model.hooks import hooked
+from lightning_vis.model.layers import known_layers, named_layers
 from lightning_vis.model.scores import describe
 from lightning_vis.model.snapshot.snapshot import preserve_state
 

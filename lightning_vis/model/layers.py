@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Any
 
-import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
@@ -42,13 +38,3 @@ def known_layers(model: nn.Module, wanted: str = "") -> str:
     shown = [*near, *(name for name in names if name not in near)][:12]
     more = f", ... ({len(names)} in all)" if len(names) > len(shown) else ""
     return f"its layers are {', '.join(shown)}{more}" if names else "it has no layers"
-
-
-@contextmanager
-def hooked(modules: Sequence[nn.Module], hook: Callable[[nn.Module, Any, Any], Any]) -> Iterator[None]:
-    """Lends a forward hook to each module; scripted ones take none."""
-    with ExitStack() as stack:
-        for module in modules:
-            if not isinstance(module, torch.jit.ScriptModule):
-                stack.callback(module.register_forward_hook(hook).remove)
-        yield

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from lightning_vis.constants import OUTPUT
-from lightning_vis.model.layers import find_layer, hooked, known_layers
+from lightning_vis.model.hooks import hooked
+from lightning_vis.model.layers import find_layer, known_layers
 from lightning_vis.model.scores import class_scores
 
 Activation = Callable[[Tensor], Tensor]

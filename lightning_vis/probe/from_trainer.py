@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from lightning_vis.constants import LIGHTNING
 from lightning_vis.model.layers import has_lazy_layers
 from lightning_vis.model.run import ForwardConfig
 from lightning_vis.model.scores import class_scores
@@ -189,7 +190,7 @@ def _no_forward(module: nn.Module) -> str:
 
 def _is_users(method: Callable[..., Any] | None) -> bool:
     """Whether a hook is more than Lightning's own, which does nothing."""
-    return method is not None and _home(method).partition(".")[0] not in ("pytorch_lightning", "lightning", "torch")
+    return method is not None and _home(method).partition(".")[0] not in (*LIGHTNING, "torch")
 
 
 def _home(function: Any) -> str:

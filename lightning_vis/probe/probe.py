@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from lightning_vis.arguments import count_of, floats_of, indices_of, names_of, quoted, tensor_of
 from lightning_vis.frames import Inputs
 from lightning_vis.model.snapshot.rng import preserve_rng
-from lightning_vis.probe.dataset import Item, Key, check_indexable, named, pick, read_item, scaling_of, stacked
+from lightning_vis.probe.dataset import Item, Key, check_indexable, named, read_item, scaling_of, stacked
 from lightning_vis.probe.display import Array, concealed, display_of
 from lightning_vis.probe.hard_examples import check_choice, hard_examples
 from lightning_vis.probe.labels import class_names_of
+from lightning_vis.probe.selection import pick
 from lightning_vis.reliance.twins import twins_of
 from lightning_vis.reliance.validation import Typical
 

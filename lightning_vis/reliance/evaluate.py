@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from lightning_vis.frames import Array
-from lightning_vis.model.layers import find_layer, hooked
+from lightning_vis.model.hooks import hooked
+from lightning_vis.model.layers import find_layer
 from lightning_vis.model.run import Pass
 from lightning_vis.model.scores import class_scores
 from lightning_vis.reliance.metrics import background_driven, only_background_accuracy, paste_control, twin_numbers

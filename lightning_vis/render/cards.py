@@ -12,7 +12,7 @@ from lightning_vis.render.canvas.tiles import drawn, fit, mark, name_state, put
 from lightning_vis.render.legend import legend
 from lightning_vis.render.lift_axis import HEIGHT, lift_axis
 
-SMALL = 104
+SMALL = 3 * (TEXT + 4) + 2
 
 
 def card(frame: Frame, inputs: Inputs, index: int) -> Array:

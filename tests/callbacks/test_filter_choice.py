@@ -118,7 +118,7 @@ def test_a_look_that_would_take_too_long_is_not_begun(trainer, monkeypatch):
 
     clock = SimpleNamespace(perf_counter=lambda: now[0], monotonic=time.monotonic)
     monkeypatch.setattr("lightning_vis.callbacks.budget.time", clock)
-    monkeypatch.setattr("lightning_vis.callbacks.session.filters.filter_pictures", slow)
+    monkeypatch.setattr("lightning_vis.callbacks.session.filter_looks.filter_pictures", slow)
     callback = filters(layers=["net.0"], channels=1, steps=1)
     with pytest.warns(UserWarning, match="filters pause until there is time again"):
         trainer([callback], max_epochs=4).fit(small(), loader())

@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from lightning_vis.constants import LIGHTNING
 from lightning_vis.model.snapshot.restore import Slots, Variables, attributes_of, contents_of, slots_of
 
 Items = Callable[[Any], Iterable[Any]]
@@ -175,7 +176,7 @@ def _is_own(kind: type, owners: frozenset[str]) -> bool:
 _NEUTRAL = {"abc", "typing", "collections", "enum", "dataclasses"}
 
 
-_FRAMEWORKS = {"torch", "pytorch_lightning", "lightning", "lightning_fabric", "lightning_vis"}
+_FRAMEWORKS = {*LIGHTNING, "torch", "lightning_fabric", "lightning_vis"}
 
 
 def _is_installed(module: str) -> bool:

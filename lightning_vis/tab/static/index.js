@@ -6,6 +6,7 @@ import { Filters } from "./filters/filters.js";
 import { Controls } from "./page/controls.js";
 import { element } from "./page/dom.js";
 import { followTheme, hostWindow, onReload } from "./page/host.js";
+import { onKey } from "./page/keys.js";
 import { mergedStreams, modelOf } from "./page/looks.js";
 import { exportedSource, serverSource } from "./page/source.js";
 import { readState, writeState } from "./page/url_state.js";
@@ -64,7 +65,7 @@ class Page {
     };
     this.timeline = new Timeline(this);
     document.body.append(this.controls.root, this.stage, this.timeline.root);
-    document.addEventListener("keydown", (event) => this.onKey(event));
+    document.addEventListener("keydown", (event) => onKey(this, event));
     new ResizeObserver(() => this.draw()).observe(this.stage);
     window.addEventListener("resize", () => this.draw());
     this.host.addEventListener("hashchange", () => this.followAddress());
@@ -172,29 +173,6 @@ class Page {
   say(text) {
     this.message.textContent = text;
     this.message.hidden = !text;
-  }
-
-  onKey(event) {
-    const isTyping = event.target.closest("input[type=text], input[type=search], select, textarea");
-    if (isTyping || event.ctrlKey || event.metaKey || event.altKey || !this.model?.positions.length) return;
-    const isControl = event.target.closest("button, input, summary, [role=radio], [role=button]");
-    const tabs = ["compare", "film", "filters", "twins"];
-    const actions = {
-      ArrowRight: () => this.go(this.model.index + 1),
-      ArrowLeft: () => this.go(this.model.index - 1),
-      Home: () => this.go(0),
-      End: () => this.go(this.model.positions.length - 1),
-      o: () => this.change({ outline: !this.state.outline }),
-      v: () => this.nextView(),
-      Escape: () => this.change({ image: null }),
-    };
-    if (!isControl) actions[" "] = () => (this.isPlaying ? this.stop() : this.play());
-    if (event.target.closest("input[type=range]")) return;
-    const action = actions[event.key] || (tabs[Number(event.key) - 1] && (() => this.change({ tab: tabs[Number(event.key) - 1] })));
-    if (!action) return;
-    event.preventDefault();
-    if (event.key.length > 1 && this.isPlaying) this.stop();
-    action();
   }
 
   nextView() {

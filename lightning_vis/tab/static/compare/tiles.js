@@ -2,7 +2,7 @@
 
 import { element, replace } from "../page/dom.js";
 import { className, labelOf } from "../page/looks.js";
-import { liftShare } from "../timeline/scales.js";
+import { liftShare } from "../timeline/axes.js";
 
 export const NARROW = 138; // pixels: below them a name has a line of its own
 const ROOMY = 180; // pixels: from them on a sentence has room

@@ -4,7 +4,7 @@ import { element, replace } from "../page/dom.js";
 import { className, labelOf, whenAt } from "../page/looks.js";
 import { drawChart, lookUnder } from "./chart.js";
 import { isOfImages, namesOf, ofImages, pointsOf, preferred } from "./scalars.js";
-import { scaleOf } from "./scales.js";
+import { scaleOf } from "./axes.js";
 import { Logged } from "./training_scalars.js";
 
 export class Timeline {
