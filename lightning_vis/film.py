@@ -160,7 +160,7 @@ class Film:
 
 
 def _packed(frame: Frame) -> dict[str, Any]:
-    """A frame as an event file has it, part by part, but with all digits and its pictures as they are."""
+    """A frame as an event file has it, part by part, but with all digits of its numbers and its pictures as they are."""
     parts = [make() for make in frame_parts(frame, exact_pictures, EXACT).values()]
     return {"probe": frame.probe, "steps": frame.finished_steps, "parts": [_packed_part(part) for part in parts]}
 

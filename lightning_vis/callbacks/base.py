@@ -69,6 +69,7 @@ class LookCallback(Callback):
     def _start(self, trainer: Any, module: nn.Module, probe: Probe, moment: str = "start") -> None:
         """The images are known."""
         raise NotImplementedError
+        raise NotImplementedError
 
     def _open(self, trainer: Any, loggers: str, nothing_shown: str) -> None:
         """A run begins: where its frames go; and one sentence where they go nowhere."""

@@ -52,6 +52,14 @@ class Failures:
         except Exception as error:
             self.tell(f"{doing} failed", error)
 
+    @contextmanager
+    def reading(self, what: str) -> Iterator[None]:
+        """Says what of a checkpoint cannot be read; it begins anew then: no checkpoint ends a training."""
+        try:
+            yield
+        except Exception as error:
+            self.say(f"{what} in the checkpoint cannot be read ({reason(error)}): it begins anew")
+
     def rest(self, failures: Mapping[str, Exception], layers: Mapping[str, str]) -> None:
         """Lets views rest until the next fit; those that failed of one reason share one sentence.
 

@@ -197,14 +197,16 @@ class FilterMaximizationCallback(LookCallback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The film goes on where it stopped."""
-        changes = self.looks.changes(state_dict)
-        if changes:
-            self.failures.say(f"the filters are maximized otherwise than in the checkpoint ({changes}): their film begins anew")
-            return
-        self.session.load(state_dict)
-        self._count, self._drawn = int(state_dict["visits"]), int(state_dict["drawn"])
-        self.looks.load(state_dict)
-        self._finished = self._last_step
+        with self.failures.reading("what filters are compared with"):
+            changes = self.looks.changes(state_dict)
+            if changes:
+                what = f"the filters are maximized otherwise than in the checkpoint ({changes}): their film begins anew"
+                self.failures.say(what)
+                return
+            count, drawn = int(state_dict["visits"]), int(state_dict["drawn"])
+            self.looks.load(state_dict)
+            self.session.load(state_dict)
+            self._count, self._drawn, self._finished = count, drawn, self._last_step
 
 
 def make_room(callbacks: Iterable[Any], tags: int) -> None:

@@ -94,8 +94,8 @@ class Monitor:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on where a checkpoint stopped."""
-        self.state = AlertState.from_dict(state["alert"])
-        self.values, self.age = dict(state["values"]), state["age"]
+        alert, values, age = AlertState.from_dict(state["alert"]), dict(state["values"]), state["age"]
+        self.state, self.values, self.age = alert, values, age
 
     def _fresh(self, numbers: Mapping[str, float], reason: str) -> tuple[dict[str, float], Alert | None]:
         good = {tag: numbers[tag] for tag in self.tags if math.isfinite(numbers.get(tag, math.nan))}

@@ -138,6 +138,7 @@ class ProbeCallback(LookCallback):
         group = sharers(self, probes)
         self._leader = group[0]
         self._all_views = list({view.key: view for other in group for view in other.views}.values())
+        self.looks.neighbours = 0  # filters beside this one say more when fit starts
         is_new = stage == "fit" and begins_anew(trainer)
         self._settle(settings_of(group), is_new)
         self.session.prepare(trainer, is_new)
@@ -268,11 +269,16 @@ class ProbeCallback(LookCallback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The film goes on where it stopped."""
-        self.monitor.load_state_dict(state_dict["monitor"])
+        with self.failures.reading("the state of the alert"):
+            self.monitor.load_state_dict(state_dict["monitor"])
         self.session.load(state_dict)
+        with self.failures.reading("what channels follow"):
+            self._take_back(state_dict.get("by_channel", {}))
+
+    def _take_back(self, by_channel: dict[str, torch.Tensor]) -> None:
         last = self.session.logger.last
         if last is not None:
-            numbers = {tag: values.numpy() for tag, values in state_dict.get("by_channel", {}).items()}
+            numbers = {tag: values.numpy() for tag, values in by_channel.items()}
             self.session.logger.last = replace(last, per_image={**last.per_image, **numbers})
 
 

@@ -15,6 +15,12 @@ from lightning_vis.events.quantise import Quantised, restored
 from lightning_vis.events.sprites import tiles
 from lightning_vis.frames import Array, Filter, Frame, Inputs, Maps, Pictures, Scale
 
+DAMAGE = (
+    *(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, SyntaxError),
+    Image.DecompressionBombError,
+)
+"""What foreign or damaged parts lead to."""
+
 
 def build_frame(probe: str, look: Look, damage: list[str]) -> Frame:
     """The frame of one look; to `damage` is added what of it cannot be read."""
@@ -23,7 +29,7 @@ def build_frame(probe: str, look: Look, damage: list[str]) -> Frame:
     for part in sorted(look.parts, key=lambda part: part.facts["stream"] == "frames"):  # whose facts count
         try:
             frame = _with(frame, part)
-        except (OSError, ValueError, KeyError, TypeError, SyntaxError) as error:
+        except DAMAGE as error:
             damage.append(f"{part.name!r} after {look.steps} steps cannot be read: {error}")
     return frame
 
@@ -74,35 +80,35 @@ def _filter(facts: Mapping[str, Any]) -> Filter:
 
 
 def build_inputs(probe: str, parts: dict[str, Part], frames: tuple[Frame, ...], damage: list[str]) -> Inputs:
-    """What people see of a probe, black pictures where none were stored; to `damage` is added what cannot be read."""
-    if "inputs" not in parts:
-        count = max((len(frame.predicted) for frame in frames), default=0)
-        return Inputs(probe, np.zeros((count, 112, 112, 3), np.uint8), note="no pictures were stored")
-    facts = parts["inputs"].facts
-    labels = None if facts["labels"] is None else np.asarray(facts["labels"], np.int64)
-    pictures = tiles(parts["inputs"].picture, facts["size"], facts["count"])
-    masks = None
-    if "masks" in parts:
+    """What people see of a probe, black pictures where none can be read; to `damage` is added what cannot be read."""
+    count = max((len(frame.predicted) for frame in frames), default=0)
+    inputs = Inputs(probe, np.zeros((count, 112, 112, 3), np.uint8), note="no pictures were stored")
+    for name, read in (("inputs", _with_pictures), ("masks", _with_masks), ("twins", _with_twins)):
         try:
-            masks = _masks(parts["masks"], facts)
-        except (OSError, ValueError, SyntaxError) as error:
-            damage.append(f"the masks cannot be read: {error}")
-    seen = Inputs(probe, pictures, labels, masks, tuple(facts["class_names"]), facts["note"])
-    return _with_twins(seen, parts["twins"]) if "twins" in parts else seen
+            inputs = read(inputs, parts[name], parts["inputs"].facts) if name in parts and "inputs" in parts else inputs
+        except DAMAGE as error:
+            damage.append(f"the {name} cannot be read: {error}")
+    return inputs
 
 
-def _with_twins(inputs: Inputs, part: Part) -> Inputs:
+def _with_pictures(inputs: Inputs, part: Part, facts: Mapping[str, Any]) -> Inputs:
+    labels = None if facts["labels"] is None else np.asarray(facts["labels"], np.int64)
+    pictures = tiles(part.picture, facts["size"], facts["count"])
+    return replace(inputs, pictures=pictures, labels=labels, class_names=tuple(facts["class_names"]), note=facts["note"])
+
+
+def _with_twins(inputs: Inputs, part: Part, _: Mapping[str, Any]) -> Inputs:
     pictures = tiles(part.picture, part.facts["size"], part.facts["count"])
     kinds = tuple(part.facts["kinds"])
     return replace(inputs, twins=pictures.reshape(-1, len(kinds), *pictures.shape[1:]), kinds=kinds)
 
 
-def _masks(part: Part, inputs: Mapping[str, Any]) -> Array:
+def _with_masks(inputs: Inputs, part: Part, facts: Mapping[str, Any]) -> Inputs:
     """The masks at the size of the pictures."""
-    height, width = inputs["size"]
-    small = tiles(part.picture, part.facts["size"], inputs["count"])
+    height, width = facts["size"]
+    small = tiles(part.picture, part.facts["size"], facts["count"])
     large = [Image.fromarray(mask).resize((width, height), Image.Resampling.BILINEAR) for mask in small]
-    return np.stack([np.asarray(mask) for mask in large]).astype(np.float32) / 255
+    return replace(inputs, masks=np.stack([np.asarray(mask) for mask in large]).astype(np.float32) / 255)
 
 
 def numbers(values: Iterable[float | None]) -> Array:

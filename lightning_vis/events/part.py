@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lightning_vis.constants import FORMAT
+
+MOST_STEPS = 2**53
+"""From here on a browser cannot tell steps apart."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +37,26 @@ class Part:
 def part_of(content: bytes, picture: bytes = b"") -> Part | None:
     """A part out of a summary's metadata; None where it is of a later version than this reader, or none of ours after all."""
     try:
-        facts = json.loads(content)
+        facts = json.loads(content, parse_constant=lambda word: None, parse_float=_finite)
     except (ValueError, TypeError, RecursionError):
         return None
     if not isinstance(facts, dict) or not isinstance(facts.get("format"), int) or facts["format"] > FORMAT:
         return None
+    return Part(facts["part"], facts, picture) if _has_a_place(facts) else None
+
+
+def _finite(text: str) -> float | None:
+    """A number; None of one that is none for JSON, which a browser would refuse with all the rest."""
+    value = float(text)
+    return value if math.isfinite(value) else None
+
+
+def _has_a_place(facts: Mapping[str, Any]) -> bool:
+    """Whether facts say, in the right kinds of values, where a part belongs."""
     named = all(isinstance(facts.get(name), str) for name in ("part", "fit", "probe", "stream"))
-    return Part(facts["part"], facts, picture) if named and isinstance(facts.get("steps", 0), int) else None
+    known = all(isinstance(facts.get(name, ""), str) for name in ("alone", "images"))
+    steps = facts.get("steps", 0)
+    return named and known and type(steps) is int and 0 <= steps < MOST_STEPS
 
 
 def media_type(data: bytes) -> str | None:

@@ -42,7 +42,7 @@ class TrainerProbe:
         self._no_forward: str | None = None  # why the module itself cannot be run; "" if it can
         self._reason = ""  # why images cannot be taken by index
         self._has_looked = False  # at the data
-        self._has_failed = False  # to find anything in a batch
+        self._nothing = ""  # why nothing was found in the batch that was watched
         self._tracer: ForwardTracer | None = None
         self._items: list[Item] = []
 
@@ -84,7 +84,7 @@ class TrainerProbe:
 
     def start(self, module: nn.Module, batch: Any) -> None:
         """A batch is about to go through the network, and somebody needs to know how: it is watched."""
-        if self._tracer is None and self._entry is None and not self._has_failed:
+        if self._tracer is None and self._entry is None and not self._nothing:
             self._tracer = ForwardTracer(module, batch)
 
     @torch.inference_mode(False)
@@ -100,9 +100,11 @@ class TrainerProbe:
             try:
                 self._entry, self._items = tracer.found()
             except LookupError as error:
-                self._has_failed = True
-                raise ValueError(self._nothing_found(given, error)) from error
-        return self._known(trainer, given)
+                self._nothing = str(error)
+        known = self._known(trainer, given)
+        if known is None and self._nothing:
+            raise ValueError(self._nothing_found(given))
+        return known
 
     def stop(self) -> None:
         """Takes the hooks off, whatever happened, and lets go of what nobody has wanted."""
@@ -118,12 +120,12 @@ class TrainerProbe:
             self.probe = _probe_of(trainer, self._items)
         return self.probe
 
-    def _nothing_found(self, given: Probe | None, error: Exception) -> str:
+    def _nothing_found(self, given: Probe | None) -> str:
         remedy = "give the module a forward(images) that returns class scores"
         if given is not None:
-            return f"{self._no_forward}, and in the first batch {error}: {remedy}"
+            return f"{self._no_forward}, and in the first batch {self._nothing}: {remedy}"
         return (
-            f"no probe= was given, none can be taken by index ({self._reason}), and in the first batch {error}:"
+            f"no probe= was given, none can be taken by index ({self._reason}), and in the first batch {self._nothing}:"
             f" pass probe=Probe(images, labels), and {remedy}"
         )
 

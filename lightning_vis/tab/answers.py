@@ -16,6 +16,7 @@ from lightning_vis.events.part import Part, part_of
 OVERLAP = 60.0
 """Seconds that are answered again: two writers of one run may be read out of order."""
 TAG_LIMIT = 2000
+"""Characters of a tag that is asked for: ours are shorter."""
 NOT_OURS = "this is not a key of ours"
 
 Series = Any
@@ -80,4 +81,4 @@ def parse_key(key: str) -> tuple[str, str]:
 
 def dumped(content: dict[str, Any]) -> str:
     """JSON without blanks."""
-    return json.dumps(content, separators=(",", ":"), ensure_ascii=True)
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=True, allow_nan=False)

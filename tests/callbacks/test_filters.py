@@ -331,6 +331,48 @@ def test_filters_go_to_every_logger_that_takes_images_if_asked_for(trainer, tmp_
         filters(loggers="wandb")
 
 
+class Counts(nn.Module):
+    """Sees its input ever brighter, the more often it has been asked."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net, self.asked = net, 0
+
+    def forward(self, x):
+        self.asked += 1
+        return self.net(x * (1 + self.asked / 10))
+
+
+def test_a_layer_s_pictures_do_not_depend_on_the_layers_beside_it(trainer):
+    """Each begins cold, also where the network remembers that it was asked."""
+    alone, beside = filters(layers=["net.net.4"]), filters(layers=["net.net.0", "net.net.4"])
+    for callback in (alone, beside):
+        model = small()
+        model.net = Counts(model.net)
+        trainer([callback], max_epochs=1).fit(model, loader())
+    for one, other in zip(alone.film.frames, beside.film.frames, strict=True):
+        assert np.array_equal(one.pictures["filters/net.net.4"].values, other.pictures["filters/net.net.4"].values)
+        assert one.pictures["filters/net.net.4"].filters == other.pictures["filters/net.net.4"].filters
+
+
+class Refuses(dict):
+    """A dict that cannot be read."""
+
+    def values(self):
+        raise RuntimeError("lazy values")
+
+
+def test_a_network_that_cannot_be_lent_stops_nothing(trainer):
+    model = small()
+    model.odd = Refuses(a=1)
+    callback = filters(on_error="warn")
+    made = trainer([callback], max_epochs=1)
+    with pytest.warns(UserWarning, match="lazy values"):
+        made.fit(model, loader())
+    assert made.state.status == "finished"
+    assert callback.film.frames == []
+
+
 def test_a_visit_lends_the_network_once_for_all_layers(trainer, monkeypatch):
     walks = []
     monkeypatch.setattr(snapshot, "reachable", lambda *arguments: walks.append(1) or reachable(*arguments))

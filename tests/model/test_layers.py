@@ -11,7 +11,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from lightning_vis.model.feature_map import last_feature_map
-from lightning_vis.model.layers import find_layer, hooked, known_layers, named_layers
+from lightning_vis.model.hooks import hooked
+from lightning_vis.model.layers import find_layer, known_layers, named_layers
 
 HEAD = ("gap", nn.AdaptiveAvgPool2d(1)), ("flat", nn.Flatten()), ("fc", nn.Linear(8, 3))
 

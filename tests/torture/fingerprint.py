@@ -27,6 +27,7 @@ from .encoding import digest, encoded
 
 OURS = ("reliance/", "attribution/", "filters/", "lightning_vis/")
 COMING_AND_GOING = {"_AsyncWriterThread", "TMonitor"}  # of TensorBoard and tqdm, as soon as either is used
+ENDING = {"QueueFeederThread"}  # of a data loader's workers: ends by itself, some time after its queue was closed
 BOOKKEEPING = {"_parameters", "_buffers", "_modules", "training", "_trainer", "_fabric", "_lightning_module"} | {
     "_torchdynamo_wrapper_id"
 }
@@ -155,7 +156,7 @@ def _process() -> Fingerprint:
 
 def _threads() -> Iterator[str]:
     for each in threading.enumerate():
-        if type(each).__name__ not in COMING_AND_GOING:
+        if type(each).__name__ not in COMING_AND_GOING and each.name not in ENDING:  # what stays is counted in the end
             yield f"{type(each).__name__} {re.sub('[0-9]+', '', each.name)}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -124,15 +124,20 @@ class FilterLooks:
         with session.failures.surviving(_CHOICE):  # the shapes of lazy layers were not known when fit started
             self.choose(module, forward)
         awake = [layer for layer in self.shown if layer not in session.failures.resting]
-        with preserve_state(module):
+        with session.failures.surviving("maximizing the filters"), preserve_state(module) if awake else nullcontext():
             for layer in awake:
-                refusal = session.budget.refusal("filters", callbacks, self._seconds.get(layer, 0.0))
-                if refusal:
-                    session.failures.say(refusal)
+                if self._pauses(layer, callbacks):
                     break
                 with self._timed(layer):
                     found |= self._try_layer(module, layer, forward, background_of(callbacks, layer))
         return found
+
+    def _pauses(self, layer: str, callbacks: Iterable[Any]) -> bool:
+        """Whether there is no time for a layer, as far as it is known how long it takes; said once."""
+        refusal = self._session.budget.refusal("filters", callbacks, self._seconds.get(layer, 0.0))
+        if refusal:
+            self._session.failures.say(refusal)
+        return bool(refusal)
 
     def _try_layer(self, module: nn.Module, layer: str, forward: Forward, background: list[int] | None) -> dict[str, Found]:
         try:
@@ -203,9 +208,8 @@ class FilterLooks:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state`."""
-        self.profiles = dict(state["profiles"])
-        if self.weights is not None:
-            self.weights = {layer: WeightFilm(*each) for layer, each in state["weights"].items()}
+        profiles, weights = dict(state["profiles"]), {layer: WeightFilm(*each) for layer, each in state["weights"].items()}
+        self.profiles, self.weights = profiles, None if self.weights is None else weights
 
 
 def forward_of(trainer: Any, run: Callable[[Tensor], Any]) -> Forward:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from lightning_vis.callbacks.budget import Budget
-from lightning_vis.callbacks.failures import Failures, reason
+from lightning_vis.callbacks.failures import Failures
 from lightning_vis.callbacks.session.frame_logger import FrameLogger
 from lightning_vis.callbacks.trainer import precision_of
 from lightning_vis.film import Film
@@ -56,6 +56,7 @@ class Session:
         self.failures, self.budget = failures, budget
         self._given = given
         self._inputs: Inputs | None = None
+        self._has_given_up = False  # nothing was found in the batch that was watched
         self._resumed: dict[str, Any] = {}  # the probe of the checkpoint that this run goes on from
 
     # --- the images -------------------------------------------------------------------------------------------------
@@ -64,23 +65,31 @@ class Session:
         """Another run begins, of a new training or of one that goes on: the images are looked for anew."""
         self.finder = finder_of(trainer)
         self.probe = self._inputs = None
+        self._has_given_up = False
         if is_new:
             self.logger.forget()
             self._resumed = {}
 
     def find(self, trainer: Any, module: nn.Module) -> Probe | None:
         """Images of the Trainer's data, those of the checkpoint where there is one; None if a batch must be watched."""
-        indices = next((each._resumed["indices"] for each in sessions_of(trainer) if each._resumed.get("indices")), None)
+        found = [each for each in (self, *sessions_of(trainer)) if each._given is None]  # a user's probe has indices of its own
+        indices = next((each._resumed["indices"] for each in found if each._resumed.get("indices")), None)
         return self.finder.from_loader(trainer, module, self._given, self.forward_config(trainer), indices)
 
     def watch(self, trainer: Any, module: nn.Module, batch: Any) -> None:
         """A batch is about to go through the network: it is watched, if no images can be taken by index."""
-        if self.find(trainer, module) is None:
+        if not self._has_given_up and self.find(trainer, module) is None:
             self.finder.start(module, batch)
 
     def watched(self, trainer: Any) -> Probe | None:
-        """A batch has gone through the network: the images, if it was watched. Raises as `TrainerProbe.finish`."""
-        return self.finder.finish(trainer, self._given)
+        """A batch has gone through the network: the images, if it was watched. Raises as `TrainerProbe.finish`, but once."""
+        if self._has_given_up:
+            return None
+        try:
+            return self.finder.finish(trainer, self._given)
+        except ValueError:
+            self._has_given_up = True
+            raise
 
     def take(self, probe: Probe) -> None:
         """These are the images from now on."""
@@ -149,13 +158,11 @@ class Session:
         return {"film": film, "drawn": self.logger.drawn, "probe": known}
 
     def load(self, state: dict[str, Any]) -> None:
-        """The film goes on where it stopped, or begins anew where it cannot be read: no checkpoint ends a training."""
-        try:
-            self.logger.go_on(Film.from_state(as_arrays(state["film"])), int(state["drawn"]))
-            self._resumed = dict(state.get("probe", {}))
-        except Exception as error:
-            self.failures.say(f"the film in the checkpoint cannot be read ({reason(error)}): it begins anew")
-            self.logger.forget()
+        """The film goes on where it stopped, or begins anew where it cannot be read."""
+        with self.failures.reading("the film"):
+            film, drawn, probe = Film.from_state(as_arrays(state["film"])), int(state["drawn"]), dict(state.get("probe", {}))
+            self.logger.go_on(film, drawn)
+            self._resumed = probe
 
 
 def as_tensors(state: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -34,8 +34,8 @@ def preserve_state(model: nn.Module, copied: int | None = None) -> Iterator[nn.M
 
     What is written to files, printed, or kept by installed packages or in iterators cannot be taken back.
 
-    A model that is lent already may be lent again inside: then only weights, gradients, flags and random streams are put back
-    at the end of the inner loan, and Python's objects at the end of the outer one.
+    A model that is lent already may be lent again inside, which is cheap: what there is was found by the outer loan, and at the
+    end of the inner one it is put back to where the outer one began.
 
     Args:
         model: the module to look at; on any device.
@@ -55,38 +55,59 @@ def preserve_state(model: nn.Module, copied: int | None = None) -> Iterator[nn.M
         stack.enter_context(torch.enable_grad())
         stack.enter_context(eagerly())
         watch = _watch(modules, parameters, LARGE if copied is None else copied)
-        is_new = stack.enter_context(_lent(model))
+        reset = _loans().get(id(model))
         with collector_held():
-            found = reachable(modules, (*parameters, *buffers)) if is_new else []
-            methods = logging_methods(value for value, _ in found)
-            restores = [
-                *random_streams(),
-                *restorers_of([*found, *((each, 0) for each in methods)]),
-                *_weights(parameters, buffers, watch),
-                *_modes(modules),
-            ]
-            stack.callback(_restore, restores)
-            mute(methods)
-            _prepare(modules, parameters)
+            own = [*random_streams(), *_weights(parameters, buffers, watch), *_modes(modules)]
+            if reset is None:
+                objects, lend = _objects(modules, parameters, buffers)
+                stack.enter_context(_on_loan(model, objects, lend))
+                stack.callback(_restore, [*objects, *own])
+                lend()
+            else:
+                stack.callback(reset)
+                stack.callback(_restore, own)
+                _prepare(modules, parameters)
         if watch is not None:
             stack.enter_context(watch)
         yield model
 
 
-_LENT = threading.local()
+_THREAD = threading.local()
+
+
+def _loans() -> dict[int, Callable[[], None]]:
+    """By model that is lent in this thread, what puts its objects back to where the loan began, and lends them again."""
+    loans: dict[int, Callable[[], None]] = _THREAD.__dict__.setdefault("loans", {})
+    return loans
 
 
 @contextmanager
-def _lent(model: nn.Module) -> Iterator[bool]:
-    """Keeps in mind that a model is lent in this thread; whether it was not."""
-    models = _LENT.__dict__.setdefault("models", set())
-    is_new = id(model) not in models
-    models.add(id(model))
+def _on_loan(model: nn.Module, objects: Sequence[Restore], lend: Callable[[], None]) -> Iterator[None]:
+    """Keeps in mind that a model is lent, for loans within this one."""
+
+    def reset() -> None:
+        _restore(objects)
+        lend()
+
+    _loans()[id(model)] = reset
     try:
-        yield is_new
+        yield
     finally:
-        if is_new:
-            models.discard(id(model))
+        del _loans()[id(model)]
+
+
+def _objects(
+    modules: list[nn.Module], parameters: list[nn.Parameter], buffers: list[Tensor]
+) -> tuple[list[Restore], Callable[[], None]]:
+    """What puts all that can be reached back, and what lends it."""
+    found = reachable(modules, (*parameters, *buffers))
+    methods = logging_methods(value for value, _ in found)
+
+    def lend() -> None:
+        mute(methods)
+        _prepare(modules, parameters)
+
+    return restorers_of([*found, *((each, 0) for each in methods)]), lend
 
 
 def _restore(restores: Sequence[Restore]) -> None:

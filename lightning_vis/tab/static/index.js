@@ -103,8 +103,11 @@ class Page {
 
   async load(run) {
     const { streams, newest } = await this.source.looks(run, this.newest.get(run) || 0);
+    let merged = mergedStreams(this.loaded.get(run) || [], streams);
+    // A look that stands under another name now is known under its old one alone: all are asked for again.
+    if (merged.some((stream) => stream.looks.length < stream.places.length)) merged = (await this.source.looks(run, 0)).streams;
     this.newest.set(run, newest);
-    this.loaded.set(run, mergedStreams(this.loaded.get(run) || [], streams));
+    this.loaded.set(run, merged);
     this.timeline?.forget(run);
   }
 

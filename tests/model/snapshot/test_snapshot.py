@@ -651,10 +651,15 @@ def test_a_loan_within_a_loan_takes_back_what_it_did_to_weights_and_streams():
         assert torch.equal(model.layer.weight, weight)
         assert model.layer.weight.requires_grad
         assert torch.equal(torch.get_rng_state(), state)
-        assert model.seen == [2.0]  # Python's objects are the outer loan's
+        assert model.seen == []
+        model(torch.ones(1, 2))
         with preserve_state(model):
+            assert not model.training
             model(torch.ones(1, 2)).sum().backward()
         assert model.layer.weight.grad is None
+        assert not model.training
+        assert model.seen == []  # back to where the outer loan began
+    assert model.training
     assert model.seen == []
     assert model.layer.bias is bias
 
