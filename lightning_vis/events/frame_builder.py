@@ -46,7 +46,7 @@ def _with(frame: Frame, part: Part) -> Frame:
 def _with_facts(frame: Frame, facts: Mapping[str, Any]) -> Frame:
     return replace(
         frame,
-        predicted=np.asarray(facts["predicted"], np.int64),
+        predicted=_integers(facts["predicted"]),
         probability=numbers(facts["probability"]),
         numbers={**frame.numbers, **{key: float(number_of(value)) for key, value in facts["numbers"].items()}},
         per_image={key: numbers(values) for key, values in facts["per_image"].items()},
@@ -66,7 +66,7 @@ def _maps(part: Part) -> Maps:
     values = restored(Quantised(codes, numbers(facts["maximum"]), numbers(facts["mean"]), scale.signed))
     # Drawing multiplies by the number of cells; where they were joined for storing, there are fewer of them now.
     values = values * np.float32(facts["area"] / (codes.shape[1] * codes.shape[2])) if scale.by_area else values
-    return Maps(values, np.asarray(facts["classes"], np.int64), facts["layer"], scale, facts["title"], facts["target"])
+    return Maps(values, _integers(facts["classes"]), facts["layer"], scale, facts["title"], facts["target"])
 
 
 def _pictures(part: Part) -> Pictures:
@@ -92,7 +92,7 @@ def build_inputs(probe: str, parts: dict[str, Part], frames: tuple[Frame, ...], 
 
 
 def _with_pictures(inputs: Inputs, part: Part, facts: Mapping[str, Any]) -> Inputs:
-    labels = None if facts["labels"] is None else np.asarray(facts["labels"], np.int64)
+    labels = None if facts["labels"] is None else _integers(facts["labels"])
     pictures = tiles(part.picture, facts["size"], facts["count"])
     return replace(inputs, pictures=pictures, labels=labels, class_names=tuple(facts["class_names"]), note=facts["note"])
 
@@ -109,6 +109,10 @@ def _with_masks(inputs: Inputs, part: Part, facts: Mapping[str, Any]) -> Inputs:
     small = tiles(part.picture, part.facts["size"], facts["count"])
     large = [Image.fromarray(mask).resize((width, height), Image.Resampling.BILINEAR) for mask in small]
     return replace(inputs, masks=np.stack([np.asarray(mask) for mask in large]).astype(np.float32) / 255)
+
+
+def _integers(values: Iterable[Any]) -> Array:
+    return np.array([int(value) for value in values], np.int64)
 
 
 def numbers(values: Iterable[float | None]) -> Array:

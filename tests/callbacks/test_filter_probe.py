@@ -11,6 +11,7 @@ import torch
 from modules import Classifier, TwoOptimizers, loader
 from nets import images
 from torch import nn
+from torch.utils.data import DataLoader
 
 from lightning_vis import Probe, maximize
 from lightning_vis.callbacks.filters import FilterMaximizationCallback
@@ -177,3 +178,62 @@ def test_a_full_disk_stops_nothing(trainer, monkeypatch):
     with pytest.warns(UserWarning, match="drawing the filters failed: .*No space left.*Make room for the log"):
         run(trainer, [callback], Classifier(), loader())
     assert np.isfinite(list(callback.film.frames[-1].numbers.values())).all()
+
+
+# --- several callbacks, one finder ---------------------------------------------------------------------------------------
+
+
+def collated(items):
+    """As data sets' own `default_collate` does, but under a user's name."""
+    pixels, kinds = zip(*items, strict=True)
+    return torch.stack(pixels), torch.stack(kinds)
+
+
+class Bypasses(Classifier):
+    """Has a forward that can be run, and steps that never call it or any layer that takes images."""
+
+    def training_step(self, batch, _):
+        return nn.functional.cross_entropy(batch[0].mean((2, 3)) @ self.net[0].weight.mean((2, 3))[:3].T, batch[1])
+
+    def validation_step(self, batch, _):
+        self.log("val_loss", 1.0)
+
+
+def bypassed(count=24):
+    return DataLoader(loader(count).dataset, 4, collate_fn=collated)
+
+
+def test_who_brings_a_probe_needs_no_batch_and_is_told_nothing(trainer):
+    given, other = ProbeCallback(Probe(images(3), [0, 1, 2]), on_error="raise"), filters(on_error="warn")
+    with pytest.warns(UserWarning, match="none can be taken by index .*collated.*pass probe=") as caught:
+        run(trainer, [given, other], Bypasses(), bypassed())
+    assert len([each for each in caught if "lightning_vis" in str(each.message)]) == 1
+    assert given.film.frames
+    assert other.film.frames == []
+
+
+@pytest.mark.filterwarnings("ignore:lightning_vis")
+@pytest.mark.parametrize("in_order", [list, reversed])
+def test_each_callback_is_told_that_nothing_was_found_as_it_has_asked_for(trainer, in_order):
+    callbacks = [*in_order([ProbeCallback(), filters(on_error="raise")])]
+    with pytest.raises(ValueError, match="pass probe="):
+        run(trainer, callbacks, Bypasses(), bypassed())
+
+
+@pytest.mark.parametrize("sanity", [0, 2])
+@pytest.mark.parametrize("other", [lambda: ProbeCallback(every_n_epochs=1), filters])
+def test_a_resumed_callback_keeps_its_own_images_beside_a_probe_of_the_user_s(trainer, tmp_path, sanity, other):
+    def callbacks():
+        mine = Probe.from_dataset(loader(24).dataset, indices=[20, 21, 22, 23], name="mine")
+        return [ProbeCallback(mine), other()]
+
+    first = callbacks()
+    made = trainer(first, max_epochs=1)
+    made.fit(Classifier(), loader(24), loader(16))
+    made.save_checkpoint(tmp_path / "one.ckpt")
+    again = callbacks()
+    trainer(again, max_epochs=2, num_sanity_val_steps=sanity).fit(
+        Classifier(), loader(24), loader(16), ckpt_path=tmp_path / "one.ckpt", weights_only=True
+    )
+    assert [each.session.probe.indices for each in again] == [each.session.probe.indices for each in first]
+    assert again[1].film.frames[0].finished_steps == 0

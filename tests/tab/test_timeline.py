@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace as replaced
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -281,3 +283,21 @@ def test_a_training_without_masks_has_the_probability_of_the_label_on_its_chart(
             tab.frame.click(".picture canvas >> nth=2")
             assert tab.frame.input_value("footer select") == "answers/label"
             assert tab.frame.inner_text(".one") == "image 3, class 2 ✕"
+
+
+def test_an_open_page_finds_looks_that_stand_under_another_name_since(browser, tmp_path, monkeypatch):
+    """They were written long before the page asked last: an answer that brings only what is new has them not."""
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.utils.tensorboard.writer.time", SimpleNamespace(time=lambda: time.time() - 5000))
+        write_run(tmp_path / "run", film_of(4), inputs_of())
+        write_run(tmp_path / "run", [alone_at(30)], inputs_of())
+        write_run(tmp_path / "other", film_of(2), inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for(lambda: places_of(address, "run") == [[0, 10, 20, 30, 30.25]], "the first training does not come")
+        with Tab(browser, address, "&p.lightning_vis.runs=run&p.lightning_vis.probe=probe%2C%20validate", polls=False) as tab:
+            assert tab.frame.inner_text("footer .quiet") == "look 5 of 5"
+            write_run(tmp_path / "run", film_of(3, count=6), inputs_of(6))
+            wait_for(lambda: len(places_of(address, "run")) == 2, "the second training does not come")
+            tab.page.click(".reload-button")
+            tab.until("() => document.querySelector('footer .quiet').innerText === 'look 1 of 1'")
+            tab.painted()
