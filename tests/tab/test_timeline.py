@@ -287,15 +287,15 @@ def test_a_training_without_masks_has_the_probability_of_the_label_on_its_chart(
 
 def test_an_open_page_finds_looks_that_stand_under_another_name_since(browser, tmp_path, monkeypatch):
     """They were written long before the page asked last: an answer that brings only what is new has them not."""
-    with monkeypatch.context() as patch:
-        patch.setattr("torch.utils.tensorboard.writer.time", SimpleNamespace(time=lambda: time.time() - 5000))
-        write_run(tmp_path / "run", film_of(4), inputs_of())
-        write_run(tmp_path / "run", [alone_at(30)], inputs_of())
-        write_run(tmp_path / "other", film_of(2), inputs_of())
+    for frames, seconds in ((film_of(4), 5000), ([alone_at(30)], 5000), (film_of(6)[4:], 1000)):
+        clock = SimpleNamespace(time=lambda ago=seconds: time.time() - ago)
+        monkeypatch.setattr("torch.utils.tensorboard.writer.time", clock)
+        write_run(tmp_path / "run", frames, inputs_of())
+    monkeypatch.undo()
     with tensorboard(tmp_path) as address:
-        wait_for(lambda: places_of(address, "run") == [[0, 10, 20, 30, 30.25]], "the first training does not come")
+        wait_for(lambda: places_of(address, "run") == [[0, 10, 20, 30, 30.25, 40, 50]], "the first training does not come")
         with Tab(browser, address, "&p.lightning_vis.runs=run&p.lightning_vis.probe=probe%2C%20validate", polls=False) as tab:
-            assert tab.frame.inner_text("footer .quiet") == "look 5 of 5"
+            assert tab.frame.inner_text("footer .quiet") == "look 7 of 7"
             write_run(tmp_path / "run", film_of(3, count=6), inputs_of(6))
             wait_for(lambda: len(places_of(address, "run")) == 2, "the second training does not come")
             tab.page.click(".reload-button")
