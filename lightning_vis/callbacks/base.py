@@ -62,7 +62,7 @@ class LookCallback(Callback):
         """What looking has cost since the fit began, by part."""
         return self.budget.seconds
 
-    def _looks(self, trainer: Any) -> bool:
+    def _may_look(self, trainer: Any) -> bool:
         """Whether this callback looks for itself, in this process, and somebody wants to know."""
         raise NotImplementedError
 
@@ -84,14 +84,14 @@ class LookCallback(Callback):
 
     def _watch(self, trainer: Any, module: nn.Module, batch: Any) -> None:
         """A batch comes: it is watched, if no images can be taken by index."""
-        if self.session.probe is None and self._looks(trainer):
+        if self.session.probe is None and self._may_look(trainer):
             with self.failures.surviving("watching the first batch"):
                 self.session.watch(trainer, module, batch)
 
     def _find(self, trainer: Any, module: nn.Module, moment: str = "start") -> None:
         """The batch is through: what was found is taken."""
         probe = None
-        if self.session.probe is None and self._looks(trainer):
+        if self.session.probe is None and self._may_look(trainer):
             with self.failures.surviving("finding images to look at"):
                 probe = self.session.watched(trainer)
         if probe is not None and trainer.training:

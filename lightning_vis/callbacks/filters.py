@@ -74,7 +74,7 @@ class FilterMaximizationCallback(LookCallback):
         on_error: str = "warn",
         loggers: str = "tensorboard",
     ) -> None:
-        super().__init__(probe, Settings(on_error, max_overhead, loggers), "filters")
+        super().__init__(probe, Settings(on_error=on_error, max_overhead=max_overhead, loggers=loggers), "filters")
         check_channels(channels)
         preset_of(preset)
         objective_of(objective, OUTPUT)
@@ -134,7 +134,7 @@ class FilterMaximizationCallback(LookCallback):
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Takes the probe and maximizes the filters of the untrained network."""
-        probe = self.session.find(trainer, pl_module) if self._looks(trainer) else None
+        probe = self.session.find(trainer, pl_module) if self._may_look(trainer) else None
         if probe is not None:
             self._start(trainer, pl_module, probe)
 
@@ -151,7 +151,7 @@ class FilterMaximizationCallback(LookCallback):
         """Maximizes the filters of the finished network, if that has not been done."""
         self._visit(trainer, pl_module, "end")
 
-    def _looks(self, trainer: Any) -> bool:
+    def _may_look(self, trainer: Any) -> bool:
         return bool(self.session.logger.writers) and trainer.state.fn == "fit"
 
     def _start(self, trainer: Any, module: nn.Module, probe: Probe, moment: str = "start") -> None:

@@ -81,8 +81,15 @@ class ProbeCallback(LookCallback):
         on_validate: bool = True,
         max_overhead: float = 0.01,
     ) -> None:
-        limits = Thresholds() if thresholds is None else thresholds
-        settings = Settings(on_error, max_overhead, loggers, images, on_validate, on_alert, limits)
+        settings = Settings(
+            on_error=on_error,
+            max_overhead=max_overhead,
+            loggers=loggers,
+            images=images,
+            on_validate=on_validate,
+            on_alert=on_alert,
+            thresholds=Thresholds() if thresholds is None else thresholds,
+        )
         super().__init__(probe, settings, "looks")
         if not isinstance(every_n_epochs, int) or every_n_epochs < 1:
             raise ValueError(f"every_n_epochs={every_n_epochs!r}: expected a whole number of at least 1")
@@ -158,7 +165,7 @@ class ProbeCallback(LookCallback):
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Takes the probe and looks at the untrained network."""
-        if self._looks(trainer):
+        if self._may_look(trainer):
             probe = self.session.find(trainer, pl_module)
             if probe is not None:
                 self._start(trainer, pl_module, probe)
@@ -193,7 +200,7 @@ class ProbeCallback(LookCallback):
             for path in self.looks.finish():
                 log(trainer, f"what happened, in one picture: {path}")
 
-    def _looks(self, trainer: Any) -> bool:
+    def _may_look(self, trainer: Any) -> bool:
         """Whether this callback looks for itself, in this process, and somebody wants to know."""
         if self._served or not looks_here(trainer):
             return False
