@@ -67,6 +67,8 @@ __all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
+    if name in _FORMER:
+        return importlib.import_module(f"lightning_vis.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'lightning_vis' has no attribute {name!r}; it has {', '.join(__all__)}")
     return getattr(importlib.import_module(f"lightning_vis.{_HOME[name]}"), name)

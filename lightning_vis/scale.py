@@ -37,7 +37,7 @@ class Scale:
     def ticks(self) -> list[float]:
         """The values at which a legend may have ticks, in order: both ends, the middle, and what is even on the scale."""
         if self.kind == "density":
-            return [0, 1, self.limit / 2, self.limit]
+            return sorted(value for value in {0.0, 1.0, self.limit / 2, self.limit} if value <= self.limit)
         even = [2.0**power - 1 for power in range(1, 64) if 2.0**power - 1 < self.limit]
         upper = [*even, self.limit]
         return [*(-value for value in reversed(upper)), 0, *upper] if self.signed else [0, *upper]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import textwrap
@@ -97,3 +98,75 @@ def test_the_base_class_is_that_of_the_lightning_in_use_and_its_trainer_takes_it
     assert said[0].split() == bases
     assert [line.split() for line in said[1:-1]] == [["0", "1", "2", "4"]] * len(imported)
     assert len(list(tmp_path.rglob("events.out.tfevents.*"))) == len(imported)
+
+
+PUBLIC = {
+    "attribution": "evidence_map grad_cam_map lift pointing saliency_map background_lift edge_map is_drawable resized",
+    "callbacks": "FilterMaximizationCallback GradCAMCallback ProbeCallback SaliencyCallback",
+    "frames": "ALONE Array Frame Inputs Maps Pictures Quantised Scale place_of quantise reduced restored thinned thumbnail",
+    "maximization": "OUTPUT Maximized maximize",
+    "probe": "Probe",
+    "reliance": "background_effects background_share object_effects paste_control total_variation twin_numbers worst_group",
+    "tab.plugin": "LightningVisPlugin",
+}
+FORMER = {
+    "alert": "Alert AlertState Thresholds",
+    "colours": "colours overlay strength",
+    "filter_callback": "FilterMaximizationCallback",
+    "filters": "chosen_channels facts_of filter_pictures profile",
+    "layers": "find_layer last_feature_map named_layers",
+    "looking": "look look_at_twins usual_views",
+    "objectives": "channel log_odds lp_norm neuron total_variation",
+    "parameterizations": "fourier pixels",
+    "parts": "facts_part map_part",
+    "reading": "read_frames read_runs whole_run without_repeated",
+    "recipes": "PRESETS Recipe adam default_recipe keras_vis lucid",
+    "recording": "INPUT gradients prepare record",
+    "records": "Pass Record Recorded",
+    "rendering": "card drawn legend strip",
+    "scores": "class_scores log_odds logit",
+    "storing": "store_frame store_inputs",
+    "transforms": "jitter pad rotate scale",
+    "truncation": "OUTPUT activation_of on_model",
+    "views": "View evidence grad_cam saliency",
+    "weights": "feature_maps filter_weights weight_pictures",
+    "writing": "image_writers write_pictures",
+}
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_public_paths_lead_to_their_names(module):
+    found = importlib.import_module(f"lightning_vis.{module}")
+    assert [name for name in PUBLIC[module].split() if not hasattr(found, name)] == []
+
+
+@pytest.fixture
+def _not_imported():
+    """Former modules as if nobody had asked for one."""
+    yield [sys.modules.pop(f"lightning_vis.{name}", None) for name in FORMER]
+    for name in FORMER:
+        vars(lightning_vis).pop(name, None)
+
+
+def test_all_former_modules_are_tried():
+    assert set(FORMER) == set(lightning_vis._FORMER)
+
+
+@pytest.mark.parametrize("module", FORMER)
+@pytest.mark.usefixtures("_not_imported")
+def test_former_paths_go_on_working_with_one_warning(module):
+    with pytest.warns(DeprecationWarning, match=f"lightning_vis.{module} has moved: import from lightning_vis") as caught:
+        found = importlib.import_module(f"lightning_vis.{module}")
+    assert len(caught) == 1
+    assert importlib.import_module(f"lightning_vis.{module}") is found  # a second warning would be an error
+    homes = [importlib.import_module(f"lightning_vis.{home}") for home in lightning_vis._FORMER[module]]
+    for name in FORMER[module].split():
+        assert getattr(found, name) is next(getattr(home, name) for home in homes if hasattr(home, name))
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        found.nonsense  # noqa: B018
+
+
+@pytest.mark.usefixtures("_not_imported")
+def test_a_former_module_is_an_attribute_too():
+    with pytest.warns(DeprecationWarning, match="lightning_vis.views has moved"):
+        assert lightning_vis.views.evidence is lightning_vis.evidence

@@ -52,3 +52,8 @@ def test_nothing_is_drawn_beyond_the_bar(limit):
     assert np.abs(drawn[10:] - FAINT).sum(2).min() == 0
     for beyond in (drawn[:, :20], drawn[:, 243:]):
         assert (beyond == PANEL).all()
+
+
+@pytest.mark.parametrize(("limit", "ticks"), [(12.0, [0, 1, 6, 12]), (1.0, [0, 0.5, 1]), (0.5, [0, 0.25, 0.5])])
+def test_a_density_has_each_tick_once_and_none_beyond_its_end(limit, ticks):
+    assert Scale("density", limit).ticks() == ticks
