@@ -69,6 +69,14 @@ INPUT = "<input>"
 """Names the image itself among the layers."""
 
 
+MULTICLASS = "multiclass"
+"""The task of one class for each image; what is stored says a task only where it is another one."""
+
+
+LOG_ODDS = "log-odds"
+"""The unit of the scores of classes and labels."""
+
+
 LIGHTNING = ("pytorch_lightning", "lightning")
 """The names under which Lightning comes."""
 

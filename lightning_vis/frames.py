@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lightning_vis.constants import ALONE as ALONE
-from lightning_vis.constants import FILTERS
+from lightning_vis.constants import FILTERS, LOG_ODDS, MULTICLASS
 from lightning_vis.constants import place_of as place_of
 from lightning_vis.scale import Array as Array
 from lightning_vis.scale import Scale as Scale
@@ -25,6 +25,8 @@ class Maps:
         scale: how they are drawn.
         title: the view's name as people read it.
         target: the word for what is explained: ``"predicted"``, ``"label"``, ...
+        explains: ``(N,)`` what is explained in each image in words ("cat", "the number"); empty where `classes` say it.
+        unit: of the values.
     """
 
     values: Array
@@ -33,6 +35,8 @@ class Maps:
     scale: Scale
     title: str = ""
     target: str = "predicted"
+    explains: tuple[str, ...] = ()
+    unit: str = LOG_ODDS
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,12 @@ class Frame:
         per_image: by tag, ``(N,)`` each.
         seconds: what the look cost, by part.
         notes: what a reader should know, in sentences.
+        task: what the output means, as `lightning_vis.model.answer.answer.TASKS` has it.
+        unit: of the score that is explained.
+        answer: the sentence that says how the output is read.
+        said: ``(N,)`` what the network answers in the words of the task; empty where `predicted` and `probability` say it.
+        wrong: ``(N,)`` whether that is wrong, None where right and wrong are not known; empty where `predicted` and the
+            labels say it.
     """
 
     probe: str
@@ -116,6 +126,11 @@ class Frame:
     epoch: int = 0
     moment: str = "now"
     weights: str = "raw"
+    task: str = MULTICLASS
+    unit: str = LOG_ODDS
+    answer: str = ""
+    said: tuple[str, ...] = ()
+    wrong: tuple[bool | None, ...] = ()
 
     @property
     def when(self) -> str:
@@ -131,6 +146,25 @@ class Frame:
         """Orders the frames of a run: by finished steps, and behind each look of the fit those outside of it."""
         return self.finished_steps, place_of(self.moment)
 
+    def caption(self, index: int, inputs: Inputs) -> str:
+        """What the network answers of an image, in the words of its task: "bird 0.93", "38.2 years"; "" if nothing is known."""
+        if self.said:
+            return self.said[index]
+        predicted = int(self.predicted[index])
+        return f"{inputs.class_name(predicted)} {self.probability[index]:.2f}" if predicted >= 0 else ""
+
+    def is_wrong(self, index: int, inputs: Inputs) -> bool | None:
+        """Whether that answer is wrong; None where nobody knows, or where there is no right and wrong."""
+        if self.wrong:
+            return self.wrong[index]
+        predicted = int(self.predicted[index])
+        return None if predicted < 0 or inputs.labels is None else predicted != int(inputs.labels[index])
+
+    def count_right(self, inputs: Inputs) -> tuple[int, int]:
+        """How many answers are right, of how many of which that is known."""
+        known = [self.is_wrong(index, inputs) for index in range(len(self.predicted))]
+        return known.count(False), len(known) - known.count(None)
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -145,6 +179,7 @@ class Inputs:
         note: said on each card, "display rescaled" for instance.
         twins: ``(objects, K, h, w, 3)`` uint8, each object on K kinds of background, or None.
         kinds: the K kinds' names.
+        truth: ``(N,)`` what is true of each image in words ("cat, dog", "41.0 years"); empty where `labels` say it.
     """
 
     name: str
@@ -155,6 +190,19 @@ class Inputs:
     note: str = ""
     twins: Array | None = None
     kinds: tuple[str, ...] = ()
+    truth: tuple[str, ...] = ()
+
+    def truth_of(self, index: int) -> str:
+        """What is true of an image, in words; "" where it is not known."""
+        if self.truth:
+            return self.truth[index]
+        return "" if self.labels is None else self.class_name(int(self.labels[index]))
+
+    def explained(self, maps: Maps, index: int) -> str:
+        """What a map explains, in words: a class, a label, a number, a similarity, "the score"."""
+        if maps.explains:
+            return maps.explains[index]
+        return self.class_name(int(maps.classes[index])) if maps.classes[index] >= 0 else "the score"
 
     def class_name(self, index: int) -> str:
         """A class's name, or its number where it has none."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lightning_vis.constants import LOG_ODDS, MULTICLASS
 from lightning_vis.events.part import Part
 from lightning_vis.events.quantise import Quantised, quantise, reduced
 from lightning_vis.events.sprites import png, smaller, sprite
@@ -72,7 +73,14 @@ def facts_part(frame: Frame, digits: int = 5) -> Part:
         "seconds": {key: number(value, digits) for key, value in frame.seconds.items()},
         "notes": [elided(note) for note in frame.notes[:10]],
     }
-    return Part("facts", facts)
+    return Part("facts", facts | _task_facts(frame))
+
+
+def _task_facts(frame: Frame) -> dict[str, Any]:
+    """What is not said of a network that tells classes apart: a reader of before tasks were known finds what it knows."""
+    words = {"answer": elided(frame.answer), "said": [elided(each) for each in frame.said], "wrong": list(frame.wrong)}
+    known = {"task": frame.task, "unit": frame.unit} if (frame.task, frame.unit) != (MULTICLASS, LOG_ODDS) else {}
+    return known | {name: value for name, value in words.items() if value}
 
 
 def map_part(key: str, maps: Maps, digits: int = 5) -> Part:
@@ -89,7 +97,9 @@ def map_part(key: str, maps: Maps, digits: int = 5) -> Part:
         "target": elided(maps.target),
         "scale": asdict(maps.scale),
     }
-    return Part(f"maps/{key}", facts, picture)
+    words: dict[str, Any] = {"explains": [elided(each) for each in maps.explains]} if maps.explains else {}
+    unit = {"unit": maps.unit} if maps.unit != LOG_ODDS else {}
+    return Part(f"maps/{key}", facts | words | unit, picture)
 
 
 def small_pictures(key: str, pictures: Pictures) -> Part:
@@ -126,6 +136,7 @@ def input_part(inputs: Inputs) -> Part:
         "class_names": _within_limit(inputs.class_names),
         "note": elided(inputs.note),
     }
+    facts |= {"truth": [elided(each) for each in inputs.truth]} if inputs.truth else {}
     return Part("inputs", facts, jpeg(sprite(pictures), 90, subsampling=0))
 
 

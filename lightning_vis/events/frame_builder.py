@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from lightning_vis.constants import LOG_ODDS
 from lightning_vis.events.decode import Look
 from lightning_vis.events.part import Part
 from lightning_vis.events.quantise import Quantised, restored
@@ -56,7 +57,15 @@ def _with_facts(frame: Frame, facts: Mapping[str, Any]) -> Frame:
         epoch=int(facts["epoch"]),
         moment=str(facts["moment"]),
         weights=str(facts["weights"]),
+        **_words(facts),
     )
+
+
+def _words(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What the task adds to a frame."""
+    plain = {name: str(facts[name]) for name in ("task", "unit", "answer") if name in facts}
+    wrong = tuple(None if each is None else bool(each) for each in facts.get("wrong", ()))
+    return plain | {"said": tuple(map(str, facts.get("said", ()))), "wrong": wrong}
 
 
 def _maps(part: Part) -> Maps:
@@ -66,7 +75,8 @@ def _maps(part: Part) -> Maps:
     values = restored(Quantised(codes, numbers(facts["maximum"]), numbers(facts["mean"]), scale.signed))
     # Drawing multiplies by the number of cells; where they were joined for storing, there are fewer of them now.
     values = values * np.float32(facts["area"] / (codes.shape[1] * codes.shape[2])) if scale.by_area else values
-    return Maps(values, _integers(facts["classes"]), facts["layer"], scale, facts["title"], facts["target"])
+    words: dict[str, Any] = {"explains": tuple(map(str, facts.get("explains", ()))), "unit": str(facts.get("unit", LOG_ODDS))}
+    return Maps(values, _integers(facts["classes"]), facts["layer"], scale, facts["title"], facts["target"], **words)
 
 
 def _pictures(part: Part) -> Pictures:
@@ -94,7 +104,9 @@ def build_inputs(probe: str, parts: dict[str, Part], frames: tuple[Frame, ...], 
 def _with_pictures(inputs: Inputs, part: Part, facts: Mapping[str, Any]) -> Inputs:
     labels = None if facts["labels"] is None else _integers(facts["labels"])
     pictures = tiles(part.picture, facts["size"], facts["count"])
-    return replace(inputs, pictures=pictures, labels=labels, class_names=tuple(facts["class_names"]), note=facts["note"])
+    truth = tuple(map(str, facts.get("truth", ())))
+    names = tuple(facts["class_names"])
+    return replace(inputs, pictures=pictures, labels=labels, class_names=names, note=facts["note"], truth=truth)
 
 
 def _with_twins(inputs: Inputs, part: Part, _: Mapping[str, Any]) -> Inputs:
