@@ -50,7 +50,7 @@ CALLS = [
     (
         ValueError,
         'SaliencyCallback(target="best")',
-        "target='best' of the view 'saliency': expected one of 'predicted', 'label', 'runner_up' or a class index",
+        "target='best' of the view 'saliency': expected one of 'predicted', 'label', 'runner_up', 'absent' or a class index",
     ),
     (ValueError, 'FilterMaximizationCallback(layers="net.0")', "layers='net.0': expected a list of names, ['net.0']"),
     (TypeError, "FilterMaximizationCallback(layers=3)", "layers: expected a list of names; got 3"),
@@ -87,7 +87,12 @@ CALLS = [
         'Probe("bird.png")',
         "Probe(images): expected floating point images (N, C, H, W); got 'bird.png', which cannot become a tensor",
     ),
-    (ValueError, "Probe(x, [0, 1])", "Probe(labels): expected one class index per image, (4,); got (2,)"),
+    (
+        ValueError,
+        "Probe(x, [0, 1])",
+        "Probe(labels): expected one class index per image, (4,), or multi-hot labels (4, classes), numbers (4, K) or label maps"
+        " (4, H, W); got (2,)",
+    ),
     (
         TypeError,
         'Probe(x, ["bird"] * 4)',

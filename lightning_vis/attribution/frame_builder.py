@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,33 +11,73 @@ from torch import Tensor
 
 from lightning_vis.attribution.maps import evidence_map, is_drawable
 from lightning_vis.attribution.metrics import background_lift, edge_map, lift, pointing
-from lightning_vis.attribution.records import Explained, Recorded
+from lightning_vis.attribution.records import Explained, Record, Recorded
 from lightning_vis.attribution.views import View
-from lightning_vis.constants import BACKGROUND_CLASSES
-from lightning_vis.frames import Array, Frame, Maps
+from lightning_vis.constants import BACKGROUND_CLASSES, INPUT, MULTICLASS, OUTPUT
+from lightning_vis.frames import Array, Frame, Maps, Scale
+from lightning_vis.model.answer.answer import CLASSES, Answer
+from lightning_vis.model.answer.task import Said
 from lightning_vis.model.scores import describe
 from lightning_vis.probe.probe import Probe
 
 
-def maps_of(view: View, recorded: Recorded, layers: Sequence[str]) -> Maps:
+def maps_of(view: View, recorded: Recorded, layers: Sequence[str], probe: Probe, answer: Answer) -> Maps:
     """What a view makes of the records of its layers.
 
     Raises:
-        ValueError: it made no maps ``(N, h, w)``.
+        ValueError: it made no maps ``(N, h, w)``, of volumes and clips ``(N, d, h, w)``.
     """
     explained = recorded.explained[view.target]
-    values = view.to_map(*(explained.records[name] for name in layers))
+    records = [_oriented(explained.records[name], name, probe) for name in layers]
+    values = view.to_map(*records)
     count = len(explained.score)
+    if isinstance(values, Tensor) and values.numel() and probe.slices is not None:
+        values = probe.slices.of_maps(values, is_sum=view.scale.kind == "log")
     if not isinstance(values, Tensor) or values.ndim != 3 or len(values) != count or not values.numel():
         raise ValueError(
             f"the view {view.name!r} returned {describe(values)}, expected maps ({count}, h, w) of at least one cell"
         )
-    classes = np.full(len(values), -1) if explained.classes is None else _numpy(explained.classes)
-    title = view.title or view.name
-    return Maps(_numpy(values.float()), classes, ", ".join(layers), view.scale, title, str(view.target))
+    chosen, where = explained.chosen, ", ".join(layers)
+    maps = Maps(_numpy(values.float()), classes_of(chosen, count), where, view.scale, view.title or view.name, str(view.target))
+    names = () if chosen is None else answer.kind.explains(answer.facts, chosen, probe.class_names)
+    return replace(maps, explains=names, unit=answer.score_unit)
 
 
-def build_frame(probe: Probe, maps: Mapping[str, Maps], views: Sequence[View], found: Mapping[str, Recorded]) -> Frame:
+def _oriented(record: Record, name: str, probe: Probe) -> Record:
+    """Channels before slices and frames, as layers have them."""
+    return record if probe.slices is None or name != INPUT else probe.slices.oriented(record)
+
+
+def classes_of(chosen: Tensor | None, count: int) -> Array:
+    """The index that is explained in each image, -1 where it is none."""
+    is_index = chosen is not None and chosen.ndim == 1 and not chosen.is_floating_point()
+    return _numpy(chosen) if is_index and chosen is not None else np.full(count, -1)
+
+
+def own_maps(values: Tensor, truth: Tensor | None, probe: Probe, answer: Answer) -> dict[str, Maps]:
+    """The maps that a task has without any gradient: where it errs, what it predicts."""
+    found = answer.kind.maps(answer.facts, values, truth, probe.images.shape)
+    slices = probe.slices
+    flat = {key: each if slices is None else slices.of_maps(each, is_sum=False) for key, each in found.items()}
+    none = np.full(len(probe), -1)
+    return {key: Maps(_numpy(each.float()), none, OUTPUT, *_OWN[key]) for key, each in flat.items() if each.ndim == 3}
+
+
+_OWN: dict[str, tuple[Scale, str, str, tuple[str, ...], str]] = {
+    "error": (Scale(limit=1.0), "error", "label", (), "squared error"),
+    "mask": (Scale(limit=1.0), "predicted mask", "label", (), "probability"),
+}
+"""Scale, title, target, words and unit."""
+
+
+def build_frame(
+    probe: Probe,
+    maps: Mapping[str, Maps],
+    views: Sequence[View],
+    found: Mapping[str, Recorded],
+    answer: Answer = CLASSES,
+    values: Tensor | None = None,
+) -> Frame:
     """The maps with what was answered, what they measure against masks, and what has to be said of them.
 
     Args:
@@ -44,45 +85,41 @@ def build_frame(probe: Probe, maps: Mapping[str, Maps], views: Sequence[View], f
         maps: those that worked, by view key.
         views: what was looked through.
         found: what each view's recorder found, by view key.
+        answer: what the output means.
+        values: ``(N, ...)`` what was answered, in the numbers of the task; None where nobody knows.
     """
-    scores = next(iter(found.values())).scores if found else None
-    predicted, probability = _answers(scores, len(probe))
-    per_image, numbers = _measure(maps, probe, scores)
+    truth = probe.truth_for(answer)
+    said = Said() if values is None else answer.kind.said(answer.facts, values, truth, probe.class_names)
+    per_image, numbers = _measure(maps, probe, said)
     for view in views:
-        if view.key in maps and view.to_map is evidence_map:
+        if view.key in maps and view.to_map is evidence_map and probe.slices is None:
             share = _explained_share(maps[view.key].values, found[view.key].explained[view.target])
             numbers[f"attribution/{view.key}/explained"] = share
-    notes = (*_notes(maps, found), *_of_names(probe, scores))
-    return Frame(probe.name, predicted, probability, maps, numbers=numbers, per_image=per_image, notes=notes)
+    notes = (*_notes(maps, found), *_of_names(probe, answer, values))
+    frame = Frame(probe.name, *_classes(said, len(probe)), maps, numbers=numbers, per_image=per_image, notes=notes)
+    captions = said.captions or (("",) * len(probe) if answer.task != MULTICLASS else ())
+    wrong = said.wrong or ((None,) * len(probe) if answer.task != MULTICLASS else ())
+    return replace(frame, task=answer.task, unit=answer.score_unit, answer=answer.said, said=captions, wrong=wrong)
 
 
-def _answers(scores: Tensor | None, count: int) -> tuple[Array, Array]:
-    if scores is None:
+def _classes(said: Said, count: int) -> tuple[Array, Array]:
+    if said.predicted is None or said.probability is None:
         return np.full(count, -1), np.full(count, np.nan, np.float32)
-    probability, predicted = scores.float().softmax(1).max(1)
-    return _numpy(predicted), _numpy(probability)
+    return _numpy(said.predicted), _numpy(said.probability)
 
 
-def _measure(maps: Mapping[str, Maps], probe: Probe, scores: Tensor | None) -> tuple[dict[str, Array], dict[str, float]]:
-    per_image = _of_labels(scores, probe.labels)
-    numbers: dict[str, float] = {}
+def _measure(maps: Mapping[str, Maps], probe: Probe, said: Said) -> tuple[dict[str, Array], dict[str, float]]:
+    per_image = {tag: _numpy(each) for tag, each in said.per_image.items()}
+    numbers = dict(said.numbers)
     for key, each in maps.items():
         values = torch.from_numpy(each.values)
         numbers[f"attribution/{key}/empty"] = 1 - float(is_drawable(values).float().mean())
         if probe.masks is not None:
             per_image |= {f"attribution/{key}/{name}": found for name, found in _against(values, probe.masks).items()}
-    if maps and probe.masks is not None:
+    if maps and probe.masks is not None and probe.slices is None:
         per_image["attribution/edges/lift"] = lift(edge_map(probe.images), probe.masks).numpy()
     means = {tag: float(np.nanmean(each)) if np.isfinite(each).any() else np.nan for tag, each in per_image.items()}
     return per_image, numbers | means
-
-
-def _of_labels(scores: Tensor | None, labels: Tensor | None) -> dict[str, Array]:
-    """The probability of each image's label: where there are no masks, it shows how far the training is."""
-    if scores is None or labels is None or int(labels.max()) >= scores.shape[1]:
-        return {}
-    probabilities = scores.float().softmax(1).cpu()
-    return {"answers/label": _numpy(probabilities.gather(1, labels.cpu().long()[:, None]).squeeze(1))}
 
 
 def _against(maps: Tensor, masks: Tensor) -> dict[str, Array]:
@@ -104,13 +141,18 @@ def _notes(maps: Mapping[str, Maps], found: Mapping[str, Recorded]) -> tuple[str
     return tuple(dict.fromkeys([*(note for recorded in found.values() for note in recorded.notes), *of_maps]))
 
 
-def _of_names(probe: Probe, scores: Tensor | None) -> list[str]:
+def _of_names(probe: Probe, answer: Answer, values: Tensor | None) -> list[str]:
     """Whether the probe names other classes than the model tells apart: its names may then stand for the wrong ones."""
     names = len(probe.class_names)
-    if scores is None or not names or names == scores.shape[1] or probe.class_names == BACKGROUND_CLASSES:
+    if values is None or values.ndim < 2 or answer.task not in _NAMED:
         return []
-    named, scored = _counted(names, "class name", "s"), _counted(scores.shape[1], "class", "es")
+    if not names or names == values.shape[1] or probe.class_names == BACKGROUND_CLASSES:
+        return []
+    named, scored = _counted(names, "class name", "s"), _counted(values.shape[1], "class", "es")
     return [f"the probe has {named}, but the model gives scores for {scored}"]
+
+
+_NAMED = (MULTICLASS, "binary", "multilabel", "segmentation")
 
 
 def _counted(count: int, what: str, plural: str) -> str:

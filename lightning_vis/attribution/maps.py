@@ -49,8 +49,8 @@ def evidence_map(record: Recording) -> Tensor:
         ``(N, h, w)``, signed.
     """
     _check_maps(record)
-    weights = record.gradient.sum(dim=(2, 3))
-    return torch.einsum("nk,nkhw->nhw", weights, record.activation)
+    weights = record.gradient.flatten(2).sum(2)
+    return torch.einsum("nk,nk...->n...", weights, record.activation)
 
 
 def grad_cam_map(record: Recording) -> Tensor:
@@ -65,12 +65,12 @@ def grad_cam_map(record: Recording) -> Tensor:
         ``(N, h, w)``, at least 0, unscaled.
     """
     _check_maps(record)
-    weights = record.gradient.mean(dim=(2, 3))
-    return torch.einsum("nk,nkhw->nhw", weights, record.activation).relu()
+    weights = record.gradient.flatten(2).mean(2)
+    return torch.einsum("nk,nk...->n...", weights, record.activation).relu()
 
 
 def _check_maps(record: Recording) -> None:
-    if record.activation.ndim != 4:
+    if record.activation.ndim not in (4, 5):
         shape = tuple(record.activation.shape)
         raise ValueError(f"the layer returns {shape}, no maps (N, K, h, w): name a convolution or a block before the pooling")
 

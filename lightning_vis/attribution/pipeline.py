@@ -7,18 +7,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from lightning_vis.arguments import quoted
-from lightning_vis.attribution.frame_builder import build_frame, maps_of
+from lightning_vis.attribution.frame_builder import build_frame, maps_of, own_maps
 from lightning_vis.attribution.records import Recorded, Recorder, in_chunks
-from lightning_vis.attribution.views import View, evidence, grad_cam, saliency
+from lightning_vis.attribution.views import View, evidence, grad_cam, saliency, views_of
 from lightning_vis.frames import Frame, Maps
+from lightning_vis.model.answer.answer import UNKNOWN, Answer
+from lightning_vis.model.answer.embedding import EMBEDDING_TASK, references
+from lightning_vis.model.answer.words import Words
 from lightning_vis.model.feature_map import FeatureMap, last_feature_map
-from lightning_vis.model.run import ForwardConfig, Pass
-from lightning_vis.model.scores import Score, Target, log_odds
+from lightning_vis.model.run import ForwardConfig, Pass, answered
+from lightning_vis.model.scores import Score, Target
 from lightning_vis.model.snapshot.snapshot import preserve_state
-from lightning_vis.probe.probe import Probe
+from lightning_vis.probe.probe import Probe, answer_of_labels
 from lightning_vis.reliance.evaluate import TwinResult, evaluate_twins
 
 TWINS = "twins"
@@ -42,19 +46,28 @@ def look(
     probe: Probe,
     views: Sequence[View] | None = None,
     *,
-    score: Score = log_odds,
+    score: Score | None = None,
     forward: Callable[[Tensor], Any] | None = None,
     chunk_size: int | None = None,
+    task: str | None = None,
+    head: str | int | None = None,
+    component: int | None = None,
+    unit: str = "",
 ) -> Frame:
     """Looks once at what a model does with the probe, and leaves the model exactly as it was.
 
     Args:
-        model: any network whose output `lightning_vis.model.scores.class_scores` reads, on any device.
+        model: any network, on any device.
         probe: the images.
         views: what to look through; evidence, Grad-CAM and saliency if None. One-pass views share one forward pass.
-        score: ``(output, classes) -> (N,)``, the number that is explained.
+        score: ``(output, classes) -> (N,)``, the number that is explained; None: that of the task.
         forward: how to run the model, if not by calling it.
         chunk_size: at most this many images in one pass, to save memory.
+        task: what the output means, a name of `lightning_vis.model.answer.answer.TASKS`; None: what the labels of the
+            probe are, and of a probe without labels one class for each image.
+        head: the output's key, index or attribute, "a.b" for one within another, where it has several.
+        component: which of several numbers is explained.
+        unit: of the number, "years".
 
     Returns:
         A `Frame` of NumPy arrays.
@@ -65,8 +78,10 @@ def look(
     """
     if not isinstance(probe, Probe):
         raise TypeError(f"probe={quoted(probe)}: expected a Probe, like Probe(images, labels)")
-    running = ForwardConfig(forward, score, chunk_size=chunk_size)
-    attempt = try_look(model, probe, usual_views() if views is None else views, running)
+    answer = Words(task, head, component, unit=unit).over(answer_of_labels(probe))
+    running = ForwardConfig(probe.call(model, forward), score, chunk_size=chunk_size, answer=answer)
+    views = views_of(answer, usual_views() if views is None else views, score)
+    attempt = try_look(model, probe, views, running)
     for failure in attempt.failures.values():
         raise failure
     assert attempt.frame is not None  # no failure, so there is a frame
@@ -75,7 +90,7 @@ def look(
 
 def choose_feature_map(model: nn.Module, probe: Probe, running: ForwardConfig) -> FeatureMap:
     """The last feature map of the model as it will be run on this probe."""
-    run = running.prepare(model, probe.images, probe.labels)
+    run = running.prepare(model, probe.images[:1], rows=torch.zeros(1, dtype=torch.long))
 
     def forward(images: Tensor) -> Any:
         with run.context():
@@ -110,16 +125,36 @@ def _look(
     if last_layer is None and any(None in view.layers for view in views):
         last_layer = choose_feature_map(model, probe, running).layer
     with preserve_state(model):
-        run = running.prepare(model, probe.images, probe.labels)
+        answer, run = running.answer, _run_of(model, probe, running)
         found = _record(run, views, last_layer, running.chunk_size, failures) if views else {}
-        maps = _attempt_maps(views, found, last_layer, failures)
-        frame = build_frame(probe, maps, views, found) if maps else None
+        values = _values(run, found, running.chunk_size)
+        own = {} if values is None else own_maps(values, probe.truth_for(answer), probe, answer)
+        maps = _attempt_maps(views, found, last_layer, failures, probe, answer) | own
+        frame = build_frame(probe, maps, views, found, answer, values) if maps or not views else None
         seconds = {"pass": time.perf_counter() - start}
         answers = _attempt_twins(model, probe, running, last_layer, failures)
     if answers is not None:
         seconds["twins"] = time.perf_counter() - start - seconds["pass"]
-        frame = _with_twin_result(frame or build_frame(probe, {}, [], {}), answers)
+        frame = _with_twin_result(frame or build_frame(probe, {}, [], {}, running.answer), answers)
     return None if frame is None else replace(frame, seconds=seconds)
+
+
+def _run_of(model: nn.Module, probe: Probe, running: ForwardConfig) -> Pass:
+    """The probe, ready to be run; embeddings with what each is to be near to."""
+    run = running.prepare(model, probe.images, probe.truth_for(running.answer))
+    if running.answer.task != EMBEDDING_TASK.name or running.score is not None:
+        return run
+    values = answered(run, running.chunk_size)
+    copies = answered(replace(run, images=run.images.flip(-1)), running.chunk_size)
+    near = references(values, copies, run.truth)
+    return replace(run, chosen=dict.fromkeys(("label", "predicted", "runner_up"), near))
+
+
+def _values(run: Pass, found: Mapping[str, Recorded], chunk_size: int | None) -> Tensor | None:
+    """What the network answers, as it was recorded, or, where nothing was, asked once more; None where nobody knows."""
+    if found:
+        return next(iter(found.values())).values
+    return None if run.answer.task == UNKNOWN else answered(run, chunk_size)
 
 
 def look_at_twins(model: nn.Module, probe: Probe, running: ForwardConfig | None = None, layer: str | None = None) -> TwinResult:
@@ -138,17 +173,17 @@ def look_at_twins(model: nn.Module, probe: Probe, running: ForwardConfig | None 
         raise ValueError(f"the probe {probe.name!r} has no twins: give it masks and labels of at least two classes")
     running = running or ForwardConfig()
     with preserve_state(model):
-        run = running.prepare(model, probe.twins.batch())
+        run = running.prepare(model, probe.twins.batch(), rows=probe.twins.rows())
         return evaluate_twins(run, probe.twins, layer, running.chunk_size)
 
 
 def _attempt_twins(
     model: nn.Module, probe: Probe, running: ForwardConfig, layer: str | None, failures: dict[str, Exception]
 ) -> TwinResult | None:
-    if probe.twins is None:
+    if probe.twins is None or running.answer.kind.twins is None:
         return None
     try:
-        run = running.prepare(model, probe.twins.batch())
+        run = running.prepare(model, probe.twins.batch(), rows=probe.twins.rows())
         return evaluate_twins(run, probe.twins, layer, running.chunk_size)
     except Exception as error:
         failures[TWINS] = error
@@ -189,13 +224,18 @@ def _layers(view: View, last_layer: str | None) -> list[str]:
 
 
 def _attempt_maps(
-    views: list[View], found: Mapping[str, Recorded], last_layer: str | None, failures: dict[str, Exception]
+    views: list[View],
+    found: Mapping[str, Recorded],
+    last_layer: str | None,
+    failures: dict[str, Exception],
+    probe: Probe,
+    answer: Answer,
 ) -> dict[str, Maps]:
     maps: dict[str, Maps] = {}
     for view in views:
         try:
             if view.key in found:
-                maps[view.key] = maps_of(view, found[view.key], _layers(view, last_layer))
+                maps[view.key] = maps_of(view, found[view.key], _layers(view, last_layer), probe, answer)
         except Exception as error:
             failures[view.key] = error
     return maps

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from lightning_vis.arguments import chunk_size_of, names_of, quoted, tensor_of
 from lightning_vis.attribution.records import Explained, Record, Recorded, Requests, in_chunks
 from lightning_vis.constants import INPUT
+from lightning_vis.model.answer.answer import CLASSES, Answer
 from lightning_vis.model.hooks import hooked
 from lightning_vis.model.layers import find_layer, known_layers
 from lightning_vis.model.run import Pass, prepare
-from lightning_vis.model.scores import Score, Target, class_scores, classes_of, log_odds, logit, notes_of
+from lightning_vis.model.scores import PROBABILITIES, Score, Target, log_odds, notes_of
 from lightning_vis.model.snapshot.snapshot import preserve_state
 
 Differentiate = Callable[[Tensor, Sequence[Tensor], bool], Sequence[Tensor | None]]
@@ -56,7 +57,7 @@ def record(
         ValueError: a layer is unknown, is never called, is called twice, does not return one tensor, or is off the path to
             the score; there are more images than targets; the output cannot be read.
     """
-    if not isinstance(images, Tensor) or images.ndim != 4 or not images.numel():
+    if not isinstance(images, Tensor) or images.ndim not in (4, 5) or not images.numel():
         raise ValueError(f"record(images): expected a tensor (N, C, H, W), at least one image; got {quoted(images)}")
     layers = names_of(layers, "record(layers)", of="layers' names")
     chunk_size = chunk_size_of(chunk_size)
@@ -94,9 +95,16 @@ def _gradients(run: Pass, requests: Requests, differentiate: Differentiate) -> R
         # A copy goes in: the model may change its input in place, and a leaf may not be changed.
         output = run.forward(images.clone())
         sites = {INPUT: images, **_checked(run.model, names, outputs)}
-        scores = _readable(output, run.score)
-        explained = _explain(run, output, scores, requests, sites, differentiate)
-    return Recorded(None if scores is None else scores.detach(), explained, notes_of(output))
+        values = run.values(output)
+        explained = _explain(run, output, values, requests, sites, differentiate)
+    return Recorded(None if values is None else values.detach(), explained, _notes(run.answer, output))
+
+
+def _notes(answer: Answer, output: Any) -> tuple[str, ...]:
+    """What a reader should know of how the output was read."""
+    if answer == CLASSES:
+        return notes_of(output)
+    return (PROBABILITIES,) if answer.facts.probabilities else ()
 
 
 def _split(targets: Any, count: int) -> tuple[Tensor | None, Target]:
@@ -141,45 +149,36 @@ def _checked(model: nn.Module, names: Sequence[str], outputs: Mapping[str, list[
     return {name: found[0] for name, found in outputs.items()}
 
 
-def _readable(output: Any, score: Score) -> Tensor | None:
-    try:
-        return class_scores(output)
-    except ValueError:
-        if score in (log_odds, logit):
-            raise
-        return None  # a score of the user's own reads what it knows
-
-
 def _explain(
     run: Pass,
     output: Any,
-    scores: Tensor | None,
+    values: Tensor | None,
     requests: Requests,
     sites: Mapping[str, Tensor],
     differentiate: Differentiate,
 ) -> dict[Target, Explained]:
-    groups = _groups(run, scores, requests)
+    groups = _groups(run, values, requests)
     explained: dict[Target, Explained] = {}
-    for position, (classes, targets) in enumerate(groups):
+    for position, (chosen, targets) in enumerate(groups):
         layers = list(dict.fromkeys(name for target in targets for name in requests[target]))
-        score = run.score(output, classes)
+        score = run.scored(output, values, chosen)
         if not isinstance(score, Tensor) or score.shape != (len(run.images),):
             shape = f"shape {tuple(score.shape)}" if isinstance(score, Tensor) else quoted(score)
             raise ValueError(f"score= returned {shape} for {len(run.images)} images: one number per image")
         again = position + 1 < len(groups)
         records = _records(run.model, score, {name: sites[name] for name in layers}, differentiate, again)
         for target in targets:
-            explained[target] = Explained(classes, score.detach(), records)
+            explained[target] = Explained(chosen, score.detach(), records)
     return explained
 
 
-def _groups(run: Pass, scores: Tensor | None, requests: Requests) -> list[tuple[Tensor | None, list[Target]]]:
-    """Targets that mean the same class in every image share one backward pass."""
+def _groups(run: Pass, values: Tensor | None, requests: Requests) -> list[tuple[Tensor | None, list[Target]]]:
+    """Targets that mean the same in every image share one backward pass."""
     groups: list[tuple[Tensor | None, list[Target]]] = []
     for target in requests:
-        classes = run.labels if scores is None else classes_of(target, scores, run.labels)
-        same = [names for other, names in groups if other is classes or (classes is not None and _equal(other, classes))]
-        same[0].append(target) if same else groups.append((classes, [target]))
+        chosen = run.explained(target, values)
+        same = [names for other, names in groups if other is chosen or (chosen is not None and _equal(other, chosen))]
+        same[0].append(target) if same else groups.append((chosen, [target]))
     return groups
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -27,9 +27,9 @@ class Record:
 
 @dataclass(frozen=True)
 class Explained:
-    """One target's answer: the class explained in each image ``(N,)``, its score ``(N,)``, and the records by layer."""
+    """One target's answer: what is explained in each image ``(N, ...)``, its score ``(N,)``, and the records by layer."""
 
-    classes: Tensor | None
+    chosen: Tensor | None
     score: Tensor
     records: dict[str, Record] = field(default_factory=dict)
 
@@ -39,12 +39,12 @@ class Recorded:
     """What a recorder found.
 
     Attributes:
-        scores: ``(N, C)`` class scores, None if the output has none.
+        values: ``(N, ...)`` the answer in the numbers of its task, None where only the user's score reads it.
         explained: by target.
         notes: what a reader should know, in sentences.
     """
 
-    scores: Tensor | None
+    values: Tensor | None
     explained: dict[Target, Explained]
     notes: tuple[str, ...] = ()
 
@@ -57,18 +57,12 @@ Recorder = Callable[[Pass, Requests], Recorded]
 
 def in_chunks(recorder: Recorder, run: Pass, requests: Requests, chunk_size: int | None) -> Recorded:
     """Runs a recorder on at most `chunk_size` images at a time and joins what it found."""
-    size = chunk_size or max(len(run.images), 1)
-    starts = range(0, len(run.images), size)
-    found = [recorder(_slice(run, slice(start, start + size)), requests) for start in starts]
+    found = [recorder(part, requests) for part in run.parts(chunk_size)]
     if len(found) == 1:
         return found[0]
     explained = {target: _join([each.explained[target] for each in found]) for target in requests}
     notes = tuple(dict.fromkeys(note for each in found for note in each.notes))
-    return Recorded(_cat([each.scores for each in found]), explained, notes)
-
-
-def _slice(run: Pass, part: slice) -> Pass:
-    return replace(run, images=run.images[part], labels=None if run.labels is None else run.labels[part])
+    return Recorded(_cat([each.values for each in found]), explained, notes)
 
 
 def _join(parts: list[Explained]) -> Explained:
@@ -77,7 +71,7 @@ def _join(parts: list[Explained]) -> Explained:
         for name in parts[0].records
     }
     score = torch.cat([each.score for each in parts])
-    return Explained(_cat([each.classes for each in parts]), score, records)
+    return Explained(_cat([each.chosen for each in parts]), score, records)
 
 
 def _cat(parts: list[Tensor | None]) -> Tensor | None:

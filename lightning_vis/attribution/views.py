@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor
@@ -14,7 +14,9 @@ from lightning_vis.attribution.recorders import gradients
 from lightning_vis.attribution.records import Recorder
 from lightning_vis.constants import INPUT
 from lightning_vis.frames import Scale
-from lightning_vis.model.scores import TARGETS, Target
+from lightning_vis.model.answer.answer import Answer
+from lightning_vis.model.answer.labels import ABSENT, MULTILABEL_TASK
+from lightning_vis.model.scores import TARGETS, Score, Target
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,9 @@ class View:
         if not callable(self.to_map):
             raise TypeError(f"View({self.name!r}): expected a function of records to maps; got {quoted(self.to_map)}")
         check_layers(self.layers, f"layers of the view {self.name!r}")
-        if not isinstance(self.target, int) and not (isinstance(self.target, str) and self.target in TARGETS):
-            known = ", ".join(map(repr, TARGETS))
+        words = (*TARGETS, ABSENT)
+        if not isinstance(self.target, int) and not (isinstance(self.target, str) and self.target in words):
+            known = ", ".join(map(repr, words))
             raise ValueError(
                 f"target={quoted(self.target)} of the view {self.name!r}: expected one of {known} or a class index"
             )
@@ -75,6 +78,22 @@ def given_views(given: Any) -> list[View]:
     if wrong:
         raise TypeError(f"views: {quoted(wrong[0])} is no View, nor a function that returns one")
     return views
+
+
+def views_of(answer: Answer, views: Sequence[View], score: Score | None) -> list[View]:
+    """The views through which a task can be seen: none where nothing is explained; evidence for a label that is absent too.
+
+    Args:
+        answer: what the output means.
+        views: those that were asked for.
+        score: of the user's own.
+    """
+    if score is None and answer.kind.score is None:
+        return []
+    if answer.task != MULTILABEL_TASK.name or score is not None:
+        return list(views)
+    absent = [replace(each, target=ABSENT) for each in views if each.to_map is evidence_map and each.target == "label"]
+    return [*views, *(each for each in absent if each.key not in {view.key for view in views})]
 
 
 def evidence(layer: str | None = None, target: Target = "label") -> View:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from lightning_vis.model.scores import Score, log_odds
+from lightning_vis.model.answer.answer import CLASSES, Answer
+from lightning_vis.model.call import at_rows
+from lightning_vis.model.scores import Score, Target, log_odds, logit
+
+Chosen = Mapping[Target, Tensor]
+"""What is explained in each image for a target, where that is fixed."""
 
 
 @dataclass(frozen=True)
@@ -19,46 +25,123 @@ class Pass:
     Attributes:
         model: in eval mode, lent by `preserve_state`.
         images: ``(N, C, H, W)`` in the model's input scale, on its device.
-        labels: ``(N,)`` true classes, if known.
         forward: images -> output.
-        score: ``(output, classes) -> (N,)``.
+        truth: ``(N, ...)`` what is true of each image, as its task has it; None where nobody knows.
+        score: ``(output, classes) -> (N,)``, the number that is explained; None: that of the task.
         context: makes the context that forward runs in.
+        answer: what the output means.
+        chosen: what is explained, where that is fixed.
+        is_early: whether the first epoch runs, in which nothing is chosen for good.
     """
 
     model: nn.Module
     images: Tensor
     forward: Callable[[Tensor], Any]
-    labels: Tensor | None = None
-    score: Score = log_odds
+    truth: Tensor | None = None
+    score: Score | None = None
     context: Callable[[], AbstractContextManager[Any]] = nullcontext
+    answer: Answer = CLASSES
+    chosen: Chosen = field(default_factory=dict)
+    is_early: bool = False
+
+    def part(self, rows: slice) -> Pass:
+        """Some of the images, with what belongs to them."""
+        at = torch.arange(len(self.images))[rows]
+        truth = None if self.truth is None else self.truth[rows]
+        chosen = {target: each[rows] for target, each in self.chosen.items()}
+        forward = self.forward if len(at) == len(self.images) else at_rows(self.forward, at)
+        return replace(self, images=self.images[rows], truth=truth, chosen=chosen, forward=forward)
+
+    def parts(self, chunk_size: int | None) -> Iterator[Pass]:
+        """At most so many images at a time."""
+        size = chunk_size or max(len(self.images), 1)
+        return (self.part(slice(start, start + size)) for start in range(0, len(self.images), size))
+
+    def values(self, output: Any) -> Tensor | None:
+        """The answer in an output; None where only a score of the user's own knows how to read it.
+
+        Raises:
+            ValueError: it cannot be read, and has to be.
+        """
+        try:
+            return self.answer.values(output)
+        except ValueError:
+            if self.score in (None, log_odds, logit):
+                raise
+            return None
+
+    def explained(self, target: Target, values: Tensor | None) -> Tensor | None:
+        """What is explained in each image: an index, a vector to be near to, a map of classes."""
+        if target in self.chosen:
+            return self.chosen[target].to(self.images.device)
+        if values is None:
+            return self.truth
+        kind = self.answer.kind
+        choose = kind.first if self.is_early and kind.first is not None else kind.chosen
+        return choose(self.answer.facts, target, values, self.truth)
+
+    def scored(self, output: Any, values: Tensor | None, chosen: Tensor | None) -> Any:
+        """The number that is differentiated, one for each image."""
+        if self.score is None:
+            kind = self.answer.kind
+            if kind.score is None or values is None or chosen is None:
+                raise ValueError(f"of a {self.answer.task} no number is explained unless score= says which")
+            return kind.score(values, chosen)
+        return self.score(values if self.score in (log_odds, logit) else output, chosen)
 
 
 @dataclass(frozen=True)
 class ForwardConfig:
-    """How a model is run: by what function, to what score, in what context, converted how, in chunks of what size."""
+    """How a model is run: by what function, to what score, in what context, converted how, in chunks of what size.
+
+    What its output means and what of it is explained belong to it too.
+    """
 
     forward: Callable[[Tensor], Any] | None = None
-    score: Score = log_odds
+    score: Score | None = None
     context: Callable[[], AbstractContextManager[Any]] = nullcontext
     convert: Callable[[Tensor], Tensor] | None = None
     chunk_size: int | None = None
+    answer: Answer = CLASSES
+    chosen: Chosen = field(default_factory=dict)
+    is_early: bool = False
 
-    def prepare(self, model: nn.Module, images: Tensor, labels: Tensor | None = None) -> Pass:
-        """Images on the model's device and in its precision."""
-        return prepare(model, images, labels, self.forward, self.score, self.context, self.convert)
+    def prepare(self, model: nn.Module, images: Tensor, truth: Tensor | None = None, rows: Tensor | None = None) -> Pass:
+        """Images on the model's device and in its precision.
+
+        Args:
+            model: to be run.
+            images: ``(M, C, H, W)``.
+            truth: what is true of them.
+            rows: ``(M,)`` the probe images whose other arguments go with them; None: they are the probe's own.
+        """
+        run = prepare(model, images, truth, self.forward, self.score, self.context, self.convert)
+        forward = run.forward if rows is None else at_rows(run.forward, rows)
+        chosen = self.chosen if rows is None else {}
+        return replace(run, forward=forward, answer=self.answer, chosen=chosen, is_early=self.is_early)
 
 
 def prepare(
     model: nn.Module,
     images: Tensor,
-    labels: Tensor | None = None,
+    truth: Tensor | None = None,
     forward: Callable[[Tensor], Any] | None = None,
-    score: Score = log_odds,
+    score: Score | None = None,
     context: Callable[[], AbstractContextManager[Any]] = nullcontext,
     convert: Callable[[Tensor], Tensor] | None = None,
 ) -> Pass:
     """A `Pass` whose images are on the model's device and of its floating type."""
-    return Pass(model, on_model(model, images, convert), forward or model, labels, score, context)
+    return Pass(model, on_model(model, images, convert), forward or model, truth, score, context)
+
+
+def answered(run: Pass, chunk_size: int | None = None) -> Tensor:
+    """What the network answers to all images, ``(N, ...)`` in the numbers of its task: one forward pass without gradients."""
+    found = []
+    with torch.no_grad():
+        for part in run.parts(chunk_size):
+            with part.context():
+                found.append(part.answer.values(part.forward(part.images.clone())).detach())
+    return torch.cat(found)
 
 
 def on_model(model: nn.Module, images: Tensor, convert: Callable[[Tensor], Tensor] | None = None) -> Tensor:

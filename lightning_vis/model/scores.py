@@ -15,7 +15,7 @@ Score = Callable[[Any, Any], Tensor]
 
 
 Target = str | int
-"""The class whose score is explained: ``"predicted"``, ``"label"``, ``"runner_up"`` or a class index."""
+"""What is explained: ``"predicted"``, ``"label"``, ``"runner_up"`` or an index; of labels also ``"absent"``."""
 
 
 TARGETS = ("predicted", "label", "runner_up")

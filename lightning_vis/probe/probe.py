@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,12 +11,19 @@ from torch import Tensor, nn
 
 from lightning_vis.arguments import count_of, floats_of, indices_of, names_of, quoted, tensor_of
 from lightning_vis.frames import Inputs
+from lightning_vis.model.answer.answer import CLASSES, Answer
+from lightning_vis.model.answer.masks import SEGMENTATION_TASK
+from lightning_vis.model.answer.numbers import REGRESSION_TASK
+from lightning_vis.model.answer.pictures import RECONSTRUCTION_TASK
+from lightning_vis.model.call import Call
 from lightning_vis.model.snapshot.rng import preserve_rng
 from lightning_vis.probe.dataset import Item, Key, check_indexable, named, read_item, scaling_of, stacked
 from lightning_vis.probe.display import Array, concealed, display_of
 from lightning_vis.probe.hard_examples import check_choice, hard_examples
 from lightning_vis.probe.labels import class_names_of
 from lightning_vis.probe.selection import pick
+from lightning_vis.probe.slices import Slices, slices_of
+from lightning_vis.probe.truth import answer_of_truth, labels_in, masks_in, truth_of, with_maps
 from lightning_vis.reliance.twins import twins_of
 from lightning_vis.reliance.validation import Typical
 
@@ -25,9 +32,11 @@ class Probe:
     """The images that are looked at every time, with what people see of them.
 
     Args:
-        images: ``(N, C, H, W)`` float, in the model's input scale; or ready-made twins, the same objects on several
+        images: ``(N, C, H, W)`` float, in the model's input scale; volumes ``(N, C, D, H, W)`` and clips
+            ``(N, T, C, H, W)``; or, where `backgrounds` or `typical` is given, ready-made twins, the same objects on several
             backgrounds, ``(objects, backgrounds, C, H, W)``, with one label and one mask per object.
-        labels: ``(N,)`` true classes, if known.
+        labels: what is true, if known: classes ``(N,)``; labels that an image may have several of, multi-hot ``(N, C)``;
+            numbers ``(N,)`` or ``(N, K)`` float; label maps ``(N, H, W)``, whose largest foreground class is the label.
         masks: ``(N, H, W)`` bool or 0..1, 1 on the object, if known. With labels of at least two classes they are
             enough to put each object on the backgrounds of the others.
         backgrounds: by kind, clean plates ``(P, C, H', W')`` in the scale of the images and at least as large, on
@@ -43,8 +52,11 @@ class Probe:
             `lightning_vis.probe.display.display_of` decides.
         inputs: False where nobody may see the images (patients): maps are drawn on grey, and no picture is written. Maps
             are made of the images all the same, and saliency follows their edges.
+        arguments: what else the network is given, by the names of its arguments: tensors with a row for each image.
+        slices: which slice of volumes or frame of clips is shown, one for all or one for each; None for the middle.
 
     Attributes:
+        truth: ``(N, ...)`` the labels as they were given; `labels` are classes.
         indices: where the images lie in their data set, if they come from one.
         shown: whether people may see the images.
 
@@ -55,7 +67,7 @@ class Probe:
     def __init__(
         self,
         images: Tensor,
-        labels: Tensor | Sequence[int] | None = None,
+        labels: Tensor | Sequence[Any] | None = None,
         masks: Tensor | None = None,
         backgrounds: Mapping[str, Tensor] | Sequence[str] | None = None,
         typical: Typical | None = None,
@@ -67,24 +79,32 @@ class Probe:
         window: tuple[float, float] | None = None,
         channels: Sequence[int] | None = None,
         inputs: bool = True,
+        arguments: Mapping[str, Any] | None = None,
+        slices: int | Sequence[int] | None = None,
     ) -> None:
         given = _images(images)
-        count = given.shape[1] if given.ndim == 5 else 1
-        objects = given[:, 0] if given.ndim == 5 else given
-        labels = None if labels is None else _labels(labels, len(objects))
-        masks = None if masks is None else _masks(masks, objects)
+        are_twins = given.ndim == 5 and (backgrounds is not None or typical is not None)
+        self.slices = _slices(given, slices, are_twins)
+        count = given.shape[1] if are_twins else 1
+        objects = given[:, 0] if are_twins else given if self.slices is None else self.slices.of_images(given)
+        truth = None if labels is None else truth_of(labels, objects)
+        masks = masks_in(truth) if masks is None else _masks(masks, objects)
+        labels = None if truth is None else labels_in(truth)
         self.name = name
         self.class_names = tuple(_class_names(() if class_names is None else class_names))
-        self.twins = twins_of(given, labels, masks, backgrounds, typical, self.class_names)
-        self.images = given.flatten(0, 1) if given.ndim == 5 else given
+        whole = None if self.slices is not None else given  # of a volume one slice has a mask
+        self.twins = None if whole is None else twins_of(whole, labels, masks, backgrounds, typical, self.class_names)
+        self.images = given.flatten(0, 1) if are_twins else given
+        self.truth = None if truth is None else truth.repeat_interleave(count, 0)
         self.labels = None if labels is None else labels.repeat_interleave(count)
         self.masks = None if masks is None else masks.repeat_interleave(count, 0)
+        self.arguments = _arguments(arguments, len(self.images))
         mean = None if mean is None else floats_of(mean, "Probe(mean)")
         std = None if std is None else floats_of(std, "Probe(std)")
         self.mean, self.std = mean, std
         self.indices: tuple[int, ...] | None = None
         self.shown = inputs
-        self._display = display_of(_numpy(self.images), mean, std, window, channels)
+        self._display = display_of(_numpy(self._flat(self.images)), mean, std, window, channels)
 
     @classmethod
     def from_dataset(
@@ -136,7 +156,7 @@ class Probe:
             else:
                 items = pick(dataset, n, seed, image_key, label_key)
         images, labels, masks = stacked(items, type(dataset).__name__)
-        known: dict[str, Any] = {"labels": labels, "masks": masks} | _scaling(dataset, images)
+        known: dict[str, Any] = {"labels": with_maps(labels, masks), "masks": masks} | _scaling(dataset, images)
         probe = cls(images, **(known | arguments | _names(arguments.get("class_names"), dataset, items)))
         probe.indices = tuple(item.index for item in items)
         return probe
@@ -149,15 +169,35 @@ class Probe:
         """Tells probes apart: a hash of the images' bytes and the labels."""
         found = hashlib.sha256(str(tuple(self.images.shape)).encode())
         found.update(_numpy(self.images).tobytes())
-        found.update(b"" if self.labels is None else self.labels.numpy().tobytes())
+        known = self.labels if self.labels is not None else self.truth
+        found.update(b"" if known is None else known.numpy().tobytes())
         return found.hexdigest()[:16]
 
-    def inputs(self) -> Inputs:
-        """What people see of the probe, as plain arrays."""
-        labels = None if self.labels is None else self.labels.numpy()
+    def truth_for(self, answer: Answer) -> Tensor | None:
+        """What is true of each image ``(N, ...)`` as a task has it; None where nobody knows."""
+        if answer.task == RECONSTRUCTION_TASK.name:
+            return self.images if self.truth is None or self.truth.ndim < 3 else self.truth
+        if answer.task in _OF_CLASSES and self.labels is not None:
+            return self.labels
+        if answer.task == SEGMENTATION_TASK.name and self.truth is not None and self.truth.ndim < 3:
+            return with_maps(self.labels, self.masks) if self.masks is not None else None
+        return self.truth
+
+    def call(self, model: nn.Module, forward: Callable[[Tensor], Any] | None = None) -> Callable[[Tensor], Any] | None:
+        """How a model is run on the images: with the other arguments, if there are any."""
+        if not self.arguments:
+            return forward
+        return Call(forward or model, (self.images,), self.arguments, (0, 0), len(self.images))
+
+    def inputs(self, answer: Answer = CLASSES) -> Inputs:
+        """What people see of the probe, as plain arrays, what is true of it in the words of a task."""
+        labels = None if self.labels is None or answer.task == REGRESSION_TASK.name else self.labels.numpy()
         masks = None if self.masks is None else self.masks.numpy()
-        note = self._display.note if self.shown else "not shown"
-        seen = Inputs(self.name, self._pictures(self.images), labels, masks, self.class_names, note)
+        note = ", ".join(filter(None, (self._display.note, "" if self.slices is None else self.slices.note)))
+        truth = self.truth_for(answer)
+        words = () if truth is None else answer.kind.truth(answer.facts, truth, self.class_names)
+        pictures = self._pictures(self._flat(self.images))
+        seen = Inputs(self.name, pictures, labels, masks, self.class_names, note if self.shown else "not shown", truth=words)
         if self.twins is None:
             return seen
         grid = self.twins.images[:, :, 0]
@@ -167,6 +207,10 @@ class Probe:
     def painted(self, images: Tensor) -> Array:
         """Other images ``(N, C, H, W)`` in the model's input scale, in the colours of the probe's own, as uint8 RGB."""
         return self._display.pictures(_numpy(images))
+
+    def _flat(self, images: Tensor) -> Tensor:
+        """``(N, C, H, W)``: of volumes the slices that are shown."""
+        return images if self.slices is None else self.slices.of_images(images)
 
     def _pictures(self, images: Tensor) -> Array:
         return self.painted(images) if self.shown else concealed(_numpy(images))
@@ -205,13 +249,23 @@ def _class_names(given: Any) -> list[str]:
     return names_of(numbered, "Probe(class_names)")
 
 
-def _labels(given: Any, count: int) -> Tensor:
-    labels = tensor_of(given, "Probe(labels)", f"one class index per image, ({count},)").detach().cpu()
-    if labels.is_floating_point() and labels.ndim == 2 and labels.shape[1] > 1:
-        labels = labels.argmax(1)  # soft labels: the class they favour
-    if labels.shape != (count,):
-        raise ValueError(f"Probe(labels): expected one class index per image, ({count},); got {tuple(labels.shape)}")
-    return labels.long()
+def _slices(images: Tensor, given: Any, are_twins: bool) -> Slices | None:
+    if images.ndim == 5 and not are_twins:
+        return slices_of(images, given)
+    if given is not None:
+        raise ValueError(f"Probe(slices): only volumes (N, C, D, H, W) and clips have slices; got {tuple(images.shape)}")
+    return None
+
+
+def _arguments(given: Any, count: int) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise TypeError(f"Probe(arguments): expected a dict of arguments by name; got {quoted(given)}")
+    for name, value in given.items():
+        if isinstance(value, Tensor) and value.ndim and len(value) not in (1, count):
+            raise ValueError(f"Probe(arguments): expected a row of {name!r} for each of {count} images; got {len(value)}")
+    return {name: value.detach().cpu().clone() if isinstance(value, Tensor) else value for name, value in given.items()}
 
 
 def _masks(given: Any, images: Tensor) -> Tensor:
@@ -235,3 +289,11 @@ def given_probe(given: Any) -> Probe | None:
         got = "" if probe is given else f"; got {quoted(probe)}"
         raise TypeError(f"probe={quoted(given)}: expected a Probe, or a function that returns one{got}")
     return probe
+
+
+_OF_CLASSES = ("multiclass", "binary", "embedding")
+
+
+def answer_of_labels(probe: Probe) -> Answer:
+    """What a network answers, where only the labels of a probe tell: one class for each image where there are none."""
+    return CLASSES if probe.truth is None else answer_of_truth(probe.truth)

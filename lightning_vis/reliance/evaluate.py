@@ -14,7 +14,6 @@ from lightning_vis.frames import Array
 from lightning_vis.model.hooks import hooked
 from lightning_vis.model.layers import find_layer
 from lightning_vis.model.run import Pass
-from lightning_vis.model.scores import class_scores
 from lightning_vis.reliance.metrics import background_driven, only_background_accuracy, paste_control, twin_numbers
 from lightning_vis.reliance.twins import Twins
 
@@ -70,12 +69,19 @@ def _run(run: Pass, layer: str | None, chunk_size: int | None) -> tuple[Tensor, 
     """Probabilities ``(M, C)`` and, where a layer is named, spatial means of it ``(M, channels)``, on the CPU."""
     found: list[Tensor] = []
     with torch.no_grad(), _means_of(run, layer) as means:
-        size = chunk_size or len(run.images)
-        for start in range(0, len(run.images), size):
-            with run.context():
-                output = run.forward(run.images[start : start + size].clone())
-            found.append(class_scores(output).float().softmax(1).cpu())
+        for part in run.parts(chunk_size):
+            with part.context():
+                output = part.forward(part.images.clone())
+            found.append(_shares(part, output).cpu())
     return torch.cat(found), torch.cat(means) if means else None
+
+
+def _shares(run: Pass, output: Any) -> Tensor:
+    """What answers are compared by, ``(M, C)``, each in 0..1: probabilities of classes, of labels."""
+    compare = run.answer.kind.twins
+    if compare is None:
+        raise ValueError(f"answers of a {run.answer.task} on twins cannot be compared")
+    return compare(run.answer.values(output))
 
 
 @contextmanager

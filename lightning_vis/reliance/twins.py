@@ -44,6 +44,14 @@ class Twins:
         extra = [part for part in (self.shifted, self.plates) if part is not None]
         return torch.cat([self.images.flatten(0, 2), *extra])
 
+    def rows(self) -> Tensor:
+        """The probe image ``(M,)`` that each image of the batch is made of; of a plate some image that stands on it."""
+        objects = torch.arange(len(self.images)) * self.shown
+        extra = [objects] if self.shifted is not None else []
+        plates = 0 if self.plates is None else len(self.plates)
+        each = objects.repeat_interleave(self.images.shape[1] * self.images.shape[2])
+        return torch.cat([each, *extra, objects[torch.arange(plates) % len(objects)]])
+
     def split(self, answers: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """What a network said about `batch`, ``(M, ...)``, as ``(N, K, R, ...)``, ``(N, ...)`` and ``(P, ...)``."""
         size = self.images.shape[:3]

@@ -57,10 +57,10 @@ def test_each_distinct_class_costs_one_backward_and_equal_ones_share_it(monkeypa
     with counting(net, monkeypatch) as counts:
         same = gradients(Pass(net, batch, net, predicted), requests)
     assert counts == {"forward": 1, "grad": 2}
-    assert torch.equal(same.explained["label"].classes, predicted)
+    assert torch.equal(same.explained["label"].chosen, predicted)
     assert torch.equal(same.explained["predicted"].records["4"].gradient, same.explained["label"].records["4"].gradient)
     assert set(same.explained["runner_up"].records) == {"6"}
-    assert different.explained[0].classes.tolist() == [0, 0, 0, 0]
+    assert different.explained[0].chosen.tolist() == [0, 0, 0, 0]
 
 
 def test_each_target_has_the_gradients_it_would_have_alone():
@@ -69,7 +69,7 @@ def test_each_target_has_the_gradients_it_would_have_alone():
     for target, explained in together.explained.items():
         alone = record(net, batch, [INPUT], target)[INPUT]
         assert torch.equal(explained.records[INPUT].gradient, alone.gradient)
-        torch.testing.assert_close(explained.score, log_odds(net(batch), explained.classes).detach())
+        torch.testing.assert_close(explained.score, log_odds(net(batch), explained.chosen).detach())
 
 
 @pytest.mark.parametrize("kind", [Plain, Residual, Depthwise, Functional])
@@ -96,8 +96,8 @@ def test_in_chunks_it_is_the_same(size):
         torch.testing.assert_close(parts[name].gradient, whole[name].gradient, rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(parts[name].activation, whole[name].activation, rtol=1e-5, atol=1e-6)
     found = in_chunks(gradients, Pass(net, batch, net, target), {"label": ["4"]}, size)
-    assert found.scores.shape == (7, 3)
-    assert torch.equal(found.explained["label"].classes, target)
+    assert found.values.shape == (7, 3)
+    assert torch.equal(found.explained["label"].chosen, target)
 
 
 def test_a_chunk_is_never_larger_than_asked_for():

@@ -98,8 +98,9 @@ def test_a_look_at_label_maps_has_labels_masks_and_lifts():
     assert probe.labels.tolist() == [1, 1, 2, 2]
     assert torch.equal(probe.masks, (maps > 0).float())
     frame = look(SmallUNet(), probe)
-    assert set(frame.maps) == {"evidence", "grad_cam", "saliency"}
-    assert ((frame.probability > 0) & (frame.probability <= 1)).all()
+    assert set(frame.maps) == {"evidence", "grad_cam", "saliency", "mask"}
+    assert frame.task == "segmentation"
+    assert all("IoU" in said for said in frame.said)
     assert len(frame.per_image["attribution/saliency/lift"]) == 4
 
 

@@ -53,5 +53,5 @@ def test_a_target_that_is_none(target):
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         grad_cam(target=target)
     assert str(caught.value) == (
-        f"target={target!r} of the view 'grad_cam': expected one of 'predicted', 'label', 'runner_up' or a class index"
+        f"target={target!r} of the view 'grad_cam': expected one of 'predicted', 'label', 'runner_up', 'absent' or a class index"
     )

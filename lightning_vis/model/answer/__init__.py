@@ -1,0 +1,1 @@
+"""What a network's output means: one task, its score, its unit, its words."""

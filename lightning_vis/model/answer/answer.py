@@ -1,0 +1,102 @@
+"""The answer: what this network's output means, known once for a Trainer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from torch import Tensor
+
+from lightning_vis.arguments import quoted
+from lightning_vis.constants import MULTICLASS
+from lightning_vis.model.answer.classes import BINARY_TASK, MULTICLASS_TASK
+from lightning_vis.model.answer.embedding import EMBEDDING_TASK
+from lightning_vis.model.answer.grades import ORDINAL_TASK
+from lightning_vis.model.answer.labels import MULTILABEL_TASK
+from lightning_vis.model.answer.masks import SEGMENTATION_TASK
+from lightning_vis.model.answer.numbers import REGRESSION_TASK
+from lightning_vis.model.answer.pictures import DENSE_TASK, RECONSTRUCTION_TASK
+from lightning_vis.model.answer.task import Facts, Task
+from lightning_vis.model.answer.unknown import UNKNOWN_TASK
+
+_TASKS = (
+    *(BINARY_TASK, MULTICLASS_TASK, MULTILABEL_TASK, REGRESSION_TASK, ORDINAL_TASK, SEGMENTATION_TASK),
+    *(EMBEDDING_TASK, RECONSTRUCTION_TASK, UNKNOWN_TASK),
+)
+
+
+TASKS: Mapping[str, Task] = {task.name: task for task in _TASKS}
+"""By name."""
+
+
+UNKNOWN = UNKNOWN_TASK.name
+
+
+def check_task(task: Any) -> str:
+    """A task by its name.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    if not isinstance(task, str) or task not in TASKS:
+        raise ValueError(f"task={quoted(task)}: expected one of {', '.join(map(repr, TASKS))}")
+    return task
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a network's output means, and the sentence that says it.
+
+    Attributes:
+        task: one of `TASKS`.
+        facts: what is known besides.
+        unit: of the explained number, where the task's own is not enough: "years".
+        said: how the output is read and how that is known, for people.
+
+    Raises:
+        ValueError: there is no such task.
+    """
+
+    task: str = UNKNOWN
+    facts: Facts = field(default_factory=Facts)
+    unit: str = ""
+    said: str = ""
+
+    def __post_init__(self) -> None:
+        check_task(self.task)
+
+    @property
+    def kind(self) -> Task:
+        """Its task with all that it can do."""
+        return DENSE_TASK if self.task == REGRESSION_TASK.name and self.facts.is_dense else TASKS[self.task]
+
+    @property
+    def score_unit(self) -> str:
+        """Of the explained score and of the maps that add up to it."""
+        return self.unit or self.kind.unit
+
+    def values(self, output: Any) -> Tensor:
+        """The answer in an output; raises ValueError as the task does."""
+        return self.kind.values(self.facts, output)
+
+    def state(self) -> dict[str, Any]:
+        """Plain values, for a checkpoint."""
+        facts = asdict(self.facts)
+        head = None if self.facts.head is None else list(self.facts.head)
+        spread = self.facts.spread if math.isfinite(self.facts.spread) else None
+        return {"task": self.task, "unit": self.unit, "said": self.said, "facts": facts | {"head": head, "spread": spread}}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Answer:
+        """The inverse of `state`."""
+        facts = dict(state["facts"])
+        head = None if facts["head"] is None else tuple(facts["head"])
+        spread = math.nan if facts["spread"] is None else float(facts["spread"])
+        known = replace(Facts(), **(facts | {"head": head, "spread": spread, "words": tuple(facts["words"])}))
+        return cls(str(state["task"]), known, str(state["unit"]), str(state["said"]))
+
+
+CLASSES = Answer(MULTICLASS)
+"""One class for each image, wherever in the output its scores are."""

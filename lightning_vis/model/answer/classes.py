@@ -1,0 +1,97 @@
+"""Multiclass and binary: one class for each image, explained by its log-odds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightning_vis.constants import LOG_ODDS, MULTICLASS
+from lightning_vis.model.answer.output import answer_of, log_scores_of, logits_of
+from lightning_vis.model.answer.task import Facts, Said, Target, Task, name_of, no_words
+from lightning_vis.model.scores import class_scores, classes_of, log_odds
+
+
+def _scores(facts: Facts, output: Any) -> Tensor:
+    """``(N, C)`` whose softmax are probabilities."""
+    if facts.head is None and facts.probabilities is None:
+        return class_scores(output)
+    values = answer_of(facts, output)
+    if values.ndim != 2 or values.shape[1] < 2:
+        raise ValueError(f"task='multiclass': expected scores (N, classes) of at least two classes; got {tuple(values.shape)}")
+    return log_scores_of(facts, values)
+
+
+def _two_scores(facts: Facts, output: Any) -> Tensor:
+    """One logit z as two classes, -z/2 and z/2: probabilities are the sigmoid's, log-odds are -z and z."""
+    values = answer_of(facts, output)
+    if values.ndim == 2 and values.shape[1] == 2:
+        return log_scores_of(facts, values)
+    if values.numel() != len(values):
+        raise ValueError(f"task='binary': expected one number for each image, (N,) or (N, 1); got {tuple(values.shape)}")
+    z = logits_of(facts, values.reshape(-1))
+    return torch.stack((-z / 2, z / 2), dim=1)
+
+
+def classes_in(truth: Tensor | None) -> Tensor | None:
+    """True classes ``(N,)`` out of indices, one-hot and soft vectors."""
+    if truth is None:
+        return None
+    return (truth.argmax(1) if truth.ndim == 2 and truth.shape[1] > 1 else truth.reshape(len(truth))).long()
+
+
+def _chosen(facts: Facts, target: Target, values: Tensor, truth: Tensor | None) -> Tensor:
+    return classes_of(target, values, classes_in(truth))
+
+
+def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[str]) -> Said:
+    probability, predicted = values.float().softmax(1).max(1)
+    return Said(predicted=predicted, probability=probability, per_image=_of_labels(values, classes_in(truth)))
+
+
+def _of_labels(values: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
+    """The probability of each image's label: where there are no masks, it shows how far the training is."""
+    if labels is None or int(labels.max()) >= values.shape[1] or int(labels.min()) < 0:
+        return {}
+    return {"answers/label": values.float().softmax(1).cpu().gather(1, labels.cpu()[:, None]).squeeze(1)}
+
+
+def _yes_or_no(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[str]) -> Said:
+    said = _said(facts, values, truth, names)
+    assert said.predicted is not None  # both are always there
+    assert said.probability is not None
+    labels = classes_in(truth)
+    words = tuple(names) if len(names) == 2 else facts.words
+    if labels is None and facts.words[1] == "real":  # nobody knows which is right: one word for all
+        captions = tuple(f"{words[1]} {share:.2f}" for share in values.float().softmax(1)[:, 1].tolist())
+    else:
+        answers = zip(said.predicted.tolist(), said.probability.tolist(), strict=True)
+        captions = tuple(f"{words[each]} {share:.2f}" for each, share in answers)
+    wrong = [None] * len(captions) if labels is None else (said.predicted.cpu() != labels.cpu()).tolist()
+    return Said(captions, tuple(wrong), said.predicted, said.probability, said.per_image)
+
+
+def _explained_word(facts: Facts, chosen: Tensor, names: Sequence[str]) -> tuple[str, ...]:
+    words = names if len(names) == 2 else facts.words
+    return tuple(name_of(words, int(each)) for each in chosen)
+
+
+def _true_word(facts: Facts, truth: Tensor, names: Sequence[str]) -> tuple[str, ...]:
+    labels = classes_in(truth)
+    return () if labels is None else _explained_word(facts, labels, names)
+
+
+def _log_odds(values: Tensor, chosen: Tensor) -> Tensor:
+    return log_odds(values, chosen)
+
+
+def _shares(values: Tensor) -> Tensor:
+    return values.float().softmax(1)
+
+
+MULTICLASS_TASK = Task(MULTICLASS, LOG_ODDS, _scores, _chosen, _log_odds, _said, no_words, no_words, _shares)
+
+
+BINARY_TASK = Task("binary", LOG_ODDS, _two_scores, _chosen, _log_odds, _yes_or_no, _explained_word, _true_word, _shares)

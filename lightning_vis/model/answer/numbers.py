@@ -1,0 +1,102 @@
+"""Regression: numbers for each image, explained as they are, in the target's unit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightning_vis.arguments import quoted
+from lightning_vis.model.answer.output import answer_of
+from lightning_vis.model.answer.task import Facts, Said, Target, Task
+
+
+def _numbers(facts: Facts, output: Any) -> Tensor:
+    """``(N, K)``, whatever shape an image's numbers have."""
+    values = answer_of(facts, output)
+    return values.reshape(len(values), -1)
+
+
+def numbers_in(truth: Tensor) -> Tensor:
+    """True numbers ``(N, K)``."""
+    return truth.reshape(len(truth), -1).float()
+
+
+def _chosen(facts: Facts, target: Target, values: Tensor, truth: Tensor | None) -> Tensor:
+    """One of the numbers, the same one in every image: the one that is named, else the one farthest off."""
+    count = values.shape[1]
+    asked = target if isinstance(target, int) else facts.component
+    if asked is not None and not 0 <= asked < count:
+        raise ValueError(
+            f"component={quoted(asked)}: the answer has {count} number{'s' if count > 1 else ''}, 0 to {count - 1}"
+        )
+    at = asked if asked is not None else farthest(values, truth)
+    return torch.full((len(values),), at, device=values.device)
+
+
+def _first(facts: Facts, target: Target, values: Tensor, truth: Tensor | None) -> Tensor:
+    """The first of the numbers, if none is named."""
+    return _chosen(facts, target, values, None)
+
+
+def farthest(values: Tensor, truth: Tensor | None) -> int:
+    """Which of the numbers is farthest off, in spreads of its own targets; the first where nobody knows."""
+    if truth is None or numbers_in(truth).shape != values.shape:
+        return 0
+    true = numbers_in(truth).to(values.device)
+    off = (values.detach().float() - true).abs().mean(0)
+    return int((off / true.std(0, correction=0).clamp_min(1e-12)).argmax()) if values.shape[1] > 1 else 0
+
+
+def _score(values: Tensor, chosen: Tensor) -> Tensor:
+    return values.gather(1, chosen[:, None]).squeeze(1)
+
+
+def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[str]) -> Said:
+    at = int(_chosen(facts, "label", values, truth)[0]) if len(values) else 0
+    said = values[:, at].float().cpu()
+    name = _named(names, at, values.shape[1], ": ")
+    true = None if truth is None or numbers_in(truth).shape != values.shape else numbers_in(truth)[:, at].cpu()
+    nobody = (None,) * len(said)
+    if true is None:
+        return Said(tuple(f"{name}{number(each)}" for each in said.tolist()), nobody)
+    off = said - true
+    rows = zip(said.tolist(), true.tolist(), off.tolist(), strict=True)
+    captions = tuple(f"{name}{number(one)} (true {number(other)}, {signed(by)})" for one, other, by in rows)
+    known = math.isfinite(facts.spread) and facts.spread > 0
+    per_image = {"answers/error": off / facts.spread} if known else {}
+    return Said(captions, nobody, per_image=per_image, numbers={"answers/mean_error": float(off.abs().mean())})
+
+
+def number(value: float) -> str:
+    """A number as short as it can be told from its neighbours: ``38.2``, ``0.0123``, ``1.2e+06``."""
+    return f"{value:.1f}" if 10 <= abs(value) < 1e5 else f"{value:.3g}"
+
+
+def signed(value: float) -> str:
+    """The same with its sign."""
+    return number(value) if value < 0 else f"+{number(value)}"
+
+
+def _named(names: Sequence[str], at: int, count: int, behind: str) -> str:
+    """Which number it is, where there are several."""
+    if count == 1:
+        return ""
+    return f"{names[at] if len(names) == count else f'number {at}'}{behind}"
+
+
+def _explains(facts: Facts, chosen: Tensor, names: Sequence[str]) -> tuple[str, ...]:
+    several = len(names) > 1 or bool((chosen > 0).any()) or facts.component is not None
+    at = [int(each) for each in chosen]
+    return tuple((names[each] if each < len(names) else f"number {each}") if several else "the number" for each in at)
+
+
+def _truth(facts: Facts, truth: Tensor, names: Sequence[str]) -> tuple[str, ...]:
+    rows = numbers_in(truth)
+    return tuple(", ".join(number(each) for each in row[:3].tolist()) + (", ..." if len(row) > 3 else "") for row in rows)
+
+
+REGRESSION_TASK = Task("regression", "target's unit", _numbers, _chosen, _score, _said, _explains, _truth, first=_first)

@@ -1,0 +1,58 @@
+"""Reconstruction and numbers at each pixel: the error map is the map."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightning_vis.model.answer.numbers import number
+from lightning_vis.model.answer.output import answer_of
+from lightning_vis.model.answer.task import Facts, Said, Target, Task, no_words
+
+ERROR = "error"
+"""The view of it."""
+
+
+def _picture(facts: Facts, output: Any) -> Tensor:
+    return answer_of(facts, output)
+
+
+def _chosen(facts: Facts, target: Target, values: Tensor, truth: Tensor | None) -> Tensor:
+    return torch.full((len(values),), -1, device=values.device)
+
+
+def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[str]) -> Said:
+    errors = squared(values, truth)
+    if errors is None:
+        return Said(("",) * len(values), (None,) * len(values))
+    means = errors.flatten(1).mean(1).cpu()
+    captions = tuple(f"error {number(each)}" for each in means.tolist())
+    return Said(captions, (None,) * len(means), numbers={"answers/mean_squared_error": float(means.mean())})
+
+
+def squared(values: Tensor, truth: Tensor | None) -> Tensor | None:
+    """Squared differences in the shape of the truth; None where nothing can be compared."""
+    if truth is None or truth.numel() != values.numel():
+        return None
+    return (values.detach().float().reshape(truth.shape) - truth.to(values.device).float()) ** 2
+
+
+def _maps(facts: Facts, values: Tensor, truth: Tensor | None, size: Sequence[int]) -> Mapping[str, Tensor]:
+    """Squared error at each pixel, the mean over channels, where the answer has the image's pixels."""
+    errors = squared(values, truth)
+    if errors is None:
+        return {}
+    if errors.ndim < 4 and errors[0].numel() == math.prod(size[1:]):
+        errors = errors.reshape(len(errors), *size[1:])
+    return {ERROR: errors.mean(1)} if errors.ndim >= 4 else {}
+
+
+RECONSTRUCTION_TASK = Task("reconstruction", "squared error", _picture, _chosen, None, _said, no_words, no_words, maps=_maps)
+
+
+DENSE_TASK = Task("regression", "squared error", _picture, _chosen, None, _said, no_words, no_words, maps=_maps)
+"""Numbers at each pixel, depth for instance."""

@@ -1,0 +1,67 @@
+"""What a user says of the answer, one word each, over what was read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lightning_vis.arguments import quoted
+from lightning_vis.model.answer.answer import Answer, check_task
+from lightning_vis.model.places import Path
+
+Place = str | int | None
+"""A key, an index or an attribute; "a.b" for one within another."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a user says of the answer; what is None or empty is read.
+
+    Attributes:
+        task: what the output means.
+        head: where in the output the answer is.
+        component: which of several numbers is explained.
+        labels_at: where in the batch the labels are.
+        unit: of the number that is explained.
+
+    Raises:
+        ValueError: there is no such task, or no such number.
+        TypeError: a place that is no key and no index.
+    """
+
+    task: str | None = None
+    head: Place = None
+    component: int | None = None
+    labels_at: Place = None
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        if self.task is not None:
+            check_task(self.task)
+        place_of(self.head, "head")
+        place_of(self.labels_at, "labels_at")
+        if self.component is not None and (type(self.component) is not int or self.component < 0):
+            raise ValueError(f"component={quoted(self.component)}: expected which of the numbers is explained, 0 for the first")
+        if not isinstance(self.unit, str):
+            raise TypeError(f"unit={quoted(self.unit)}: expected a word, like 'years'")
+
+    def over(self, answer: Answer) -> Answer:
+        """An answer as the user has it: a word that is given is never overruled."""
+        facts = answer.facts if self.head is None else replace(answer.facts, head=place_of(self.head, "head"))
+        facts = facts if self.component is None else replace(facts, component=self.component)
+        return replace(answer, task=self.task or answer.task, facts=facts, unit=self.unit or answer.unit)
+
+
+def place_of(given: Any, what: str) -> Path | None:
+    """A place as users write it, ``"targets.age"`` or ``1``, as a path; None for none.
+
+    Raises:
+        TypeError: it is neither a text nor a whole number.
+    """
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, (str, int)) or given == "":
+        raise TypeError(f"{what}={quoted(given)}: expected a key, an index, or 'a.b' for one within another")
+    if isinstance(given, int):
+        return (given,)
+    return tuple(int(word) if word.isdecimal() else word for word in given.split("."))

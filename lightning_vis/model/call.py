@@ -1,0 +1,68 @@
+"""A call of a network with its other arguments: images in, its output out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from lightning_vis.model.places import Path, leaves, replaced, rows_of
+
+
+@runtime_checkable
+class ByRow(Protocol):
+    """A way to run a network whose other arguments have a row for each image."""
+
+    def __call__(self, images: Tensor) -> Any: ...  # noqa: D102
+
+    def at(self, rows: Tensor) -> ByRow:
+        """The same for images that go with these rows."""
+        ...
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function of images and of what else it is given, a row of it for each image of the probe.
+
+    Attributes:
+        function: the network, or one of its submodules.
+        args: by position, the images among them or among `kwargs`.
+        kwargs: by name.
+        image: where the images are in ``(args, kwargs)``.
+        count: images of the probe: whatever has so many rows has one for each.
+        rows: the probe images that the coming ones go with; None: the first, the second, ... and from the first again.
+    """
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    image: Path
+    count: int
+    rows: Tensor | None = None
+
+    def __call__(self, images: Tensor) -> Any:
+        """Runs it on images."""
+        args, kwargs = filled((self.args, dict(self.kwargs)), self.image, images, self.count, self.rows)
+        return self.function(*args, **kwargs)
+
+    def at(self, rows: Tensor) -> Call:
+        """The same for images that go with these rows."""
+        return replace(self, rows=rows)
+
+
+def filled(nest: Any, image: Path, images: Tensor, count: int, rows: Tensor | None) -> Any:
+    """A nest with the rows that go with images, on their device, and the images in it."""
+    wanted = torch.arange(len(images)) % count if rows is None or len(rows) != len(images) else rows
+    chosen = rows_of(nest, wanted, count)
+    for path, value in leaves(chosen):
+        if value.device != images.device:
+            chosen = replaced(chosen, path, value.to(images.device))
+    return replaced(chosen, image, images)
+
+
+def at_rows(forward: Callable[[Tensor], Any], rows: Tensor) -> Callable[[Tensor], Any]:
+    """A way to run a network, for images that go with these rows of the probe."""
+    return forward.at(rows) if isinstance(forward, ByRow) else forward

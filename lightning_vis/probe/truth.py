@@ -1,0 +1,96 @@
+"""The truth: labels of any kind that users know of their images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightning_vis.arguments import tensor_of
+from lightning_vis.model.answer.answer import CLASSES, Answer
+from lightning_vis.model.answer.masks import IGNORED, objects_in
+
+
+def truth_of(given: Any, images: Tensor) -> Tensor:
+    """Labels as they were given, on the CPU.
+
+    Args:
+        given: classes ``(N,)``, multi-hot or soft vectors ``(N, C)``, numbers ``(N,)`` or ``(N, K)``, label maps ``(N, H, W)``.
+        images: ``(N, C, H, W)``.
+
+    Raises:
+        ValueError: not one for each image.
+        TypeError: no numbers.
+    """
+    count = len(images)
+    truth = tensor_of(given, "Probe(labels)", f"one class index per image, ({count},)").detach().cpu()
+    is_map = truth.ndim >= 3 and truth.shape[-2:] == images.shape[-2:]
+    if truth.ndim == 0 or len(truth) != count or not (truth.ndim < 3 or is_map):
+        raise ValueError(
+            f"Probe(labels): expected one class index per image, ({count},), or multi-hot labels ({count}, classes), numbers"
+            f" ({count}, K) or label maps ({count}, H, W); got {tuple(truth.shape)}"
+        )
+    return truth.clone()
+
+
+def labels_in(truth: Tensor) -> Tensor | None:
+    """Classes ``(N,)`` where the truth is one for each image, else None.
+
+    They are whole numbers, also floating ones, the class that a soft or one-hot vector favours, the largest foreground
+    class of a label map.
+    """
+    if truth.ndim >= 3:
+        return (
+            None if truth.is_floating_point() and not is_yes_or_no(truth) else _objects(truth).flatten(1).amax(1).clamp_min(0)
+        )
+    if truth.ndim == 2 and truth.shape[1] > 1:
+        return truth.argmax(1) if is_one_of_several(truth) else None
+    flat = truth.reshape(len(truth))
+    is_class = not flat.is_floating_point() or bool((flat.remainder(1) == 0).all())
+    return flat.long() if is_class and bool((flat >= 0).all()) else None
+
+
+def masks_in(truth: Tensor | None) -> Tensor | None:
+    """Masks ``(N, H, W)`` of the largest objects in label maps; None where an image has none."""
+    if truth is None or truth.ndim < 3 or (truth.is_floating_point() and not is_yes_or_no(truth)):
+        return None
+    masks = (_objects(truth) >= 0).float()
+    shares = masks.flatten(1).mean(1)
+    return masks if masks.ndim == 3 and bool(((shares > 0) & (shares <= 0.98)).all()) else None
+
+
+def with_maps(labels: Tensor | None, masks: Tensor | None) -> Tensor | None:
+    """Label maps ``(N, H, W)`` of classes and masks; the labels where there are no masks."""
+    if labels is None or masks is None:
+        return labels
+    return torch.where(masks > 0.5, labels[:, None, None], 0)
+
+
+def answer_of_truth(truth: Tensor) -> Answer:
+    """What a network answers, where only labels tell: classes, labels, numbers, classes at each pixel."""
+    if truth.ndim >= 3:
+        return Answer("segmentation", said="Read as a segmentation, because the labels are label maps.")
+    if truth.ndim == 2 and truth.shape[1] > 1 and not is_one_of_several(truth):
+        is_labels = not truth.is_floating_point() or is_yes_or_no(truth)
+        task = "multilabel" if is_labels else "regression"
+        return Answer(task, said=f"Read as {task}, because the labels are {'multi-hot' if is_labels else 'numbers'}.")
+    if truth.is_floating_point() and labels_in(truth) is None:
+        return Answer("regression", said="Read as regression, because the labels are numbers.")
+    return CLASSES
+
+
+def is_one_of_several(truth: Tensor) -> bool:
+    """Whether each row ``(N, C)`` is nonnegative and sums to one, as one-hot and soft labels do."""
+    rows = truth.float()
+    return bool((rows >= 0).all()) and bool(((rows.sum(1) - 1).abs() < 1e-3).all())
+
+
+def is_yes_or_no(truth: Tensor) -> bool:
+    """Whether there are only zeros and ones."""
+    return bool(((truth == 0) | (truth == 1)).all())
+
+
+def _objects(truth: Tensor) -> Tensor:
+    known = truth[truth != IGNORED]
+    return objects_in(truth, max(2, int(known.max()) + 1 if known.numel() else 2), is_sigmoid=False)
