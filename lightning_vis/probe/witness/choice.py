@@ -1,0 +1,168 @@
+"""Chooses among all that was seen, and gives testimony."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from lightning_vis.probe.witness.ancestry import link
+from lightning_vis.probe.witness.judgement import Case, case_of, judge, values_of
+from lightning_vis.probe.witness.meetings import encounters
+from lightning_vis.probe.witness.notes import Call, Node, Notes
+from lightning_vis.probe.witness.origin import BATCH, CONSTANT, ORIGINS, Batch
+from lightning_vis.probe.witness.places import Path
+from lightning_vis.probe.witness.testimony import UNKNOWN, Argument, Head, Meeting, Testimony
+
+Judged = tuple[Case, str, str]
+"""A case, its task, and what decided."""
+
+
+def concluded(
+    notes: Notes,
+    roots: Sequence[Node],
+    shapes: Mapping[Path, tuple[int, ...]],
+    images: Sequence[Path] | None = None,
+    trouble: Sequence[str] = (),
+) -> Testimony:
+    """What the notes of one batch say."""
+    link(notes.nodes)
+    batch = Batch(shapes, None if images is None else tuple(images))
+    cases = [case_of(each, batch) for each in encounters(notes.nodes, roots)]
+    judged = [(case, *judge(case)) for case in cases]
+    if not judged:
+        return Testimony(why=_nothing(notes), frozen=_frozen(notes.calls, ()), trouble=tuple(trouble))
+    chosen = _chosen(judged)
+    parted = _parts_of_one(chosen, judged)
+    case, task, why = (chosen[0], UNKNOWN, parted) if parted else chosen
+    return _testimony(case, task, why, judged, notes, tuple(trouble))
+
+
+def _nothing(notes: Notes) -> str:
+    if not any(call.is_trained for call in notes.calls):
+        return "no submodule whose weights an optimizer has was called"
+    return "no loss that is known took the network's answer"
+
+
+def _chosen(judged: Sequence[Judged]) -> Judged:
+    """Origin of the target first, then what is known, then what comes first in the step."""
+    order = sorted(judged, key=lambda each: _rank(each, judged))
+    embeddings = [each for each in order if each[1] == "embedding"]
+    best = order[0]
+    if best[0].sources.origin == CONSTANT and embeddings:
+        return embeddings[0]
+    return _discriminator(judged, best) if best[1] == "binary" and best[0].sources.origin == CONSTANT else best
+
+
+def _rank(each: Judged, judged: Sequence[Judged]) -> tuple[bool, int, bool, int]:
+    case, task, _ = each
+    rivals = [other for other, _, _ in judged if _is_same_head(case, other)]
+    by_name = any(other.encounter.is_named and other.sources.origin == BATCH for other in rivals)
+    hand = by_name and not case.encounter.is_named
+    return hand, ORIGINS.index(case.sources.origin), task == UNKNOWN, case.encounter.node.at
+
+
+def _discriminator(judged: Sequence[Judged], best: Judged) -> Judged:
+    """Of a GAN's answers the one that is made of real images."""
+    of_constants = [each for each in judged if each[0].sources.origin == CONSTANT and each[1] == "binary"]
+    raw = [each for each in of_constants if not any(node.trained for node in each[0].end.call.nodes)]
+    return raw[0] if raw else best
+
+
+def _is_same_head(one: Case, other: Case) -> bool:
+    return one.end.call is other.end.call and one.end.path == other.end.path
+
+
+def _parts_of_one(chosen: Judged, judged: Sequence[Judged]) -> str:
+    """Why several losses that share one answer make it unreadable (detection); empty if they do not."""
+    best = chosen[0]
+    if best.sources.origin != BATCH:
+        return ""
+    same = [each for each in judged if _shares(each[0], best)]
+    kinds = {task for _, task, _ in same} - {UNKNOWN}
+    partial = any(case.is_part for case, _, _ in same) and len(same) > 1 and not _are_channels(same, best)
+    names = [*dict.fromkeys(case.encounter.loss for case, _, _ in same)][:4]
+    several = f"{' and '.join(filter(None, (', '.join(names[:-1]), names[-1])))}" if names else ""
+    if partial:
+        return f"{several} {'each take' if len(names) > 1 else 'takes'} a part of one answer"
+    return f"{several} read one answer in several ways" if len(kinds) > 1 else ""
+
+
+def _shares(case: Case, best: Case) -> bool:
+    of_batch = case.sources.origin == BATCH and case.encounter.is_named == best.encounter.is_named
+    return of_batch and _is_same_head(case, best)
+
+
+def _are_channels(same: Sequence[Judged], best: Case) -> bool:
+    """Whether each of them takes one channel of a map, all channels together."""
+    if len(best.shape) < 4 or len(same) != best.shape[1]:
+        return False
+    whole = best.end.node.size
+    return all(case.encounter.answer.size * best.shape[1] == whole for case, _, _ in same)
+
+
+def _testimony(case: Case, task: str, why: str, judged: Sequence[Judged], notes: Notes, trouble: tuple[str, ...]) -> Testimony:
+    first = case.chain[0]
+    arguments = tuple(Argument(path, *_of_batch(node)) for path, node in first.arguments)
+    return Testimony(
+        task=task,
+        why=why,
+        loss=case.encounter.loss,
+        chain=tuple(call.name for call in case.chain),
+        module=first.name,
+        nth=first.nth,
+        is_one_call=_is_one_call(case, task),
+        head=case.end.path,
+        shape=case.shape,
+        values=values_of(case, task),
+        target=case.sources.target,
+        origin=case.sources.origin,
+        image=case.sources.image,
+        arguments=arguments,
+        image_argument=_image_argument(arguments, case.sources.image),
+        meeting=_meeting(case),
+        heads=_heads(case, judged),
+        frozen=_frozen(notes.calls, case.chain),
+        made=case.sources.made,
+        trouble=trouble,
+    )
+
+
+def _of_batch(node: Node | None) -> tuple[tuple[Path, ...], bool]:
+    return ((), False) if node is None else (tuple(sorted(node.sources, key=str)), node.leaf is not None)
+
+
+def _image_argument(arguments: Sequence[Argument], image: Sequence[Path]) -> Path | None:
+    fitting = [each for each in arguments if {*each.leaves} & {*image}]
+    best = sorted(fitting, key=lambda each: not each.is_leaf)
+    return best[0].path if best else None
+
+
+def _is_one_call(case: Case, task: str) -> bool:
+    is_raw = len(case.chain) == 1 and not any(node.touched or node.frozen for node in case.end.call.nodes)
+    rows = case.end.node.shape[:1] == (case.count,)
+    return is_raw and rows and not case.is_made_by_step and (task == "embedding" or len(case.encounter.way.calls) == 1)
+
+
+def _meeting(case: Case) -> Meeting:
+    encounter = case.encounter
+    places, target = encounter.node.places, encounter.target
+    # Of an angle between answers the sides lie behind it.
+    answer = places[encounter.answer.at]
+    return Meeting(encounter.node.function, encounter.node.nth, answer, None if target is None else places.get(target.at))
+
+
+def _heads(chosen: Case, judged: Sequence[Judged]) -> tuple[Head, ...]:
+    known = [each for each in judged if each[1] != UNKNOWN and (each[0].sources.origin == BATCH or each[0] is chosen)]
+    order = sorted(known, key=lambda each: not _is_same_head(each[0], chosen))
+    found: dict[tuple[str, Path], Head] = {}
+    for case, task, _ in order:
+        name, path = case.end.call.name, case.end.path
+        found.setdefault((name, path), Head(name, path, task, case.shape))
+    return tuple(found.values())
+
+
+def _frozen(calls: Sequence[Call], chain: Sequence[Call]) -> tuple[str, ...]:
+    """The outermost networks without trained weights that are no part of what is looked at."""
+    names = {call.name for call in chain}
+    alone = [call for call in calls if not any(one.has_weights for one in call.within if one.name)]
+    strangers = [call.name for call in alone if call.has_weights and not call.is_trained and call.name not in names]
+    return tuple(dict.fromkeys(filter(None, strangers)))

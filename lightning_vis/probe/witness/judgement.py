@@ -1,0 +1,271 @@
+"""What one encounter of answer and target says about the task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lightning_vis.probe.witness.ancestry import End, chain_of
+from lightning_vis.probe.witness.functions import (
+    ANGLE,
+    HOTS,
+    LENGTHS,
+    LINKS,
+    NUMBER,
+    ORDERS,
+    OTHER,
+    PART_OF_ROW,
+    PROBABLE,
+    REDUCTIONS,
+    SIGMOID,
+    SOFTMAX,
+)
+from lightning_vis.probe.witness.meetings import Encounter
+from lightning_vis.probe.witness.notes import Call
+from lightning_vis.probe.witness.origin import BATCH, CONSTANT, FROZEN, IMAGE, ITSELF, Batch, Sources, sources_of
+from lightning_vis.probe.witness.testimony import UNKNOWN
+
+Ruling = tuple[str, str]
+"""A task, and what decided; for an unknown one, why."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One encounter with all that is needed to judge it.
+
+    Attributes:
+        encounter: of answer and target.
+        end: the answer as the network returned it.
+        chain: the calls to there; the last one is the end's.
+        sources: where both sides come from.
+        shape: of the answer: the call's own, or what the step made of it.
+        count: images in the batch.
+    """
+
+    encounter: Encounter
+    end: End
+    chain: tuple[Call, ...]
+    sources: Sources
+    shape: tuple[int, ...]
+    count: int
+
+    @property
+    def is_made_by_step(self) -> bool:
+        """Whether the step makes the answer of what calls returned."""
+        return self.shape is not self.end.node.shape
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether there is an answer at each of several pixels."""
+        return len(self.shape) >= 4 and min(self.shape[2:]) > 1
+
+    @property
+    def is_per_image(self) -> bool:
+        """Whether there is one row of answers for each image."""
+        return len(self.shape) in (1, 2) and self.shape[0] == self.count
+
+    @property
+    def is_part(self) -> bool:
+        """Whether less than the whole answer meets the target, masked pixels aside."""
+        size = 1
+        for each in self.shape:
+            size *= each
+        return self.encounter.answer.size < size and "masked" not in self.encounter.way.names
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the target has many entries for each image."""
+        target = self.encounter.target
+        is_flat = target is not None and len(target.shape) <= 2 and target.shape[:1] == (self.count,)
+        return target is not None and target.size >= 4 * self.count and not is_flat
+
+    @property
+    def classes(self) -> int:
+        """How many numbers each image, or pixel, has."""
+        return self.shape[1] if len(self.shape) > 1 else 1
+
+
+def case_of(encounter: Encounter, batch: Batch) -> Case:
+    """An encounter with its sources and the shape of its answer."""
+    end = encounter.way.first
+    chain = (*chain_of(end.call), end.call)
+    shape = encounter.answer.shape if _is_of_step(encounter, end, batch.count) else end.node.shape
+    return Case(encounter, end, chain, sources_of(encounter, chain, batch), shape, batch.count)
+
+
+def _is_of_step(encounter: Encounter, end: End, count: int) -> bool:
+    """Whether the step makes one answer of several calls, or one row of several per image."""
+    way, answer = encounter.way, encounter.answer
+    is_several = len(way.calls) > 1 and encounter.kind != ANGLE and not way.is_alike
+    is_row = answer.shape[:1] == (count,) and len(answer.shape) <= 2
+    is_pooled = bool(way.names & REDUCTIONS) and answer.shape != end.node.shape and is_row
+    return is_pooled or is_several
+
+
+def judge(case: Case) -> Ruling:
+    """The task, and what decided; `UNKNOWN` with a reason wherever nothing is certain."""
+    for rule in (_compared, _weighted, _of_image, _of_itself):
+        ruling = rule(case)
+        if ruling is not None:
+            return ruling
+    return _BY_KIND[case.encounter.kind](case)
+
+
+def _unknown(why: str) -> Ruling:
+    return UNKNOWN, why
+
+
+def _compared(case: Case) -> Ruling | None:
+    """Answers compared with answers; nothing but angles or distances counts."""
+    encounter = case.encounter
+    if encounter.kind == OTHER:
+        return _unknown(f"{encounter.node.name} is no task that is known")
+    if encounter.way.is_alike:
+        return (
+            _unknown("maps are compared with maps") if case.is_picture else ("embedding", "answers are compared with answers")
+        )
+    if encounter.kind == ANGLE:
+        is_row = len(case.shape) == 2
+        return ("embedding", encounter.node.name) if is_row else _unknown(f"{encounter.node.name} takes answers {case.shape}")
+    return None
+
+
+def _weighted(case: Case) -> Ruling | None:
+    """The step's own weights come after the network: proxies if only directions or distances count."""
+    if not case.encounter.way.has_weights:
+        return None
+    if len(case.shape) == 2 and case.encounter.way.names & LENGTHS:
+        return "embedding", "its own weights come after it: proxies"
+    return _unknown("weights of the step's own come after the network")
+
+
+def _of_image(case: Case) -> Ruling | None:
+    if case.sources.origin != IMAGE:
+        return None
+    target, answer = case.encounter.target, case.encounter.answer
+    if target is not None and case.sources.fed - target.sources:
+        return _unknown("the target is one of several inputs")
+    if case.encounter.kind in (NUMBER, SIGMOID) and target is not None and answer.shape == target.shape:
+        return "reconstruction", "the target is the image itself"
+    return None
+
+
+def _of_itself(case: Case) -> Ruling | None:
+    if case.sources.origin != ITSELF:
+        return None
+    if len(case.shape) == 2 and case.encounter.kind == NUMBER and not case.encounter.way.links:
+        return "embedding", "answer against answer"
+    return _unknown("the target is the network's own answer")
+
+
+def _soft(case: Case) -> Ruling:
+    way, origin = case.encounter.way, case.sources.origin
+    if case.classes < 2:
+        return _unknown("a softmax over one number says nothing")
+    if case.is_picture:
+        return _dense(case)
+    if not case.is_per_image:
+        return _not_per_image(case)
+    if way.names & PART_OF_ROW and case.encounter.answer.shape[-1:] != case.shape[-1:]:
+        return _only_part(case)
+    if origin in (BATCH, FROZEN):
+        return "multiclass", ""
+    return _unknown("the target is no part of the batch")
+
+
+def _sigmoid(case: Case) -> Ruling:
+    if case.is_picture:
+        return _dense(case)
+    if not case.is_per_image:
+        return _not_per_image(case)
+    if case.is_part:
+        return _only_part(case)
+    if case.classes == 1:
+        return _binary(case.sources.origin)
+    if case.sources.origin == BATCH:
+        return _several_labels(case)
+    return ("multilabel", "") if case.sources.origin == FROZEN else _unknown(f"the target is {_said(case)}")
+
+
+def _binary(origin: str) -> Ruling:
+    if origin == CONSTANT:
+        return "binary", "real or fake: the target is a constant of the step"
+    return ("binary", "") if origin == BATCH else _unknown(f"the target of a yes or no is the {origin}")
+
+
+def _several_labels(case: Case) -> Ruling:
+    facts, made = case.encounter.facts, case.sources.made
+    if facts is not None and made & ORDERS and facts.are_steps:
+        return "ordinal", "targets made by comparing grades with steps"
+    if facts is not None and facts.are_chained:
+        return _unknown("the targets may be grades in order or labels that imply each other")
+    if facts is not None and made & HOTS and facts.are_hot:
+        return "multiclass", "one-hot targets under sigmoids"
+    return "multilabel", ""
+
+
+def _number(case: Case) -> Ruling:
+    encounter, origin = case.encounter, case.sources.origin
+    is_soft = SOFTMAX in encounter.way.links
+    if origin == BATCH and is_soft and "one_hot" in case.sources.made:
+        return "multiclass", "squares of probabilities minus one-hot targets"
+    if origin == FROZEN:
+        return _against_frozen(case)
+    if origin != BATCH or not _is_measured(case):
+        return _unknown(f"{encounter.loss} takes what is no number of the batch: the target is {_said(case)}")
+    if case.is_part:
+        return _only_part(case)
+    return _unknown("numbers behind a softmax") if is_soft else ("regression", "")
+
+
+def _is_measured(case: Case) -> bool:
+    """Whether the target is numbers, for each image or each pixel."""
+    target = case.encounter.target
+    is_number = target is not None and (target.dtype.is_floating_point or not case.encounter.is_named)
+    return is_number and (case.is_picture or (len(case.shape) <= 3 and case.shape[:1] == (case.count,)))
+
+
+def _against_frozen(case: Case) -> Ruling:
+    if len(case.shape) == 2:
+        return "embedding", "a frozen network's answer is the target"
+    return _unknown("the target is a frozen network's map")
+
+
+def _dense(case: Case) -> Ruling:
+    if case.sources.origin == BATCH and case.is_wide:
+        return "segmentation", ""
+    return _unknown(f"there is an answer at each pixel, and the target is {_said(case)}")
+
+
+def _not_per_image(case: Case) -> Ruling:
+    return _unknown(f"{case.encounter.loss} takes an answer {case.shape} for {case.count} images")
+
+
+def _only_part(case: Case) -> Ruling:
+    return _unknown(f"{case.encounter.loss} takes a part of an answer")
+
+
+def _said(case: Case) -> str:
+    return {
+        BATCH: "of the batch",
+        IMAGE: "the image",
+        ITSELF: "its own answer",
+        FROZEN: "a frozen network's answer",
+    }.get(case.sources.origin, "a constant of the step")
+
+
+_BY_KIND: dict[str, Callable[[Case], Ruling]] = {SOFTMAX: _soft, SIGMOID: _sigmoid, NUMBER: _number}
+
+
+VALUED = ("multiclass", "multilabel", "binary", "ordinal", "segmentation")
+
+
+def values_of(case: Case, task: str) -> str:
+    """Whether the answer's numbers are logits or probabilities."""
+    if task not in VALUED:
+        return ""
+    between = {name for name in case.encounter.way.names if name in LINKS}
+    if case.end.node.name in PROBABLE and not case.is_made_by_step:
+        return "probabilities"
+    reads_probabilities = case.encounter.node.name in ("binary_cross_entropy",) or "log" in case.encounter.way.names
+    return "probabilities" if reads_probabilities and not between else "logits"

@@ -1,0 +1,161 @@
+"""Where an answer meets its target: in a loss by name, or in one by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from lightning_vis.probe.witness.ancestry import Way, ancestors, descendants, way_back
+from lightning_vis.probe.witness.functions import (
+    ALIKE,
+    ANGLE,
+    BENDS,
+    BESIDE,
+    BY_HAND,
+    DIFFERENCES,
+    LAYERS,
+    LOSSES,
+    NUMBER,
+    PICKS,
+    REDUCTIONS,
+    SIGMOID,
+    SIZES,
+    SOFTMAX,
+    SQUARES,
+)
+from lightning_vis.probe.witness.notes import Facts, Node
+
+
+@dataclass(frozen=True)
+class Encounter:
+    """An answer and its target in one torch function.
+
+    Attributes:
+        node: what the function made.
+        kind: how the answer is read (see `functions`).
+        answer: trained, and made of the batch.
+        target: None where there is none.
+        way: back from the answer to the calls that returned it.
+        is_named: whether the function is a loss; else it is one by hand.
+    """
+
+    node: Node
+    kind: str
+    answer: Node
+    target: Node | None
+    way: Way
+    is_named: bool
+
+    @property
+    def loss(self) -> str:
+        """The loss, as users are told."""
+        return self.node.name if self.is_named else f"by hand ({self.node.name})"
+
+    @property
+    def facts(self) -> Facts | None:
+        """What the target's values say."""
+        return None if self.target is None else self.node.facts.get(self.target.at)
+
+
+def encounters(nodes: Sequence[Node], roots: Sequence[Node]) -> list[Encounter]:
+    """All that is to be seen, in the order of the step; where something is trained, only what leads there."""
+    found = [each for node in nodes if (each := _encounter(node)) is not None]
+    found = found or [each for node in nodes if (each := _among_answers(node)) is not None]
+    leading = {node.at for node in ancestors(roots, len(nodes))}
+    on_path = [each for each in found if each.node.at in leading]
+    return on_path or found
+
+
+def _encounter(node: Node) -> Encounter | None:
+    if node.later:
+        return None
+    return _named(node) if node.name in LOSSES else _by_hand(node) if node.name in BY_HAND else None
+
+
+def _named(node: Node) -> Encounter | None:
+    given = [each for each in node.parents if not each.weight]
+    answer = next((each for each in given if each.is_answer), None)
+    way = way_back(answer) if answer is not None else Way()
+    if answer is None or not way.ends:
+        return None
+    target = next((each for each in given if each is not answer), None)
+    return Encounter(node, LOSSES[node.name], answer, target, way, True)
+
+
+def _by_hand(node: Node) -> Encounter | None:
+    answer = next((each for each in node.parents if each.is_answer), None)
+    target = next((each for each in node.parents if each.sources and not each.touched), None)
+    if answer is None or target is None:
+        return None
+    way = way_back(answer)
+    if not way.ends or _is_inside(node) or _is_summed_up(answer, way):
+        return None
+    kind = _kind_by_hand(node, answer, target, way)
+    return None if kind is None else Encounter(node, kind, answer, target, way, False)
+
+
+def _is_summed_up(answer: Node, way: Way) -> bool:
+    return answer.size < way.ends[0].node.size and bool(way.names & REDUCTIONS)
+
+
+def _is_inside(node: Node) -> bool:
+    """Whether something that a network returns, and no loss, is made of it."""
+    around = [call for call in node.within if call.is_trained]
+    returned = {each.at for call in around for _, each in call.outputs if each.size > 1}
+    return bool(returned) and any(each.at in returned for each in (node, *descendants(node)))
+
+
+def _kind_by_hand(node: Node, answer: Node, target: Node, way: Way) -> str | None:
+    if node.name in PICKS:
+        return _kind_of_pick(target, way)
+    return _kind_of_difference(node, answer, target, way) if node.name in DIFFERENCES else _kind_of_product(target, way)
+
+
+def _kind_of_pick(target: Node, way: Way) -> str | None:
+    """Log-probabilities are picked by whole numbers."""
+    is_index = not target.dtype.is_floating_point and target.dtype != torch.bool
+    return SOFTMAX if is_index and (SOFTMAX in way.links or "logsumexp" in way.names) else None
+
+
+def _kind_of_difference(node: Node, answer: Node, target: Node, way: Way) -> str | None:
+    """A difference of equal shapes whose size is taken."""
+    last = target.shape[len(target.shape) - len(answer.shape) :]
+    if answer.shape not in (target.shape, last or None) or not any(map(_is_size, node.kids)):
+        return None
+    return only(way.links) if len(way.links) == 1 else NUMBER
+
+
+def _is_size(kid: Node) -> bool:
+    is_square = kid.name in SQUARES and len(kid.parents) > 1 and kid.parents[0] is kid.parents[1]
+    return kid.name in SIZES or is_square
+
+
+def _kind_of_product(target: Node, way: Way) -> str | None:
+    """Probabilities or their logarithms, or bare logits beside what tells how they are meant, times the target."""
+    if way.links:
+        kind = only(way.links) if len(way.links) == 1 else None
+    else:
+        beside = {BESIDE[kid.name] for end in way.ends for kid in descendants(end.node) if kid.name in BESIDE}
+        kind = only(beside) if len(beside) == 1 and not way.names & BENDS else None
+    is_index = kind == SIGMOID and not target.shape and not target.dtype.is_floating_point and target.dtype != torch.bool
+    return None if is_index else kind
+
+
+def only(items: set[str]) -> str:
+    """The one item of a set."""
+    (item,) = items
+    return item
+
+
+def _among_answers(node: Node) -> Encounter | None:
+    """Answers multiplied with answers, where nothing else is known (Barlow Twins)."""
+    answers = [each for each in node.parents if each.is_answer]
+    if node.name not in ALIKE - LAYERS or node.later or len(answers) < 2:
+        return None
+    way = way_back(node)
+    if not way.ends or any(len(end.node.shape) != 2 or end.call.end > node.at for end in way.ends):
+        return None
+    way.is_alike = True
+    return Encounter(node, ANGLE, answers[0], None, way, False)
