@@ -1,0 +1,87 @@
+"""Answers at each pixel: classes, masks, depth, detection."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import TensorDataset
+
+from .parts import UNKNOWN, Case, chance, dense, pairs, pictures, stepped, supervised, wanted
+
+PIXELS = wanted("segmentation", values="logits")
+
+
+def three():
+    return dense(3)
+
+
+def one():
+    return dense(1)
+
+
+def flattened(logits, labels):
+    return F.cross_entropy(logits.permute(0, 2, 3, 1).reshape(-1, 3), labels.reshape(-1))
+
+
+def dice(logits, mask):
+    p = torch.sigmoid(logits)
+    return 1 - (2 * (p * mask).sum() + 1) / (p.sum() + mask.sum() + 1)
+
+
+def soft_dice(logits, labels):
+    p = logits.softmax(1)
+    hot = F.one_hot(labels, 3).permute(0, 3, 1, 2).float()
+    return 1 - (2 * (p * hot).sum((0, 2, 3)) / (p + hot).sum((0, 2, 3))).mean()
+
+
+def where_deep(depths, truth):
+    return ((depths - truth).abs() * (truth > 1)).sum() / (truth > 1).sum()
+
+
+class TwoScales(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fine, self.coarse = dense(3), dense(3)
+
+    def forward(self, images):
+        return [self.fine(images), self.coarse(F.avg_pool2d(images, 2))]
+
+
+def deep_supervision(self, batch):
+    labels = batch[1][:, None].float()
+    return sum(F.cross_entropy(z, F.interpolate(labels, z.shape[2:]).long()[:, 0]) for z in self.net(batch[0]))
+
+
+def grid_of_boxes(self, batch):
+    answer, truth = self.net(batch[0]).permute(0, 2, 3, 1), batch[1].permute(0, 2, 3, 1)
+    is_there = truth[..., 4] > 0.5
+    box = F.mse_loss(answer[..., :4][is_there], truth[..., :4][is_there])
+    thing = F.binary_cross_entropy_with_logits(answer[..., 4], truth[..., 4])
+    return box + thing + F.cross_entropy(answer[..., 5:][is_there], truth[..., 5:][is_there].argmax(-1))
+
+
+def boxes():
+    return TensorDataset(pictures(), chance(8, 16, 16))
+
+
+def larger():
+    return TensorDataset(pictures(), pictures() * 2)
+
+
+CASES = [
+    Case("segmentation", supervised(nn.CrossEntropyLoss(), "map", three), PIXELS),
+    Case("segmentation, flattened", supervised(flattened, "map", three), PIXELS),
+    Case("one mask", supervised(nn.BCEWithLogitsLoss(), "mask", one), PIXELS),
+    Case("three masks", supervised(nn.BCEWithLogitsLoss(), "masks", three), PIXELS),
+    Case("dice by hand", supervised(dice, "mask", one), PIXELS),
+    Case("soft dice by hand", supervised(soft_dice, "map", three), PIXELS),
+    Case(
+        "deep supervision",
+        stepped(deep_supervision, lambda: pairs("map"), TwoScales),
+        wanted("segmentation", head="[0]"),
+    ),
+    Case("depth where deep", supervised(where_deep, "depth", one), wanted("regression")),
+    Case("super-resolution", stepped(lambda self, b: F.l1_loss(self.net(b[0]), b[1]), larger, three), wanted("regression")),
+    Case("grid of boxes", stepped(grid_of_boxes, boxes, lambda: dense(8)), UNKNOWN),
+]

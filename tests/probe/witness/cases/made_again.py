@@ -1,0 +1,110 @@
+"""Images made again: autoencoders, and what only looks like one."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from .parts import UNKNOWN, Case, Module, Want, dense, frozen, mlp, pairs, stepped
+
+AGAIN = Want("reconstruction", chain="net", image="batch[0]")
+
+
+class VAE(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.decoder = mlp(8), nn.Linear(4, 768)
+
+    def forward(self, images):
+        mean, log_variance = self.encoder(images).chunk(2, 1)
+        sample = mean + torch.randn_like(mean) * (log_variance / 2).exp()
+        return self.decoder(sample).view_as(images), mean, log_variance
+
+
+def variational(self, batch):
+    again, mean, log_variance = self.net(batch[0])
+    distance = F.mse_loss(again, batch[0], reduction="sum") / len(again)
+    return distance - 0.5 * (1 + log_variance - mean**2 - log_variance.exp()).sum(1).mean()
+
+
+class SkippingNet(nn.Module):
+    """Adds to the image what its own path through the network found."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(11, 3, 3, padding=1)
+
+    def forward(self, images):
+        return images + self.last(torch.cat([self.first(images).relu(), images], 1))
+
+
+def denoising(self, batch):
+    return (self.net(batch[0] + 0.1 * torch.randn_like(batch[0])) - batch[0]).abs().mean()
+
+
+def patches(images):
+    return images.unfold(2, 4, 4).unfold(3, 4, 4).permute(0, 2, 3, 1, 4, 5).reshape(len(images), 16, 48)
+
+
+class OfPatches(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(48, 48)
+
+    def forward(self, images):
+        return self.layer(patches(images))
+
+
+def two_parts():
+    def step(self, batch):
+        return F.mse_loss(self.decoder(self.encoder(batch[0])), batch[0].flatten(1))
+
+    return Module({"encoder": mlp(4), "decoder": nn.Linear(4, 768)}, step), pairs()
+
+
+def of_flat_images():
+    def step(self, batch):
+        images = batch[0].view(len(batch[0]), -1)
+        return F.mse_loss(self.decoder(self.encoder(images)), images)
+
+    return Module({"encoder": nn.Linear(768, 4), "decoder": nn.Linear(4, 768)}, step), pairs()
+
+
+def perceptual():
+    def step(self, batch):
+        again = self.net(batch[0])
+        return F.l1_loss(self.eye(again), self.eye(batch[0])) + F.l1_loss(again, batch[0])
+
+    return Module({"net": dense(3), "eye": frozen(nn.Conv2d(3, 8, 3, 2))}, step), pairs()
+
+
+def with_classes():
+    def step(self, batch):
+        code = self.encoder(batch[0])
+        again = self.decoder(code).view_as(batch[0])
+        return F.mse_loss(again, batch[0]) + F.cross_entropy(self.head(code), batch[1])
+
+    return Module({"encoder": mlp(8), "decoder": nn.Linear(8, 768), "head": nn.Linear(8, 4)}, step), pairs()
+
+
+def diffusion(self, batch):
+    noise = torch.randn_like(batch[0])
+    return F.mse_loss(self.net(batch[0] * 0.7 + noise * 0.7), noise)
+
+
+CASES = [
+    Case("autoencoder", stepped(lambda self, batch: F.mse_loss(self.net(batch[0]), batch[0]), net=lambda: dense(3)), AGAIN),
+    Case("VAE", stepped(variational, net=VAE), Want("reconstruction", chain="net", head="[0]")),
+    Case("denoising", stepped(denoising, net=SkippingNet), AGAIN),
+    Case(
+        "masked patches",
+        stepped(lambda self, batch: ((self.net(batch[0]) - patches(batch[0])) ** 2).mean(-1).mean(), net=OfPatches),
+        AGAIN,
+    ),
+    Case("two parts", two_parts, Want("reconstruction", chain="encoder -> decoder", image="batch[0]")),
+    Case("of flat images", of_flat_images, Want("reconstruction", chain="encoder -> decoder", image="batch[0]")),
+    Case("perceptual", perceptual, AGAIN),
+    Case("autoencoder and classes", with_classes, Want("multiclass", chain="encoder -> head", target="batch[1]")),
+    Case("diffusion", stepped(diffusion, net=lambda: dense(3)), UNKNOWN),
+]
