@@ -39,7 +39,9 @@ def concluded(
 def _nothing(notes: Notes) -> str:
     if not any(call.is_trained for call in notes.calls):
         return "no submodule whose weights an optimizer has was called"
-    return "no loss that is known took the network's answer"
+    outer = [call for call in notes.calls if call.is_trained and not any(one.is_trained for one in call.within)]
+    names = [*dict.fromkeys(call.name or "the module itself" for call in outer)][:4]
+    return f"no loss that is known took the answer of {' or '.join(names)}"
 
 
 def _chosen(judged: Sequence[Judged]) -> Judged:
@@ -119,7 +121,7 @@ def _testimony(case: Case, task: str, why: str, judged: Sequence[Judged], notes:
         arguments=arguments,
         image_argument=_image_argument(arguments, case.sources.image),
         meeting=_meeting(case),
-        heads=_heads(case, judged),
+        heads=_heads(case, task, judged),
         frozen=_frozen(notes.calls, case.chain),
         made=case.sources.made,
         trouble=trouble,
@@ -150,8 +152,11 @@ def _meeting(case: Case) -> Meeting:
     return Meeting(encounter.node.function, encounter.node.nth, answer, None if target is None else places.get(target.at))
 
 
-def _heads(chosen: Case, judged: Sequence[Judged]) -> tuple[Head, ...]:
+def _heads(chosen: Case, chosen_task: str, judged: Sequence[Judged]) -> tuple[Head, ...]:
+    """What meets labels of the batch, and what was chosen; of an unknown answer no part is a head."""
     known = [each for each in judged if each[1] != UNKNOWN and (each[0].sources.origin == BATCH or each[0] is chosen)]
+    if chosen_task == UNKNOWN:
+        known = [each for each in known if not _is_same_head(each[0], chosen)]
     order = sorted(known, key=lambda each: not _is_same_head(each[0], chosen))
     found: dict[tuple[str, Path], Head] = {}
     for case, task, _ in order:

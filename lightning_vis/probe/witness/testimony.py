@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lightning_vis.probe.witness.places import Path, written
 
@@ -87,6 +88,8 @@ class Testimony:
         trouble: what went wrong while watching.
     """
 
+    __test__: ClassVar[bool] = False  # its name begins like that of a test
+
     task: str = UNKNOWN
     why: str = ""
     loss: str = ""
@@ -137,12 +140,13 @@ def _met(it: Testimony) -> str:
     given = ", ".join(
         dict.fromkeys(" and ".join(written(leaf) for leaf in each.leaves) for each in it.arguments if each.leaves)
     )
-    then = "".join(f", then {name or 'self'}" for name in it.chain[1:])
+    then = "".join(f", then {name or 'self'}" for name in it.chain[1:]) + ("," if it.chain[1:] and not it.head else "")
     answer = f"{it.module or 'self'}({given}){then}{written(it.head, '')}"
+    where = it.loss if it.loss.startswith("by hand") else f"in {it.loss}"
     if it.task == "embedding" and not it.target:
-        return f"{answer} is compared with other answers in {it.loss}"
+        return f"{answer} is compared with other answers {where}"
     met = " and ".join(written(leaf) for leaf in it.target) or _ORIGINS.get(it.origin, it.origin)
-    return f"{answer} meets {met} in {it.loss}"
+    return f"{answer} meets {met} {where}"
 
 
 _ORIGINS = {
@@ -154,7 +158,7 @@ _ORIGINS = {
 
 
 def _also(heads: Sequence[Head]) -> str:
-    others = [f"{_name(head)} ({counted(head.task, head.shape)})" for head in heads[1:]]
+    others = [f"{_bracketed(_name(head))} ({counted(head.task, head.shape)})" for head in heads[1:]]
     return f"; there is also {', '.join(others)}: head={_name(heads[1])}" if others else ""
 
 
@@ -162,6 +166,10 @@ def _name(head: Head) -> str:
     """The word that chooses a head: its key or index, else the submodule that it is of."""
     last = head.path[-1] if head.path else head.call
     return str(last) if isinstance(last, int) else f'"{last}"'
+
+
+def _bracketed(name: str) -> str:
+    return name if name.startswith('"') else f"[{name}]"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,0 +1,186 @@
+"""How a witness behaves: keeps nothing alive, disturbs nobody, takes all off, says what it saw."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from contextlib import suppress
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from lightning_vis.probe.witness import witness as room
+from lightning_vis.probe.witness.testimony import Head, Testimony
+from lightning_vis.probe.witness.witness import Witness, live
+
+from .cases import PLAIN
+from .cases.parts import cnn, stepped
+
+BY_NAME = {case.name: case for case in PLAIN}
+
+
+def cross_entropy(self, batch):
+    return F.cross_entropy(self.net(batch[0]), batch[1])
+
+
+def begun(step=cross_entropy, net=lambda: cnn(4)):
+    module, data = stepped(step, net=net)()
+    return module, [each[:8] for each in data.tensors], {id(each) for each in module.parameters()}
+
+
+def test_no_activation_and_no_batch_is_kept_alive():
+    seen = []
+    module, batch, weights = begun(lambda self, batch: seen.extend(map(weakref.ref, steps(self, batch))))
+    with live(module, batch, weights) as witness:
+        module._validation(module, batch)
+    gc.collect()
+    assert len(seen) == 9
+    assert [each() for each in seen] == [None] * 9
+    assert witness.testimony().task == "multiclass"
+    seen = [weakref.ref(each) for each in batch]
+    del batch
+    gc.collect()
+    assert [each() for each in seen] == [None, None]
+
+
+def steps(self, batch):
+    """Each activation of a step, up to the loss."""
+    found = [batch[0] * 1]
+    for layer in self.net:
+        found.append(layer(found[-1]))
+    return [*found, F.cross_entropy(found[-1], batch[1])]
+
+
+def test_errors_of_ours_never_reach_the_step(monkeypatch):
+    def broken(*args):
+        raise RuntimeError("ours")
+
+    module, batch, weights = begun()
+    monkeypatch.setattr(room.Notes, "of", broken)
+    with live(module, batch, weights) as witness:
+        loss = module._validation(module, batch)
+    assert loss.ndim == 0
+    assert len(witness.testimony().trouble) == room.MOST_TROUBLE
+    assert witness.testimony().trouble[0] == "RuntimeError: ours"
+
+
+def test_errors_of_the_step_go_through_and_all_is_taken_off():
+    def step(self, batch):
+        raise KeyError("theirs")
+
+    module, batch, weights = begun(step)
+    with pytest.raises(KeyError, match="theirs"), live(module, batch, weights):
+        module._validation(module, batch)
+    assert torch._C._len_torch_function_stack() == 0
+    assert not any(each._forward_hooks or each._forward_pre_hooks for each in module.modules())
+
+
+def test_a_mode_that_the_step_leaves_on_stays_on():
+    class Theirs(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            return func(*args, **(kwargs or {}))
+
+    module, batch, weights = begun()
+    theirs = Theirs()
+    with live(module, batch, weights):
+        theirs.__enter__()
+    assert room._modes() == [theirs]
+    theirs.__exit__(None, None, None)
+
+
+def test_it_may_be_stopped_twice_and_asked_twice():
+    module, batch, weights = begun()
+    with live(module, batch, weights) as witness:
+        module._validation(module, batch)
+    witness.stop()
+    assert witness.testimony() == witness.testimony()
+
+
+def test_a_call_that_fails_and_is_caught_leaves_the_rest_readable():
+    def step(self, batch):
+        with suppress(RuntimeError):
+            self.net(batch[0][:, :2])
+        return cross_entropy(self, batch)
+
+    module, batch, weights = begun(step)
+    with live(module, batch, weights) as witness:
+        module._validation(module, batch)
+    found = witness.testimony()
+    assert (found.task, found.module, found.nth) == ("multiclass", "net", 1)
+
+
+def test_images_that_are_known_are_taken_as_images():
+    module, _ = stepped(cross_entropy, net=lambda: nn.Linear(6, 4))()
+    batch = [torch.randn(8, 6), torch.arange(8) % 4]
+    weights = {id(each) for each in module.parameters()}
+    found = []
+    for images in (None, [(0,)]):
+        with live(module, batch, weights, images) as witness:
+            module._validation(module, batch)
+        found.append(witness.testimony())
+    assert [each.image for each in found] == [(), ((0,),)]
+    assert [each.image_argument for each in found] == [None, (0, 0)]
+
+
+SENTENCES = {
+    "cross entropy": "Reads 4 classes: net(batch[0]) meets batch[1] in cross_entropy.",
+    "focal by hand": "Reads 4 classes: net(batch[0]) meets batch[1] by hand (gather).",
+    "MSE": "Reads a number: net(batch[0]) meets batch[1] in mse_loss; shown in the target's units, no p.",
+    "two heads": 'Reads 3 classes: net(batch["image"])["colour"] meets batch["colour"] in cross_entropy;'
+    ' there is also "shape" (4 classes): head="shape".',
+    "deep supervision": "Reads 3 classes at each pixel: net(batch[0])[0] meets batch[1] in cross_entropy;"
+    " there is also [1] (3 classes at each pixel): head=1.",
+    "distillation": "Reads 4 classes: student(batch[0]) meets batch[1] in cross_entropy."
+    " student is looked at; teacher is not trained.",
+    "image and numbers": "Reads 4 classes: net(batch[0], batch[1]) meets batch[2] in cross_entropy.",
+    "frozen backbone": "Reads 4 classes: backbone(batch[0]), then head, meets batch[1] in cross_entropy.",
+    "triplet": "Reads an embedding of 16 numbers: net(batch[0]) is compared with other answers in triplet_margin_loss.",
+    "grid of boxes": "Unknown: mse_loss, binary_cross_entropy_with_logits and cross_entropy each take a part of one answer."
+    ' Pictures and filters only; task="..." or score= names what to explain.',
+    "spread of answers": "Unknown: no loss that is known took the answer of net."
+    ' Pictures and filters only; task="..." or score= names what to explain.',
+}
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_what_users_are_told(name):
+    module, data = BY_NAME[name].make()
+    module.log = lambda *args: None
+    batch = torch.utils.data.default_collate([data[row] for row in range(8)])
+    optimizer = module.configure_optimizers()
+    weights = {id(each) for group in optimizer.param_groups for each in group["params"]}
+    with torch.no_grad(), live(module.eval(), batch, weights) as witness:
+        module._validation(module, batch)
+    assert witness.testimony().said() == SENTENCES[name]
+
+
+def test_an_empty_testimony_is_unknown():
+    assert Testimony(why="no batch went through").said().startswith("Unknown: no batch went through.")
+    assert 'head="..."' in Testimony(why="x", heads=(Head("net", (), "binary", (8, 1)),)).said()
+
+
+def test_metrics_keep_their_own_methods():
+    import torchmetrics
+
+    metric = torchmetrics.MeanSquaredError()
+    module, batch, weights = begun()
+    module.metric = metric
+    words = dict(vars(metric))
+    with live(module, batch, weights):
+        assert vars(metric)["update"] is not words["update"]
+    assert {name: value for name, value in vars(metric).items() if name in words} == words
+    assert {*vars(metric)} == {*words}
+
+
+def test_weights_that_no_optimizer_has_are_no_network():
+    module, batch, _ = begun()
+    with live(module, batch, set()) as witness:
+        module._validation(module, batch)
+    assert witness.testimony().why == "no submodule whose weights an optimizer has was called"
+
+
+def test_a_witness_that_never_ran_knows_nothing():
+    assert Witness(nn.Identity(), [], set()).testimony().task == "unknown"
