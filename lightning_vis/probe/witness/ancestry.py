@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from lightning_vis.model.places import Path
 from lightning_vis.probe.witness.functions import ALIKE, LINKS
 from lightning_vis.probe.witness.notes import Call, Node
-from lightning_vis.probe.witness.places import Path
 
 MOST_AFTER, MOST_BEFORE = 200, 4000
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from lightning_vis.model.places import Path
 from lightning_vis.probe.witness.ancestry import link
 from lightning_vis.probe.witness.judgement import Case, case_of, judge, values_of
 from lightning_vis.probe.witness.meetings import encounters
 from lightning_vis.probe.witness.notes import Call, Node, Notes
 from lightning_vis.probe.witness.origin import BATCH, CONSTANT, ORIGINS, Batch
-from lightning_vis.probe.witness.places import Path
 from lightning_vis.probe.witness.testimony import UNKNOWN, Argument, Head, Meeting, Testimony
 
 Judged = tuple[Case, str, str]

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lightning_vis.model.places import DEEPEST, leaves, parts
 from lightning_vis.model.snapshot.snapshot import preserve_state
-from lightning_vis.probe.witness.places import DEEPEST, leaves, parts
 from lightning_vis.probe.witness.testimony import Testimony
 from lightning_vis.probe.witness.witness import Given, Witness, exchange
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from lightning_vis.model.places import Path
 from lightning_vis.probe.witness.functions import CUTS
-from lightning_vis.probe.witness.places import Path
 
 LARGEST = 1 << 17
 """Numbers of a target that is looked into."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lightning_vis.model.places import Path
 from lightning_vis.probe.witness.ancestry import ancestors, chain_of
 from lightning_vis.probe.witness.meetings import Encounter
 from lightning_vis.probe.witness.notes import Call, Node
-from lightning_vis.probe.witness.places import Path
 
 BATCH, IMAGE, ITSELF, FROZEN, CONSTANT = "batch", "image", "itself", "frozen network", "constant"
 ORIGINS = (BATCH, IMAGE, ITSELF, FROZEN, CONSTANT)

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from lightning_vis.model.places import leaves
 from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.probe.witness.dry_run import still
 from lightning_vis.probe.witness.functions import name_of
-from lightning_vis.probe.witness.places import leaves
 from lightning_vis.probe.witness.testimony import Meeting, Testimony
 from lightning_vis.probe.witness.witness import plain_name
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lightning_vis.probe.witness.places import Path, written
+from lightning_vis.model.places import Path, written
 
 UNKNOWN = "unknown"
 

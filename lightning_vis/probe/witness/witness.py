@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from lightning_vis.model.compiled import eagerly
+from lightning_vis.model.places import Path, leaves
 from lightning_vis.probe.witness.choice import concluded
 from lightning_vis.probe.witness.functions import BY_HAND, LOSSES, OF_FIRST, SILENT, is_of_shape_only, name_of
 from lightning_vis.probe.witness.notes import Call, Node, Notes, facts_of
-from lightning_vis.probe.witness.places import Path, leaves
 from lightning_vis.probe.witness.testimony import Testimony
 
 MOST_TROUBLE = 5

@@ -11,8 +11,8 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
+from lightning_vis.model.places import written
 from lightning_vis.probe.witness.dry_run import dry_run
-from lightning_vis.probe.witness.places import written
 from lightning_vis.probe.witness.testimony import Testimony
 from lightning_vis.probe.witness.witness import live
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.utils.data import default_collate
 
+from lightning_vis.model.places import at, leaves, replaced, rows_of
 from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.probe.witness.dry_run import dry_run, still
-from lightning_vis.probe.witness.places import at, leaves, replaced, rows_of
 from lightning_vis.probe.witness.replay import captured, meet, submodule
 from lightning_vis.probe.witness.testimony import Meeting
 

@@ -9,7 +9,7 @@ from types import MappingProxyType, SimpleNamespace
 import pytest
 import torch
 
-from lightning_vis.probe.witness.places import LONGEST, Field, at, leaves, replaced, rows_of, written
+from lightning_vis.model.places import LONGEST, Field, at, leaves, replaced, rows_of, written
 
 Pair = namedtuple("Pair", "image label")
 
