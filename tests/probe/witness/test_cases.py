@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+import torch
 
 from .cases import PLAIN, RUNS
 from .cases.parts import UNKNOWN
@@ -14,6 +17,17 @@ MOST = 0.04
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*"),  # those of the set-ups themselves
 ]
+
+
+@pytest.fixture(autouse=True)
+def _alone():
+    """Lightning leaves the one process of DDP in its group, and its words in the environment."""
+    environment = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(environment)
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 @pytest.mark.parametrize("case", [*PLAIN, *RUNS], ids=str)

@@ -125,6 +125,15 @@ def test_images_that_are_known_are_taken_as_images():
     assert [each.image_argument for each in found] == [None, (0, 0)]
 
 
+def test_arguments_are_those_of_the_step_not_those_that_a_users_hook_makes_of_them():
+    module, batch, weights = begun()
+    module.net.register_forward_pre_hook(lambda module, args: (args[0] * 2,))
+    with live(module, batch, weights) as witness:
+        module._validation(module, batch)
+    (argument,) = witness.testimony().arguments
+    assert (argument.path, argument.leaves, argument.is_leaf) == ((0, 0), ((0,),), True)
+
+
 SENTENCES = {
     "cross entropy": "Reads 4 classes: net(batch[0]) meets batch[1] in cross_entropy.",
     "focal by hand": "Reads 4 classes: net(batch[0]) meets batch[1] by hand (gather).",
