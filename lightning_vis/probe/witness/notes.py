@@ -155,7 +155,7 @@ class Notes:
         return self._weight(tensor) if isinstance(tensor, nn.Parameter) else self._alias(tensor)
 
     def _weight(self, tensor: Tensor) -> Node | None:
-        if tensor.numel() == 1:
+        if tensor.numel() == 1 and tensor.ndim < 2:
             return None  # a learned temperature or loss weight is no layer
         node = self.add("weight", [], tensor)
         node.weight = "trained" if id(tensor) in self.weights else "frozen"

@@ -50,6 +50,9 @@ class Witness(TorchFunctionMode):
         self._trouble: list[str] = []
         self._mute = 0
         self._taken_off: list[Callable[[], None]] = []
+        self._safely(self._begin, batch)
+
+    def _begin(self, batch: Any) -> None:
         for path, tensor in leaves(batch):
             self._shapes[path] = tuple(tensor.shape)
             self._notes.leaf(path, tensor)
@@ -74,7 +77,10 @@ class Witness(TorchFunctionMode):
         return concluded(self._notes, self._roots, self._shapes, self._images, self._trouble)
 
     def root(self, loss: Any) -> None:
-        """What is trained: a loss that the step returned, or that a backward pass began with."""
+        """What is trained: a loss that the step returned."""
+        self._safely(self._returned, loss)
+
+    def _returned(self, loss: Any) -> None:
         values = [tensor for path, tensor in leaves(loss) if path in ((), ("loss",))]
         self._roots += [node for node in map(self._notes.of, values) if node is not None]
 

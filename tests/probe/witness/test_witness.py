@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pytest
 import torch
@@ -132,6 +132,28 @@ def test_arguments_are_those_of_the_step_not_those_that_a_users_hook_makes_of_th
         module._validation(module, batch)
     (argument,) = witness.testimony().arguments
     assert (argument.path, argument.leaves, argument.is_leaf) == ((0, 0), ((0,),), True)
+
+
+class Counted(torch.Tensor):
+    """Counts what is asked of it through torch's functions."""
+
+    asked = 0
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        cls.asked += 1
+        return super().__torch_function__(func, types, args, kwargs)
+
+
+def test_tensors_of_other_kinds_are_asked_no_more_than_without_us():
+    module, (images, labels), weights = begun()
+    images, asked = images.as_subclass(Counted), []
+    for is_watched in (False, True):
+        Counted.asked = 0
+        with live(module, [images, labels], weights) if is_watched else nullcontext():
+            module._validation(module, [images, labels])
+        asked.append(Counted.asked)
+    assert asked[0] == asked[1] > 0
 
 
 SENTENCES = {

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .parts import Case, Want, cnn, pairs, pictures, stepped, supervised, wanted
+from .parts import Case, Module, Want, cnn, pairs, pictures, stepped, supervised, wanted
 
 CLASSES = wanted("multiclass", values="logits")
 
@@ -82,7 +82,15 @@ class Frames(nn.Module):
         return self.head(self.all(self.each(frames.flatten(0, 1)).view(count, length, 8))[0][:, -1])
 
 
+def with_temperature():
+    def step(self, batch):
+        return F.cross_entropy(self.net(batch[0]) * self.scale[0], batch[1])
+
+    return Module({"net": cnn(4), "scale": nn.ParameterList([torch.ones(1)])}, step), pairs()
+
+
 CASES = [
+    Case("learned temperature", with_temperature, CLASSES),
     Case("cross entropy", supervised(nn.CrossEntropyLoss()), CLASSES),
     Case("label smoothing", supervised(nn.CrossEntropyLoss(label_smoothing=0.1)), CLASSES),
     Case("weights, ignored", supervised(nn.CrossEntropyLoss(weight=torch.ones(4), ignore_index=3)), CLASSES),

@@ -71,12 +71,12 @@ def of_flat_images():
     return Module({"encoder": nn.Linear(768, 4), "decoder": nn.Linear(4, 768)}, step), pairs()
 
 
-def perceptual():
+def perceptual(optimizers=None):
     def step(self, batch):
         again = self.net(batch[0])
         return F.l1_loss(self.eye(again), self.eye(batch[0])) + F.l1_loss(again, batch[0])
 
-    return Module({"net": dense(3), "eye": frozen(nn.Conv2d(3, 8, 3, 2))}, step), pairs()
+    return Module({"net": dense(3), "eye": frozen(nn.Conv2d(3, 8, 3, 2))}, step, optimizers=optimizers), pairs()
 
 
 def with_classes():
@@ -93,6 +93,11 @@ def diffusion(self, batch):
     return F.mse_loss(self.net(batch[0] * 0.7 + noise * 0.7), noise)
 
 
+def of_all(self):
+    """The frozen ones too, as many people do."""
+    return torch.optim.Adam(self.parameters(), 0.05)
+
+
 CASES = [
     Case("autoencoder", stepped(lambda self, batch: F.mse_loss(self.net(batch[0]), batch[0]), net=lambda: dense(3)), AGAIN),
     Case("VAE", stepped(variational, net=VAE), Want("reconstruction", chain="net", head="[0]")),
@@ -105,6 +110,7 @@ CASES = [
     Case("two parts", two_parts, Want("reconstruction", chain="encoder -> decoder", image="batch[0]")),
     Case("of flat images", of_flat_images, Want("reconstruction", chain="encoder -> decoder", image="batch[0]")),
     Case("perceptual", perceptual, AGAIN),
+    Case("perceptual, the frozen in the optimizer", lambda: perceptual(of_all), AGAIN),
     Case("autoencoder and classes", with_classes, Want("multiclass", chain="encoder -> head", target="batch[1]")),
     Case("diffusion", stepped(diffusion, net=lambda: dense(3)), UNKNOWN),
 ]

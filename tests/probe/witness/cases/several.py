@@ -158,6 +158,44 @@ def frozen_backbone():
     return Module({"backbone": frozen(cnn(8)), "head": nn.Linear(8, 4)}, step), pairs()
 
 
+def fixed_classifier():
+    def step(self, batch):
+        return F.cross_entropy(self.head(self.net(batch[0])), batch[1])
+
+    return Module({"net": cnn(8), "head": frozen(nn.Linear(8, 4))}, step), pairs()
+
+
+class Templates(nn.Module):
+    """Compares features with each other before its last layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.other, self.head = cnn(8), cnn(8), nn.Linear(1, 1)
+
+    def forward(self, images):
+        return self.head(F.cosine_similarity(self.one(images), self.other(images))[:, None])
+
+
+def hinge(self, batch):
+    return (1 - (2 * batch[1] - 1) * self.net(batch[0])[:, 0]).clamp(min=0).mean()
+
+
+class Gate(nn.Module):
+    """Lets through a part of the image."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, images):
+        return self.net(images).sigmoid() * images
+
+
+def roughness(self, batch):
+    seen = self.net(batch[0])
+    return (seen[..., 1:] - seen[..., :-1]).abs().mean()
+
+
 def rotations(self, batch):
     turned = torch.cat([batch[0].rot90(times, (2, 3)) for times in range(4)])
     return F.cross_entropy(self.net(turned), torch.arange(4).repeat_interleave(len(batch[0])))
@@ -208,5 +246,8 @@ CASES = [
         frozen_backbone,
         Want("multiclass", chain="backbone -> head", target="batch[1]", image="batch[0]"),
     ),
+    Case("fixed classifier", fixed_classifier, Want("multiclass", chain="net -> head", target="batch[1]")),
+    Case("comparison inside the network", stepped(hinge, lambda: pairs("yes or no"), Templates), UNKNOWN),
+    Case("gate inside the network", stepped(roughness, net=Gate), UNKNOWN),
     Case("rotations", stepped(rotations), UNKNOWN),
 ]
