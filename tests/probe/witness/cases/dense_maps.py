@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
-from .parts import UNKNOWN, Case, chance, dense, pairs, pictures, stepped, supervised, wanted
+from .parts import UNKNOWN, Case, Columns, Want, chance, dense, pairs, pictures, stepped, supervised, wanted
 
 PIXELS = wanted("segmentation", values="logits")
 
@@ -69,7 +69,46 @@ def larger():
     return TensorDataset(pictures(), pictures() * 2)
 
 
+class LossInside(nn.Module):
+    """As transformers has them: labels go in, loss and logits come out."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = dense(3)
+
+    def forward(self, pixel_values, labels=None):
+        logits = self.net(pixel_values)
+        return {"loss": None if labels is None else F.cross_entropy(logits, labels), "logits": logits}
+
+
+def of_columns(self, batch):
+    return self.net(**batch)["loss"]
+
+
+def columns():
+    return Columns(pixel_values=pictures(), labels=(chance(16, 16) * 3).long())
+
+
+class Prompted(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Conv2d(4, 1, 3, padding=1)
+
+    def forward(self, images, hints):
+        return self.net(torch.cat([images, hints], 1))
+
+
+def prompted(self, batch):
+    return F.binary_cross_entropy_with_logits(self.net(*batch), batch[1])
+
+
 CASES = [
+    Case(
+        "labels go in, loss comes out",
+        stepped(of_columns, columns, LossInside),
+        Want("segmentation", "net", '["logits"]', 'batch["labels"]', 'batch["pixel_values"]', values="logits"),
+    ),
+    Case("mask as hint and target", stepped(prompted, lambda: pairs("mask"), Prompted), UNKNOWN),
     Case("segmentation", supervised(nn.CrossEntropyLoss(), "map", three), PIXELS),
     Case("segmentation, flattened", supervised(flattened, "map", three), PIXELS),
     Case("one mask", supervised(nn.BCEWithLogitsLoss(), "mask", one), PIXELS),

@@ -87,7 +87,25 @@ def where_known(answers, truth):
     return F.mse_loss(answers[:, 0][known], truth[known])
 
 
+def evidential(logits, labels):
+    """Evidence for each class: its probabilities are no sigmoids."""
+    evidence = F.softplus(logits) + 1
+    missing = torch.digamma(evidence.sum(1, keepdim=True)) - torch.digamma(evidence)
+    return (F.one_hot(labels, 4) * missing).sum(1).mean()
+
+
+def thresholded(logits, scores):
+    return binary_loss(logits, (scores > 0.5).float())
+
+
+def two_of_four(logits, first):
+    return binary_loss(logits, F.one_hot(torch.stack([first, (first + 1) % 4], 1), 4).sum(1).float())
+
+
 CASES = [
+    Case("evidential", supervised(evidential), UNKNOWN),
+    Case("labels by a threshold", supervised(thresholded, "four numbers"), LABELS),
+    Case("two labels of four", supervised(two_of_four), LABELS),
     Case("labels cast to the logits' type", supervised(lambda z, y: binary_loss(z, y.type_as(z)), "labels"), LABELS),
     Case("normal distribution", stepped(normal, lambda: pairs("age"), MeanAndVariance), wanted("regression", head="[0]")),
     Case("missing numbers", supervised(where_known, "age", one), NUMBER),
