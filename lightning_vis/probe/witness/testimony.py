@@ -140,7 +140,8 @@ def _met(it: Testimony) -> str:
     given = ", ".join(
         dict.fromkeys(" and ".join(written(leaf) for leaf in each.leaves) for each in it.arguments if each.leaves)
     )
-    then = "".join(f", then {name or 'self'}" for name in it.chain[1:]) + ("," if it.chain[1:] and not it.head else "")
+    later = [name or "self" for name in it.chain[1:]] or ([] if it.is_one_call else ["the step"])
+    then = "".join(f", then {name}" for name in later) + ("," if later and not it.head else "")
     answer = f"{it.module or 'self'}({given}){then}{written(it.head, '')}"
     where = it.loss if it.loss.startswith("by hand") else f"in {it.loss}"
     if it.task == "embedding" and not it.target:

@@ -144,3 +144,12 @@ def test_a_replay_runs_no_backward_pass():
 
     meet(step, Meeting("mse_loss", 0, 0, 1))
     assert weight.grad is None
+
+
+def test_the_right_one_of_several_calls_is_met():
+    def step():
+        for value in range(4):
+            torch.nn.functional.mse_loss(torch.full((2,), float(value)), torch.zeros(2))
+
+    answer, _ = meet(step, Meeting("mse_loss", 2, 0, 1))
+    assert answer.tolist() == [2, 2]

@@ -168,6 +168,7 @@ SENTENCES = {
     " student is looked at; teacher is not trained.",
     "image and numbers": "Reads 4 classes: net(batch[0], batch[1]) meets batch[2] in cross_entropy.",
     "frozen backbone": "Reads 4 classes: backbone(batch[0]), then head, meets batch[1] in cross_entropy.",
+    "ensemble": "Reads 4 classes: one(batch[0]), then the step, meets batch[1] in cross_entropy.",
     "triplet": "Reads an embedding of 16 numbers: net(batch[0]) is compared with other answers in triplet_margin_loss.",
     "grid of boxes": "Unknown: mse_loss, binary_cross_entropy_with_logits and cross_entropy each take a part of one answer."
     ' Pictures and filters only; task="..." or score= names what to explain.',
@@ -176,8 +177,8 @@ SENTENCES = {
 }
 
 
-@pytest.mark.parametrize("name", SENTENCES)
-def test_what_users_are_told(name):
+def seen(name):
+    """What the validation step of a set-up shows."""
     module, data = BY_NAME[name].make()
     module.log = lambda *args: None
     batch = torch.utils.data.default_collate([data[row] for row in range(8)])
@@ -185,7 +186,34 @@ def test_what_users_are_told(name):
     weights = {id(each) for group in optimizer.param_groups for each in group["params"]}
     with torch.no_grad(), live(module.eval(), batch, weights) as witness:
         module._validation(module, batch)
-    assert witness.testimony().said() == SENTENCES[name]
+    return witness.testimony()
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_what_users_are_told(name):
+    assert seen(name).said() == SENTENCES[name]
+
+
+ALONE = ["cross entropy", "SimCLR", "image and numbers", "mixup", "two heads", "VAE", "triplet"]
+BY_STEP = [
+    "fixed classifier",
+    "frozen backbone",
+    "ensemble",
+    "five crops",
+    "maps that the step pools",
+    "two parts",
+    "BYOL",
+    "rotations",
+]
+
+
+@pytest.mark.parametrize("name", [*ALONE, *BY_STEP])
+def test_one_call_gives_the_answer_or_the_step_does(name):
+    assert seen(name).is_one_call is (name in ALONE)
+
+
+def test_a_loss_by_name_outranks_one_by_hand():
+    assert seen("dice and cross entropy").loss == "cross_entropy"
 
 
 def test_an_empty_testimony_is_unknown():

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .parts import Case, Module, Want, cnn, pairs, pictures, stepped, supervised, wanted
+from .parts import UNKNOWN, Case, Module, Want, cnn, dense, pairs, pictures, stepped, supervised, wanted
 
 CLASSES = wanted("multiclass", values="logits")
 
@@ -89,7 +89,33 @@ def with_temperature():
     return Module({"net": cnn(4), "scale": nn.ParameterList([torch.ones(1)])}, step), pairs()
 
 
+def some_columns(self, batch):
+    return F.cross_entropy(self.net(batch[0])[:, :4], batch[1])
+
+
+def crops_of(self, batch):
+    count, crops = batch[0].shape[:2]
+    each = self.net(batch[0].flatten(0, 1)).view(count, crops, 4)
+    return F.cross_entropy(each.mean(1), batch[1])
+
+
+def pooled(self, batch):
+    return F.cross_entropy(self.net(batch[0]).mean((2, 3)), batch[1])
+
+
+def ensemble():
+    def step(self, batch):
+        return F.cross_entropy((self.one(batch[0]) + self.other(batch[0])) / 2, batch[1])
+
+    return Module({"one": cnn(4), "other": cnn(4)}, step), pairs()
+
+
+BY_STEP = Want("multiclass", chain="net", target="batch[1]", image="batch[0]", values="logits")
 CASES = [
+    Case("some columns of an answer", stepped(some_columns, net=lambda: cnn(6)), UNKNOWN),
+    Case("five crops", stepped(crops_of, lambda: pairs(images=pictures(5, 3, 16, 16))), BY_STEP),
+    Case("maps that the step pools", stepped(pooled, net=lambda: dense(4)), BY_STEP),
+    Case("ensemble", ensemble, Want("multiclass", target="batch[1]", image="batch[0]", values="logits")),
     Case("learned temperature", with_temperature, CLASSES),
     Case("cross entropy", supervised(nn.CrossEntropyLoss()), CLASSES),
     Case("label smoothing", supervised(nn.CrossEntropyLoss(label_smoothing=0.1)), CLASSES),

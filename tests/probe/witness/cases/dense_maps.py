@@ -102,7 +102,17 @@ def prompted(self, batch):
     return F.binary_cross_entropy_with_logits(self.net(*batch), batch[1])
 
 
+def by_channels(logits, masks):
+    return sum(F.binary_cross_entropy_with_logits(logits[:, each], masks[:, each]) for each in range(3))
+
+
+def dice_and_cross_entropy(logits, labels):
+    return soft_dice(logits, labels) + F.cross_entropy(logits, labels)
+
+
 CASES = [
+    Case("masks one by one", supervised(by_channels, "masks", three), PIXELS),
+    Case("dice and cross entropy", supervised(dice_and_cross_entropy, "map", three), PIXELS),
     Case(
         "labels go in, loss comes out",
         stepped(of_columns, columns, LossInside),

@@ -42,7 +42,11 @@ def wasserstein(answers, truth):
     return (answers * (1 - 2 * truth)).mean()
 
 
-def distilled(share, is_thawed=False):
+def of_all(self):
+    return torch.optim.SGD(self.parameters(), 0.1)
+
+
+def distilled(share, is_thawed=False, optimizers=None):
     """A student learns from a teacher, and from labels too unless `share` is 1."""
 
     def step(self, batch):
@@ -54,7 +58,7 @@ def distilled(share, is_thawed=False):
 
     def make():
         teacher = cnn(4) if is_thawed else frozen(cnn(4))
-        return Module({"teacher": teacher, "student": cnn(4)}, step, optimizers=of_student), pairs()
+        return Module({"teacher": teacher, "student": cnn(4)}, step, optimizers=optimizers or of_student), pairs()
 
     return make
 
@@ -213,6 +217,11 @@ CASES = [
     Case("distillation", distilled(0.5), OF_STUDENT),
     Case("distillation, teacher thawed", distilled(0.5, is_thawed=True), OF_STUDENT),
     Case("distillation alone", distilled(1), Want("multiclass", chain="student", target="frozen network")),
+    Case(
+        "distillation alone, teacher in the optimizer",
+        distilled(1, optimizers=of_all),
+        Want("multiclass", chain="student", target="frozen network"),
+    ),
     Case("FixMatch", stepped(fixmatch), wanted("multiclass")),
     Case("mean teacher", mean_teacher, OF_STUDENT),
     Case(
