@@ -15,7 +15,9 @@ from lightning_vis.callbacks.settings import Settings
 from lightning_vis.callbacks.trainer import looks_here, refusal_of
 from lightning_vis.events.loggers import image_writers
 from lightning_vis.film import Film
+from lightning_vis.model.layers import has_lazy_layers
 from lightning_vis.probe.probe import Probe, given_probe
+from lightning_vis.probe.source.source import Asked
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback
@@ -36,21 +38,25 @@ else:
 class LookCallback(Callback):
     """What all callbacks that look have in common; a class, because the Trainer calls hooks by their names.
 
-    A batch may be watched on its way through the network, in validation, test or training, whichever comes first.
+    What the network answers is read from the first batch: live in the sanity check, else in a dry run of the step.
 
     Args:
         probe: the user's images, or a function that returns them, if there are any.
         settings: how it looks.
         work: what it spends its time on, as `Budget` calls it.
+        asked: what the user said of images and answer.
     """
 
-    def __init__(self, probe: Probe | Callable[[], Probe] | None, settings: Settings, work: str) -> None:
+    def __init__(
+        self, probe: Probe | Callable[[], Probe] | None, settings: Settings, work: str, asked: Asked | None = None
+    ) -> None:
         super().__init__()
         self.probe = given_probe(probe)
         self.settings = settings
         self.failures = Failures(settings.on_error)
         self.budget = Budget(settings.max_overhead, work)
-        self.session = Session(self.probe, self.failures, self.budget)
+        self.session = Session(self.probe, self.failures, self.budget, asked)
+        self._is_first = True  # no batch of this run has come yet
 
     @property
     def film(self) -> Film:
@@ -69,12 +75,12 @@ class LookCallback(Callback):
     def _start(self, trainer: Any, module: nn.Module, probe: Probe, moment: str = "start") -> None:
         """The images are known."""
         raise NotImplementedError
-        raise NotImplementedError
 
     def _open(self, trainer: Any, loggers: str, nothing_shown: str) -> None:
         """A run begins: where its frames go; and one sentence where they go nowhere."""
         self.failures.forget()
         self.budget.start()
+        self._is_first = True
         refusal = refusal_of(trainer)
         self.session.logger.open(image_writers(trainer.loggers, loggers) if looks_here(trainer) else [])
         if refusal and trainer.is_global_zero:
@@ -82,54 +88,64 @@ class LookCallback(Callback):
         elif nothing_shown and not self.session.logger.writers and trainer.is_global_zero:
             warn(f"no logger of this Trainer takes images ({loggers_of(trainer)}), so {nothing_shown}")
 
-    def _watch(self, trainer: Any, module: nn.Module, batch: Any) -> None:
-        """A batch comes: it is watched, if no images can be taken by index."""
-        if self.session.probe is None and self._may_look(trainer):
-            with self.failures.surviving("watching the first batch"):
-                self.session.watch(trainer, module, batch)
+    def _rehearse(self, trainer: Any, module: nn.Module, batch: Any, step: str) -> Probe | None:
+        """A batch that counts is about to come: it is rehearsed, if it is not known what the network answers, in every process.
 
-    def _find(self, trainer: Any, module: nn.Module, moment: str = "start") -> None:
-        """The batch is through: what was found is taken."""
-        probe = None
+        A dry run in one of several processes might wait for the others for ever.
+        """
+        session = self.session
+        wants = session.probe is None and not session.has_given_up and self._may_look(trainer) and not has_lazy_layers(module)
+        needs = wants and not session.finder.is_read
+        if trainer.world_size > 1 and not refusal_of(trainer):
+            needs = self._is_first and trainer.strategy.broadcast(needs)
+        self._is_first = False
+        if needs:
+            with self.failures.surviving("reading what the network answers"):
+                self.session.rehearse(trainer, module, batch, step)
+        return self._find(trainer, module) if wants else None
+
+    def _find(self, trainer: Any, module: nn.Module) -> Probe | None:
+        """The images, if it is known by now what the network answers."""
         if self.session.probe is None and self._may_look(trainer):
             with self.failures.surviving("finding images to look at"):
-                probe = self.session.watched(trainer)
-        if probe is not None and trainer.training:
-            self._start(trainer, module, probe, moment)
+                return self.session.find(trainer, module)
+        return None
 
     def on_validation_batch_start(
         self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Watches the first batch, where no images can be taken by index."""
-        self._watch(trainer, pl_module, batch)
+        """Watches the first batch of the sanity check live, whose results are thrown away; in ``trainer.validate`` it is
+        rehearsed."""
+        if trainer.sanity_checking and self._may_look(trainer):
+            with self.failures.surviving("watching the first batch"):
+                self.session.watch(trainer, pl_module, batch)
+        elif trainer.state.fn == "validate" and batch_idx == 0:
+            self._rehearse(trainer, pl_module, batch, "validation_step")
 
     def on_validation_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Takes what was watched."""
-        self._find(trainer, pl_module)
+        if trainer.sanity_checking:
+            self.session.finder.stop()
 
     def on_test_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """As in validation."""
-        self._watch(trainer, pl_module, batch)
+        """Rehearses the first batch."""
+        if batch_idx == 0:
+            self._rehearse(trainer, pl_module, batch, "test_step")
 
-    def on_test_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        """As in validation."""
-        self._find(trainer, pl_module)
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Takes the images and sees the untrained network, if the sanity check has told what it answers."""
+        is_read = self.session.finder.is_read and self._may_look(trainer)
+        probe = self._find(trainer, pl_module) if is_read else None
+        if probe is not None:
+            self._start(trainer, pl_module, probe)
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        """As in validation, where there was none."""
-        self._watch(trainer, pl_module, batch)
-
-    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
-        """Sees the untrained network, if the first batch has only now told how: its weights are still untouched."""
-        self._find(trainer, pl_module)
-
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Likewise, if no step was taken: gradients are accumulated."""
-        self._find(trainer, pl_module, "step")
+        """Rehearses the first batch, where nothing else told what the network answers: its weights are still untouched."""
+        probe = self._rehearse(trainer, pl_module, batch, "training_step")
+        if probe is not None:
+            self._start(trainer, pl_module, probe)
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Takes off what still watches, whatever ended the run."""

@@ -132,12 +132,6 @@ class FilterMaximizationCallback(LookCallback):
                 " which channels follow the background"
             )
 
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Takes the probe and maximizes the filters of the untrained network."""
-        probe = self.session.find(trainer, pl_module) if self._may_look(trainer) else None
-        if probe is not None:
-            self._start(trainer, pl_module, probe)
-
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Maximizes after a validation inside fit."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking and ends_epoch(trainer):
@@ -187,7 +181,7 @@ class FilterMaximizationCallback(LookCallback):
         return bool(found)
 
     def _forward(self, trainer: Any, module: nn.Module) -> Forward:
-        return forward_of(trainer, self.session.entry or module)
+        return forward_of(trainer, self.session.forward_config(trainer, module).forward or module)
 
     # --- kept in checkpoints ----------------------------------------------------------------------------------------
 

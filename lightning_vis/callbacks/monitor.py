@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from lightning_vis.callbacks.failures import warn
 from lightning_vis.frames import Frame
+from lightning_vis.model.answer.answer import Answer
 from lightning_vis.probe.probe import Probe
 from lightning_vis.reliance.alert import RED, Alert, AlertState, Measurement, Thresholds, advance, most_telling, sentence
 
@@ -62,7 +63,7 @@ class Monitor:
             total: how long it will be.
             shown: images of the probe per object.
         """
-        if TWIN_TAGS[0] not in frame.numbers:
+        if TWIN_TAGS[0] not in frame.numbers or frame.task not in ALERTED:
             return frame
         seen, before = _measurement_of(frame, at, total, shown), self.state
         self.state = advance(before, seen, self.thresholds)
@@ -133,6 +134,49 @@ def monitored_tags(probe: Probe, view_keys: list[str]) -> tuple[str, ...]:
     twins = TWIN_TAGS if probe.twins is not None else ()
     key = lift_view(probe, view_keys)
     return twins if key is None else (*twins, f"attribution/{key}/lift")
+
+
+def tags_of(tags: Sequence[str], answer: Answer) -> tuple[str, ...]:
+    """Those of the monitored numbers that a task has: no alert of numbers whose thresholds nobody has calibrated."""
+    kind = answer.kind
+    none = TWIN_TAGS if kind.twins is None else () if answer.task in ALERTED else (ALERT,)
+    maps = () if kind.score is not None else tuple(tag for tag in tags if tag.startswith("attribution/"))
+    return tuple(tag for tag in tags if tag not in (*none, *maps))
+
+
+ALERTED = ("multiclass", "binary", "multilabel")
+"""Tasks for which the alert has thresholds."""
+
+
+def refuse_missing(trainer: Any, tags: Sequence[str], left: Sequence[str], answer: Answer) -> None:
+    """Refuses to train where something waits for a number that can never be there.
+
+    Raises:
+        ValueError: a callback monitors one of `tags` that is not `left`.
+    """
+    for other in trainer.callbacks:
+        key = getattr(other, "monitor", None)
+        if isinstance(key, str) and key in tags and key not in left:
+            raise ValueError(
+                f"{type(other).__name__} monitors {key!r}, which is never logged of a task that is {answer.task}:"
+                f" monitor another number, or say task= if it is another task"
+            )
+
+
+def refuse_unmeasured(trainer: Any, tags: Sequence[str]) -> None:
+    """Likewise, as far as the probes tell it.
+
+    Raises:
+        ValueError: a callback monitors a number of twins, and no probe has any.
+    """
+    for other in trainer.callbacks:
+        key = getattr(other, "monitor", None)
+        if isinstance(key, str) and key.startswith("reliance/") and key not in (*tags, AGE):
+            known = f"; monitored are {', '.join(tags)}" if tags else ""
+            raise ValueError(
+                f"{type(other).__name__} monitors {key!r}, which is never logged: it takes a probe with twins, as"
+                f" ProbeCallback(Probe(images, labels, masks)) has them{known}"
+            )
 
 
 def lift_view(probe: Probe, view_keys: list[str]) -> str | None:

@@ -16,7 +16,7 @@ from lightning_vis.attribution.views import View, given_views, grad_cam, salienc
 from lightning_vis.callbacks.base import LookCallback
 from lightning_vis.callbacks.failures import log
 from lightning_vis.callbacks.groups import refuse_clashes, settings_of, sharers
-from lightning_vis.callbacks.monitor import Monitor, OnAlert, monitored_tags
+from lightning_vis.callbacks.monitor import Monitor, OnAlert, monitored_tags, refuse_missing, tags_of
 from lightning_vis.callbacks.schedule import begins_anew, ends_epoch, is_due, is_early
 from lightning_vis.callbacks.session.map_looks import MapLooks
 from lightning_vis.callbacks.session.session import Session
@@ -26,9 +26,11 @@ from lightning_vis.constants import INPUT
 from lightning_vis.events.loggers import image_writers
 from lightning_vis.film import Film
 from lightning_vis.frames import Frame
+from lightning_vis.model.answer.words import Words
 from lightning_vis.model.layers import find_layer
-from lightning_vis.model.scores import Score, Target, log_odds
+from lightning_vis.model.scores import Score, Target
 from lightning_vis.probe.probe import Probe
+from lightning_vis.probe.source.source import Asked, choice_of
 from lightning_vis.reliance.alert import Thresholds
 
 
@@ -44,7 +46,19 @@ class ProbeCallback(LookCallback):
         views: what to look through, views or functions that return one; evidence, Grad-CAM and saliency if None.
         every_n_epochs: look after every so many epochs.
         at_steps: look after these optimizer steps too; None for 1, 2, 4, 8, ... within the first epoch, () for none.
-        score: ``(output, classes) -> (N,)``, the number that is explained.
+        task: what the output means, a name of `lightning_vis.model.answer.answer.TASKS`; None: it is read from the first
+            batch, and said. This and the four below are never overruled.
+        head: where in the output the answer is, a key, an index, or "a.b"; None: what meets the first loss.
+        component: which of several numbers is explained; None: the one farthest off after the first epoch.
+        labels_at: where in the batch the labels are, "targets.age" or 1.
+        unit: of the number, "years".
+        class_names: of the images that are taken by itself, by class index; None: those of the data.
+        mean: of their normalisation, per channel, undone for the pictures; None: that of the data.
+        std: likewise.
+        n: how many images are taken.
+        choose: ``"mistakes"`` or ``"unsure"``: the images that the network gets most wrong or is least sure of as it is when
+            the fit starts; they are kept then, in checkpoints too. Of an untrained network that says little.
+        score: ``(output, classes) -> (N,)``, the number that is explained; None: that of the task.
         on_error: what happens when something fails while looking: ``"warn"`` says so once per fit and the training goes on,
             ``"raise"`` stops it.
         on_alert: what happens when the alert changes, where the probe has twins: ``"warn"``; ``"stop"``, which also ends
@@ -72,7 +86,17 @@ class ProbeCallback(LookCallback):
         *,
         every_n_epochs: int = 1,
         at_steps: Sequence[int] | None = None,
-        score: Score = log_odds,
+        task: str | None = None,
+        head: str | int | None = None,
+        component: int | None = None,
+        labels_at: str | int | None = None,
+        unit: str = "",
+        class_names: Sequence[str] | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        n: int = 8,
+        choose: str | None = None,
+        score: Score | None = None,
         on_error: str = "warn",
         on_alert: OnAlert = "warn",
         thresholds: Thresholds | None = None,
@@ -90,7 +114,8 @@ class ProbeCallback(LookCallback):
             on_alert=on_alert,
             thresholds=Thresholds() if thresholds is None else thresholds,
         )
-        super().__init__(probe, settings, "looks")
+        choice = choice_of(probe, n, choose, class_names, mean, std)
+        super().__init__(probe, settings, "looks", Asked(Words(task, head, component, labels_at, unit), choice))
         if not isinstance(every_n_epochs, int) or every_n_epochs < 1:
             raise ValueError(f"every_n_epochs={every_n_epochs!r}: expected a whole number of at least 1")
         self.views = given_views(usual_views() if views is None else views)
@@ -163,13 +188,6 @@ class ProbeCallback(LookCallback):
         if not self._served:
             self._begin(trainer, pl_module)
 
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Takes the probe and looks at the untrained network."""
-        if self._may_look(trainer):
-            probe = self.session.find(trainer, pl_module)
-            if probe is not None:
-                self._start(trainer, pl_module, probe)
-
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Looks after early steps; the last batch of an epoch that is looked at is left to that look."""
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
@@ -222,10 +240,19 @@ class ProbeCallback(LookCallback):
     def _start(self, trainer: Any, module: nn.Module, probe: Probe, moment: str = "start") -> None:
         """The probe is known: the first look, and the one line that is said where nothing is wrong."""
         self.session.take(probe)
+        self._settle_task(trainer)
         is_untrained = finished_steps(trainer, moment) == 0
         seen = self._look(trainer, module, "start") if is_untrained else None
         if self.session.logger.writers and not trainer.fast_dev_run and (seen is not None or not is_untrained):
             log(trainer, f"{self.looks.summary()}; see them with: tensorboard --logdir {where(trainer)}")
+
+    def _settle_task(self, trainer: Any) -> None:
+        """What is looked through and monitored, now that it is known what the network answers."""
+        answer = self.session.answer
+        self.looks.settle(answer)
+        tags = tags_of(self.monitor.tags, answer)
+        refuse_missing(trainer, self.monitor.tags, tags, answer)
+        self.monitor.tags = tags
 
     def _look_and_publish(self, trainer: Any, pl_module: Any, moment: str) -> None:
         """Numbers are measured and logged at every epoch and validation; `every_n_epochs` thins the pictures."""
@@ -259,9 +286,10 @@ class ProbeCallback(LookCallback):
         self._begin(trainer, pl_module)
         self.session.logger.last = None  # it may be another network than the one seen last
         may_look = self.session.logger.writers and not refusal_of(trainer)
-        probe = self.session.find(trainer, pl_module) if may_look else None
+        probe = (self.session.probe or self._find(trainer, pl_module)) if may_look else None
         if probe is not None:
             self.session.take(probe)
+            self._settle_task(trainer)
             self._look(trainer, pl_module, moment)
 
     def _is_new_average(self, trainer: Any, last: Frame, moment: str) -> bool:
@@ -272,13 +300,16 @@ class ProbeCallback(LookCallback):
 
     def state_dict(self) -> dict[str, Any]:
         """The film so far, and what is compared with it later."""
-        return {**self.session.state(), "monitor": self.monitor.state_dict(), "by_channel": _by_channel(self.session)}
+        common = {**self.session.state(), "monitor": self.monitor.state_dict(), "by_channel": _by_channel(self.session)}
+        return {**common, "chosen": self.looks.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The film goes on where it stopped."""
         with self.failures.reading("the state of the alert"):
             self.monitor.load_state_dict(state_dict["monitor"])
         self.session.load(state_dict)
+        with self.failures.reading("what is explained"):
+            self.looks.load(state_dict.get("chosen", {}))
         with self.failures.reading("what channels follow"):
             self._take_back(state_dict.get("by_channel", {}))
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 from lightning_vis.callbacks.schedule import ends_epoch
+from lightning_vis.probe.from_trainer import loader_of
+from lightning_vis.probe.source.source import Source
 
 
 def finished_steps(trainer: Any, moment: str) -> int:
@@ -80,6 +84,56 @@ def precision_of(trainer: Any) -> tuple[Callable[[], AbstractContextManager[Any]
     if "true" not in str(plugin.precision) or plugin.precision == "32-true":
         return nullcontext, None
     return plugin.forward_context, plugin.convert_input
+
+
+def source_of(trainer: Any, module: Any, step: str) -> Source:
+    """What is known of a Trainer where its data and its step are read.
+
+    Args:
+        trainer: its loaders are ready.
+        module: the Lightning module.
+        step: the name of its step.
+    """
+    return Source(
+        step=partial(_run_step, trainer, module, step),
+        transfer=partial(_transferred, trainer, module),
+        loader=loader_of(trainer),
+        weights=trained_weights(trainer, module),
+        optimizers=tuple(trainer.optimizers),
+        is_alone=trainer.world_size == 1,
+        datamodule=getattr(trainer, "datamodule", None),
+    )
+
+
+def trained_weights(trainer: Any, module: Any) -> set[int]:
+    """Ids of the parameters that an optimizer has; outside of a fit of all that take gradients."""
+    groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+    found = {id(each) for group in groups for each in group["params"]}
+    return found or {id(each) for each in module.parameters() if each.requires_grad}
+
+
+def _run_step(trainer: Any, module: Any, name: str, batch: Any) -> Any:
+    """The user's step on a batch, in the Trainer's precision, as if it were the first batch."""
+    step = getattr(module, name)
+    parameters = inspect.signature(step).parameters
+    if "dataloader_iter" in parameters:
+        raise ValueError(f"{name}(dataloader_iter) takes its batches by itself, so none can be shown to it")
+    context = (
+        "train_step_context"
+        if name == "training_step"
+        else f"{name.removesuffix('idation_step').removesuffix('_step')}_step_context"
+    )
+    known: dict[str, Any] = {"batch_idx": 0, "dataloader_idx": 0}
+    beside = [known[each] for each in list(parameters)[1:] if each in known] or [0] * (len(parameters) > 1)
+    with getattr(trainer.precision_plugin, context)():
+        return step(batch, *beside)
+
+
+def _transferred(trainer: Any, module: Any, batch: Any) -> Any:
+    """A batch as a step gets it: converted, changed by the user's hooks, on the device."""
+    batch = trainer.precision_plugin.convert_input(batch)
+    batch = module._on_before_batch_transfer(batch, dataloader_idx=0)
+    return trainer.strategy.batch_to_device(batch, dataloader_idx=0)
 
 
 def where(trainer: Any) -> str:

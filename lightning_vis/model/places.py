@@ -162,6 +162,14 @@ def _length(value: Any) -> int:
     )
 
 
+def on_cpu(value: Any, depth: int = 0) -> Any:
+    """The nest with its tensors as copies on the CPU, without a graph."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu().clone()
+    known = parts(value) if depth < DEEPEST else []
+    return rebuilt(value, {key: on_cpu(part, depth + 1) for key, part in known}) if known else value
+
+
 def written(path: Path, root: str = "batch") -> str:
     """A place as one would write it in Python: ``batch["targets"]["age"]``, ``batch[1]``, ``batch.image``."""
     return root + "".join(_step(key) for key in path)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from lightning_vis.model.layers import named_layers
+from lightning_vis.model.places import Path, leaves, on_cpu, rows_of
 from lightning_vis.model.scores import class_scores
-from lightning_vis.probe.dataset import Item
-from lightning_vis.probe.labels import read_label
+from lightning_vis.probe.witness.witness import plain_name
 
 MOST = 8
 """Images that are kept of a batch."""
@@ -35,18 +35,22 @@ class EntryPoint:
         """Runs the submodule."""
         return self.module(images) if self.argument is None else self.module(**{self.argument: images})
 
+    @property
+    def place(self) -> Path:
+        """Where in ``(args, kwargs)`` the images are."""
+        return (0, 0) if self.argument is None else (1, self.argument)
+
 
 @dataclass
 class _Call:
-    """One submodule's one call: when it began and ended, its image if it took one, and its answers' classes."""
+    """One submodule's one call: when it began and ended, what it got if there were images in it, its answers' classes."""
 
     entry: EntryPoint
     start: int
-    images: Tensor | None
-    shape: tuple[int, ...] = ()
+    count: int
+    kept: Any = None
     end: int = -1
     classes: int = 0
-    is_image: bool = False
 
     @property
     def has_weights(self) -> bool:
@@ -62,8 +66,7 @@ class ForwardTracer:
     """
 
     def __init__(self, model: nn.Module, batch: Any) -> None:
-        self._batch = batch
-        self._channels = {image.shape[1] for image in _tensors(batch) if image.ndim == 4}
+        self._channels = {image.shape[1] for _, image in leaves(batch) if image.ndim >= 4}
         self._calls: list[_Call] = []
         self._open: dict[int, list[_Call]] = {}
         self._time = 0
@@ -71,7 +74,7 @@ class ForwardTracer:
         modules = {"": model} | named_layers(model)
         for name, module in modules.items():
             if not isinstance(module, torch.jit.ScriptModule):
-                enter = partial(self._enter, name)
+                enter = partial(self._enter, plain_name(name))
                 # Ours comes first: what a user's own hook makes of the images, it will make of them again.
                 self._handles.append(module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True))
                 self._handles.append(module.register_forward_hook(self._leave))
@@ -81,32 +84,41 @@ class ForwardTracer:
         while self._handles:
             self._handles.pop().remove()
 
-    def found(self) -> tuple[EntryPoint, list[Item]]:
-        """The first submodule that takes images and gives the scores that nothing else is made of, and what it got.
+    def kept(self, name: str, nth: int) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """What the nth call of a submodule got, the first rows of it on the CPU; None if there were no images in it."""
+        calls = [call for call in self._calls if call.entry.name == name]
+        found: tuple[tuple[Any, ...], dict[str, Any]] | None = calls[nth].kept if nth < len(calls) else None
+        return found
+
+    def entry(self) -> tuple[EntryPoint, Path]:
+        """The first submodule that takes images and gives scores that nothing else is made of, else the first that takes
+        images; and where among its arguments they are.
 
         Raises:
-            LookupError: there is none.
+            LookupError: none took images.
         """
-        for call in sorted(self._calls, key=lambda call: call.start):
-            if call.images is not None and call.classes > 1 and call.has_weights and not self._is_half(call):
-                items = _items(call.images, call.shape[0], self._batch, call.classes)
-                if not call.is_image or items[0].mask is not None:
-                    return call.entry, items
-        raise LookupError("no submodule took images (N, C, H, W) and returned class scores (N, C) or (N, C, H, W)")
+        with_images = [call for call in sorted(self._calls, key=lambda call: call.start) if call.kept is not None]
+        answers = [call for call in with_images if call.classes > 1 and call.has_weights and not self._is_half(call)]
+        trained = [call for call in with_images if call.has_weights]
+        found = next(iter([*answers, *trained]), None)
+        if found is None:
+            raise LookupError("no submodule took images (N, C, H, W)")
+        return found.entry, found.entry.place
 
     def _is_half(self, call: _Call) -> bool:
         """Whether a later submodule with weights got something other than images: features, most likely of this one."""
         later = [other for other in self._calls if other.start > call.end]
-        on_images = [other for other in later if other.images is not None]
-        rest = [other for other in later if other.images is None and other.has_weights]
+        on_images = [other for other in later if other.kept is not None]
+        rest = [other for other in later if other.kept is None and other.has_weights]
         return any(not any(each.start < other.start < each.end for each in on_images) for other in rest)
 
     def _enter(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
         self._time += 1
         given = [(None, value) for value in args[:1]] if args else list(kwargs.items())
         argument, image = next(((key, value) for key, value in given if self._is_image(value)), (None, None))
-        kept = None if image is None else image[:MOST].detach().float().cpu().clone()
-        call = _Call(EntryPoint(name, module, argument), self._time, kept, () if image is None else tuple(image.shape))
+        count = 0 if image is None else len(image)
+        kept = None if image is None else _rows((args, kwargs), count)
+        call = _Call(EntryPoint(name, module, argument), self._time, count, kept)
         self._calls.append(call)
         self._open.setdefault(id(module), []).append(call)
 
@@ -116,38 +128,42 @@ class ForwardTracer:
             return
         call = self._open[id(module)].pop()
         call.end = self._time
-        if call.images is not None:
-            call.classes = _classes(output, call.shape[0])
-            call.is_image = isinstance(output, Tensor) and tuple(output.shape) == call.shape
+        if call.kept is not None:
+            call.classes = _classes(output, call.count)
 
     def _is_image(self, value: Any) -> bool:
-        is_map = isinstance(value, Tensor) and value.ndim == 4 and value.is_floating_point() and value.numel() > 0
+        is_map = isinstance(value, Tensor) and value.ndim >= 4 and value.is_floating_point() and value.numel() > 0
         return is_map and (not self._channels or value.shape[1] in self._channels)
+
+
+def _rows(given: Any, count: int) -> Any:
+    """The first rows of what a call got, on the CPU; no mode that watches sees it."""
+    with torch._C.DisableTorchFunction():
+        return on_cpu(rows_of(given, torch.arange(min(MOST, count)), count))
 
 
 def _classes(output: Any, count: int) -> int:
     """For how many classes an output has scores of each image; 0 if it has none."""
     try:
-        with torch.no_grad():
+        with torch.no_grad(), torch._C.DisableTorchFunction():
             scores = class_scores(output)
     except Exception:  # whatever a user's module returns, watching must not disturb
         return 0
     return int(scores.shape[1]) if len(scores) == count else 0
 
 
-def _items(images: Tensor, count: int, batch: Any, classes: int) -> list[Item]:
-    """The images with the labels and masks that the batch has for them."""
-    size = (int(images.shape[2]), int(images.shape[3]))
+def labels_beside(batch: Any, count: int) -> Tensor | None:
+    """What may be labels ``(count, ...)``, where a user has said what they are; None where nothing may be."""
     for values in _label_columns(batch):
-        if isinstance(values, Tensor) and values.ndim == 4 and values.shape[1] > 1:
-            continue  # images
-        try:
-            found = [read_label(value, size) for value in list(values)[: len(images)]] if len(values) == count else []
-        except TypeError:
-            continue
-        if found and all(label is not None and label < classes for label, _ in found):
-            return [Item(at, image, *each) for at, (image, each) in enumerate(zip(images, found, strict=True))]
-    return [Item(at, image) for at, image in enumerate(images)]
+        if isinstance(values, Tensor) and values.ndim and len(values) == count:
+            return values.detach().cpu()
+        if (
+            isinstance(values, (list, tuple))
+            and len(values) == count
+            and all(isinstance(each, (int, float)) for each in values)
+        ):
+            return torch.tensor(values)
+    return None
 
 
 def _label_columns(batch: Any) -> Iterator[Any]:
@@ -160,12 +176,3 @@ def _label_columns(batch: Any) -> Iterator[Any]:
     elif isinstance(batch, (tuple, list)):
         yield from (each for each in batch[1:2] if isinstance(each, (Tensor, list, tuple)))
         yield from (found for part in batch if isinstance(part, Mapping) for found in _label_columns(part))
-
-
-def _tensors(value: Any, depth: int = 0) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif depth < 3:
-        parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, (tuple, list)) else ()
-        for part in parts:
-            yield from _tensors(part, depth + 1)

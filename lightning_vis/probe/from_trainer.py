@@ -1,147 +1,183 @@
-"""Takes a probe from a Trainer's data: by index, else from the first batch."""
+"""Takes a probe and the answer from a Trainer's data and step, once for all."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lightning_vis.constants import LIGHTNING
-from lightning_vis.model.layers import has_lazy_layers
-from lightning_vis.model.run import ForwardConfig
-from lightning_vis.model.scores import class_scores
+from lightning_vis.model.answer.answer import UNKNOWN, Answer
+from lightning_vis.model.answer.words import place_of
+from lightning_vis.model.run import ForwardConfig, answered
+from lightning_vis.model.snapshot.rng import preserve_rng
 from lightning_vis.model.snapshot.snapshot import preserve_state
-from lightning_vis.probe.dataset import Item, named, scaling_of, stacked
-from lightning_vis.probe.forward_tracer import EntryPoint, ForwardTracer
+from lightning_vis.probe.dataset import named, scaling_of
+from lightning_vis.probe.forward_tracer import ForwardTracer
 from lightning_vis.probe.labels import class_names_of
 from lightning_vis.probe.probe import Probe
+from lightning_vis.probe.source.conclusion import answer_of
+from lightning_vis.probe.source.images import Taken, taken_of
+from lightning_vis.probe.source.source import Asked, Source
+from lightning_vis.probe.witness.dry_run import dry_run
+from lightning_vis.probe.witness.testimony import Testimony
+from lightning_vis.probe.witness.witness import Witness
 
-CHANGES = ("on_before_batch_transfer", "on_after_batch_transfer")
+Forward = Callable[[Tensor], Any]
 
 
 class TrainerProbe:
-    """Finds a probe in the data of a Trainer, once per run, for all who ask.
+    """Reads, once per run and for all who ask, what a network answers, how it is run, and which images are looked at.
 
-    By index where that gives what the network gets. Where it cannot (data without an index, items that are no pairs of
-    image and label, a ``collate_fn`` or a hook that changes batches, a module without a ``forward`` that takes images
-    and returns class scores) one batch is watched on its way through the network.
-
-    Those who bring a probe ask too: how the network is run may have to be watched.
+    One batch is watched on its way through the user's own step: live in the sanity check, whose results are thrown away, or
+    in a dry run of which nothing stays. Never live in a batch that counts: where something is compiled, watching changes it.
 
     Attributes:
-        probe: what has been found.
+        testimony: what that batch said; None before.
+        answer: what the output means; `UNKNOWN` where nobody knows.
+        probe: the images that were taken where nobody gave any.
         was_asked: whether somebody has begun to ask in this run.
+        step: the name of the step that the batch went through.
+        notes: what a reader should know of where the images come from.
     """
 
     def __init__(self) -> None:
+        self.testimony: Testimony | None = None
+        self.answer: Answer | None = None
         self.probe: Probe | None = None
         self.was_asked = False
-        self._entry: EntryPoint | None = None
-        self._no_forward: str | None = None  # why the module itself cannot be run; "" if it can
-        self._reason = ""  # why images cannot be taken by index
-        self._has_looked = False  # at the data
-        self._nothing = ""  # why nothing was found in the batch that was watched
+        self.step = "validation_step"
+        self.notes: tuple[str, ...] = ()
+        self._forward: Forward | None = None
+        self._taken: Taken | None = None
+        self._nothing = ""  # why no images were found
+        self._live: tuple[Witness, ForwardTracer, Any] | None = None
         self._tracer: ForwardTracer | None = None
-        self._items: list[Item] = []
+        self._batch: Any = None
 
-    def entry(self, given: Probe | None) -> EntryPoint | None:
-        """The submodule that is run; None: the module itself, as usual."""
-        return None if given is not None and not self._no_forward else self._entry
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it is known what the output means."""
+        return self.testimony is not None and self.testimony.task != UNKNOWN
+
+    def start(self, module: nn.Module, batch: Any, weights: set[int], head: Any = None) -> None:
+        """A batch of the sanity check is about to go through the network: it is watched."""
+        self.was_asked = True
+        if self._live is None and not self.is_read:
+            witness, tracer = Witness(module, batch, weights, head=place_of(head, "head")), ForwardTracer(module, batch)
+            witness.start()
+            self._live = witness, tracer, batch
+
+    def stop(self) -> None:
+        """The batch is through, or the run ended: hooks come off, and what was seen is kept."""
+        if self._live is None:
+            return
+        (witness, tracer, batch), self._live = self._live, None
+        witness.stop()
+        tracer.stop()
+        self._keep(witness.testimony(), tracer, batch)
+
+    def rehearse(self, module: nn.Module, batch: Any, source: Source, name: str, head: Any = None) -> None:
+        """Reads a batch in a dry run of the step, if it is not known yet what the output means."""
+        self.was_asked = True
+        if self.is_read or self.answer is not None:
+            return
+        tracer = ForwardTracer(module, batch)
+        try:
+            step = partial(source.step, batch)
+            told = dry_run(module, step, batch, source.weights, source.optimizers, head=place_of(head, "head"))
+        finally:
+            tracer.stop()
+        if self.testimony is None or told.task != UNKNOWN:
+            self.step = name
+        self._keep(told, tracer, batch)
+
+    def _keep(self, testimony: Testimony, tracer: ForwardTracer, batch: Any) -> None:
+        if self.testimony is None or testimony.task != UNKNOWN:
+            self.testimony, self._tracer, self._batch = testimony, tracer, batch
+
+    def forget_batch(self) -> None:
+        """Lets go of the batch, which may be large."""
+        self._batch = self._tracer = None
+
+    # --- taking -----------------------------------------------------------------------------------------------------
 
     @torch.inference_mode(False)  # Lightning validates in it, and what is made there takes no gradient ever
-    def from_loader(
+    def take(
         self,
-        trainer: Any,
         module: nn.Module,
         given: Probe | None,
+        source: Source,
+        asked: Asked,
         running: ForwardConfig,
         indices: Sequence[int] | None = None,
     ) -> Probe | None:
-        """Images of the Trainer's own data: no loader is iterated and no random stream is touched.
+        """The images, and with them what the network answers and how it is run.
 
         Args:
-            trainer: its loaders are ready.
             module: what is to be looked at.
             given: the user's probe, if there is one.
-            running: how it is run.
+            source: of the Trainer.
+            asked: what the user said.
+            running: how the network is run otherwise.
             indices: the images of a run that goes on; None to choose.
 
-        Returns:
-            None if a batch must be watched instead.
-        """
-        self.was_asked = True
-        if self._no_forward is None:
-            self._no_forward = _no_forward(module)
-        if given is None and not self._has_looked:
-            self._has_looked = True
-            loader = loader_of(trainer)
-            self._reason = self._no_forward or _obstacle(trainer, module, loader)
-            if not self._reason:
-                self._take_by_index(trainer, module, running, loader, indices)
-        return self._known(trainer, given)
-
-    def start(self, module: nn.Module, batch: Any) -> None:
-        """A batch is about to go through the network, and somebody needs to know how: it is watched."""
-        if self._tracer is None and self._entry is None and not self._nothing:
-            self._tracer = ForwardTracer(module, batch)
-
-    @torch.inference_mode(False)
-    def finish(self, trainer: Any, given: Probe | None) -> Probe | None:
-        """The batch is through: the images, if it was watched.
-
         Raises:
-            ValueError: nobody took images and returned class scores.
+            ValueError: there are no images, or nobody knows how the network is run on them.
         """
-        if self._tracer is not None:
-            tracer, self._tracer = self._tracer, None
-            tracer.stop()
-            try:
-                self._entry, self._items = tracer.found()
-            except LookupError as error:
-                self._nothing = str(error)
-        known = self._known(trainer, given)
-        if known is None and self._nothing:
-            raise ValueError(self._nothing_found(given))
-        return known
+        if self._nothing:
+            raise ValueError(self._nothing)
+        if self._taken is None and self.testimony is not None:
+            self._take(module, source, asked, indices, given)
+        if self._taken is None or self.answer is None:
+            return None
+        if given is None:
+            return self.probe
+        self._check_given(module, given, running)
+        return given
 
-    def stop(self) -> None:
-        """Takes the hooks off, whatever happened, and lets go of what nobody has wanted."""
-        self._items = []
-        if self._tracer is not None:
-            self._tracer.stop()
-            self._tracer = None
-
-    def _known(self, trainer: Any, given: Probe | None) -> Probe | None:
-        if given is not None:
-            return given if self._entry is not None or self._no_forward == "" else None
-        if self.probe is None and self._items:
-            self.probe = _probe_of(trainer, self._items)
-        return self.probe
-
-    def _nothing_found(self, given: Probe | None) -> str:
-        remedy = "give the module a forward(images) that returns class scores"
-        if given is not None:
-            return f"{self._no_forward}, and in the first batch {self._nothing}: {remedy}"
-        return (
-            f"no probe= was given, none can be taken by index ({self._reason}), and in the first batch {self._nothing}:"
-            f" pass probe=Probe(images, labels), and {remedy}"
-        )
-
-    def _take_by_index(
-        self, trainer: Any, module: nn.Module, running: ForwardConfig, loader: Any, indices: Sequence[int] | None
+    def _take(
+        self, module: nn.Module, source: Source, asked: Asked, indices: Sequence[int] | None, given: Probe | None
     ) -> None:
-        dataset = loader.dataset
+        assert self.testimony is not None  # the caller has seen to it
         try:
-            known = indices if indices is None or max(indices) < len(dataset) else None
-            probe = Probe.from_dataset(dataset, indices=known, class_names=_class_names(trainer, dataset))
-            if not has_lazy_layers(module):
-                _try(module, probe, running)
+            with preserve_rng(getattr(source.loader, "dataset", None)):
+                taken = taken_of(self.testimony, module, self._batch, self._tracer, source, asked, indices, given is None)
         except Exception as error:
-            self._reason = f"{error}".strip().split("\n")[0].rstrip(".") or type(error).__name__
-        else:
-            self.probe = probe
+            why = f"{error}".strip().split("\n")[0].rstrip(".") or type(error).__name__
+            self._nothing = _nothing_found(why, self.testimony, given)
+            raise ValueError(self._nothing) from error
+        self._taken, self.notes = taken, taken.notes
+        self.answer = answer_of(taken.testimony, taken.truth, asked.words, at_meeting=taken.at_meeting)
+        self.probe = _probe_of(taken, source, asked, self.answer) if given is None else None
+        self.forget_batch()
+
+    def forward(self, given: Probe | None, module: nn.Module) -> Forward | None:
+        """How the network is run on the images; None: by calling it."""
+        if self._taken is None:
+            return None
+        return self._taken.call if given is None else self._taken.call_for(given, module)
+
+    @property
+    def name(self) -> str:
+        """The submodule that answers; empty where it is the module itself."""
+        return self._taken.name if self._taken is not None else ""
+
+    def _check_given(self, module: nn.Module, given: Probe, running: ForwardConfig) -> None:
+        """Raises where the network cannot be run on the user's images."""
+        if self.answer is None or self.answer.task == UNKNOWN or running.score is not None:
+            return
+        forward = self.forward(given, module)
+        with preserve_state(module):
+            few = replace(running, forward=forward, answer=self.answer)
+            rows = torch.zeros(1, dtype=torch.long)
+            answered(few.prepare(module, given.images[:1], rows=rows))
 
 
 def loader_of(trainer: Any) -> Any:
@@ -154,50 +190,31 @@ def loader_of(trainer: Any) -> Any:
     return loaders
 
 
-def _try(module: nn.Module, probe: Probe, running: ForwardConfig) -> None:
-    """Raises if the module cannot be run on the images, or if what it returns cannot be read."""
-    with preserve_state(module), torch.no_grad():
-        run = running.prepare(module, probe.images[:1])
-        with run.context():
-            class_scores(run.forward(run.images.clone()))
-
-
-def _probe_of(trainer: Any, items: list[Item]) -> Probe:
-    images, labels, masks = stacked(items, "the first batch")
-    dataset = getattr(loader_of(trainer), "dataset", None)
+def _probe_of(taken: Taken, source: Source, asked: Asked, answer: Answer) -> Probe:
+    dataset = getattr(source.loader, "dataset", None)
     scaling = scaling_of(dataset)
-    known: dict[str, Any] = {"class_names": named(_class_names(trainer, dataset), items)}
-    if scaling is not None and not {len(scaling[0]), len(scaling[1])} - {1, images.shape[1]}:
+    names = class_names_of(source.datamodule) or class_names_of(dataset)
+    known: dict[str, Any] = {"class_names": named(names, ()) or taken.names}
+    if scaling is not None and taken.is_leaf and not {len(scaling[0]), len(scaling[1])} - {1, taken.channels}:
         known |= {"mean": scaling[0], "std": scaling[1]}
-    return Probe(images, labels, masks, **known)
+    probe = Probe(taken.images, taken.labels, taken.masks, **(known | asked.choice.arguments))
+    probe.indices = taken.indices
+    if taken.truth is not None and (probe.truth is None or answer.task not in ("multiclass", "binary", "embedding")):
+        probe.truth = taken.truth
+    return probe
 
 
-def _obstacle(trainer: Any, module: nn.Module, loader: Any) -> str:
-    """Why images taken by index would not be what the network gets; empty if they would."""
-    for owner in (module, getattr(trainer, "datamodule", None)):
-        changed = [name for name in CHANGES if owner is not None and _is_users(getattr(owner, name, None))]
-        if changed:
-            return f"{type(owner).__name__}.{changed[0]} changes the batches"
-    if getattr(loader, "dataset", None) is None:
-        return f"a {type(loader).__name__} has no dataset"
-    collate = getattr(loader, "collate_fn", None)
-    if collate is not None and not _home(collate).startswith("torch.utils.data"):
-        return f"the loader's collate_fn, {getattr(collate, '__name__', type(collate).__name__)}, makes its batches"
-    return ""
+def _nothing_found(why: str, it: Testimony, given: Probe | None) -> str:
+    if given is not None:
+        return f"how the network is run on the images of probe= is not known ({why})"
+    return f"no images were found to look at ({why}): pass probe=Probe(images, labels)"
 
 
-def _no_forward(module: nn.Module) -> str:
-    return "" if _is_users(getattr(module, "forward", None)) else f"{type(module).__name__} has no forward"
+def is_users(method: Callable[..., Any] | None) -> bool:
+    """Whether a method is more than Lightning's own, which does nothing."""
+    return method is not None and home_of(method).partition(".")[0] not in (*LIGHTNING, "torch")
 
 
-def _is_users(method: Callable[..., Any] | None) -> bool:
-    """Whether a hook is more than Lightning's own, which does nothing."""
-    return method is not None and _home(method).partition(".")[0] not in (*LIGHTNING, "torch")
-
-
-def _home(function: Any) -> str:
+def home_of(function: Any) -> str:
+    """The module that a function comes from."""
     return str(getattr(getattr(function, "__func__", function), "__module__", ""))
-
-
-def _class_names(trainer: Any, dataset: Any) -> tuple[str, ...]:
-    return class_names_of(getattr(trainer, "datamodule", None)) or class_names_of(dataset)

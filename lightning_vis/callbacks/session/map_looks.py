@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from lightning_vis.attribution.pipeline import TWINS, Attempt, choose_feature_map, try_look
-from lightning_vis.attribution.views import View
+from lightning_vis.attribution.views import View, views_of
 from lightning_vis.callbacks.monitor import Monitor, lift_view, progress
 from lightning_vis.callbacks.schedule import is_spaced
 from lightning_vis.callbacks.session.drawings import of_maps
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.frames import Frame
-from lightning_vis.model.run import ForwardConfig
-from lightning_vis.model.scores import PROBABILITIES, SEGMENTATION, Score
+from lightning_vis.model.answer.answer import Answer
+from lightning_vis.model.run import Chosen, ForwardConfig
+from lightning_vis.model.scores import PROBABILITIES, Score
 from lightning_vis.probe.probe import Probe
 from lightning_vis.render.twins import with_twins
 
@@ -37,7 +39,7 @@ class MapLooks:
         neighbours: image tags that other callbacks of the Trainer write.
     """
 
-    def __init__(self, session: Session, score: Score) -> None:
+    def __init__(self, session: Session, score: Score | None) -> None:
         self.views: list[View] = []
         self.layer: str | None = None
         self.failed = ""
@@ -45,27 +47,35 @@ class MapLooks:
         self.neighbours = 0
         self._why = ""  # a monitored view rests
         self._session, self._score = session, score
+        self._asked: list[View] = []  # before it is known what the network answers
+        self._chosen: dict[str, Tensor] = {}  # what is explained for good, by target
 
     def open(self, views: Sequence[View]) -> None:
         """A run begins: everything is tried again."""
-        self.views = list(views)
+        self.views = self._asked = list(views)
         self.layer, self.failed, self._why = None, "", ""
+
+    def settle(self, answer: Answer) -> None:
+        """It is known what the network answers: those views are left through which it can be seen."""
+        self.views = views_of(answer, self._asked, self._score)
 
     def summary(self) -> str:
         """What is looked at, through what, where."""
         session = self._session
         keys = ", ".join(view.key for view in self.views)
         layer = f" at layer {self.layer!r}" if self.layer else ""
-        within = f" of the submodule {session.entry.name!r}" if session.entry else ""
-        notes = () if session.logger.last is None else session.logger.last.notes
-        read = f"; {SEGMENTATION}" if SEGMENTATION in notes else ""
-        return f"{0 if session.probe is None else len(session.probe)} images ({keys}){layer}{within}{read}"
+        within = f" of the submodule {session.finder.name!r}" if session.finder.name else ""
+        count = 0 if session.probe is None else len(session.probe)
+        more = "".join(f" {each[0].upper()}{each[1:]}." for each in session.finder.notes)
+        return f"{count} images ({keys or 'no maps'}){layer}{within}. {session.answer.said}{more}".rstrip()
 
     def can_see(self, module: nn.Module) -> bool:
         """Whether there is anything to see: not while all views rest, nor before lazy layers have their shapes."""
         probe = self._session.probe
         return (
-            probe is not None and self._session.can_see(module) and (probe.twins is not None or bool(self._awake(self.views)))
+            probe is not None
+            and self._session.can_see(module)
+            and (probe.twins is not None or not self.views or bool(self._awake(self.views)))
         )
 
     def look(
@@ -88,10 +98,12 @@ class MapLooks:
         spent = session.budget.spent
         with session.counted("watching over it") as parts:
             views = self._monitored() if numbers_only else self.views
-            found = self._try_look(trainer, module, session.probe, bool(monitor.tags), views)
+            is_early = when["epoch"] < 1 and when["moment"] not in ("validate", "test")
+            found = self._try_look(trainer, module, session.probe, bool(monitor.tags), views, is_early=is_early)
             parts |= {} if found is None else found.seconds
         if found is None:
             return None
+        self._keep_choice(found, is_early=is_early)
         frame = replace(found, **when)
         if frame.moment not in ("validate", "test"):
             shown = session.probe.twins.shown if session.probe.twins is not None else 1
@@ -100,6 +112,23 @@ class MapLooks:
             self._keep(trainer, frame)
             session.logger.write_seconds(frame, session.budget.spent - spent)
         return frame
+
+    def _keep_choice(self, frame: Frame, *, is_early: bool) -> None:
+        """What is explained after the first epoch is explained from then on: a row that changes by itself is a lie."""
+        if is_early or self._session.answer.kind.first is None:
+            return
+        for view in self.views:
+            maps = frame.maps.get(view.key)
+            if maps is not None and isinstance(view.target, str) and (maps.classes >= 0).all():
+                self._chosen.setdefault(view.target, torch.as_tensor(maps.classes))
+
+    def state(self) -> dict[str, Tensor]:
+        """What is explained for good, by target, for a checkpoint."""
+        return dict(self._chosen)
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """The inverse of `state`."""
+        self._chosen = dict(state)
 
     def _keep(self, trainer: Any, frame: Frame) -> None:
         """Takes a frame into the film and the tab, and draws it if its turn has come and there is time."""
@@ -126,9 +155,12 @@ class MapLooks:
             self._draw(logger.last)
         return list(logger.leave(inputs))
 
-    def _try_look(self, trainer: Any, module: nn.Module, probe: Probe, monitored: bool, views: Sequence[View]) -> Frame | None:
+    def _try_look(
+        self, trainer: Any, module: nn.Module, probe: Probe, monitored: bool, views: Sequence[View], *, is_early: bool
+    ) -> Frame | None:
         """A look whose failures are dealt with: a view rests, the twins are asked again next time."""
-        running = self._session.forward_config(trainer, self._score)
+        chosen: Chosen = {target: rows for target, rows in self._chosen.items() if len(rows) == len(probe)}
+        running = replace(self._session.forward_config(trainer, module, self._score), chosen=chosen, is_early=is_early)
         self._choose_layer(module, probe, running, self._awake(views))
         try:
             attempt = try_look(module, probe, self._awake(views), running, self.layer)

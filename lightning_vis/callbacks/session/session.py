@@ -14,15 +14,16 @@ from torch import nn
 from lightning_vis.callbacks.budget import Budget
 from lightning_vis.callbacks.failures import Failures
 from lightning_vis.callbacks.session.frame_logger import FrameLogger
-from lightning_vis.callbacks.trainer import precision_of
+from lightning_vis.callbacks.trainer import precision_of, source_of, trained_weights
 from lightning_vis.film import Film
 from lightning_vis.frames import Inputs
+from lightning_vis.model.answer.answer import Answer
 from lightning_vis.model.layers import has_lazy_layers
 from lightning_vis.model.run import ForwardConfig
-from lightning_vis.model.scores import Score, log_odds
-from lightning_vis.probe.forward_tracer import EntryPoint
+from lightning_vis.model.scores import Score
 from lightning_vis.probe.from_trainer import TrainerProbe
 from lightning_vis.probe.probe import Probe
+from lightning_vis.probe.source.source import Asked
 
 
 def sessions_of(trainer: Any) -> list[Session]:
@@ -30,9 +31,17 @@ def sessions_of(trainer: Any) -> list[Session]:
     return [each.session for each in trainer.callbacks if isinstance(getattr(each, "session", None), Session)]
 
 
-def finder_of(trainer: Any) -> TrainerProbe:
-    """The one that finds images for all callbacks of a Trainer in the run that is being set up: the first that nobody has asked."""
-    return next((each.finder for each in sessions_of(trainer) if not each.finder.was_asked), None) or TrainerProbe()
+def finder_of(trainer: Any, asked: Asked | None) -> TrainerProbe:
+    """The one that reads the answer and finds images in the run that is being set up, for all callbacks that ask alike.
+
+    Args:
+        trainer: its callbacks are known.
+        asked: what the user said; None: whatever another callback was told.
+    """
+    fresh = [each for each in sessions_of(trainer) if not each.finder.was_asked]
+    alike = [each for each in fresh if each.asked == asked]
+    others = [each for each in fresh if asked is None and each.asked is not None]
+    return next((each.finder for each in [*others, *alike]), None) or TrainerProbe()
 
 
 class Session:
@@ -42,6 +51,7 @@ class Session:
         given: the user's probe, if there is one.
         failures: decides what happens when something fails.
         budget: told what everything costs.
+        asked: what the user said of images and answer; None: whatever another callback was told.
 
     Attributes:
         probe: the images, once they are known.
@@ -49,47 +59,65 @@ class Session:
         logger: where frames go.
     """
 
-    def __init__(self, given: Probe | None, failures: Failures, budget: Budget) -> None:
+    def __init__(self, given: Probe | None, failures: Failures, budget: Budget, asked: Asked | None = None) -> None:
+        self.asked = asked
         self.probe: Probe | None = None
         self.finder = TrainerProbe()
         self.logger = FrameLogger(failures, budget)
         self.failures, self.budget = failures, budget
         self._given = given
         self._inputs: Inputs | None = None
-        self._has_given_up = False  # nothing was found in the batch that was watched
+        self._has_given_up = False  # nothing was found
         self._resumed: dict[str, Any] = {}  # the probe of the checkpoint that this run goes on from
 
     # --- the images -------------------------------------------------------------------------------------------------
 
     def prepare(self, trainer: Any, is_new: bool) -> None:
         """Another run begins, of a new training or of one that goes on: the images are looked for anew."""
-        self.finder = finder_of(trainer)
+        self.finder = finder_of(trainer, self.asked)
         self.probe = self._inputs = None
         self._has_given_up = False
         if is_new:
             self.logger.forget()
             self._resumed = {}
 
-    def find(self, trainer: Any, module: nn.Module) -> Probe | None:
-        """Images of the Trainer's data, those of the checkpoint where there is one; None if a batch must be watched."""
-        found = [each for each in (self, *sessions_of(trainer)) if each._given is None]  # a user's probe has indices of its own
-        indices = next((each._resumed["indices"] for each in found if each._resumed.get("indices")), None)
-        return self.finder.from_loader(trainer, module, self._given, self.forward_config(trainer), indices)
-
     def watch(self, trainer: Any, module: nn.Module, batch: Any) -> None:
-        """A batch is about to go through the network: it is watched, if no images can be taken by index."""
-        if not self._has_given_up and self.find(trainer, module) is None:
-            self.finder.start(module, batch)
+        """A batch of the sanity check is about to go through the network: it is watched, if nobody has watched one."""
+        if self.finder.testimony is None:
+            self.finder.start(module, batch, trained_weights(trainer, module), self._asked.words.head)
 
-    def watched(self, trainer: Any) -> Probe | None:
-        """A batch has gone through the network: the images, if it was watched. Raises as `TrainerProbe.finish`, but once."""
+    def rehearse(self, trainer: Any, module: nn.Module, batch: Any, step: str) -> None:
+        """A batch that counts is about to go through the network: a dry run of the step tells what it answers."""
+        self.finder.rehearse(module, batch, source_of(trainer, module, step), step, self._asked.words.head)
+
+    @property
+    def has_given_up(self) -> bool:
+        """Whether nothing was found to look at in this run."""
+        return self._has_given_up
+
+    def find(self, trainer: Any, module: nn.Module) -> Probe | None:
+        """The images, those of the checkpoint where there is one; None where no batch has been seen yet.
+
+        Raises:
+            ValueError: none were found, or the network cannot be run on them; said once.
+        """
         if self._has_given_up:
             return None
         try:
-            return self.finder.finish(trainer, self._given)
+            return self._found(trainer, module)
         except ValueError:
             self._has_given_up = True
             raise
+
+    def _found(self, trainer: Any, module: nn.Module) -> Probe | None:
+        sessions = [each for each in (self, *sessions_of(trainer)) if each._given is None]  # a user's probe has its own
+        indices = next((each._resumed["indices"] for each in sessions if each._resumed.get("indices")), None)
+        source, running = source_of(trainer, module, self.finder.step), self.forward_config(trainer, module)
+        return self.finder.take(module, self._given, source, self._asked, running, indices)
+
+    @property
+    def _asked(self) -> Asked:
+        return self.asked or Asked()
 
     def take(self, probe: Probe) -> None:
         """These are the images from now on."""
@@ -109,20 +137,21 @@ class Session:
     def inputs(self) -> Inputs | None:
         """What people see of the images, once they are known."""
         if self._inputs is None and self.probe is not None:
-            self._inputs = self.probe.inputs()
+            self._inputs = self.probe.inputs(self.answer)
         return self._inputs
 
     # --- the network ------------------------------------------------------------------------------------------------
 
     @property
-    def entry(self) -> EntryPoint | None:
-        """The submodule that is run; None: the module itself, as usual."""
-        return self.finder.entry(self._given)
+    def answer(self) -> Answer:
+        """What the network answers, as far as it is known."""
+        return self.finder.answer or Answer()
 
-    def forward_config(self, trainer: Any, score: Score = log_odds) -> ForwardConfig:
-        """How the network is run under a Trainer."""
+    def forward_config(self, trainer: Any, module: nn.Module, score: Score | None = None) -> ForwardConfig:
+        """How the network is run under a Trainer, and what its output means."""
         context, convert = precision_of(trainer)
-        return ForwardConfig(self.entry, score, context, convert)
+        forward = self.finder.forward(self._given, module)
+        return ForwardConfig(forward, score, context, convert, answer=self.answer)
 
     def can_see(self, module: nn.Module) -> bool:
         """Whether there is anything to look at yet: lazy layers get their shapes from the first batch."""

@@ -22,18 +22,31 @@ def concluded(
     shapes: Mapping[Path, tuple[int, ...]],
     images: Sequence[Path] | None = None,
     trouble: Sequence[str] = (),
+    head: Path | None = None,
 ) -> Testimony:
     """What the notes of one batch say."""
     link(notes.nodes)
     batch = Batch(shapes, None if images is None else tuple(images))
     cases = [case_of(each, batch) for each in encounters(notes.nodes, roots)]
-    judged = [(case, *judge(case)) for case in cases]
+    judged = _first_of_head([(case, *judge(case)) for case in cases], head)
     if not judged:
         return Testimony(why=_nothing(notes), frozen=_frozen(notes.calls, ()), trouble=tuple(trouble))
     chosen = _chosen(judged)
     parted = _parts_of_one(chosen, judged)
     case, task, why = (chosen[0], UNKNOWN, parted) if parted else chosen
     return _testimony(case, task, why, judged, notes, tuple(trouble))
+
+
+def _first_of_head(judged: Sequence[Judged], head: Path | None) -> list[Judged]:
+    """What is said of the head that a user names; all that is said where there is no such head, or none is named."""
+    named = [each for each in judged if head is not None and _has_name(each[0], head)]
+    return [each for each in judged if not named or each in named]
+
+
+def _has_name(case: Case, head: Path) -> bool:
+    """Whether a head is called so: by its place in the output, the end of it, or the submodule that returns it."""
+    path = case.end.path
+    return (bool(path) and path[-len(head) :] == head) or case.end.call.name == ".".join(map(str, head))
 
 
 def _nothing(notes: Notes) -> str:

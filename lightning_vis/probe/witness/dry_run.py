@@ -9,14 +9,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_vis.model.places import DEEPEST, leaves, parts
+from lightning_vis.model.places import DEEPEST, Path, leaves, parts
 from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.probe.witness.testimony import Testimony
 from lightning_vis.probe.witness.witness import Given, Witness, exchange
 
 
 def dry_run(
-    module: nn.Module, step: Callable[[], Any], batch: Any, weights: set[int], optimizers: Iterable[Any] = ()
+    module: nn.Module,
+    step: Callable[[], Any],
+    batch: Any,
+    weights: set[int],
+    optimizers: Iterable[Any] = (),
+    head: Path | None = None,
 ) -> Testimony:
     """Runs a step, `training_step` as a rule, and reads what the answer means; nothing of the run stays.
 
@@ -31,6 +36,8 @@ def dry_run(
         weights: ids of the parameters that an optimizer has.
         optimizers: those that the step may use; those that the module knows need not be named.
 
+        head: the answer that a user has named.
+
     Raises:
         ValueError: the module has lazy parameters that no batch has shaped yet.
     """
@@ -39,7 +46,7 @@ def dry_run(
         for each, flag in flags:
             if each.training != flag:
                 each.training = flag
-        return _rehearsed(_Rehearsal(module, batch, weights), step)
+        return _rehearsed(_Rehearsal(module, batch, weights, head=head), step)
 
 
 class _Rehearsal(Witness):

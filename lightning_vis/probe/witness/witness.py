@@ -37,11 +37,19 @@ class Witness(TorchFunctionMode):
         batch: what its step gets.
         weights: ids of the parameters that an optimizer has.
         images: leaves of the batch that are known to be the images; None to find them.
+        head: the answer that a user has named, where there are several.
     """
 
-    def __init__(self, module: nn.Module, batch: Any, weights: set[int], images: Sequence[Path] | None = None) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        batch: Any,
+        weights: set[int],
+        images: Sequence[Path] | None = None,
+        head: Path | None = None,
+    ) -> None:
         super().__init__()
-        self._module, self._images = module, images
+        self._module, self._images, self._head = module, images, head
         held = {id(each) for each in module.parameters() if not each.requires_grad}
         self._notes = Notes(weights - held, torch.is_grad_enabled())
         self._shapes: dict[Path, tuple[int, ...]] = {}
@@ -74,7 +82,7 @@ class Witness(TorchFunctionMode):
 
     def testimony(self) -> Testimony:
         """What was seen; made only once the batch is through."""
-        return concluded(self._notes, self._roots, self._shapes, self._images, self._trouble)
+        return concluded(self._notes, self._roots, self._shapes, self._images, self._trouble, self._head)
 
     def root(self, loss: Any) -> None:
         """What is trained: a loss that the step returned."""

@@ -1,0 +1,114 @@
+"""What follows from testimony: the answer, and what is true of each image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightning_vis.model.answer.answer import UNKNOWN, Answer
+from lightning_vis.model.answer.task import Facts
+from lightning_vis.model.answer.words import Words, place_of
+from lightning_vis.model.places import at
+from lightning_vis.probe.witness.testimony import Testimony
+
+_SIGMOIDS = ("binary_cross_entropy_with_logits", "binary_cross_entropy", "multilabel_soft_margin_loss", "soft_margin_loss")
+
+
+def answer_of(it: Testimony, truth: Tensor | None, words: Words, *, at_meeting: bool = False) -> Answer:
+    """The answer that a testimony tells of, with the words of the user over it.
+
+    Args:
+        it: what was seen.
+        truth: ``(N, ...)`` of the images that are taken, if it is known.
+        words: the user's.
+        at_meeting: whether the answer is taken where it meets its target, where it is no part of an output any more.
+    """
+    is_dense = it.task == "regression" and len(it.shape) > 3 and min(it.shape[2:]) > 1
+    facts = Facts(
+        head=() if at_meeting else it.head,
+        probabilities=it.values == "probabilities",
+        is_dense=is_dense,
+        is_sigmoid=it.task == "segmentation" and _is_each_for_itself(it, truth),
+        spread=_spread(it, truth),
+        words=("fake", "real") if it.task == "binary" and it.origin == "constant" else ("no", "yes"),
+    )
+    unit = "standardised" if it.task == "regression" and not is_dense and it.made & _ARITHMETIC else ""
+    read = Answer(it.task, facts, unit, it.said())
+    if it.task == UNKNOWN and words.task is not None:
+        read = replace(read, facts=replace(Facts(), head=None), said="")
+    given = words.over(read)
+    return given if given.task == it.task else replace(given, said=_said_by_user(it, given))
+
+
+_ARITHMETIC = frozenset(("sub", "div", "true_divide", "__sub__", "__truediv__", "log", "log1p", "subtract", "divide"))
+
+
+def _said_by_user(it: Testimony, given: Answer) -> str:
+    """Whose word it is; what was read is said too, where it was something else."""
+    said = f"Read as {given.task}, because task={given.task!r} says so."
+    return said if it.task == UNKNOWN else f"{said} The step looks like {it.task}."
+
+
+def _is_each_for_itself(it: Testimony, truth: Tensor | None) -> bool:
+    """Whether several classes at each pixel are a yes or no each."""
+    several = len(it.shape) > 3 and it.shape[1] > 1
+    masks = truth is not None and truth.ndim == len(it.shape) and truth.shape[1:2] == it.shape[1:2]
+    overlap = masks and truth is not None and not bool((truth.float().sum(1) == 1).all())
+    return several and (it.loss in _SIGMOIDS or overlap)
+
+
+def _spread(it: Testimony, truth: Tensor | None) -> float:
+    if it.task != "regression" or truth is None or len(truth) < 2:
+        return float("nan")
+    return float(truth.reshape(len(truth), -1).float().std(0, correction=0).mean())
+
+
+def truth_in(it: Testimony, batch: Any, target: Tensor | None, count: int, words: Words) -> Tensor | None:
+    """What is true of the first images of a batch ``(count, ...)``; None where nobody knows.
+
+    Args:
+        it: what was seen.
+        batch: that went through the step.
+        target: what met the answer, if the step got so far.
+        count: images of the batch.
+        words: of the user, who may know where the labels are.
+    """
+    place = place_of(words.labels_at, "labels_at")
+    if place is not None:
+        return _rows(at(batch, place), count)
+    if it.origin not in ("batch", "image") or it.task == UNKNOWN:
+        return None
+    met = _rows(target, count)
+    if it.task in ("regression", "reconstruction"):
+        return met if met is not None else _leaf(it, batch, count)
+    leaf = _leaf(it, batch, count)
+    return leaf if leaf is not None else met
+
+
+def _leaf(it: Testimony, batch: Any, count: int) -> Tensor | None:
+    return _rows(at(batch, it.target[0]), count) if len(it.target) == 1 else None
+
+
+def _rows(value: Any, count: int) -> Tensor | None:
+    """One row for each image, or None."""
+    if isinstance(value, (list, tuple)) and all(isinstance(each, (int, float)) for each in value):
+        value = torch.tensor(value)
+    if not isinstance(value, Tensor) or not value.ndim or len(value) != count:
+        return None
+    rows = value.detach().cpu()
+    return rows.reshape(count) if rows.numel() == count else rows
+
+
+def classes_in_turn(truth: Tensor | None, count: int) -> Sequence[int]:
+    """A number for each image by which they are taken in turn: its class, the first label it has, -1 where there is none."""
+    if truth is None or (truth.is_floating_point() and truth.ndim == 1 and bool((truth.remainder(1) != 0).any())):
+        return [-1] * count
+    if truth.ndim == 1:
+        return [int(each) for each in truth]
+    if truth.ndim == 2:
+        return [int(row.argmax()) if bool((row > 0).any()) else -1 for row in truth]
+    return [int(row.max()) if int(row.max()) > 0 else -1 for row in truth.flatten(1)]

@@ -1,0 +1,368 @@
+"""The images that are taken, and how the network is run on them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lightning_vis.model.answer.answer import UNKNOWN
+from lightning_vis.model.answer.words import place_of
+from lightning_vis.model.call import Call
+from lightning_vis.model.places import Path, at, leaves, on_cpu, replaced
+from lightning_vis.model.snapshot.snapshot import preserve_state
+from lightning_vis.probe.forward_tracer import ForwardTracer, labels_beside
+from lightning_vis.probe.hard_examples import hard_examples
+from lightning_vis.probe.labels import known_labels
+from lightning_vis.probe.probe import Probe
+from lightning_vis.probe.selection import in_turn
+from lightning_vis.probe.source.batches import (
+    collater,
+    further,
+    has_same_form,
+    is_stream,
+    joined,
+    rows_in,
+    shuffled,
+)
+from lightning_vis.probe.source.conclusion import classes_in_turn, truth_in
+from lightning_vis.probe.source.source import Asked, Choice, Source
+from lightning_vis.probe.source.step_call import StepCall
+from lightning_vis.probe.truth import masks_in
+from lightning_vis.probe.witness.replay import Capture, captured, submodule
+from lightning_vis.probe.witness.testimony import Testimony
+
+Forward = Callable[[Tensor], Any]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A batch of the images that are taken.
+
+    Attributes:
+        batch: as the step gets it.
+        count: how many.
+        indices: in their data set, if they come from one.
+        note: what a reader should know of where they come from.
+    """
+
+    batch: Any
+    count: int
+    indices: tuple[int, ...] | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Images, what is true of them, and how the network is run on them.
+
+    Attributes:
+        testimony: what the step does with a batch.
+        images: ``(N, C, H, W)``, of volumes and clips with five axes, on the CPU.
+        truth: ``(N, ...)``, if it is known.
+        call: images -> output.
+        at_meeting: whether that output is what meets the target.
+        is_leaf: whether the images are as the data have them.
+        indices: in their data set, if they come from one.
+        notes: what a reader should know.
+    """
+
+    testimony: Testimony
+    images: Tensor
+    truth: Tensor | None
+    call: Call | StepCall
+    at_meeting: bool = False
+    is_leaf: bool = True
+    indices: tuple[int, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The submodule that answers."""
+        return self.testimony.chain[-1] if self.testimony.chain else self.testimony.module
+
+    @property
+    def channels(self) -> int:
+        """Of the images."""
+        return int(self.images.shape[1])
+
+    @property
+    def labels(self) -> Tensor | None:
+        """The truth as labels of a probe, where it is of one of the kinds that a probe has."""
+        truth, size = self.truth, self.images.shape[-2:]
+        if truth is None:
+            return None
+        is_map = truth.ndim in (3, 4) and truth.shape[-2:] == size and (truth.ndim == 3 or truth.shape[1] == 1)
+        flat = truth.reshape(len(truth), *size) if is_map and truth.ndim == 4 and self.images.ndim == 4 else truth
+        return flat if flat.ndim < 3 or is_map else None
+
+    @property
+    def masks(self) -> Tensor | None:
+        """Of the largest objects in label maps, where every image has one."""
+        labels = self.labels
+        return None if labels is None or self.images.ndim == 5 else masks_in(labels)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names that go without saying."""
+        return ("background",) if self.testimony.task == "segmentation" else ()
+
+    def call_for(self, given: Probe, module: nn.Module) -> Forward:
+        """How the network is run on the images of a user's probe.
+
+        Raises:
+            ValueError: it is given more than images, and the probe has not got it.
+        """
+        if isinstance(self.call, StepCall):
+            self._refuse(self._others(module), given)
+            return self.call
+        nest: Any = (self.call.args, dict(self.call.kwargs))
+        others = self._others(module)
+        self._refuse(others, given)
+        for name, place in others.items():
+            nest = replaced(nest, place, given.arguments[name])
+        kwargs = nest[1] | {name: each for name, each in given.arguments.items() if name not in others}
+        return Call(self.call.function, nest[0], kwargs, self.call.image, len(given.images))
+
+    def _others(self, module: nn.Module) -> dict[str, Path]:
+        """The arguments besides the images that are made of a batch, by name; labels that it is given too do not count."""
+        it = self.testimony
+        labels, images = {*it.target}, {*it.image}
+        others = [each for each in it.arguments if each.path != it.image_argument and {*each.leaves} - labels - images]
+        parameters = _parameters(submodule(module, it.module))
+        return {_name_of(each.path, parameters): each.path for each in others}
+
+    def _refuse(self, others: dict[str, Path], given: Probe) -> None:
+        missing = [name for name in others if name not in given.arguments]
+        if missing:
+            listed = " and ".join(map(repr, missing))
+            raise ValueError(
+                f"the network is given {listed} besides the images, which the probe has not got:"
+                f" pass Probe(images, arguments={{{missing[0]!r}: ...}}), a row for each image"
+            )
+
+
+def _parameters(module: nn.Module) -> list[str]:
+    try:
+        return list(inspect.signature(module.forward).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
+def _name_of(path: Path, parameters: Sequence[str]) -> str:
+    """How an argument is called."""
+    key = path[1]
+    if isinstance(key, int):
+        return parameters[key] if key < len(parameters) else f"argument {key}"
+    return str(key)
+
+
+def taken_of(
+    it: Testimony,
+    module: nn.Module,
+    batch: Any,
+    tracer: ForwardTracer | None,
+    source: Source,
+    asked: Asked,
+    indices: Sequence[int] | None,
+    is_chosen: bool,
+) -> Taken:
+    """Images out of a Trainer's data, chosen anew, or the first of the batch that was watched.
+
+    Args:
+        it: what that batch said.
+        module: the Lightning module.
+        batch: that was watched.
+        tracer: that saw it too.
+        source: of the Trainer.
+        asked: what the user said.
+        indices: the images of a run that goes on.
+        is_chosen: whether images are wanted; if not, only how the network is run.
+
+    Raises:
+        LookupError: no submodule took images.
+    """
+    it = _located(it, batch, tracer, asked)
+    count = len(at(batch, it.image[0]))
+    first = Chosen(rows_in(batch, range(min(asked.choice.n, count)), count), min(asked.choice.n, count))
+    if not is_chosen or not source.is_alone:
+        return _taken(it, module, first, tracer, source, asked)
+    chosen = _chosen(it, module, first, source, asked.choice, indices)
+    try:
+        return _taken(it, module, chosen, None, source, asked)
+    except Exception:
+        if chosen is first:
+            raise
+        note = f"the first {first.count} images of the first batch are looked at"
+        return _taken(it, module, replace(first, note=note), None, source, asked)
+
+
+def _located(it: Testimony, batch: Any, tracer: ForwardTracer | None, asked: Asked) -> Testimony:
+    """Where the images are; of an unknown answer as far as calls tell, and labels where the user says that they are."""
+    place = place_of(asked.words.labels_at, "labels_at")
+    if place is not None:
+        at(batch, place)
+        it = replace(it, target=(place,), origin="batch")
+    if it.task != UNKNOWN and it.image:
+        return it
+    if tracer is None:
+        raise LookupError("no submodule took images")
+    entry, path = tracer.entry()
+    images = [where for where, tensor in leaves(batch) if tensor.ndim >= 4]
+    if not images:
+        raise LookupError("the batch holds no images (N, C, H, W)")
+    head = place_of(asked.words.head, "head") or ()
+    return replace(
+        it, chain=(entry.name,), module=entry.name, nth=0, is_one_call=True, image=(images[0],), image_argument=path, head=head
+    )
+
+
+def _chosen(
+    it: Testimony, module: nn.Module, first: Chosen, source: Source, choice: Choice, indices: Sequence[int] | None
+) -> Chosen:
+    """By index where items make such batches, else out of further batches, else the first rows of the one that was watched."""
+    if collater(source.loader) is not None:
+        try:
+            return _by_index(it, module, first, source, choice, indices)
+        except Exception as error:
+            if choice.choose is not None:
+                raise
+            why = str(error).split("\n")[0]
+            return replace(first, note=f"the first {first.count} images of the first batch are looked at ({why})")
+    if choice.choose is not None:
+        raise LookupError(f"choose={choice.choose!r} takes data with an index, and a {type(source.loader).__name__} has none")
+    if is_stream(source.loader):
+        what = f"the data are a stream: the first {first.count} images of its first batch are looked at"
+        return replace(first, note=what)
+    return _of_further(it, first, source, choice)
+
+
+def _by_index(
+    it: Testimony, module: nn.Module, first: Chosen, source: Source, choice: Choice, indices: Sequence[int] | None
+) -> Chosen:
+    dataset, collate = source.loader.dataset, collater(source.loader)
+
+    def made(items: Sequence[int]) -> Any:
+        return source.transfer(collate([dataset[each] for each in items]))
+
+    if indices is not None and len(indices) and max(indices) < len(dataset):
+        picked = [int(each) for each in indices]
+    elif choice.choose is not None:
+        picked = [item.index for item in hard_examples(dataset, module, choice.choose, choice.n)]
+    else:
+        picked = _picked(it, dataset, made, choice.n)
+    batch = made(picked)
+    if not has_same_form(on_cpu(batch), first.batch):
+        raise LookupError("items by index make other batches")
+    return Chosen(batch, len(picked), tuple(picked))
+
+
+def _picked(it: Testimony, dataset: Any, made: Callable[[Sequence[int]], Any], n: int) -> list[int]:
+    """Indices, the classes in turn, in an order that is always the same."""
+    order = np.array(shuffled(len(dataset)))
+    labels = known_labels(dataset) if it.target == ((1,),) else None
+    if labels is not None and it.task in ("multiclass", "binary"):
+        return in_turn(order, labels[order], n)
+    few = order[: 8 * n] if it.target else order[:n]
+    classes = [_class_of(it, made([int(each)])) for each in few] if it.target else [-1] * len(few)
+    return [int(few[each]) for each in in_turn(np.arange(len(few)), np.array(classes, dtype=np.int64), n)]
+
+
+def _class_of(it: Testimony, batch: Any) -> int:
+    """The class of a batch of one item, -1 where it has none."""
+    value = at(batch, it.target[0])
+    truth = value.detach().cpu() if isinstance(value, Tensor) and value.ndim and len(value) == 1 else None
+    return classes_in_turn(truth, 1)[0]
+
+
+def _of_further(it: Testimony, first: Chosen, source: Source, choice: Choice) -> Chosen:
+    """Rows out of a few batches of a fresh iterator, the classes in turn."""
+    rows: list[Any] = []
+    classes: list[int] = []
+    for batch in further(source.loader):
+        here = source.transfer(batch)
+        count = len(at(here, it.image[0]))
+        target = at(here, it.target[0]) if it.target else None
+        truth = target.detach().cpu() if isinstance(target, Tensor) and target.ndim and len(target) == count else None
+        known = classes_in_turn(truth, count)
+        rows += [rows_in(here, [each], count) for each in range(count)]
+        classes += known
+    same = [each for each, row in enumerate(rows) if has_same_form(row, first.batch)]
+    picked = in_turn(np.array(same), np.array(classes, dtype=np.int64)[same], choice.n) if same else []
+    if not picked:
+        return first
+    return Chosen(joined([rows[each] for each in picked], [1] * len(picked)), len(picked))
+
+
+def _taken(
+    it: Testimony, module: nn.Module, chosen: Chosen, tracer: ForwardTracer | None, source: Source, asked: Asked
+) -> Taken:
+    """What the first call got of a batch, and how to call it again."""
+    capture = _captured(it, module, chosen, tracer, source)
+    nest = on_cpu((capture.args, capture.kwargs))
+    place, leaf = it.image_argument, at(chosen.batch, it.image[0])
+    value = at(nest, place) if place is not None else None
+    in_call = isinstance(value, Tensor) and value.ndim >= 4 and len(value) == chosen.count
+    images = value if in_call and value is not None else on_cpu(leaf)
+    if images.ndim not in (4, 5) or len(images) != chosen.count:
+        raise LookupError(f"the images are {tuple(images.shape)}, not (N, C, H, W)")
+    call, at_meeting = _call(it, module, chosen, source, nest, in_leaf=not in_call)
+    truth = truth_in(it, chosen.batch, capture.target, chosen.count, asked.words)
+    if truth is None and it.task == UNKNOWN and asked.words.task is not None:
+        truth = labels_beside(chosen.batch, chosen.count)
+    is_leaf = next((each.is_leaf for each in it.arguments if each.path == place), True)
+    notes = (chosen.note,) if chosen.note else ()
+    return Taken(it, images.float(), truth, call, at_meeting, is_leaf, chosen.indices, notes)
+
+
+def _captured(it: Testimony, module: nn.Module, chosen: Chosen, tracer: ForwardTracer | None, source: Source) -> Capture:
+    """The first call of a batch; with a tracer as it saw it, without running anything."""
+    if tracer is not None:
+        kept = tracer.kept(it.module, it.nth)
+        if kept is not None:
+            return Capture(*kept)
+        if not source.is_alone:
+            raise LookupError("the answer is made in the step, which one of several processes does not run alone")
+    return captured(module, partial(source.step, _on_device(chosen.batch, module)), it, source.optimizers)
+
+
+def _on_device(batch: Any, module: nn.Module) -> Any:
+    """A batch where the module's weights are."""
+    device = next((each.device for each in module.parameters()), torch.device("cpu"))
+    for path, tensor in leaves(batch):
+        if tensor.device != device:
+            batch = replaced(batch, path, tensor.to(device))
+    return batch
+
+
+def _call(
+    it: Testimony, module: nn.Module, chosen: Chosen, source: Source, nest: Any, *, in_leaf: bool
+) -> tuple[Call | StepCall, bool]:
+    """The call itself where it alone gives the answer, else the step up to it; and whether that is where the target is met."""
+    if it.is_one_call and not in_leaf and it.image_argument is not None:
+        args, kwargs = nest
+        return Call(submodule(module, it.module), args, kwargs, it.image_argument, chosen.count), False
+    if not source.is_alone:
+        raise LookupError("the answer is made in the step, which one of several processes does not run alone")
+    step = StepCall(module, source.step, on_cpu(chosen.batch), chosen.count, it, it.image[0] if in_leaf else None)
+    at_meeting = not _gives_head(step, it, module, nest, in_leaf=in_leaf)
+    return replace(step, at_meeting=at_meeting), at_meeting
+
+
+def _gives_head(step: StepCall, it: Testimony, module: nn.Module, nest: Any, *, in_leaf: bool) -> bool:
+    """Whether the last submodule returns the answer; if not, the step makes it of what several calls return."""
+    images = at(step.batch, it.image[0]) if in_leaf or it.image_argument is None else at(nest, it.image_argument)
+    device = next((each.device for each in module.parameters()), torch.device("cpu"))
+    with preserve_state(module), torch.no_grad():
+        output = step(images.to(device))
+    try:
+        found = at(output, it.head, "output")
+    except LookupError:
+        return False
+    return isinstance(found, Tensor) and len(found) == step.count and tuple(found.shape[1:]) == tuple(it.shape[1:])

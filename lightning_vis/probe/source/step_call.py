@@ -1,0 +1,109 @@
+"""The user's step as a network: images in, the answer out, nothing behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lightning_vis.model.call import filled
+from lightning_vis.model.places import Path, at, replaced
+from lightning_vis.model.snapshot.rng import random_streams
+from lightning_vis.probe.witness.dry_run import still
+from lightning_vis.probe.witness.replay import meet, submodule
+from lightning_vis.probe.witness.testimony import Testimony
+
+
+class _Answered(BaseException):
+    """The last submodule has returned; no ``except Exception`` of the step's own is to stop it."""
+
+
+@dataclass(frozen=True)
+class StepCall:
+    """Runs the user's step on rows of a batch, with other images, up to the answer.
+
+    Attributes:
+        module: whose step it is; it should be lent meanwhile.
+        step: runs the step on a batch.
+        batch: on the CPU, with a row for each image of the probe.
+        count: how many.
+        testimony: what the step does with a batch.
+        leaf: where in the batch the images are; None: they go into the first call, past whatever the step does to a batch.
+        at_meeting: whether the answer is what meets the target: the step makes it of what the submodules return.
+        rows: as of `lightning_vis.model.call.Call`.
+    """
+
+    module: nn.Module
+    step: Callable[[Any], Any]
+    batch: Any
+    count: int
+    testimony: Testimony
+    leaf: Path | None = None
+    at_meeting: bool = False
+    rows: Tensor | None = None
+
+    def at(self, rows: Tensor) -> StepCall:
+        """The same for images that go with these rows."""
+        return replace(self, rows=rows)
+
+    def __call__(self, images: Tensor) -> Any:
+        """What the network answers to images, the same whenever it is asked: the step's random numbers begin anew."""
+        batch = self._batch(images)
+        restores = [*random_streams()]
+        torch.manual_seed(0)
+        try:
+            with still(self.module):
+                return self._answer(batch, images)
+        finally:
+            for restore in restores:
+                restore()
+
+    def _batch(self, images: Tensor) -> Any:
+        place = self.leaf if self.leaf is not None else self.testimony.image[0]
+        return filled(
+            self.batch, place, images if self.leaf is not None else self._leaf_of(images, place), self.count, self.rows
+        )
+
+    def _leaf_of(self, images: Tensor, place: Path) -> Tensor:
+        """What stands in the batch where the images come from, as many rows of it as there are images."""
+        wanted = torch.arange(len(images)) % self.count if self.rows is None or len(self.rows) != len(images) else self.rows
+        leaf: Tensor = at(self.batch, place)
+        return leaf[wanted].to(images.device)
+
+    def _answer(self, batch: Any, images: Tensor) -> Any:
+        found: list[Any] = []
+        seen = [0, 0]
+        handles = [
+            submodule(self.module, self.testimony.module).register_forward_pre_hook(
+                partial(self._exchange, seen, images), with_kwargs=True, prepend=True
+            )
+        ]
+        if not self.at_meeting:
+            last = submodule(self.module, self.testimony.chain[-1])
+            handles.append(last.register_forward_hook(partial(_stop, seen, found, self.testimony.nth)))
+        try:
+            assert self.testimony.meeting is not None  # else nobody would know the answer
+            return meet(partial(self.step, batch), self.testimony.meeting)[0]
+        except _Answered:
+            return found[0]
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _exchange(self, seen: list[int], images: Tensor, module: nn.Module, args: Any, kwargs: Any) -> Any:
+        """Has the first call get the images."""
+        seen[0] += 1
+        place = self.testimony.image_argument
+        if self.leaf is not None or place is None or seen[0] != self.testimony.nth + 1:
+            return None
+        return replaced((args, kwargs), place, images)
+
+
+def _stop(seen: list[int], found: list[Any], nth: int, module: nn.Module, args: Any, output: Any) -> None:
+    if seen[0] > nth:
+        found.append(output)
+        raise _Answered
