@@ -73,12 +73,28 @@ MULTICLASS = "multiclass"
 """The task of one class for each image; what is stored says a task only where it is another one."""
 
 
+BINARY = "binary"
+"""The task of one yes or no for each image."""
+
+
+MULTILABEL = "multilabel"
+"""The task of several labels for each image, each true or not."""
+
+
+UNKNOWN = "unknown"
+"""The task of a network of which nobody knows what its output means."""
+
+
 LOG_ODDS = "log-odds"
 """The unit of the scores of classes and labels."""
 
 
 LIGHTNING = ("pytorch_lightning", "lightning")
 """The names under which Lightning comes."""
+
+
+ERROR = "answers/error"
+"""The tag of the signed error of each image, over the spread of the targets."""
 
 
 FILTERS = "filters/"

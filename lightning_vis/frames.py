@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lightning_vis.constants import ALONE as ALONE
-from lightning_vis.constants import FILTERS, LOG_ODDS, MULTICLASS
+from lightning_vis.constants import ERROR, FILTERS, LOG_ODDS, MULTICLASS, UNKNOWN
 from lightning_vis.constants import place_of as place_of
 from lightning_vis.scale import Array as Array
 from lightning_vis.scale import Scale as Scale
@@ -146,6 +146,13 @@ class Frame:
         """Orders the frames of a run: by finished steps, and behind each look of the fit those outside of it."""
         return self.finished_steps, place_of(self.moment)
 
+    @property
+    def reading(self) -> str:
+        """How the output is read, in the one sentence that all pictures and pages say; "" where it tells classes apart."""
+        if self.task == MULTICLASS:
+            return ""
+        return self.answer or ("What the output means is not known." if self.task == UNKNOWN else "")
+
     def caption(self, index: int, inputs: Inputs) -> str:
         """What the network answers of an image, in the words of its task: "bird 0.93", "38.2 years"; "" if nothing is known."""
         if self.said:
@@ -159,6 +166,11 @@ class Frame:
             return self.wrong[index]
         predicted = int(self.predicted[index])
         return None if predicted < 0 or inputs.labels is None else predicted != int(inputs.labels[index])
+
+    def error(self, index: int) -> float | None:
+        """The signed error over the spread of the targets; None where the task knows no such thing."""
+        errors = self.per_image.get(ERROR)
+        return None if errors is None else float(errors[index])
 
     def count_right(self, inputs: Inputs) -> tuple[int, int]:
         """How many answers are right, of how many of which that is known."""

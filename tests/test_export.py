@@ -103,7 +103,7 @@ def test_a_gif_s_tiles_are_what_rendering_draws_but_for_the_palette(logdir):
 def test_a_gif_says_below_what_its_colours_mean(logdir):
     run = read_frames(logdir)[0]
     film = Image.open(io.BytesIO(animated([(run.name, run.inputs, run.frames)], "evidence")))
-    below = legend_of(run.frames[0].maps["evidence"], reading_of(run.frames[0].maps["evidence"], run.inputs), film.width)
+    below = legend_of(run.frames[0].maps["evidence"], reading_of(run.frames, run.inputs, "evidence"), film.width)
     for at in (0, film.n_frames - 1):
         film.seek(at)
         shown = np.asarray(film.convert("RGB")).astype(int)[-10 - len(below) : -10]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
-from lightning_vis.frames import Array, Frame, Inputs
+from lightning_vis.constants import ERROR, LOG_ODDS, MULTICLASS
+from lightning_vis.frames import Array, Frame, Inputs, Maps
 from lightning_vis.render.canvas.tiles import jpeg
 
 
@@ -41,24 +42,36 @@ def write_number(writer: Any, tag: str, value: float, step: int) -> None:
         writer.add_scalar(tag, value, step)
 
 
-def write_note(writer: Any, step: int) -> None:
+def write_note(writer: Any, frame: Frame) -> None:
     """Writes how to read the pictures of a run into the Text tab, once, whichever callback comes first."""
     if hasattr(writer, "add_text") and writer not in _NOTED:
         _NOTED.add(writer)
-        writer.add_text("lightning_vis", _NOTE, step)
+        writer.add_text("lightning_vis", _note(frame), frame.log_step)
 
 
 _NOTED: WeakSet[Any] = WeakSet()
 
 
-_NOTE = """Looked at with lightning_vis, which changes nothing in the training.
+def _note(frame: Frame) -> str:
+    """The note, its line about classes replaced where the network tells none apart."""
+    if frame.task == MULTICLASS:
+        return _NOTE
+    unit = f" in {frame.unit}" if frame.unit else ""
+    maps = f"- {frame.reading}\n- **Maps** with a colour bar are drawn on one scale{unit} that never changes."
+    return _NOTE.replace(_OF_CLASSES, maps)
+
+
+_OF_CLASSES = """- **Evidence** (warm: for the label, blue: against it) and **Grad-CAM** are drawn on one scale in log-odds that never
+  changes: an untrained network shows nothing."""
+
+
+_NOTE = f"""Looked at with lightning_vis, which changes nothing in the training.
 
 - Tab **Lightning Vis**: every look, played, several runs side by side.
 - Tab **Images**: `film/<view>` all probe images over the whole training; `<probe>/<number>` one image with all views on it;
   `twins` the same object on other backgrounds; `filters/<layer>` what excites each filter. The *i* beside a picture says
   how to read it.
-- **Evidence** (warm: for the label, blue: against it) and **Grad-CAM** are drawn on one scale in log-odds that never
-  changes: an untrained network shows nothing.
+{_OF_CLASSES}
 - **Saliency** shows where a small change would matter, not what the answer rests on.
 - Heat maps illustrate; the twins prove."""
 
@@ -97,12 +110,56 @@ def descriptions(frame: Frame, inputs: Inputs) -> dict[str, str]:
     """How to read each picture, by tag."""
     layers = ", ".join(f"{each.title}: layer `{each.layer}`" for each in frame.maps.values())
     notes = "".join(f"\n\nNote: {note}." for note in frame.notes)
-    cards = {f"{inputs.name}/{index}": f"{_CARD}\n\n{layers}.{notes}" for index in range(len(inputs.pictures))}
+    card, strip = (_CARD, _STRIP) if frame.task == MULTICLASS else (_card_of_task(frame, inputs), _strip_of_task(frame, inputs))
+    cards = {f"{inputs.name}/{index}": f"{card}\n\n{layers}.{notes}" for index in range(len(inputs.pictures))}
     return (
         {"twins": _TWINS}
         | cards
-        | {film_tag(inputs.name, key): f"{_STRIP}\n\n{each.title}: layer `{each.layer}`." for key, each in frame.maps.items()}
+        | {film_tag(inputs.name, key): f"{strip}\n\n{each.title}: layer `{each.layer}`." for key, each in frame.maps.items()}
     )
+
+
+def _card_of_task(frame: Frame, inputs: Inputs) -> str:
+    """How to read a card of another task than that of classes: only what such a card shows."""
+    views = [_view_of_task(each) for each in frame.maps.values()]
+    log = any(each.scale.kind == "log" for each in frame.maps.values())
+    said = ["One probe image and what the network makes of it today.", frame.reading, *views]
+    said += ["What has a colour bar is drawn on one log scale that never changes."] * log
+    said += ["A cross: the answer is wrong; a tick: it is right."] * _knows_right(frame, inputs)
+    said += [_ERROR] * (ERROR in frame.per_image)
+    said += [_ON_OBJECT] * (inputs.masks is not None)
+    return "\n".join(each for each in said if each)
+
+
+def _view_of_task(maps: Maps) -> str:
+    """What a view shows, in the unit of what it explains."""
+    unit = f", in {maps.unit}" if maps.unit else ""
+    if maps.scale.kind != "log":
+        return f"**{maps.title}**: where a small change of the image matters; it does not show what the answer rests on."
+    if not maps.scale.signed:
+        return f"**{maps.title}**{unit}: how much of what is named below it lies where."
+    speaks = ("speaks for", "against it") if maps.unit == LOG_ODDS else ("raises", "lowers it")
+    return f"**{maps.title}**{unit}: warm {speaks[0]} what is named below it, blue {speaks[1]}."
+
+
+def _strip_of_task(frame: Frame, inputs: Inputs) -> str:
+    said = ["A film of the whole training so far: a row per probe image, a column per look, on one scale that never changes."]
+    said += [frame.reading] * bool(frame.reading)
+    said += ["An orange frame and a cross: the answer is wrong."] * _knows_right(frame, inputs)
+    said += [_ERROR] * (ERROR in frame.per_image)
+    return "\n".join([*said, "A name below a tile: what is explained from here on."])
+
+
+def _knows_right(frame: Frame, inputs: Inputs) -> bool:
+    return frame.count_right(inputs)[1] > 0
+
+
+_ERROR = """The bar around a line: the error over the spread of the targets, from two spreads too low on the left to two too
+high on the right."""
+
+
+_ON_OBJECT = """**on object 1.6 x**: the map is 1.6 times denser on the object than by chance; the axis below it goes from
+a quarter to four times, its tick is chance."""
 
 
 _CARD = """One probe image and what the network makes of it today.

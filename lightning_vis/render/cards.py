@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image
 
+from lightning_vis.constants import BINARY, LOG_ODDS, MULTICLASS, MULTILABEL, UNKNOWN
 from lightning_vis.frames import Array, Frame, Inputs, Maps
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, TEXT, WIDTH, WRONG
-from lightning_vis.render.canvas.text import cut, text_width, write
+from lightning_vis.render.canvas.text import cut, lines_of, lines_within, text_width, write
 from lightning_vis.render.canvas.tiles import drawn, fit, mark, name_state, put
+from lightning_vis.render.error_bar import error_bar
 from lightning_vis.render.legend import legend
 from lightning_vis.render.lift_axis import HEIGHT, lift_axis
 
@@ -31,41 +35,77 @@ def card(frame: Frame, inputs: Inputs, index: int) -> Array:
     side = (WIDTH - 4 * GAP) // 3
     rows = -(-(1 + len(large)) // 3)
     row_height = side + 3 * TEXT + 2 * GAP + (0 if inputs.masks is None else TEXT + HEIGHT + GAP)
-    foot = TEXT + GAP if len(small) > 1 else 0
-    height = TEXT + 3 * GAP + rows * row_height + -(-len(small) // 2) * (SMALL + GAP) + foot
+    foot, top = _foot(frame, large, len(small)), TEXT + 2 * GAP + _lines(frame) * (TEXT + GAP)
+    height = top + GAP + rows * row_height + -(-len(small) // 2) * (SMALL + GAP) + len(foot) * (TEXT + GAP)
     sheet = Image.new("RGB", (WIDTH, height), PANEL)
     _headline(sheet, frame, inputs, index)
     for position, each in enumerate([None, *large]):
-        corner = (GAP + position % 3 * (side + GAP), TEXT + 2 * GAP + position // 3 * row_height)
+        corner = (GAP + position % 3 * (side + GAP), top + position // 3 * row_height)
         _large_tile(sheet, corner, side, frame, inputs, index, each)
     width = (WIDTH - GAP) // min(2, max(1, len(small)))
     for position, each in enumerate(small):
-        corner = (GAP + position % 2 * width, TEXT + 3 * GAP + rows * row_height + position // 2 * (SMALL + GAP))
+        corner = (GAP + position % 2 * width, top + GAP + rows * row_height + position // 2 * (SMALL + GAP))
         _small_tile(sheet, corner, width - GAP, frame, inputs, index, each)
-    if foot:
-        write(sheet, (GAP, height - foot), "sensitivity: not what the answer rests on", FAINT, WIDTH - 2 * GAP)
+    for line, words in enumerate(foot):
+        write(sheet, (GAP, height - (len(foot) - line) * (TEXT + GAP)), words, FAINT, WIDTH - 2 * GAP)
     return np.asarray(sheet)
 
 
+def _lines(frame: Frame) -> int:
+    """Lines of their own that answers take: as many on all cards of a task. Those of classes stand beside the label."""
+    if frame.task in (MULTICLASS, BINARY) or not any(frame.said):
+        return 0
+    return 2 if frame.task == MULTILABEL else 1
+
+
+def _foot(frame: Frame, large: Sequence[Maps], small: int) -> list[str]:
+    """What has to be said of all tiles together."""
+    units = dict.fromkeys(each.unit for each in large if each.unit not in ("", LOG_ODDS))
+    colours = [f"unit of the colours: {', '.join(units)}"] if units else []
+    read = lines_of(frame.reading, WIDTH - 2 * GAP) if frame.task == UNKNOWN else []
+    return [*colours, *read, *(["sensitivity: not what the answer rests on"] if small > 1 else [])]
+
+
 def _headline(sheet: Image.Image, frame: Frame, inputs: Inputs, index: int) -> None:
-    """Label left, predicted class with a mark and its probability right, the moment between them."""
-    predicted = int(frame.predicted[index])
-    label = None if inputs.labels is None else int(inputs.labels[index])
-    half = (WIDTH - 4 * GAP) // 2
-    when = frame.when if label is None else f", {frame.when}"
-    named = "" if label is None else cut(inputs.class_name(label), half - text_width(when))
+    """What is true left, the moment behind it; right, or below where it needs the room, the answer with a mark."""
+    beside = not _lines(frame)
+    half = (WIDTH - 4 * GAP) // 2 if beside else WIDTH - 2 * GAP
+    truth = inputs.truth_of(index)
+    when = f", {frame.when}" if truth else frame.when
+    named = cut(truth, half - text_width(when)) if truth else ""
     write(sheet, (GAP, GAP), named + when, INK, half)
-    if predicted < 0:
+    if beside:
+        _answer_beside(sheet, frame, inputs, index, half)
+    else:
+        _answer_below(sheet, frame, inputs, index)
+
+
+def _answer_beside(sheet: Image.Image, frame: Frame, inputs: Inputs, index: int, half: int) -> None:
+    """The predicted class and its probability, of which nothing is left out."""
+    name, _, share = frame.caption(index, inputs).rpartition(" ")
+    if not share:
         return
-    wrong = label is not None and predicted != label
-    said = f" {frame.probability[index]:.2f}"
-    name = f"says {inputs.class_name(predicted)}"
+    wrong = frame.is_wrong(index, inputs)
     colour = WRONG if wrong else INK
-    room = half - TEXT - text_width(said)
-    end = write(sheet, (WIDTH // 2 + TEXT, GAP), name, colour, room)
-    write(sheet, (end, GAP), said, colour, half)
-    if label is not None:
+    room = half - TEXT - text_width(f" {share}")
+    end = write(sheet, (WIDTH // 2 + TEXT, GAP), f"says {name}", colour, room)
+    write(sheet, (end, GAP), f" {share}", colour, half)
+    if wrong is not None:
         mark(sheet, (WIDTH // 2, GAP + 4), TEXT - 8, wrong)
+
+
+def _answer_below(sheet: Image.Image, frame: Frame, inputs: Inputs, index: int) -> None:
+    """The words of the task, behind a mark where it knows right and wrong; the error as a bar beside them where it has one."""
+    wrong, error = frame.is_wrong(index, inputs), frame.error(index)
+    left, top = GAP if wrong is None else GAP + TEXT, TEXT + 2 * GAP
+    side = (WIDTH - 4 * GAP) // 3
+    room = WIDTH - GAP - left - (0 if error is None else side + GAP)
+    for line, words in enumerate(lines_within(frame.caption(index, inputs), room, _lines(frame))):
+        write(sheet, (left, top + line * (TEXT + GAP // 2)), words, WRONG if wrong else INK, room)
+    if wrong is not None:
+        mark(sheet, (GAP, top + 4), TEXT - 8, wrong)
+    if error is not None:
+        put(sheet, (WIDTH - GAP - side, top + 6), error_bar(error, side, TEXT - 6))
 
 
 def _large_tile(
@@ -79,8 +119,8 @@ def _large_tile(
         return
     name_state(sheet, corner, maps, index)
     write(sheet, (x, y + side + 4), _title(frame, maps), INK, side)
-    which = inputs.class_name(int(maps.classes[index])) if maps.classes[index] >= 0 else "the score"
-    write(sheet, (x, y + side + 4 + TEXT), f"{'for' if maps.scale.signed else 'of'} {which}", FAINT, side)
+    which = f"{'for' if maps.scale.signed else 'of'} {inputs.explained(maps, index)}"
+    write(sheet, (x, y + side + 4 + TEXT), which, FAINT, side)
     legend(sheet, (x, y + side + 10 + 2 * TEXT), side, maps.scale)
     lifts = frame.per_image.get(f"attribution/{_key(frame, maps)}/lift")
     if lifts is not None:
@@ -116,7 +156,6 @@ def _small_tile(
     if width > WIDTH // 2:
         said = [f"{maps.title}: where a small", "change matters, not what the", f"answer rests on (mean {mean:.2g})"]
     else:
-        which = inputs.class_name(int(maps.classes[index])) if maps.classes[index] >= 0 else "the score"
-        said = [_title(frame, maps), f"of {which}", f"mean {mean:.2g}"]
+        said = [_title(frame, maps), f"of {inputs.explained(maps, index)}", f"mean {mean:.2g}"]
     for line, words in enumerate(said):
         write(sheet, (left, y + line * (TEXT + 4)), words, FAINT, room)

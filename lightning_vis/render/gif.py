@@ -96,8 +96,8 @@ def _blocks(films: Sequence[tuple[str, Inputs, Sequence[Frame]]], key: str, mome
     """The inputs, all runs at one moment, and what the colours mean."""
     blocks = [_block("input", films[0][1], None, key), *(_run_block(*film, key, moment) for film in films)]
     width = max(block.shape[1] for block in blocks)
-    maps, inputs = films[0][2][0].maps[key], films[0][1]
-    return [*blocks, legend_of(maps, reading_of(maps, inputs), width)]
+    _, inputs, frames = films[0]
+    return [*blocks, legend_of(frames[0].maps[key], reading_of(frames, inputs, key), width)]
 
 
 def _sheet(blocks: Sequence[Array], share: float) -> Array:
@@ -137,7 +137,7 @@ def _tile(sheet: Image.Image, corner: tuple[int, int], inputs: Inputs, frame: Fr
     if frame is None:
         return
     name_state(sheet, corner, frame.maps[key], index)
-    if inputs.labels is not None and frame.predicted[index] not in (-1, inputs.labels[index]):
+    if frame.is_wrong(index, inputs):
         x, y = corner
         ImageDraw.Draw(sheet).rectangle((x - 3, y - 3, x + SIDE + 2, y + SIDE + 2), outline=WRONG, width=3)
 

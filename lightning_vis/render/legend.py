@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 from PIL import Image
 
-from lightning_vis.frames import Array, Inputs, Maps, Scale
+from lightning_vis.constants import LOG_ODDS, MULTICLASS
+from lightning_vis.frames import Array, Frame, Inputs, Maps, Scale
 from lightning_vis.render.canvas.style import FAINT, GAP, PANEL, TEXT
 from lightning_vis.render.canvas.text import paragraph, text_width, write
 from lightning_vis.render.canvas.tiles import put
@@ -73,13 +75,41 @@ def _gap(one: tuple[float, float], other: tuple[float, float]) -> float:
     return (right - left) * (NARROWEST - 1) - labels
 
 
-def reading_of(maps: Maps, inputs: Inputs) -> str:
-    """What a film of maps shows, in words."""
-    return f"{explaining(maps, inputs)}. Orange frame: wrong answer."
+def reading_of(frames: Sequence[Frame], inputs: Inputs, key: str) -> str:
+    """What a film of a view's maps shows, in words.
+
+    Args:
+        frames: all with this view.
+        inputs: what people see of the probe.
+        key: the view's key.
+    """
+    maps = [frame.maps[key] for frame in frames]
+    unit = "" if maps[-1].unit == LOG_ODDS else unit_of(maps[-1])
+    read = next((f" {frame.reading}" for frame in reversed(frames) if frame.reading), "")
+    wrong = " Orange frame: wrong answer." * _may_be_wrong(frames, inputs)
+    return f"{explaining(maps, inputs)}{unit}.{read}{wrong}"
 
 
-def explaining(maps: Maps, inputs: Inputs) -> str:
-    """What a view explains: "evidence for the label", "saliency of the predicted class", "Grad-CAM of bird"."""
-    words = {"label": "the label", "predicted": "the predicted class", "runner_up": "the runner-up class"}
-    which = words.get(maps.target) or inputs.class_name(int(maps.target))
-    return f"{maps.title} {'for' if maps.scale.signed else 'of'} {which}"
+def _may_be_wrong(frames: Sequence[Frame], inputs: Inputs) -> bool:
+    return any(frame.task == MULTICLASS or frame.count_right(inputs)[1] > 0 for frame in frames)
+
+
+def unit_of(maps: Maps) -> str:
+    """The unit behind a comma, where the colours have one: those of a density are multiples of its mean."""
+    return f", {maps.unit}" if maps.unit and maps.scale.kind == "log" else ""
+
+
+def explaining(maps: Sequence[Maps], inputs: Inputs) -> str:
+    """What a view's maps explain: "evidence for the label", "saliency of the predicted class", "Grad-CAM of bird"."""
+    return f"{maps[-1].title} {'for' if maps[-1].scale.signed else 'of'} {_whose(maps, inputs)}"
+
+
+def _whose(maps: Sequence[Maps], inputs: Inputs) -> str:
+    target, words = maps[-1].target, {word for each in maps for word in each.explains}
+    if words:
+        of_all = {"label": "what is true", "predicted": "what is answered", "runner_up": "the runner-up"}
+        return words.pop() if len(words) == 1 else of_all.get(target, "what is explained")
+    if all((each.classes < 0).all() for each in maps):
+        return "the score"
+    named = {"label": "the label", "predicted": "the predicted class", "runner_up": "the runner-up class"}
+    return named.get(target) or inputs.class_name(int(target))

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from lightning_vis.constants import ERROR
 from lightning_vis.frames import Array, Frame, Inputs, Maps
 from lightning_vis.render.canvas.style import GAP, INK, PANEL, TEXT, WRONG
 from lightning_vis.render.canvas.text import fitting, write
 from lightning_vis.render.canvas.tiles import drawn, fit, mark, put
+from lightning_vis.render.error_bar import error_bar
 from lightning_vis.render.legend import legend_of, reading_of
 
 NAME = 24
@@ -32,17 +34,20 @@ def strip(frames: Sequence[Frame], inputs: Inputs, key: str) -> Array:
     side, head, pitch = 100, 2 * TEXT, 100 + NAME + GAP
     rows, columns = len(inputs.pictures), len(frames)
     width, foot = GAP + (max(columns, 5) + 1) * (side + GAP), head + rows * pitch + GAP
-    below = legend_of(frames[-1].maps[key], _strip_reading(frames[-1].maps[key], inputs), width) if frames else None
+    below = legend_of(frames[-1].maps[key], _strip_reading(frames, inputs, key), width) if frames else None
     sheet = Image.new("RGB", (width, foot + (GAP if below is None else len(below))), PANEL)
     for row in range(rows):
         y = head + row * pitch
         put(sheet, (GAP, y), fit(inputs.pictures[row], side))
-        if inputs.labels is not None:
-            _name(sheet, (GAP, y + side), side, inputs.class_name(int(inputs.labels[row])))
+        if inputs.truth_of(row):
+            _name(sheet, (GAP, y + side), side, inputs.truth_of(row))
         for column, frame in enumerate(frames):
             x = GAP + (column + 1) * (side + GAP)
             put(sheet, (x, y), fit(drawn(inputs.pictures[row], frame.maps[key], row), side))
-            _marks(sheet, (x, y), side, inputs, frame, frames[column - 1] if column else None, key, row)
+            _marks(sheet, (x, y), side, inputs, frame, row)
+            before = frames[column - 1].maps[key] if column else None
+            if not _name_explained(sheet, (x, y), side, inputs, frame.maps[key], before, row):
+                _error(sheet, (x, y + side), side, frame.error(row))
     letters = min((fitting(frame.when, side) for frame in frames), default=TEXT)
     for column, frame in enumerate(frames):
         write(sheet, (GAP + (column + 1) * (side + GAP), GAP), frame.when, INK, side, letters)
@@ -51,31 +56,50 @@ def strip(frames: Sequence[Frame], inputs: Inputs, key: str) -> Array:
     return np.asarray(sheet)
 
 
-def _strip_reading(maps: Maps, inputs: Inputs) -> str:
-    changes = maps.target in ("predicted", "runner_up")
-    return reading_of(maps, inputs) + " White bar: from here on another class is explained." * changes
+def _strip_reading(frames: Sequence[Frame], inputs: Inputs, key: str) -> str:
+    maps = frames[-1].maps[key]
+    bar = " White bar: from here on another class is explained." * (maps.target in ("predicted", "runner_up"))
+    if maps.explains:
+        changes = len({frame.maps[key].explains for frame in frames}) > 1
+        bar = " White bar: from here on something else is explained." * changes
+    error = any(ERROR in frame.per_image for frame in frames)
+    below = " Bar below: the error, from -2 to 2 spreads of the targets." * error
+    return reading_of(frames, inputs, key) + bar + below
 
 
-def _marks(
-    sheet: Image.Image,
-    corner: tuple[int, int],
-    side: int,
-    inputs: Inputs,
-    frame: Frame,
-    before: Frame | None,
-    key: str,
-    row: int,
-) -> None:
-    """A frame and a cross where the prediction is wrong; the new name where another class is explained than before."""
+def _marks(sheet: Image.Image, corner: tuple[int, int], side: int, inputs: Inputs, frame: Frame, row: int) -> None:
+    """A frame and a cross where the answer is wrong."""
     x, y = corner
-    draw = ImageDraw.Draw(sheet)
-    if inputs.labels is not None and frame.predicted[row] not in (-1, inputs.labels[row]):
-        draw.rectangle((x - 2, y - 2, x + side + 1, y + side + 1), outline=WRONG, width=3)
+    if frame.is_wrong(row, inputs):
+        ImageDraw.Draw(sheet).rectangle((x - 2, y - 2, x + side + 1, y + side + 1), outline=WRONG, width=3)
         mark(sheet, (x + side - 24, y + 4), 18, wrong=True)
-    now = int(frame.maps[key].classes[row])
-    if before is not None and now != int(before.maps[key].classes[row]) and now >= 0:
-        draw.line((x - GAP // 2 - 1, y, x - GAP // 2 - 1, y + side), fill=INK, width=2)
-        _name(sheet, (x, y + side), side, inputs.class_name(now))
+
+
+def _name_explained(
+    sheet: Image.Image, corner: tuple[int, int], side: int, inputs: Inputs, maps: Maps, before: Maps | None, row: int
+) -> bool:
+    """The new name where something else is explained than before, and at first where each image has its own; whether it is
+    there."""
+    x, y = corner
+    is_first = before is None and len(set(maps.explains)) > 1
+    is_new = before is not None and _explained(maps, row) not in ("", _explained(before, row))
+    if is_new:
+        ImageDraw.Draw(sheet).line((x - GAP // 2 - 1, y, x - GAP // 2 - 1, y + side), fill=INK, width=2)
+    if is_first or is_new:
+        _name(sheet, (x, y + side), side, inputs.explained(maps, row))
+    return is_first or is_new
+
+
+def _explained(maps: Maps, row: int) -> str:
+    """What tells apart what is explained; "" where that is not known."""
+    if maps.explains:
+        return maps.explains[row]
+    return str(maps.classes[row]) if maps.classes[row] >= 0 else ""
+
+
+def _error(sheet: Image.Image, corner: tuple[int, int], width: int, error: float | None) -> None:
+    if error is not None:
+        put(sheet, (corner[0], corner[1] + 6), error_bar(error, width, 14))
 
 
 def _name(sheet: Image.Image, corner: tuple[int, int], width: int, name: str) -> None:

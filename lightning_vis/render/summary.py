@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from lightning_vis.constants import ERROR, MULTICLASS
 from lightning_vis.frames import Array, Frame, Inputs
-from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, WRONG
-from lightning_vis.render.canvas.text import lines_of, write
+from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, WRONG, Colour
+from lightning_vis.render.canvas.text import fitting, lines_of, lines_within, text_width, write
 from lightning_vis.render.canvas.tiles import drawn, fit, name_state, put
-from lightning_vis.render.legend import explaining, legend
+from lightning_vis.render.legend import explaining, legend, unit_of
 
 SIZE = (1200, 630)
 
@@ -25,6 +26,10 @@ CAPTION = 34
 TOP = 64
 
 
+LEAST = 19
+"""Letters of a caption on one line; smaller ones stand on two."""
+
+
 def summary(run: str, frames: Sequence[Frame], inputs: Inputs) -> Array:
     """Two probe images, how they were seen first and last, and what happened in words: ``(630, 1200, 3)`` uint8."""
     first, last = frames[0], frames[-1]
@@ -35,14 +40,17 @@ def summary(run: str, frames: Sequence[Frame], inputs: Inputs) -> Array:
     for row, index in enumerate(telling(frames, inputs)):
         corner = (GAP, TOP + row * (SIDE + CAPTION + GAP))
         put(sheet, corner, fit(inputs.pictures[index], SIDE))
-        if inputs.labels is not None:
-            write(sheet, (corner[0] + 6, corner[1] + SIDE), inputs.class_name(int(inputs.labels[index])), FAINT, SIDE, 26)
+        truth = inputs.truth_of(index)
+        write(sheet, (corner[0] + 6, corner[1] + SIDE), truth, FAINT, SIDE, _letters(truth, last))
         for column, frame in enumerate((first, last)):
             if key in frame.maps:
                 _draw_look(sheet, (corner[0] + (column + 1) * (SIDE + GAP), corner[1]), frame, inputs, key, index)
     if key and last.maps[key].scale.kind == "log":
         legend(sheet, (GAP, SIZE[1] - 52), SIDE, last.maps[key].scale)
-        write(sheet, (2 * GAP + SIDE, SIZE[1] - 48), f"{explaining(last.maps[key], inputs)}, log-odds", FAINT, 2 * SIDE, 24)
+        said = (
+            f"{explaining([frame.maps[key] for frame in (first, last) if key in frame.maps], inputs)}{unit_of(last.maps[key])}"
+        )
+        write(sheet, (2 * GAP + SIDE, SIZE[1] - 48), said, FAINT, 2 * SIDE, 24)
     _write_sentences(sheet, (3 * (SIDE + GAP) + 2 * GAP, 18), run, words(frames, inputs))
     return np.asarray(sheet)
 
@@ -53,8 +61,8 @@ def telling(frames: Sequence[Frame], inputs: Inputs) -> list[int]:
     count = len(inputs.pictures)
     if count < 2:
         return list(range(count))
-    correct = np.where(last.predicted == inputs.labels, last.probability, 1 - last.probability)
-    if inputs.labels is None or not np.isfinite(correct).all():
+    correct = _correctness(last, inputs)
+    if not np.isfinite(correct).all():
         changed = _change(frames)
         return sorted(np.argsort(-changed, kind="stable")[:2].tolist())
     surest, wrongest = int(np.argmax(correct)), int(np.argmin(correct))
@@ -64,10 +72,7 @@ def telling(frames: Sequence[Frame], inputs: Inputs) -> list[int]:
 def words(frames: Sequence[Frame], inputs: Inputs) -> list[str]:
     """What happened, a sentence each; only what was measured."""
     last = frames[-1]
-    said = []
-    if inputs.labels is not None and (last.predicted >= 0).all():
-        right = [int((frame.predicted == inputs.labels).sum()) for frame in (frames[0], last)]
-        said.append(f"Right on {right[0]} of {len(last.predicted)} probe images at first, on {right[1]} at last.")
+    said = [each for each in (last.reading, _right(frames[0], last, inputs), _measured(frames[0], last)) if each]
     numbers = last.numbers
     if "reliance/background_effect" in numbers:
         background, thing = (round(100 * numbers[f"reliance/{name}_effect"]) for name in ("background", "object"))
@@ -78,6 +83,54 @@ def words(frames: Sequence[Frame], inputs: Inputs) -> list[str]:
     if np.isfinite(lift):
         said.append(f"Grad-CAM on the object: {lift:.1f} x chance.")
     return [*said, *(f"{note[0].upper()}{note[1:]}." for note in last.notes)]
+
+
+MEASURES = {
+    "answers/mean_error": "Mean absolute error",
+    "answers/mean_distance": "Mean distance from the truth",
+    "answers/mean_iou": "Mean IoU",
+}
+"""What is known of answers that are more or less right, by tag."""
+
+
+def _right(first: Frame, last: Frame, inputs: Inputs) -> str:
+    """How many answers are right, where that is known."""
+    (before, of), (after, known) = first.count_right(inputs), last.count_right(inputs)
+    if not known:
+        return ""
+    later = f"{after} at last" if of == known else f"{after} of {known} at last"
+    return (
+        f"Right on {before} of {of} probe images at first, on {later}." if of else f"Right on {after} of {known} probe images."
+    )
+
+
+def _measured(first: Frame, last: Frame) -> str:
+    """How far the answers are off, at first and at last, in the unit that they have."""
+    tag = next((tag for tag in MEASURES if np.isfinite(last.numbers.get(tag, np.nan))), "")
+    if not tag:
+        return ""
+    words, unit = _named(tag, last.unit)
+    before = first.numbers.get(tag, np.nan)
+    began = f"{before:.3g}{unit} at first, " if np.isfinite(before) else ""
+    return f"{words}: {began}{last.numbers[tag]:.3g}{unit} at last."
+
+
+def _named(tag: str, unit: str) -> tuple[str, str]:
+    """What was measured, and the unit behind each number; "squared error" says the first and is none of the second."""
+    if tag != "answers/mean_error" or not unit:
+        return MEASURES[tag], ""
+    return (f"Mean {unit}", "") if unit.endswith("error") else (MEASURES[tag], f" {unit}")
+
+
+def _correctness(frame: Frame, inputs: Inputs) -> Array:
+    """How right each answer is, NaN where that is not known: only the order counts."""
+    errors = frame.per_image.get(ERROR)
+    if errors is not None:
+        return -np.abs(errors)
+    wrong = [frame.is_wrong(index, inputs) for index in range(len(frame.predicted))]
+    right = np.array([np.nan if each is None else float(not each) for each in wrong])
+    sure = frame.probability
+    return right if frame.task != MULTICLASS and np.isnan(sure).all() else np.where(right == 0, 1 - sure, right * sure)
 
 
 def _change(frames: Sequence[Frame]) -> Array:
@@ -91,15 +144,26 @@ def _draw_look(sheet: Image.Image, corner: tuple[int, int], frame: Frame, inputs
     x, y = corner
     put(sheet, corner, fit(drawn(inputs.pictures[index], frame.maps[key], index), SIDE))
     name_state(sheet, corner, frame.maps[key], index)
-    predicted = int(frame.predicted[index])
-    if predicted < 0:
-        return
-    wrong = inputs.labels is not None and predicted != int(inputs.labels[index])
-    draw = ImageDraw.Draw(sheet)
-    text = f"{'x ' if wrong else ''}{inputs.class_name(predicted)} {frame.probability[index]:.2f}"
-    write(sheet, (x + 6, y + SIDE), text, WRONG if wrong else INK, SIDE - 12, 26)
+    wrong = frame.is_wrong(index, inputs)
+    text = f"{'x ' if wrong else ''}{frame.caption(index, inputs)}"
+    _write_caption(sheet, (x + 6, y + SIDE), text, frame, WRONG if wrong else INK)
     if wrong:
-        draw.rectangle((x, y, x + SIDE - 1, y + SIDE + CAPTION - 1), outline=WRONG, width=4)
+        ImageDraw.Draw(sheet).rectangle((x, y, x + SIDE - 1, y + SIDE + CAPTION - 1), outline=WRONG, width=4)
+
+
+def _write_caption(sheet: Image.Image, corner: tuple[int, int], text: str, frame: Frame, colour: Colour) -> None:
+    """One line, or two small ones where the words of a task are longer than that."""
+    width, (x, y), size = SIDE - 12, corner, _letters(text, frame)
+    if size >= LEAST or text_width(text, size) <= width:
+        write(sheet, corner, text, colour, width, size)
+        return
+    for line, words in enumerate(lines_within(text, width, 2, size)):
+        write(sheet, (x, y + line * (size - 1)), words, colour, width, size)
+
+
+def _letters(text: str, frame: Frame) -> int:
+    """How large a caption is written: of a class always alike."""
+    return 26 if frame.task == MULTICLASS else fitting(text, SIDE - 12, (26, 22, LEAST, 16))
 
 
 def _write_sentences(sheet: Image.Image, corner: tuple[int, int], run: str, sentences: Sequence[str]) -> None:

@@ -88,7 +88,7 @@ class FrameLogger:
                 data = encoded(drawing.pictures)
             with self._budget.timed("writing"):
                 for writer in self.writers:
-                    write_note(writer, frame.log_step)
+                    write_note(writer, frame)
                     write_pictures(writer, data, frame.log_step, drawing.readings)
                     for tag, value in drawing.scalars.items():
                         write_number(writer, tag, value, frame.log_step)
