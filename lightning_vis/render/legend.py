@@ -107,7 +107,7 @@ def explaining(maps: Sequence[Maps], inputs: Inputs) -> str:
 def _whose(maps: Sequence[Maps], inputs: Inputs) -> str:
     target, words = maps[-1].target, {word for each in maps for word in each.explains}
     if words:
-        of_all = {"label": "what is true", "predicted": "what is answered", "runner_up": "the runner-up"}
+        of_all = {"label": "what is true", "predicted": "what is answered"} if maps[-1].unit == LOG_ODDS else {}
         return words.pop() if len(words) == 1 else of_all.get(target, "what is explained")
     if all((each.classes < 0).all() for each in maps):
         return "the score"

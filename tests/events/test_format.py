@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tab_runs import film_of, inputs_of, pictures_of, with_twins
+from tab_runs import film_of, inputs_of, pictures_of, with_twins, write_run
 from tab_server import ask_json, tensorboard, wait_for_looks
+from task_frames import film_for, inputs_for
 from torch.utils.tensorboard import SummaryWriter
 
 from lightning_vis.events.frame_reader import read_runs
@@ -17,6 +18,8 @@ from lightning_vis.events.frame_writer import FrameWriter
 from lightning_vis.frames import Filter, Frame, Pictures
 
 PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text("utf-8")
+ADDED = ("task", "explains", "truth")
+"""Facts of which each makes an example one of a task."""
 EXAMPLES = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
 NAMED = ("numbers", "per_image", "seconds", "maps", "pictures")
 """Objects whose keys are names, of views for instance."""
@@ -54,11 +57,42 @@ def logdir(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def ages(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ages")
+    write_run(folder / "run", film_for("regression", 2), inputs_for("regression"))
+    return folder
+
+
 @pytest.mark.parametrize("example", [each for each in EXAMPLES if "part" in each], ids=lambda example: example["part"])
-def test_the_facts_of_a_part_are_those_of_the_example(logdir, example):
-    (run,) = read_runs(logdir)
+def test_the_facts_of_a_part_are_those_of_the_example(logdir, ages, example):
+    (run,) = read_runs(ages if set(ADDED) & set(example) else logdir)
     found = next(part for part in run.parts if part.name == example["part"] and part.facts.get("steps", 10) == 10)
     assert shape_of(dict(found.facts)) == shape_of(example)
+    if "task" in example:
+        assert {name: found.facts[name] for name in ("said", "wrong", "answer", "unit", "per_image", "predicted")} == {
+            name: example[name] for name in ("said", "wrong", "answer", "unit", "per_image", "predicted")
+        }
+
+
+def test_what_a_task_adds_reaches_the_page(ages):
+    with tensorboard(ages) as address:
+        wait_for_looks(address, "run", 2)
+        (stream,) = ask_json(address, "data", run="run")["streams"]
+    facts, maps, inputs = [each for each in EXAMPLES if set(ADDED) & set(each)]
+    look = stream["looks"][1]
+    for name in ("task", "unit", "answer", "said", "wrong"):
+        assert look[name] == facts[name]
+    assert {name: look["maps"]["evidence"][name] for name in ("explains", "unit")} == {
+        name: maps[name] for name in ("explains", "unit")
+    }
+    assert stream["inputs"]["truth"] == inputs["truth"]
+
+
+def test_of_classes_nothing_is_added(logdir):
+    (run,) = read_runs(logdir)
+    added = {"task", "unit", "answer", "said", "wrong", "explains", "truth"}
+    assert [part.name for part in run.parts if added & set(part.facts)] == []
 
 
 def test_the_answers_are_those_of_the_examples(logdir):

@@ -1,7 +1,8 @@
 // Compare: all images at one moment; the inputs above, a row per run below.
 
 import { element, fitCanvas, NO_MAPS, noteOf, pager, pressable, replace } from "../page/dom.js";
-import { className, labelOf, lookAt, withMaps } from "../page/looks.js";
+import { lookAt, partOf, withMaps } from "../page/looks.js";
+import { answersOf, errorOf, quantityOf, truthOf } from "../page/words.js";
 import { clear, describe, fillHead, fillTile, NARROW } from "./tiles.js";
 
 const PER_PAGE = 8;
@@ -11,6 +12,8 @@ const GAP = 8;
 const LEAST = 112; // tiles become smaller so that all rows are seen at once, but no smaller than this
 const CAPTION = 20;
 const NOTES = 30;
+const [WORDS, LONG] = [17, 18]; // a second line of a caption, and from how many letters on there is one
+const SPREAD = 9; // the bar of an error
 const [MEASURES, STACKED] = [25, 40]; // what is written below a caption, on one line or, below narrow tiles, on two
 
 export class Compare {
@@ -27,11 +30,11 @@ export class Compare {
 
   partsAt(model, index) {
     const steps = model.positions[Math.min(index, model.positions.length - 1)];
-    return model.runs.map((run) => lookAt(run.looks, steps)?.maps[model.view?.key]).filter(Boolean);
+    return model.runs.map((run) => partOf(lookAt(run.looks, steps), model.view)).filter(Boolean);
   }
 
   update(model) {
-    if (!model.views.length) return this.updateEmpty();
+    if (!model.views.length) return this.updateEmpty(model);
     const { shown, notes } = withMaps(model);
     this.show(shown, notes);
   }
@@ -48,9 +51,10 @@ export class Compare {
     this.paint(model);
   }
 
-  updateEmpty() {
+  updateEmpty(model) {
     this.tiles = [];
-    replace(this.root, "empty", () => element("p", { className: "empty", textContent: NO_MAPS }));
+    const textContent = answersOf(model) || NO_MAPS;
+    replace(this.root, `empty ${textContent}`, () => element("p", { className: "empty", textContent }));
   }
 
   build(model, images, pages) {
@@ -66,8 +70,7 @@ export class Compare {
   inputRow(run, images) {
     const head = element("div", { className: "head" }, element("span", { className: "quiet", textContent: "input" }));
     return [head, ...images.map((image) => {
-      const label = labelOf(run.inputs, image);
-      const name = label === null ? `image ${image + 1}` : className(run.inputs, label);
+      const name = truthOf(run.inputs, image) || `image ${image + 1}`;
       const canvas = this.picture(image);
       canvas.setAttribute("aria-label", `image ${image + 1}: ${name}`);
       this.tiles.push({ kind: "input", run: run.name, image, canvas });
@@ -101,10 +104,13 @@ export class Compare {
     fill.style.background = `var(${run.colour})`;
     const lift = element("span");
     const half = element("span");
+    const errorFill = element("i");
+    errorFill.style.background = `var(${run.colour})`;
+    const error = element("div", { className: "lift spread", role: "img" }, errorFill, element("b"));
     const caption = element("figcaption", {}, name, probability);
     const measures = element("div", { className: "measures" }, lift, half);
-    this.tiles.push({ kind: "map", run: run.name, image, canvas, state, name, probability, fill, bar, lift, half, caption, measures });
-    return element("figure", {}, element("div", { className: "picture" }, canvas, state), caption, bar, measures);
+    this.tiles.push({ kind: "map", run: run.name, image, canvas, state, name, probability, fill, bar, lift, half, caption, measures, error, errorFill });
+    return element("figure", {}, element("div", { className: "picture" }, canvas, state), caption, error, bar, measures);
   }
 
   fit(model) {
@@ -125,7 +131,7 @@ export class Compare {
 
   // How wide tiles may be so that all rows are seen at once.
   widthFor(model, measures) {
-    const rows = [...(model.runs.some((run) => run.inputs) ? [CAPTION] : []), ...model.runs.map(() => CAPTION + measures)];
+    const rows = [...(model.runs.some((run) => run.inputs) ? [CAPTION] : []), ...model.runs.map((run) => CAPTION + wordsOf(run) + measures)];
     const tall = (this.page.stage.clientHeight - 24 - (this.isNoted ? NOTES : 0) - rows.reduce((sum, each) => sum + each + GAP, 0)) / Math.max(1, rows.length);
     const ratio = Math.max(...model.runs.map((run) => (run.inputs ? run.inputs.size[0] / run.inputs.size[1] : 1)));
     return Math.floor(tall / ratio);
@@ -152,7 +158,7 @@ export class Compare {
       const run = model.runs.find((each) => each.name === tile.run);
       const look = lookAt(run.looks, model.steps);
       if (tile.kind === "head") fillHead(tile, run, look, { key: model.view?.key, steps: model.steps });
-      if (tile.kind === "map") fillTile(tile, run, look, model.view?.key);
+      if (tile.kind === "map") fillTile(tile, run, look, model.view);
     }
   }
 
@@ -179,11 +185,18 @@ export class Compare {
         isDone = painter.paintPicture(tile.canvas, run.inputs, tile.image, state.outline ? run.masks : null) && isDone;
         continue;
       }
-      const part = lookAt(run.looks, model.steps)?.maps[model.view?.key];
+      const part = partOf(lookAt(run.looks, model.steps), model.view);
       if (!part) clear(tile);
-      else if (painter.paintMap(tile.canvas, { inputs: run.inputs, part, index: tile.image, masks: run.masks, settings: state })) describe(tile, painter.maps(part)[tile.image], tile.canvas.clientWidth);
-      else isDone = false;
+      else if (painter.paintView(tile.canvas, { inputs: run.inputs, part, index: tile.image, masks: run.masks, settings: state })) {
+        describe(tile, part.maximum ? painter.maps(part)[tile.image] : null, { width: tile.canvas.clientWidth, quantity: quantityOf(model.view) });
+      } else isDone = false;
     }
     return isDone;
   }
+}
+
+// Pixels that the words of a task take below a run's tiles, beside a caption of one line.
+function wordsOf(run) {
+  const isLong = run.looks.some((look) => look.said?.some((text) => text.length > LONG));
+  return (isLong ? WORDS : 0) + (run.looks.some((look) => errorOf(look, 0) !== undefined) ? SPREAD : 0);
 }

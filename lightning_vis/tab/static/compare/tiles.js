@@ -1,18 +1,18 @@
 // What is written on, below and beside a tile of Compare: the answer, how sure, where the map lies, and the run's numbers.
 
 import { element, replace } from "../page/dom.js";
-import { className, labelOf } from "../page/looks.js";
-import { liftShare } from "../timeline/axes.js";
+import { partOf } from "../page/looks.js";
+import { captionOf, countRight, errorOf, explainedOf, isWrong, measuredOf, spoken } from "../page/words.js";
+import { errorShare, liftShare } from "../timeline/axes.js";
 
 export const NARROW = 138; // pixels: below them a name has a line of its own
 const ROOMY = 180; // pixels: from them on a sentence has room
 
 export function fillHead(tile, run, look, { key, steps }) {
   const lines = [look ? look.when : "not yet", ...(look && look.steps !== steps ? ["no look since then"] : [])];
-  if (look && run.inputs?.labels) {
-    const right = look.predicted.filter((predicted, image) => predicted === run.inputs.labels[image]).length;
-    lines.push(`${right} of ${look.predicted.length} right`);
-  }
+  const { right, known } = countRight(run.inputs, look);
+  if (known) lines.push(`${right} of ${known} right`);
+  if (measuredOf(look)) lines.push(measuredOf(look));
   const lift = look?.numbers[`attribution/${key}/lift`];
   if (Number.isFinite(lift)) lines.push(`object ${times(lift)} chance`);
   const effect = look?.numbers["reliance/background_effect"];
@@ -26,19 +26,11 @@ export function fillHead(tile, run, look, { key, steps }) {
   tile.facts.title = look?.notes.join("\n") || "";
 }
 
-export function fillTile(tile, run, look, key) {
+export function fillTile(tile, run, look, view) {
   const { image } = tile;
-  const label = labelOf(run.inputs, image);
-  const predicted = look?.predicted[image];
-  const answers = predicted !== undefined && predicted >= 0;
-  const isWrong = answers && label !== null && predicted !== label;
-  const part = look?.maps[key];
-  const explained = className(run.inputs, part?.classes[image]);
-  tile.name.textContent = answers ? `${isWrong ? "✗ " : ""}${className(run.inputs, predicted)}` : "";
-  tile.name.classList.toggle("wrong", isWrong);
-  tile.name.title = [answers ? `says ${className(run.inputs, predicted)}` : "", explained && `explained: ${explained}`].filter(Boolean).join("; ");
-  const probability = look?.probability[image];
-  tile.probability.textContent = Number.isFinite(probability) ? `p ${probability.toFixed(2)}` : "";
+  const key = view?.key;
+  fillCaption(tile, run, look, view);
+  fillError(tile, run, look);
   const lift = look?.per_image[`attribution/${key}/lift`]?.[image];
   const hasLift = run.looks.some((each) => each.per_image[`attribution/${key}/lift`]);
   tile.bar.hidden = tile.lift.hidden = !hasLift;
@@ -46,19 +38,46 @@ export function fillTile(tile, run, look, key) {
   tile.lift.textContent = Number.isFinite(lift) ? `object ${times(lift)}` : "object –";
   tile.hasLift = hasLift;
   tile.lift.title = "The map's share on the object over the object's share of the image: 1 × is chance, the tick on the bar";
-  const says = answers ? `says ${className(run.inputs, predicted)}${isWrong ? ", wrong" : ""}` : "no answer yet";
+  const says = spoken(run.inputs, look, image);
   const where = Number.isFinite(lift) ? `, on the object ${times(lift)} chance` : "";
   tile.canvas.setAttribute("aria-label", `image ${image + 1}, run ${run.name}, ${look?.when || "not yet"}: ${says}${where}`);
 }
 
+function fillCaption({ image, name, probability }, run, look, view) {
+  const { text, share } = captionOf(run.inputs, look, image);
+  const wrong = isWrong(run.inputs, look, image) === true;
+  const explained = explainedOf(run.inputs, partOf(look, view), image);
+  name.textContent = text && `${wrong ? "✗ " : ""}${text}`;
+  name.classList.toggle("wrong", wrong);
+  name.classList.toggle("words", Boolean(look?.said));
+  name.title = [text && `${look.said ? "" : "says "}${text}`, explained && `explained: ${explained}`].filter(Boolean).join("; ");
+  probability.textContent = share;
+}
+
+// From two spreads of the targets too low to two too high, from the line at no error.
+function fillError({ image, error, errorFill }, run, look) {
+  error.hidden = !run.looks.some((each) => errorOf(each, image) !== undefined);
+  const value = errorOf(look, image);
+  const at = Number.isFinite(value) ? errorShare(value) : 0.5;
+  errorFill.style.left = `${100 * Math.min(at, 0.5)}%`;
+  errorFill.style.width = `${100 * Math.abs(at - 0.5)}%`;
+  const said = Number.isFinite(value) ? `error ${signed(value)} spreads of the targets` : "error not known";
+  error.title = `${said}; the bar goes from −2 to 2, the line is none`;
+  error.setAttribute("aria-label", said);
+}
+
+function signed(value) {
+  return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
+}
+
 // What is known of a map once its picture has come.
-export function describe(tile, map, width) {
+export function describe(tile, map, { width, quantity }) {
   tile.state.textContent = map?.state || "";
   const where = map?.half ? percent(map.half) : "";
   const isLong = !tile.hasLift && width >= ROOMY;
   const text = isLong ? `half of it in ${where} of the image` : width < NARROW ? `half ${where}` : `half in ${where}`;
   tile.half.textContent = where ? text : "";
-  tile.half.title = map?.half ? `Half of the evidence lies in ${percent(map.half)} of the image` : "";
+  tile.half.title = map?.half ? `Half of the ${quantity} lies in ${percent(map.half)} of the image` : "";
 }
 
 export function clear(tile) {

@@ -1,7 +1,9 @@
 // Film: each image over time; a row per image and run, columns thinned to the width. A click goes there.
 
 import { cssColour, element, elided, fitCanvas, NO_MAPS, noteOf, pager, pressable, replace } from "../page/dom.js";
-import { className, labelOf, lookAt, thinned, whenAt, withMaps } from "../page/looks.js";
+import { lookAt, partOf, thinned, whenAt, withMaps } from "../page/looks.js";
+import { answersOf, errorOf, explainedOf, explainsAnew, isWrong, truthOf } from "../page/words.js";
+import { errorShare } from "../timeline/axes.js";
 
 const [LEAST, MOST] = [72, 112]; // a tile fills the width as far as that goes
 const GAP = 4;
@@ -23,7 +25,7 @@ export class Film {
   }
 
   update(model) {
-    if (!model.views.length) return this.updateEmpty();
+    if (!model.views.length) return this.updateEmpty(model);
     const { shown, notes } = withMaps(model);
     this.show(shown, notes);
   }
@@ -44,9 +46,10 @@ export class Film {
     this.paint(model);
   }
 
-  updateEmpty() {
+  updateEmpty(model) {
     this.shows = null;
-    replace(this.root, "empty", () => element("p", { className: "empty", textContent: NO_MAPS }));
+    const textContent = answersOf(model) || NO_MAPS;
+    replace(this.root, `empty ${textContent}`, () => element("p", { className: "empty", textContent }));
   }
 
   build(model, pages) {
@@ -64,7 +67,7 @@ export class Film {
   }
 
   partsOf(model) {
-    return this.columns.flatMap((at) => model.runs.map((run) => lookAt(run.looks, model.positions[at])?.maps[model.view?.key]));
+    return this.columns.flatMap((at) => model.runs.map((run) => partOf(lookAt(run.looks, model.positions[at]), model.view)));
   }
 
   isRepeating(model) {
@@ -73,8 +76,7 @@ export class Film {
   }
 
   row(run, image, isFirst) {
-    const label = labelOf(run.inputs, image);
-    const name = label === null ? `image ${image + 1}` : className(run.inputs, label);
+    const name = truthOf(run.inputs, image) || `image ${image + 1}`;
     const input = pressable(() => this.page.timeline.choose(image));
     input.setAttribute("aria-label", `image ${image + 1}: ${name}`);
     input.title = "its own line in the chart";
@@ -143,34 +145,34 @@ export class Film {
     let before = null;
     this.columns.forEach((at, column) => {
       const look = lookAt(run.looks, model.positions[at]);
-      const part = look?.maps[model.view?.key];
+      const part = partOf(look, model.view);
       if (!part) return;
-      const painted = painter.paintMap(this.tile, { inputs: run.inputs, part, index: row.image, masks: run.masks, settings: state });
+      const painted = painter.paintView(this.tile, { inputs: run.inputs, part, index: row.image, masks: run.masks, settings: state });
       isDone = painted && isDone;
       if (!painted) return;
       const isRepeated = part === before; // no look of this run at that moment: the one before it still stands
       context.globalAlpha = isRepeated ? FAINT : 1;
       context.drawImage(this.tile, Math.round(column * (this.side + GAP) * (window.devicePixelRatio || 1)), 0);
       context.globalAlpha = 1;
-      if (!isRepeated) this.annotate(context, column, tall, { run, look, before, image: row.image, part, state: painter.maps(part)[row.image]?.state });
+      if (!isRepeated) this.annotate(context, column, tall, { run, look, before, image: row.image, part, state: part.maximum ? painter.maps(part)[row.image]?.state : "" });
       before = part;
     });
     return isDone;
   }
 
-  // A cross where the answer is wrong; the new name where another class is explained than in the column before.
+  // A cross where the answer is wrong; the new name where something else is explained than in the column before; the error as a bar.
   annotate(context, column, tall, { run, look, before, image, part, state }) {
     const ratio = window.devicePixelRatio || 1;
     context.save();
     context.setTransform(ratio, 0, 0, ratio, Math.round(column * (this.side + GAP) * ratio), 0);
-    const label = labelOf(run.inputs, image);
-    if (label !== null && look.predicted[image] >= 0 && look.predicted[image] !== label) drawCross(context, this.side);
+    if (isWrong(run.inputs, look, image)) drawCross(context, this.side);
+    if (Number.isFinite(errorOf(look, image))) drawError(context, errorOf(look, image), this.side, tall);
     context.font = "11px system-ui, sans-serif";
     if (state) drawLabel(context, state, 2, 2, this.side);
-    if (before && part.classes[image] !== before.classes[image]) {
+    if (explainsAnew(part, before, image)) {
       context.fillStyle = cssColour("--accent");
-      context.fillRect(-3, 0, 2, tall);
-      drawLabel(context, className(run.inputs, part.classes[image]), 0, tall - 16, this.side);
+      if (before) context.fillRect(-3, 0, 2, tall);
+      drawLabel(context, explainedOf(run.inputs, part, image), 0, tall - 16, this.side);
     }
     context.restore();
   }
@@ -189,6 +191,18 @@ function drawCross(context, width) {
     context.lineTo(x, y + side);
     context.stroke();
   }
+}
+
+// From two spreads of the targets too low to two too high, from the line in the middle.
+function drawError(context, error, side, tall) {
+  const at = errorShare(error) * side;
+  context.fillStyle = "#181a1ee0";
+  context.fillRect(0, tall - 9, side, 9);
+  context.fillStyle = "#a4a8b0";
+  context.fillRect(side / 2 - 0.5, tall - 9, 1, 9);
+  context.fillStyle = "#ececec";
+  context.fillRect(Math.min(at, side / 2), tall - 6, Math.abs(at - side / 2), 3);
+  context.fillRect(Math.min(side - 2, Math.max(0, at - 1)), tall - 8, 2, 7);
 }
 
 function drawLabel(context, text, x, y, width) {

@@ -2,6 +2,7 @@
 
 import { limitOf, ticksOf } from "../picture/colours.js";
 import { choice, element, fitCanvas, labelled, replace } from "./dom.js";
+import { answersOf, quantityOf, readingOf } from "./words.js";
 
 const TABS = [
   { value: "compare", text: "Compare", title: "All images at one moment (1)" },
@@ -15,6 +16,7 @@ const PHOTOS = [
   { value: "spotlight", text: "spotlight", title: "The photo itself, lit where the map is strong; for signed maps only what speaks for" },
 ];
 const LEGEND = 264;
+const LONG = 220; // letters: more have a line of their own, as where runs have different tasks
 
 export class Controls {
   constructor(page) {
@@ -64,8 +66,10 @@ export class Controls {
     replace(this.probe, model.probes.join("\n"), () => model.probes.map((probe) => element("option", { value: probe, textContent: probe })));
     this.probe.value = model.probe || "";
     const isMap = shown === "compare" || shown === "film";
-    this.views.hidden = this.looks.hidden = !isMap || !model.view;
-    if (isMap && model.view) this.updateLooks(model, state);
+    this.views.hidden = !isMap || !model.view;
+    this.looks.hidden = this.views.hidden || Boolean(model.view.isPicture);
+    if (!this.views.hidden) this.updateViews(model);
+    if (!this.looks.hidden) this.updateLooks(model, state);
   }
 
   updateRuns() {
@@ -92,15 +96,18 @@ export class Controls {
     [...this.runList.querySelectorAll("input")].find((box) => box.value === focused)?.focus();
   }
 
+  updateViews({ view, views }) {
+    const options = views.map((each) => ({ value: each.key, text: titleOf(each), title: each.layer && `layer ${each.layer}` }));
+    replace(this.views, JSON.stringify([options, view.key]), () => choice("view", options, view.key, (key) => this.page.change({ view: key })));
+  }
+
   updateLooks(model, state) {
     const { page } = this;
     const { view } = model;
-    const views = model.views.map((each) => ({ value: each.key, text: titleOf(each), title: `layer ${each.layer}` }));
-    replace(this.views, JSON.stringify([views, view.key]), () => choice("view", views, view.key, (key) => page.change({ view: key })));
     const isLog = view.scale.kind === "log";
     replace(this.photo, `${state.photo}`, () => choice("photo", PHOTOS, state.photo, (photo) => page.change({ photo })));
     const modes = [
-      { value: "evidence", text: isLog ? "evidence" : "density", title: "One scale for the whole run and for all runs" },
+      { value: "evidence", text: isLog ? quantityOf(view) : "density", title: "One scale for the whole run and for all runs" },
       { value: "shape", text: "shape only", title: "Each map in multiples of its own mean: how much there is of it does not show" },
     ];
     this.mode.hidden = !isLog;
@@ -128,28 +135,23 @@ export class Controls {
       tick.style.left = `${at * 100}%`;
       return tick;
     }));
-    this.caption.textContent = captionOf(model, state);
+    this.caption.textContent = legendCaption(model, state);
+    this.caption.classList.toggle("long", this.caption.textContent.length > LONG);
   }
 }
 
-function captionOf(model, state) {
+function legendCaption(model, state) {
   const { view } = model;
   const latest = model.runs.map((run) => run.looks[run.looks.length - 1]?.numbers[`attribution/${view.key}/explained`]);
   const shares = latest.filter(Number.isFinite);
   const note = [...new Set(model.runs.map((run) => run.inputs?.note).filter(Boolean))].join(", ");
   return [
     state.mode === "shape" && view.scale.kind === "log" ? "Multiples of each map's own mean: only the shape counts, strong and weak maps look alike."
-      : readingOf(view),
+      : readingOf(model),
     shares.length && state.mode !== "shape" ? `Explains ${Math.round(100 * Math.min(...shares))} % of the score.` : "",
+    answersOf(model),
     note ? `Photos: ${note}.` : "",
   ].filter(Boolean).join(" ");
-}
-
-function readingOf({ scale, target }) {
-  const whose = { label: "the label", predicted: "the predicted class", runner_up: "the runner-up" }[target] || `class ${target}`;
-  if (scale.kind !== "log") return `Sensitivity of ${whose}: where a small change would matter; not what the answer rests on.`;
-  if (scale.signed) return `Evidence in log-odds: warm speaks for ${whose}, blue against it.`;
-  return `Where the evidence for ${whose} lies, in log-odds.`;
 }
 
 export function titleOf(view) {

@@ -1,5 +1,7 @@
 // The looks of all runs: what is known of them, and what is shown. Pure functions of plain values.
 
+const PREDICTED = "predicted";
+
 // A stream is what one callback saw of one probe: { probe, kind, inputs, masks, twins, places, looks }. An answer says where all
 // looks stand, but brings only those with something new; the others are known already.
 export function mergedStreams(known, fresh) {
@@ -61,11 +63,15 @@ function probesOf(streams) {
 function runOf(name, streams, probe, colour) {
   const stream = streams.find((each) => each.probe === probe && each.kind === "frames") || { inputs: null, masks: null, twins: null, looks: [] };
   const everything = streams.flatMap((each) => each.looks);
-  const sheets = everything.filter((look) => Object.keys(look.pictures).length).sort((one, other) => one.steps - other.steps);
+  const sheets = everything.filter((look) => Object.keys(look.pictures).some(isOfFilters)).sort((one, other) => one.steps - other.steps);
   const latest = stream.looks[stream.looks.length - 1];
   const count = stream.inputs?.count ?? latest?.predicted.length ?? 0;
-  const isOfFilters = streams.every((each) => each.kind === "sheets");
-  return { name, colour, inputs: stream.inputs, masks: stream.masks, twins: stream.twins, looks: stream.looks, sheets, count, isOfFilters };
+  const onlyFilters = streams.every((each) => each.kind === "sheets");
+  return { name, colour, inputs: stream.inputs, masks: stream.masks, twins: stream.twins, looks: stream.looks, sheets, count, onlyFilters };
+}
+
+function isOfFilters(name) {
+  return name.startsWith("filters/");
 }
 
 function viewsOf(runs) {
@@ -78,7 +84,20 @@ function viewsOf(runs) {
     }
   }
   const rank = (view) => (view.scale.kind === "log" ? 0 : 2) + (view.scale.signed ? 0 : 1);
-  return [...views.values()].sort((one, other) => rank(one) - rank(other) || (one.key < other.key ? -1 : 1));
+  const maps = [...views.values()].sort((one, other) => rank(one) - rank(other) || (one.key < other.key ? -1 : 1));
+  return [...maps, ...pictureViewsOf(runs)];
+}
+
+// Finished pictures of each image, a predicted mask over it for instance, are looked through as maps are.
+function pictureViewsOf(runs) {
+  const names = new Set(runs.flatMap((run) => run.looks.flatMap((look) => Object.keys(look.pictures))));
+  const kept = [...names].filter((name) => name === PREDICTED);
+  return kept.map((name) => ({ key: `pictures/${name}`, name, title: name, isPicture: true, scale: {}, target: "", layer: "" }));
+}
+
+// What is stored of a look that a view shows.
+export function partOf(look, view) {
+  return view?.isPicture ? look?.pictures[view.name] : look?.maps[view?.key];
 }
 
 function indexOf(state, positions, runs) {
@@ -121,8 +140,8 @@ function isEpoch({ moment, steps }) {
 export function withMaps(model) {
   const runs = model.runs.filter((run) => run.looks.length);
   const others = model.runs.filter((run) => !run.looks.length);
-  const filters = others.filter((run) => run.isOfFilters).map((run) => run.name);
-  const elsewhere = others.filter((run) => !run.isOfFilters).map((run) => run.name);
+  const filters = others.filter((run) => run.onlyFilters).map((run) => run.name);
+  const elsewhere = others.filter((run) => !run.onlyFilters).map((run) => run.name);
   const notes = [
     ...(filters.length ? [`${filters.join(", ")}: filters only, see Filters`] : []),
     ...(elsewhere.length ? [`${elsewhere.join(", ")}: no looks at the probe ${model.probe}`] : []),

@@ -1,11 +1,13 @@
 // Values to colours: the same formulas as in Scale and colormap.py, with the same constants (the server hands them over). A test compares pixels.
 
 export const STEPS = 8; // table entries per stored code
+const MOST_GAIN = 8; // the largest gain makes a limit so many times smaller
 const MIXTURES = 4096; // strengths told apart
 
 export function limitOf(scale, settings, constants) {
   const isLog = scale.kind === "log" && settings.mode === "evidence";
-  if (isLog) return (scale.limit + 1) * 2 ** -settings.gain - 1;
+  if (isLog && scale.limit > MOST_GAIN - 1) return (scale.limit + 1) * 2 ** -settings.gain - 1;
+  if (isLog) return scale.limit * 2 ** -settings.gain; // that would not stay above 0
   return (scale.kind === "log" ? constants.densityLimit : scale.limit) * 2 ** -settings.gain;
 }
 

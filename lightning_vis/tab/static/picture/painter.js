@@ -56,6 +56,12 @@ export class Painter {
     return true;
   }
 
+  // Paints what a view shows of an image, be it a map over its photo or a finished picture.
+  paintView(canvas, shown) {
+    if (shown.part.maximum) return this.paintMap(canvas, shown);
+    return this.paintPicture(canvas, shown.part, shown.index, shown.settings.outline ? shown.masks : null);
+  }
+
   // Paints one tile of a sprite as it is.
   paintPicture(canvas, part, index, masks = null) {
     const sprite = this.sprite(part);

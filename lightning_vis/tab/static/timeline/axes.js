@@ -6,6 +6,8 @@ export function scaleOf(scalar, values) {
   if (/(^|[/_])lift$/.test(scalar)) return liftScale();
   const [low, high] = [Math.min(...values), Math.max(...values)];
   if (/effect$/.test(scalar)) return linearScale(Math.min(0, low), Math.max(0.5, high), true);
+  if (/^answers\/(mean_)?(error|distance)$/.test(scalar)) return linearScale(Math.min(0, low), Math.max(0, high), false);
+  if (scalar === "answers/mean_iou") return linearScale(0, 1, false);
   if (values.length && low >= 0 && high <= 1) return linearScale(0, 1, true);
   return linearScale(values.length ? low : 0, values.length ? high : 1, false);
 }
@@ -13,6 +15,11 @@ export function scaleOf(scalar, values) {
 // On a log axis from a quarter to four times chance.
 export function liftShare(lift) {
   return Math.min(1, Math.max(0, (Math.log2(Math.max(lift, 1e-9)) + 2) / 4));
+}
+
+// From two spreads of the targets too low to two too high.
+export function errorShare(error) {
+  return Math.min(1, Math.max(0, (error / 2 + 1) / 2));
 }
 
 function liftScale() {

@@ -1,24 +1,33 @@
 // What can stand on the chart: the numbers of the looks, of all images or of one, and the training's own scalars.
 
-import { labelOf } from "../page/looks.js";
+import { errorOf, isWrong, measureOf, unitBehind } from "../page/words.js";
 
 const LOGGED = "logged:";
 const RIGHT = "answers/right";
 const SURE = "answers/probability";
 const LABEL = "answers/label";
-const PREFERRED = ["reliance/background_effect", "attribution/evidence/lift", "attribution/grad_cam/lift", LABEL, RIGHT, SURE];
+const ERROR = "answers/error";
+const MEASURES = ["answers/mean_error", "answers/mean_distance", "answers/mean_iou"];
+const PREFERRED = ["reliance/background_effect", "attribution/evidence/lift", "attribution/grad_cam/lift", LABEL, ...MEASURES, RIGHT, SURE];
 
 // Everything that these runs can show: { value, text, group }.
 export function namesOf(model, logged) {
   const found = new Set(model.runs.flatMap((run) => run.looks.flatMap((look) => Object.keys(look.numbers))));
   const values = [...found].sort().map((value) => ({ value, text: readable(value, model), group: "looks" }));
-  if (model.runs.some((run) => run.inputs?.labels)) values.push({ value: RIGHT, text: "right answers on the probe", group: "looks" });
+  if (model.runs.some(knowsRight)) values.push({ value: RIGHT, text: "right answers on the probe", group: "looks" });
+  if (model.runs.some((run) => run.looks.some((look) => errorOf(look, 0) !== undefined))) {
+    values.push({ value: ERROR, text: "error over the spread of the targets", group: "looks" });
+  }
   if (model.runs.some((run) => run.looks.some((look) => look.probability.some(Number.isFinite)))) {
     values.push({ value: SURE, text: "probability of the predicted class", group: "looks" });
   }
   const known = new Set(values.map((each) => each.value));
   const others = [...new Set(model.runs.flatMap((run) => logged.tagsOf(run.name)))].filter((tag) => !known.has(tag)).sort();
   return [...values, ...others.map((tag) => ({ value: LOGGED + tag, text: tag, group: "logged by the training" }))];
+}
+
+function knowsRight(run) {
+  return run.looks.some((look) => look.predicted.some((_, image) => isWrong(run.inputs, look, image) !== null));
 }
 
 export function preferred(names) {
@@ -34,7 +43,7 @@ export function isOfImages(scalar, model) {
 
 // What to show of one image: what is on the chart already, if it is known of single images.
 export function ofImages(scalar, names, model) {
-  const candidates = [scalar, `attribution/${model.view?.key}/lift`, LABEL, SURE, RIGHT];
+  const candidates = [scalar, `attribution/${model.view?.key}/lift`, LABEL, SURE, ERROR, RIGHT];
   const known = names.map((each) => each.value);
   return candidates.find((each) => known.includes(each) && isOfImages(each, model)) || scalar;
 }
@@ -58,15 +67,15 @@ export function valueAt(points, index) {
 }
 
 function ofAll(look, scalar, inputs) {
-  if (scalar === RIGHT || scalar === SURE) return meanOf(look.predicted.map((_, image) => ofOne(look, scalar, inputs, image)));
+  if ([RIGHT, SURE, ERROR].includes(scalar)) return meanOf(look.predicted.map((_, image) => ofOne(look, scalar, inputs, image)));
   return look.numbers[scalar] ?? NaN;
 }
 
 function ofOne(look, scalar, inputs, image) {
   if (scalar === SURE) return look.probability[image];
   if (scalar !== RIGHT) return look.per_image[scalar]?.[image];
-  const label = labelOf(inputs, image);
-  return label === null || !(look.predicted[image] >= 0) ? NaN : Number(look.predicted[image] === label);
+  const wrong = isWrong(inputs, look, image);
+  return wrong === null ? NaN : Number(!wrong);
 }
 
 function meanOf(values) {
@@ -88,8 +97,16 @@ function readable(tag, model) {
     "reliance/background_effect": "effect of the background on the answer", "reliance/object_effect": "effect of the object on the answer",
     "reliance/alert": "alert", [LABEL]: "probability of the label",
   };
+  if (MEASURES.includes(tag)) return measured(tag, model);
   const [group, key, what] = tag.split("/");
   if (group !== "attribution" || !what) return known[tag] || tag;
   const title = model.views.find((view) => view.key === key)?.title || key;
   return { lift: `on the object: ${title}, × chance`, empty: `empty maps: ${title}`, explained: `explained by ${title}` }[what] || `${what}: ${title}`;
+}
+
+// What was measured, in the units of the runs.
+function measured(tag, model) {
+  const units = [...new Set(model.runs.flatMap((run) => run.looks.filter((look) => look.numbers[tag] !== undefined).map((look) => look.unit)))];
+  const behind = units.map((unit) => unitBehind(tag, unit)).filter(Boolean).join(" or ");
+  return [units.length === 1 ? measureOf(tag, units[0]) : measureOf(tag), behind].filter(Boolean).join(", ");
 }

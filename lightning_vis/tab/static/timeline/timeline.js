@@ -1,7 +1,8 @@
 // The timeline: one chart that is also the scrubber of all pages. Any scalar of the runs can be drawn on it, or one image's own.
 
 import { element, replace } from "../page/dom.js";
-import { className, labelOf, whenAt } from "../page/looks.js";
+import { whenAt } from "../page/looks.js";
+import { truthOf } from "../page/words.js";
 import { drawChart, lookUnder } from "./chart.js";
 import { isOfImages, namesOf, ofImages, pointsOf, preferred } from "./scalars.js";
 import { scaleOf } from "./axes.js";
@@ -69,8 +70,7 @@ export class Timeline {
     this.one.hidden = model.image === null;
     if (model.image === null) return;
     const inputs = model.runs.find((run) => run.inputs)?.inputs;
-    const label = labelOf(inputs, model.image);
-    const name = `image ${model.image + 1}${label === null ? "" : `, ${className(inputs, label)}`}`;
+    const name = [`image ${model.image + 1}`, truthOf(inputs, model.image)].filter(Boolean).join(", ");
     this.one.textContent = `${name}${isOfImages(scalar, model) ? "" : ": not known of one image"} ✕`;
   }
 

@@ -2,6 +2,7 @@
 
 import { element, fitCanvas, replace } from "../page/dom.js";
 import { className, labelOf, lookAt } from "../page/looks.js";
+import { truthOf } from "../page/words.js";
 
 const [LEAST, MOST] = [72, 112]; // so that all objects of a run stand in one row where there is room
 const [BETWEEN, FRAME] = [6, 22]; // between an object's pictures, and around them
@@ -46,7 +47,7 @@ export class Twins {
   }
 
   object(run, object) {
-    const label = className(run.inputs, labelOf(run.inputs, imageOf(run, object)));
+    const label = truthOf(run.inputs, imageOf(run, object));
     return element(
       "figure", { className: "object" }, element("div", { className: "small quiet", textContent: `${object + 1}: ${label}` }),
       element("div", { className: "tiles" }, ...run.twins.kinds.map((_, kind) => this.tile(run, object, kind))),
@@ -79,7 +80,7 @@ export class Twins {
     const own = look?.per_image[`reliance/on/${kind}`]?.[image];
     const label = labelOf(run.inputs, image);
     const answer = answers[tile.place];
-    const isWrong = Number.isFinite(answer) && answer !== label;
+    const isWrong = Number.isFinite(answer) && label !== null && answer !== label;
     const flips = isWrong && answers.some((each) => each === label);
     tile.figure.classList.toggle("flips", flips);
     tile.says.classList.toggle("wrong", isWrong);

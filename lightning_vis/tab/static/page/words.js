@@ -1,0 +1,134 @@
+// What is said of answers and maps, in the words of their task: each thing in one function, for all pages. The same as Frame, Maps and
+// Inputs say in Python. Facts of tasks are stored only where they differ from those of classes.
+
+import { className, labelOf } from "./looks.js";
+
+const CLASSES = "multiclass";
+const LOG_ODDS = "log-odds";
+const NOT_KNOWN = "What the output means is not known.";
+const MEASURES = { "answers/mean_error": "mean absolute error", "answers/mean_distance": "mean distance from the truth", "answers/mean_iou": "mean IoU" };
+
+// What the network answers of an image; of a class its probability besides.
+export function captionOf(inputs, look, image) {
+  if (look?.said) return { text: look.said[image] ?? "", share: "" };
+  const predicted = look?.predicted[image];
+  if (!(predicted >= 0)) return { text: "", share: "" };
+  const probability = look.probability[image];
+  return { text: className(inputs, predicted), share: Number.isFinite(probability) ? `p ${probability.toFixed(2)}` : "" };
+}
+
+// The same in a sentence, for those who hear the page.
+export function spoken(inputs, look, image) {
+  const { text } = captionOf(inputs, look, image);
+  if (!text) return look && taskOf(look) !== CLASSES ? "no answer known" : "no answer yet";
+  return `${look.said ? "" : "says "}${text}${isWrong(inputs, look, image) ? ", wrong" : ""}`;
+}
+
+// Null where nobody knows, or where there is no right and wrong.
+export function isWrong(inputs, look, image) {
+  if (look?.wrong) return look.wrong[image] ?? null;
+  const label = labelOf(inputs, image);
+  const predicted = look?.predicted[image];
+  return label === null || !(predicted >= 0) ? null : predicted !== label;
+}
+
+// What is true of an image; "" where nobody knows.
+export function truthOf(inputs, image) {
+  return inputs?.truth?.[image] ?? className(inputs, labelOf(inputs, image));
+}
+
+// What a map explains.
+export function explainedOf(inputs, part, image) {
+  if (!part || !part.classes) return "";
+  return part.explains?.[image] ?? (className(inputs, part.classes[image]) || "the score");
+}
+
+// Whether a map explains something else than the one before it; at first, whether each image has its own.
+export function explainsAnew(part, before, image) {
+  if (!part.classes) return false;
+  if (!before?.classes) return new Set(part.explains).size > 1;
+  return part.explains || before.explains ? part.explains?.[image] !== before.explains?.[image] : part.classes[image] !== before.classes[image];
+}
+
+// How many answers are right, of how many of which that is known.
+export function countRight(inputs, look) {
+  const known = (look?.predicted || []).map((_, image) => isWrong(inputs, look, image)).filter((wrong) => wrong !== null);
+  return { right: known.filter((wrong) => !wrong).length, known: known.length };
+}
+
+// The signed error over the spread of the targets; undefined where a task knows no such thing.
+export function errorOf(look, image) {
+  return look?.per_image["answers/error"]?.[image];
+}
+
+// How far answers that are more or less right are off, with what was measured: "mean absolute error 2.52 years".
+export function measuredOf(look) {
+  const tag = Object.keys(MEASURES).find((each) => Number.isFinite(look?.numbers[each]));
+  if (!tag) return "";
+  const value = String(Number(look.numbers[tag].toPrecision(3)));
+  return [measureOf(tag, look.unit), value, unitBehind(tag, look.unit)].filter(Boolean).join(" ");
+}
+
+// "Squared error" says what was measured and is the unit of no number.
+export function measureOf(tag, unit) {
+  return tag === "answers/mean_error" && unit?.endsWith("error") ? `mean ${unit}` : MEASURES[tag];
+}
+
+export function unitBehind(tag, unit) {
+  return tag === "answers/mean_error" && unit && !unit.endsWith("error") ? unit : "";
+}
+
+// How the outputs of these runs are read, in one sentence for all of them where they agree; "" where they tell classes apart.
+export function answersOf(model) {
+  return agreed(model.runs.map((run) => [run.name, answerOf(run.looks[run.looks.length - 1])]));
+}
+
+function answerOf(look) {
+  if (taskOf(look) === CLASSES) return "";
+  return look.answer || (look.task === "unknown" ? NOT_KNOWN : "");
+}
+
+function taskOf(look) {
+  return look?.task || CLASSES;
+}
+
+// What is said of all runs alike, else of each by its name.
+export function agreed(said) {
+  const known = said.filter(([, text]) => text);
+  return new Set(said.map(([, text]) => text)).size === 1 ? known[0]?.[1] || "" : known.map(([name, text]) => `${name}: ${text}`).join(" ");
+}
+
+// How the colours of a view are to be read, run by run.
+export function readingOf(model) {
+  const { view } = model;
+  const runs = model.runs.map((run) => [run.name, run.looks.map((look) => look.maps[view.key]).filter(Boolean)]);
+  return agreed(runs.filter(([, parts]) => parts.length).map(([name, parts]) => [name, readingOfParts(parts, view)]));
+}
+
+function readingOfParts(parts, { key, scale }) {
+  const unit = unitOf(parts);
+  const whose = whoseOf(parts);
+  const inUnit = unit ? ` in ${unit}` : "";
+  if (scale.kind !== "log") return `Sensitivity of ${whose}: where a small change would matter; not what the answer rests on.`;
+  if (key === "error") return `Where ${whose} is off${unit ? `, in ${unit}` : ""}.`;
+  if (!scale.signed) return `Where the evidence for ${whose} lies${unit ? `, in ${unit}` : ""}.`;
+  return unit === LOG_ODDS ? `Evidence${inUnit}: warm speaks for ${whose}, blue against it.` : `Evidence${inUnit}: warm raises ${whose}, blue lowers it.`;
+}
+
+function unitOf(parts) {
+  return parts[parts.length - 1].unit ?? LOG_ODDS;
+}
+
+function whoseOf(parts) {
+  const { target } = parts[parts.length - 1];
+  const words = new Set(parts.flatMap((part) => part.explains || []));
+  if (words.size === 1) return [...words][0];
+  if (words.size) return (unitOf(parts) === LOG_ODDS && { label: "what is true", predicted: "what is answered" }[target]) || "what is explained";
+  if (parts.every((part) => part.classes.every((each) => each < 0))) return "the score";
+  return { label: "the label", predicted: "the predicted class", runner_up: "the runner-up" }[target] || `class ${target}`;
+}
+
+// What there is more of where a map is strong.
+export function quantityOf(view) {
+  return view?.key === "error" ? "error" : "evidence";
+}

@@ -1,0 +1,257 @@
+"""The page of each task in a real browser: its words, and nothing that it does not know."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tab_page import Tab
+from tab_runs import write_run
+from tab_server import tensorboard, wait_for_looks
+from task_frames import COUNT, ERRORS, NUMBERS, PLAIN, TASKS, film_for, frame_for, inputs_for, with_predicted
+
+from lightning_vis.export import export_html
+
+pytest_plugins = ("tab_fixtures",)
+OTHERS = [name for name in TASKS if name != PLAIN]
+HOSTILE = "<img src=x onerror=window.top.hacked=1>, dog “0.31” & 猫"
+CROSS = (255, 138, 76)
+COUNTED = """(rows, colour) => rows.map(row => [0, 1, 2, 3].map(column => {
+    const { data } = row.getContext("2d").getImageData(column * row.width / 4, 0, row.width / 4, 20);
+    let count = 0;
+    for (let at = 0; at < data.length; at += 4) count += colour.every((each, channel) => Math.abs(data[at + channel] - each) < 25);
+    return count;
+}))"""
+"""How many pixels at the top of each of four tiles have a colour."""
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory):
+    """A run of four looks for each task, the one of segmentation with pictures of what it predicts."""
+    root = tmp_path_factory.mktemp("tasks")
+    for name in TASKS:
+        inputs = inputs_for(name)
+        frames = film_for(name)
+        write_run(root / name, [with_predicted(each, inputs) for each in frames] if name == "segmentation" else frames, inputs)
+    hostile = [replace(frame_for("multilabel"), said=(HOSTILE,) * COUNT, answer=HOSTILE)]
+    write_run(root / "zhostile", hostile, replace(inputs_for("multilabel"), truth=(HOSTILE,) * COUNT))
+    return root
+
+
+@pytest.fixture(scope="module")
+def address(tasks):
+    with tensorboard(tasks) as address:
+        for name in (*TASKS, "zhostile"):
+            wait_for_looks(address, name, 4 if name in TASKS else 1)
+        yield address
+
+
+def link(name, **more):
+    return "".join(f"&p.lightning_vis.{key}={value}" for key, value in {"runs": name, **more}.items())
+
+
+def read(tab):
+    """What Compare says: true words, captions and shares below the tiles, the run's facts, how the colours are read."""
+    tab.painted()
+    names = tab.texts("figcaption .name")
+    return {
+        "truth": names[:COUNT],
+        "captions": names[COUNT:],
+        "shares": tab.texts("figcaption .number"),
+        "facts": tab.frame.eval_on_selector_all(".facts > div", "all => all.map(each => each.textContent)"),
+        "reading": tab.texts("p.caption")[0],
+        "spoken": tab.frame.eval_on_selector_all(".picture canvas", "all => all.map(each => each.getAttribute('aria-label'))"),
+        "charts": tab.frame.eval_on_selector_all("footer option", "all => all.map(each => each.textContent)"),
+    }
+
+
+def crosses(tab):
+    """Where the film's rows have the colour of a cross, by row and column."""
+    counts = tab.frame.eval_on_selector_all(".film .row > canvas", COUNTED, list(CROSS))
+    return [[count > 15 for count in row] for row in counts]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_compare_has_the_words_of_the_task_and_nothing_else(browser, address, name):
+    frame, inputs, task = frame_for(name), inputs_for(name), TASKS[name]
+    with Tab(browser, address, link(name)) as tab:
+        found = read(tab)
+    wrong = [frame.is_wrong(index, inputs) is True for index in range(COUNT)]
+    assert found["captions"] == [f"{'✗ ' * each}{said}" for each, said in zip(wrong, frame.said, strict=True)]
+    assert found["truth"] == [inputs.truth_of(index) or f"image {index + 1}" for index in range(COUNT)]
+    assert found["shares"] == [""] * COUNT
+    right, known = frame.count_right(inputs)
+    assert [each for each in found["facts"] if "right" in each] == ([f"{right} of {known} right"] if known else [])
+    assert found["reading"].count(task.answer) == 1
+    assert [said.endswith(", wrong") for said in found["spoken"]] == wrong
+    assert ("right answers on the probe" in found["charts"]) == (known > 0)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_where_nothing_is_right_or_wrong_there_is_no_p_no_class_and_no_cross(browser, address, name):
+    with Tab(browser, address, link(name)) as tab:
+        found = read(tab)
+        all_of_it = tab.frame.inner_text("main") + tab.frame.inner_text("header") + " ".join(found["spoken"])
+        tab.press("2")
+        tab.painted()
+        assert not any(map(any, crosses(tab)))
+    assert not re.search(r"✗|\bp \d|\bclass\b|wrong|\bright\b|bird|mammal|\blabel\b|predicted", all_of_it)
+    assert "probability of the predicted class" not in found["charts"]
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name not in NUMBERS])
+def test_the_film_crosses_what_is_wrong_at_each_look(browser, address, name):
+    frames, inputs = film_for(name), inputs_for(name)
+    with Tab(browser, address, link(name, tab="film")) as tab:
+        tab.painted()
+        assert crosses(tab) == [[frame.is_wrong(row, inputs) is True for frame in frames] for row in range(COUNT)]
+
+
+@pytest.mark.parametrize(
+    ("name", "reading"),
+    [
+        ("multiclass", "Evidence in log-odds: warm speaks for the label, blue against it."),
+        ("binary", "Evidence in log-odds: warm speaks for yes, blue against it."),
+        ("multilabel", "Evidence in log-odds: warm speaks for what is true, blue against it."),
+        ("regression", "Evidence in years: warm raises the number, blue lowers it."),
+        ("embedding", "Evidence in cosine: warm raises what is explained, blue lowers it."),
+        ("reconstruction", "Where the picture is off, in squared error."),
+        ("unknown", "Evidence: warm raises the score, blue lowers it."),
+    ],
+)
+def test_colours_are_read_in_their_unit(browser, address, name, reading):
+    with Tab(browser, address, link(name)) as tab:
+        assert read(tab)["reading"] == f"{reading} {TASKS[name].answer}".strip()
+
+
+@pytest.mark.parametrize(
+    ("name", "fact", "chart"),
+    [
+        ("regression", "mean absolute error 2.52 years", "mean absolute error, years"),
+        ("ordinal", "mean distance from the truth 0.25", "mean distance from the truth"),
+        ("segmentation", "mean IoU 0.575", "mean IoU"),
+        ("reconstruction", "mean squared error 0.046", "mean squared error"),
+    ],
+)
+def test_how_far_answers_are_off_stands_beside_the_run_and_on_the_chart(browser, address, name, fact, chart):
+    with Tab(browser, address, link(name)) as tab:
+        found = read(tab)
+        shown = tab.frame.eval_on_selector("footer select", "each => each.selectedOptions[0].textContent")
+    assert fact in found["facts"]
+    assert shown == chart
+
+
+def test_an_error_is_a_bar_from_the_line_in_the_middle(browser, address):
+    with Tab(browser, address, link("regression")) as tab:
+        tab.painted()
+        bars = tab.frame.eval_on_selector_all(
+            ".spread:not([hidden]) i", "all => all.map(each => [parseFloat(each.style.left), parseFloat(each.style.width)])"
+        )
+        shares = [(min(max(error, -2), 2) / 2 + 1) / 2 for error in ERRORS.tolist()]
+        assert bars == pytest.approx(np.array([[100 * min(at, 0.5), 100 * abs(at - 0.5)] for at in shares]), abs=0.01)
+        said = tab.frame.get_attribute(".spread >> nth=0", "aria-label")
+        assert said == "error −0.19 spreads of the targets"  # noqa: RUF001
+        tab.press("2")
+        tab.painted()
+        row = tab.pixels(".film .row > canvas", 2).astype(int)
+        pitch = row.shape[1] // 4
+        inked = np.abs(row[-5, :pitch] - (236, 236, 236)).max(axis=1) < 12
+        assert inked[: pitch // 2 - 8].mean() > 0.9
+        assert inked[pitch // 2 + 4 :].sum() == 0
+    with Tab(browser, address, link("unknown")) as tab:
+        tab.painted()
+        assert tab.frame.query_selector(".spread:not([hidden])") is None
+
+
+def test_one_image_s_own_line_is_named_by_its_truth_and_may_be_its_error(browser, address):
+    with Tab(browser, address, link("regression", image=2, scalar="answers/error")) as tab:
+        tab.painted()
+        assert tab.frame.inner_text("button.one") == "image 3, 67.0 years ✕"
+        assert tab.frame.input_value("footer select") == "answers/error"
+
+
+def test_other_labels_are_named_in_the_film_without_numbers_of_classes(browser, address):
+    with Tab(browser, address, link("multilabel", tab="film")) as tab:
+        tab.painted()
+        rows = [tab.pixels(".film .row > canvas", at).astype(int)[-16:] for at in range(COUNT)]
+    pitch = rows[0].shape[1] // 4
+    named = [[bool((row[-14:, at * pitch : at * pitch + 20].max(axis=2) < 70).any()) for at in range(4)] for row in rows]
+    first, last = TASKS["multilabel"].explains, TASKS["multilabel"].explains_last
+    assert named == [[True, was != now, False, False] for was, now in zip(first, last, strict=True)]
+
+
+def test_what_is_predicted_is_looked_through_as_a_view(browser, address):
+    with Tab(browser, address, link("segmentation")) as tab:
+        tab.click("predicted")
+        tab.painted()
+        assert tab.frame.query_selector(".bar.second:not([hidden])") is None
+        red = np.abs(tab.pixels(".picture canvas", 1).astype(int) - (200, 30, 30)).max(axis=2) < 30
+        assert 0.2 < red.mean() < 0.3
+        assert tab.texts("figcaption .name")[COUNT:][0] == "class 3, IoU 0.71"
+        tab.press("2")
+        tab.painted()
+        assert tab.frame.query_selector(".film .row")
+        tab.press("v")
+        tab.painted()
+        assert tab.frame.query_selector("[role=radio][aria-checked=true] >> text=Evidence")
+    with Tab(browser, address, link("multilabel")) as tab:
+        assert tab.frame.query_selector("role=radio[name='predicted']") is None
+
+
+def test_a_unit_below_one_keeps_its_scale_at_every_gain(browser, address):
+    for gain in (-3, 1, 2):
+        with Tab(browser, address, link("reconstruction", gain=gain)) as tab:
+            tab.painted()
+            assert tab.frame.inner_text("output") == f"to {float(f'{2.0**-gain:.2g}'):g}"
+            assert "NaN" not in tab.frame.inner_html(".ticks")
+
+
+def test_words_are_text_whatever_they_contain_and_long_ones_stay_below_their_tile(browser, address):
+    with Tab(browser, address, link("zhostile")) as tab:
+        found = read(tab)
+        assert found["captions"][1] == HOSTILE
+        assert HOSTILE in found["reading"]
+        for key in "214":
+            tab.press(key)
+        assert tab.frame.query_selector("img, script:not([type=module])") is None
+        assert tab.page.evaluate("() => window.hacked") is None
+    with Tab(browser, address, link("multilabel"), width=1000) as tab:
+        tab.painted()
+        boxes = [each.bounding_box() for each in tab.frame.query_selector_all(".name.words")]
+        tiles = [each.bounding_box() for each in tab.frame.query_selector_all(".picture canvas")]
+        assert all(box["width"] <= tile["width"] + 1 for box, tile in zip(boxes, tiles, strict=True))
+        assert max(box["height"] for box in boxes) < 45
+        assert tab.frame.get_attribute(".name.words >> nth=3", "title").startswith(TASKS["multilabel"].last[3])
+
+
+def test_runs_of_different_tasks_each_have_their_own_reading(browser, address):
+    with Tab(browser, address, link("multiclass,regression,unknown")) as tab:
+        said = read(tab)["reading"]
+    assert "multiclass: Evidence in log-odds: warm speaks for the label" in said
+    assert "regression: Evidence in years" in said
+    assert f"unknown: {TASKS['unknown'].answer}" in said
+
+
+def test_a_run_of_an_unknown_task_without_maps_says_so(browser, tmp_path):
+    frames = [replace(each, maps={}, said=(), answer="") for each in film_for("unknown", 2)]
+    write_run(tmp_path / "run", frames, inputs_for("unknown"))
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 2)
+        with Tab(browser, address, "&p.lightning_vis.tab=compare") as tab:
+            assert tab.frame.inner_text(".empty") == "What the output means is not known."
+
+
+def test_the_exported_page_says_the_same(browser, address, tasks, tmp_path):
+    export_html(tasks, tmp_path / "all.html")
+    for name in ("regression", "multilabel", "unknown"):
+        with Tab(browser, address, link(name)) as tab:
+            served = read(tab)
+        context = browser.new_context(viewport={"width": 1440, "height": 836}, offline=True)
+        page = context.new_page()
+        page.goto(f"file://{tmp_path}/all.html#{link(name)[1:]}")
+        tab = Tab.__new__(Tab)
+        tab.frame = page.main_frame
+        assert read(tab) == served
+        context.close()
