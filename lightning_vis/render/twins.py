@@ -137,7 +137,9 @@ def _caption(frame: Frame, inputs: Inputs, index: int, kind: int, flipped: bool)
 
 
 def _was_asked(frame: Frame, inputs: Inputs) -> bool:
-    return all(f"reliance/on/{kind}" in frame.per_image for kind in inputs.kinds)
+    """Whether the frame knows what class is answered on each background: a number has none."""
+    is_of_classes = inputs.labels is not None and bool((frame.predicted >= 0).all())
+    return is_of_classes and all(f"reliance/on/{kind}" in frame.per_image for kind in inputs.kinds)
 
 
 def _answer(frame: Frame, inputs: Inputs, word: str, index: int, kind: int) -> float:

@@ -155,11 +155,10 @@ def test_an_error_that_is_not_finite_has_no_bar():
 
 def test_errors_stand_on_cards_and_below_the_tiles_of_a_strip():
     frame, inputs = frame_for("regression"), inputs_for("regression")
-    nothing = replace(frame, per_image={})
-    for draw in (lambda look: card(look, inputs, 2)[:90], lambda look: strip([look], inputs, "evidence")[:-200]):
-        assert near(draw(frame), INK, 4) + near(draw(frame), FAINT, 4) > near(draw(nothing), INK, 4) + near(
-            draw(nothing), FAINT, 4
-        )
+    places = (lambda look: card(look, inputs, 2)[46:70, 480:], lambda look: strip([look], inputs, "evidence")[166:180, 120:220])
+    for place in places:
+        assert near(place(frame), FAINT, 4) > 60
+        assert near(place(replace(frame, per_image={})), FAINT, 4) == 0
 
 
 @pytest.mark.parametrize(
@@ -220,6 +219,8 @@ def test_descriptions_say_only_what_the_task_knows(name):
         assert ("log-odds" in text.replace(TASKS[name].answer, "")) <= (TASKS[name].unit == "log-odds")
     assert ("A cross" in said["probe/0"]) == ("a cross" in said[f"film/{key_of(name)}"]) == (name not in NUMBERS)
     assert ("spread of the targets" in said["probe/0"]) == (name == "regression")
+    assert ("warm raises" in said["probe/0"]) == (name in ("regression", "embedding", "unknown"))
+    assert ("warm speaks for" in said["probe/0"]) == (TASKS[name].unit == "log-odds")
 
 
 def test_letters_that_the_font_has_not_are_written_in_others_and_text_stays_on_its_line(written):  # noqa: F811

@@ -112,3 +112,11 @@ def test_a_training_writes_the_picture_and_keeps_the_tiles_of_every_look(trainer
     assert len(written) == callback.film.count
     assert {image.width for image in written} == {WIDTH}
     assert callback.session.logger.last.pictures["twins"].values.shape == (16, TILE, TILE, 3)
+
+
+def test_an_answer_that_is_no_class_is_not_named_as_one():
+    frame, inputs = asked([[0.9, 0.1]] * 2, [[0, 1]] * 2), seen([0, 1])
+    assert twins_sheet(frame, inputs) is not None
+    for nobody in ((replace(frame, predicted=np.full(2, -1)), inputs), (frame, replace(inputs, labels=None))):
+        assert twins_sheet(*nobody) is None
+        assert with_twins(*nobody).pictures == {}

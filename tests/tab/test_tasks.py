@@ -78,6 +78,8 @@ def test_compare_has_the_words_of_the_task_and_nothing_else(browser, address, na
     frame, inputs, task = frame_for(name), inputs_for(name), TASKS[name]
     with Tab(browser, address, link(name)) as tab:
         found = read(tab)
+        tab.press("Home")
+        assert [said.removeprefix("✗ ") for said in read(tab)["captions"]] == list(task.first)  # of the picture above it
     wrong = [frame.is_wrong(index, inputs) is True for index in range(COUNT)]
     assert found["captions"] == [f"{'✗ ' * each}{said}" for each, said in zip(wrong, frame.said, strict=True)]
     assert found["truth"] == [inputs.truth_of(index) or f"image {index + 1}" for index in range(COUNT)]

@@ -75,7 +75,8 @@ export class Twins {
     const look = lookAt(run.looks, model.steps);
     if (tile.kind === "head") return this.fillHead(tile, run, look);
     const image = imageOf(run, tile.object);
-    const answers = run.twins.kinds.map((kind) => look?.per_image[`reliance/says/${kind}`]?.[image]);
+    const isOfClasses = look?.predicted[image] >= 0; // a number has no class to be named by
+    const answers = run.twins.kinds.map((kind) => (isOfClasses ? look.per_image[`reliance/says/${kind}`]?.[image] : undefined));
     const kind = run.twins.kinds[tile.place];
     const own = look?.per_image[`reliance/on/${kind}`]?.[image];
     const label = labelOf(run.inputs, image);
