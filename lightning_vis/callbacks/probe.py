@@ -244,7 +244,8 @@ class ProbeCallback(LookCallback):
         is_untrained = finished_steps(trainer, moment) == 0
         seen = self._look(trainer, module, "start") if is_untrained else None
         if self.session.logger.writers and not trainer.fast_dev_run and (seen is not None or not is_untrained):
-            log(trainer, f"{self.looks.summary()}; see them with: tensorboard --logdir {where(trainer)}")
+            seen_with = f"{self.looks.summary()}; see them with: tensorboard --logdir {where(trainer)}"
+            log(trainer, f"{seen_with}. {self.looks.reading()}".rstrip(". "))
 
     def _settle_task(self, trainer: Any) -> None:
         """What is looked through and monitored, now that it is known what the network answers."""

@@ -66,8 +66,12 @@ class MapLooks:
         layer = f" at layer {self.layer!r}" if self.layer else ""
         within = f" of the submodule {session.finder.name!r}" if session.finder.name else ""
         count = 0 if session.probe is None else len(session.probe)
-        more = "".join(f" {each[0].upper()}{each[1:]}." for each in session.finder.notes)
-        return f"{count} images ({keys or 'no maps'}){layer}{within}. {session.answer.said}{more}".rstrip()
+        return f"{count} images ({keys or 'no maps'}){layer}{within}"
+
+    def reading(self) -> str:
+        """What the network answers and where the images come from, in sentences."""
+        notes = [f"{each[0].upper()}{each[1:]}." for each in self._session.finder.notes]
+        return " ".join(filter(None, (self._session.answer.said, *notes)))
 
     def can_see(self, module: nn.Module) -> bool:
         """Whether there is anything to see: not while all views rest, nor before lazy layers have their shapes."""
