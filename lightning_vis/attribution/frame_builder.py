@@ -16,6 +16,7 @@ from lightning_vis.attribution.views import View
 from lightning_vis.constants import BACKGROUND_CLASSES, INPUT, MULTICLASS, OUTPUT
 from lightning_vis.frames import Array, Frame, Maps, Scale
 from lightning_vis.model.answer.answer import CLASSES, Answer
+from lightning_vis.model.answer.numbers import number
 from lightning_vis.model.answer.task import Said
 from lightning_vis.model.scores import describe
 from lightning_vis.probe.probe import Probe
@@ -89,7 +90,7 @@ def build_frame(
         values: ``(N, ...)`` what was answered, in the numbers of the task; None where nobody knows.
     """
     truth = probe.truth_for(answer)
-    said = Said() if values is None else answer.kind.said(answer.facts, values, truth, probe.class_names)
+    said = _numbers_of(found) if values is None else answer.kind.said(answer.facts, values, truth, probe.class_names)
     per_image, numbers = _measure(maps, probe, said)
     for view in views:
         if view.key in maps and view.to_map is evidence_map and probe.slices is None:
@@ -100,6 +101,12 @@ def build_frame(
     captions = said.captions or (("",) * len(probe) if answer.task != MULTICLASS else ())
     wrong = said.wrong or ((None,) * len(probe) if answer.task != MULTICLASS else ())
     return replace(frame, task=answer.task, unit=answer.score_unit, answer=answer.said, said=captions, wrong=wrong)
+
+
+def _numbers_of(found: Mapping[str, Recorded]) -> Said:
+    """Of an answer that nobody knows the number that a user's score gives, if there is one."""
+    scores = [explained.score for each in found.values() for explained in each.explained.values()]
+    return Said(tuple(number(each) for each in scores[0].float().tolist())) if scores else Said()
 
 
 def _classes(said: Said, count: int) -> tuple[Array, Array]:

@@ -127,10 +127,10 @@ def _look(
     with preserve_state(model):
         answer, run = running.answer, _run_of(model, probe, running)
         found = _record(run, views, last_layer, running.chunk_size, failures) if views else {}
-        values = _values(run, found, running.chunk_size)
+        values = _values(run, found, running.chunk_size, is_needed=not (views and failures))
         own = {} if values is None else own_maps(values, probe.truth_for(answer), probe, answer)
         maps = _attempt_maps(views, found, last_layer, failures, probe, answer) | own
-        frame = build_frame(probe, maps, views, found, answer, values) if maps or not views else None
+        frame = build_frame(probe, maps, views, found, answer, values) if maps or not views or values is not None else None
         seconds = {"pass": time.perf_counter() - start}
         answers = _attempt_twins(model, probe, running, last_layer, failures)
     if answers is not None:
@@ -150,11 +150,20 @@ def _run_of(model: nn.Module, probe: Probe, running: ForwardConfig) -> Pass:
     return replace(run, chosen=dict.fromkeys(("label", "predicted", "runner_up"), near))
 
 
-def _values(run: Pass, found: Mapping[str, Recorded], chunk_size: int | None) -> Tensor | None:
-    """What the network answers, as it was recorded, or, where nothing was, asked once more; None where nobody knows."""
+def _values(run: Pass, found: Mapping[str, Recorded], chunk_size: int | None, *, is_needed: bool) -> Tensor | None:
+    """What the network answers, as it was recorded, or, where nothing was, asked once more; None where nobody knows.
+
+    Raises:
+        ValueError: it cannot be read, and nothing else has failed that tells more.
+    """
     if found:
         return next(iter(found.values())).values
-    return None if run.answer.task == UNKNOWN else answered(run, chunk_size)
+    try:
+        return None if run.answer.task == UNKNOWN else answered(run, chunk_size)
+    except Exception:
+        if is_needed:
+            raise
+        return None  # the views have said why
 
 
 def look_at_twins(model: nn.Module, probe: Probe, running: ForwardConfig | None = None, layer: str | None = None) -> TwinResult:

@@ -16,7 +16,7 @@ from lightning_vis.attribution.views import View, given_views, grad_cam, salienc
 from lightning_vis.callbacks.base import LookCallback
 from lightning_vis.callbacks.failures import log
 from lightning_vis.callbacks.groups import refuse_clashes, settings_of, sharers
-from lightning_vis.callbacks.monitor import Monitor, OnAlert, monitored_tags, refuse_missing, tags_of
+from lightning_vis.callbacks.monitor import Monitor, OnAlert, monitored_tags, refuse_missing, refuse_unmeasured, tags_of
 from lightning_vis.callbacks.schedule import begins_anew, ends_epoch, is_due, is_early
 from lightning_vis.callbacks.session.map_looks import MapLooks
 from lightning_vis.callbacks.session.session import Session
@@ -115,7 +115,9 @@ class ProbeCallback(LookCallback):
             thresholds=Thresholds() if thresholds is None else thresholds,
         )
         choice = choice_of(probe, n, choose, class_names, mean, std)
-        super().__init__(probe, settings, "looks", Asked(Words(task, head, component, labels_at, unit), choice))
+        super().__init__(
+            probe, settings, "looks", Asked(Words(task, head, component, labels_at, unit), choice, score is not None)
+        )
         if not isinstance(every_n_epochs, int) or every_n_epochs < 1:
             raise ValueError(f"every_n_epochs={every_n_epochs!r}: expected a whole number of at least 1")
         self.views = given_views(usual_views() if views is None else views)
@@ -196,6 +198,10 @@ class ProbeCallback(LookCallback):
         if is_early(finished, self.at_steps, trainer.current_epoch) and not left:
             self._look(trainer, pl_module, "step")
 
+    def on_predict_start(self, trainer: Any, pl_module: Any) -> None:
+        """Says that nothing is looked at."""
+        log(trainer, "trainer.predict is not looked at: trainer.validate and trainer.test are")
+
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Looks after a validation, inside fit or alone."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
@@ -233,6 +239,8 @@ class ProbeCallback(LookCallback):
             find_layer(pl_module, str(layer))
         self._published = -1
         self.monitor.tags = self.tags
+        measured = [tag for each in trainer.callbacks if isinstance(each, ProbeCallback) for tag in each.tags]
+        refuse_unmeasured(trainer, measured)
         self.looks.open(self._all_views)
         nothing = "" if self.monitor.tags else "nothing is shown: add a TensorBoardLogger"
         self._open(trainer, self._common.loggers, nothing)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from lightning_vis.callbacks.schedule import ends_epoch
-from lightning_vis.probe.from_trainer import loader_of
+from lightning_vis.probe.from_trainer import loader_of, loaders_of
 from lightning_vis.probe.source.source import Source
 
 
@@ -102,6 +102,7 @@ def source_of(trainer: Any, module: Any, step: str) -> Source:
         optimizers=tuple(trainer.optimizers),
         is_alone=trainer.world_size == 1,
         datamodule=getattr(trainer, "datamodule", None),
+        loaders=loaders_of(trainer),
     )
 
 

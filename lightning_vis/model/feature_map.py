@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +18,11 @@ from lightning_vis.model.snapshot.snapshot import preserve_state
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """A layer chosen by `last_feature_map`: its dotted name, its output's shape ``(K, h, w)`` and what to know about it."""
+    """A layer chosen by `last_feature_map`: its dotted name, its output's shape ``(K, h, w)`` (of volumes
+    ``(K, d, h, w)``) and what to know about it."""
 
     layer: str
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     note: str = ""
 
 
@@ -63,12 +65,12 @@ class _Call:
 
     @property
     def area(self) -> int:
-        return int(self.output.shape[2] * self.output.shape[3])
+        return math.prod(self.output.shape[2:])
 
     def is_map(self, calls: list[_Call]) -> bool:
         return (
             isinstance(self.output, Tensor)
-            and self.output.ndim == 4
+            and self.output.ndim in (4, 5)
             and self.area > 1
             and self.times == 1
             and not isinstance(self.module, nn.Identity)
@@ -137,8 +139,7 @@ def _chosen(call: _Call, calls: list[_Call]) -> FeatureMap:
             f"layer {tokens.name!r} gives tokens {tuple(tokens.output.shape)}, and the last feature map before it,"
             f" {call.name!r}, says little about the answer: name a layer that returns (N, K, h, w), or use saliency()"
         )
-    _, channels, height, width = call.output.shape
-    return FeatureMap(call.name, (channels, height, width), _note(call))
+    return FeatureMap(call.name, tuple(call.output.shape[1:]), _note(call))
 
 
 def _note(call: _Call) -> str:

@@ -153,8 +153,8 @@ class TrainerProbe:
             why = f"{error}".strip().split("\n")[0].rstrip(".") or type(error).__name__
             self._nothing = _nothing_found(why, self.testimony, given)
             raise ValueError(self._nothing) from error
-        self._taken, self.notes = taken, taken.notes
-        self.answer = answer_of(taken.testimony, taken.truth, asked.words, at_meeting=taken.at_meeting)
+        self._taken, self.notes = taken, (*taken.notes, *_of_loaders(source))
+        self.answer = answer_of(taken.testimony, taken.truth, asked, at_meeting=taken.at_meeting)
         self.probe = _probe_of(taken, source, asked, self.answer) if given is None else None
         self.forget_batch()
 
@@ -178,6 +178,18 @@ class TrainerProbe:
             few = replace(running, forward=forward, answer=self.answer)
             rows = torch.zeros(1, dtype=torch.long)
             answered(few.prepare(module, given.images[:1], rows=rows))
+
+
+def _of_loaders(source: Source) -> list[str]:
+    count = source.loaders
+    return [f"the images are from the first of {count} loaders"] if count > 1 else []
+
+
+def loaders_of(trainer: Any) -> int:
+    """How many loaders there are of the kind that images are taken from."""
+    given = trainer.test_dataloaders if trainer.state.fn == "test" else trainer.val_dataloaders
+    loaders = trainer.train_dataloader if given is None or given in ([], ()) else given
+    return len(loaders) if isinstance(loaders, (list, tuple, Mapping)) else 1
 
 
 def loader_of(trainer: Any) -> Any:

@@ -17,7 +17,7 @@ from lightning_vis.callbacks.schedule import is_spaced
 from lightning_vis.callbacks.session.drawings import of_maps
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.frames import Frame
-from lightning_vis.model.answer.answer import Answer
+from lightning_vis.model.answer.answer import UNKNOWN, Answer
 from lightning_vis.model.run import Chosen, ForwardConfig
 from lightning_vis.model.scores import PROBABILITIES, Score
 from lightning_vis.probe.probe import Probe
@@ -70,7 +70,7 @@ class MapLooks:
 
     def reading(self) -> str:
         """What the network answers and where the images come from, in sentences."""
-        notes = [f"{each[0].upper()}{each[1:]}." for each in self._session.finder.notes]
+        notes = [f"{each[0].upper()}{each[1:]}." for each in self._session.notes]
         return " ".join(filter(None, (self._session.answer.said, *notes)))
 
     def can_see(self, module: nn.Module) -> bool:
@@ -79,7 +79,12 @@ class MapLooks:
         return (
             probe is not None
             and self._session.can_see(module)
-            and (probe.twins is not None or not self.views or bool(self._awake(self.views)))
+            and (
+                probe.twins is not None
+                or self._session.answer.task != UNKNOWN
+                or not self.views
+                or bool(self._awake(self.views))
+            )
         )
 
     def look(

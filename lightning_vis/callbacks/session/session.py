@@ -134,6 +134,11 @@ class Session:
             )
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know of the images, in sentences."""
+        return (*self.finder.notes, *_of_probe(self.probe, self.answer))
+
+    @property
     def inputs(self) -> Inputs | None:
         """What people see of the images, once they are known."""
         if self._inputs is None and self.probe is not None:
@@ -192,6 +197,18 @@ class Session:
             film, drawn, probe = Film.from_state(as_arrays(state["film"])), int(state["drawn"]), dict(state.get("probe", {}))
             self.logger.go_on(film, drawn)
             self._resumed = probe
+
+
+def _of_probe(probe: Probe | None, answer: Answer) -> list[str]:
+    """What a probe cannot show, because all of it is alike."""
+    if probe is None or len(probe) == 1:
+        return [] if probe is None else ["the probe is a single image"]
+    labels = probe.labels if answer.task in ("multiclass", "binary") else None
+    if labels is None or len(torch.unique(labels)) > 1:
+        return []
+    at = int(labels[0])
+    named = probe.class_names[at] if at < len(probe.class_names) else f"class {at}"
+    return [f"all {len(probe)} images are of one class, {named}"]
 
 
 def as_tensors(state: Any) -> Any:

@@ -13,18 +13,19 @@ from lightning_vis.model.answer.answer import UNKNOWN, Answer
 from lightning_vis.model.answer.task import Facts
 from lightning_vis.model.answer.words import Words, place_of
 from lightning_vis.model.places import at
+from lightning_vis.probe.source.source import Asked
 from lightning_vis.probe.witness.testimony import Testimony
 
 _SIGMOIDS = ("binary_cross_entropy_with_logits", "binary_cross_entropy", "multilabel_soft_margin_loss", "soft_margin_loss")
 
 
-def answer_of(it: Testimony, truth: Tensor | None, words: Words, *, at_meeting: bool = False) -> Answer:
+def answer_of(it: Testimony, truth: Tensor | None, asked: Asked, *, at_meeting: bool = False) -> Answer:
     """The answer that a testimony tells of, with the words of the user over it.
 
     Args:
         it: what was seen.
         truth: ``(N, ...)`` of the images that are taken, if it is known.
-        words: the user's.
+        asked: what the user said.
         at_meeting: whether the answer is taken where it meets its target, where it is no part of an output any more.
     """
     is_dense = it.task == "regression" and len(it.shape) > 3 and min(it.shape[2:]) > 1
@@ -37,7 +38,8 @@ def answer_of(it: Testimony, truth: Tensor | None, words: Words, *, at_meeting: 
         words=("fake", "real") if it.task == "binary" and it.origin == "constant" else ("no", "yes"),
     )
     unit = "standardised" if it.task == "regression" and not is_dense and it.made & _ARITHMETIC else ""
-    read = Answer(it.task, facts, unit, it.said())
+    words = asked.words
+    read = Answer(it.task, facts, unit, _said(it, asked))
     if it.task == UNKNOWN and words.task is not None:
         read = replace(read, facts=replace(Facts(), head=None), said="")
     given = words.over(read)
@@ -45,6 +47,11 @@ def answer_of(it: Testimony, truth: Tensor | None, words: Words, *, at_meeting: 
 
 
 _ARITHMETIC = frozenset(("sub", "div", "true_divide", "__sub__", "__truediv__", "log", "log1p", "subtract", "divide"))
+
+
+def _said(it: Testimony, asked: Asked) -> str:
+    """How the output is read; of an unknown one what is explained all the same."""
+    return f"Unknown: {it.why}. What score= returns is explained." if it.task == UNKNOWN and asked.has_score else it.said()
 
 
 def _said_by_user(it: Testimony, given: Answer) -> str:

@@ -16,9 +16,11 @@ from lightning_vis.model.answer.answer import UNKNOWN
 from lightning_vis.model.answer.words import place_of
 from lightning_vis.model.call import Call
 from lightning_vis.model.places import Path, at, leaves, on_cpu, replaced
+from lightning_vis.model.run import ForwardConfig, answered
+from lightning_vis.model.scores import log_odds
 from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.probe.forward_tracer import ForwardTracer, labels_beside
-from lightning_vis.probe.hard_examples import hard_examples
+from lightning_vis.probe.hard_examples import BATCH
 from lightning_vis.probe.labels import known_labels
 from lightning_vis.probe.probe import Probe
 from lightning_vis.probe.selection import in_turn
@@ -31,7 +33,7 @@ from lightning_vis.probe.source.batches import (
     rows_in,
     shuffled,
 )
-from lightning_vis.probe.source.conclusion import classes_in_turn, truth_in
+from lightning_vis.probe.source.conclusion import answer_of, classes_in_turn, truth_in
 from lightning_vis.probe.source.source import Asked, Choice, Source
 from lightning_vis.probe.source.step_call import StepCall
 from lightning_vis.probe.truth import masks_in
@@ -254,13 +256,47 @@ def _by_index(
     if indices is not None and len(indices) and max(indices) < len(dataset):
         picked = [int(each) for each in indices]
     elif choice.choose is not None:
-        picked = [item.index for item in hard_examples(dataset, module, choice.choose, choice.n)]
+        picked = _hardest(it, module, len(dataset), made, source, choice)
     else:
         picked = _picked(it, dataset, made, choice.n)
     batch = made(picked)
     if not has_same_form(on_cpu(batch), first.batch):
         raise LookupError("items by index make other batches")
     return Chosen(batch, len(picked), tuple(picked))
+
+
+def _hardest(
+    it: Testimony,
+    module: nn.Module,
+    count: int,
+    made: Callable[[Sequence[int]], Any],
+    source: Source,
+    choice: Choice,
+) -> list[int]:
+    """The images with the lowest log-odds of their label (mistakes) or of the predicted class (unsure), in order."""
+    from tqdm.auto import tqdm
+
+    if it.task not in ("multiclass", "binary"):
+        raise LookupError(
+            f"choose={choice.choose!r} takes a network that tells classes apart, and this one is read as {it.task}"
+        )
+    odds = []
+    for start in tqdm(range(0, count, BATCH), desc=f"looking for {choice.choose}", unit="batch", leave=False):
+        items = range(start, min(start + BATCH, count))
+        odds.append(_log_odds(_taken(it, module, Chosen(made(items), len(items)), None, source, Asked()), module, choice))
+    return [int(each) for each in torch.cat(odds).argsort(stable=True)[: choice.n]]
+
+
+def _log_odds(taken: Taken, module: nn.Module, choice: Choice) -> Tensor:
+    """``(N,)`` of the label, or of the predicted class."""
+    answer = answer_of(taken.testimony, taken.truth, Asked(), at_meeting=taken.at_meeting)
+    if taken.truth is None and choice.choose == "mistakes":
+        raise LookupError("choose='mistakes' takes labels to be wrong about; choose='unsure' needs none")
+    with preserve_state(module):
+        run = ForwardConfig(taken.call, answer=answer).prepare(module, taken.images, taken.truth)
+        values = answered(run)
+        chosen = answer.kind.chosen(answer.facts, "predicted" if choice.choose == "unsure" else "label", values, taken.truth)
+    return log_odds(values, chosen.to(values.device)).float().cpu() if chosen is not None else values[:, 0]
 
 
 def _picked(it: Testimony, dataset: Any, made: Callable[[Sequence[int]], Any], n: int) -> list[int]:

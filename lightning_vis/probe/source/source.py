@@ -77,6 +77,7 @@ class Source:
         optimizers: of the Trainer.
         is_alone: whether there is one process only: a step run by one of several may wait for the others for ever.
         datamodule: of the Trainer, which may know class names.
+        loaders: how many there are of its kind.
     """
 
     step: Callable[[Any], Any]
@@ -86,11 +87,13 @@ class Source:
     optimizers: tuple[Any, ...] = ()
     is_alone: bool = True
     datamodule: Any = None
+    loaders: int = 1
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a user has said of the images and of the answer."""
+    """What a user has said of the images and of the answer; and whether a score of their own is explained."""
 
     words: Words = field(default_factory=Words)
     choice: Choice = field(default_factory=Choice)
+    has_score: bool = False
