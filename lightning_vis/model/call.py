@@ -45,7 +45,10 @@ class Call:
 
     def __call__(self, images: Tensor) -> Any:
         """Runs it on images."""
-        args, kwargs = filled((self.args, dict(self.kwargs)), self.image, images, self.count, self.rows)
+        wanted = rows_for(images, self.count, self.rows)
+        args = tuple(rows_of(each, wanted, self.count) for each in self.args)
+        kwargs = {name: rows_of(each, wanted, self.count) for name, each in self.kwargs.items()}
+        args, kwargs = replaced(on_device((args, kwargs), images.device), self.image, images)
         return self.function(*args, **kwargs)
 
     def at(self, rows: Tensor) -> Call:
@@ -53,14 +56,17 @@ class Call:
         return replace(self, rows=rows)
 
 
-def filled(nest: Any, image: Path, images: Tensor, count: int, rows: Tensor | None) -> Any:
-    """A nest with the rows that go with images, on their device, and the images in it."""
-    wanted = torch.arange(len(images)) % count if rows is None or len(rows) != len(images) else rows
-    chosen = rows_of(nest, wanted, count)
-    for path, value in leaves(chosen):
-        if value.device != images.device:
-            chosen = replaced(chosen, path, value.to(images.device))
-    return replaced(chosen, image, images)
+def rows_for(images: Tensor, count: int, rows: Tensor | None) -> Tensor:
+    """The rows of the probe that go with images: those that are known, else one after the other, from the first again."""
+    return torch.arange(len(images)) % count if rows is None or len(rows) != len(images) else rows
+
+
+def on_device(nest: Any, device: torch.device) -> Any:
+    """A nest with its tensors on a device."""
+    for path, value in leaves(nest):
+        if value.device != device:
+            nest = replaced(nest, path, value.to(device))
+    return nest
 
 
 def at_rows(forward: Callable[[Tensor], Any], rows: Tensor) -> Callable[[Tensor], Any]:

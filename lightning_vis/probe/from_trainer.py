@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,21 +12,23 @@ from torch import Tensor, nn
 from lightning_vis.constants import LIGHTNING
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
 from lightning_vis.model.answer.words import place_of
-from lightning_vis.model.run import ForwardConfig, answered
 from lightning_vis.model.snapshot.rng import preserve_rng
-from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.probe.dataset import named, scaling_of
 from lightning_vis.probe.forward_tracer import ForwardTracer
 from lightning_vis.probe.labels import class_names_of
 from lightning_vis.probe.probe import Probe
 from lightning_vis.probe.source.conclusion import answer_of
-from lightning_vis.probe.source.images import Taken, taken_of
+from lightning_vis.probe.source.images import Taken, first_rows, taken_of
 from lightning_vis.probe.source.source import Asked, Source
 from lightning_vis.probe.witness.dry_run import dry_run
 from lightning_vis.probe.witness.testimony import Testimony
 from lightning_vis.probe.witness.witness import Witness
 
 Forward = Callable[[Tensor], Any]
+
+
+MOST = 32
+"""Rows of the watched batch that are kept for those who ask later."""
 
 
 class TrainerProbe:
@@ -100,11 +101,7 @@ class TrainerProbe:
 
     def _keep(self, testimony: Testimony, tracer: ForwardTracer, batch: Any) -> None:
         if self.testimony is None or testimony.task != UNKNOWN:
-            self.testimony, self._tracer, self._batch = testimony, tracer, batch
-
-    def forget_batch(self) -> None:
-        """Lets go of the batch, which may be large."""
-        self._batch = self._tracer = None
+            self.testimony, self._tracer, self._batch = testimony, tracer, first_rows(testimony, batch, MOST)
 
     # --- taking -----------------------------------------------------------------------------------------------------
 
@@ -115,7 +112,6 @@ class TrainerProbe:
         given: Probe | None,
         source: Source,
         asked: Asked,
-        running: ForwardConfig,
         indices: Sequence[int] | None = None,
     ) -> Probe | None:
         """The images, and with them what the network answers and how it is run.
@@ -125,7 +121,6 @@ class TrainerProbe:
             given: the user's probe, if there is one.
             source: of the Trainer.
             asked: what the user said.
-            running: how the network is run otherwise.
             indices: the images of a run that goes on; None to choose.
 
         Raises:
@@ -133,14 +128,14 @@ class TrainerProbe:
         """
         if self._nothing:
             raise ValueError(self._nothing)
-        if self._taken is None and self.testimony is not None:
+        is_missing = self._taken is None or (given is None and self.probe is None)
+        if is_missing and self.testimony is not None:
             self._take(module, source, asked, indices, given)
-        if self._taken is None or self.answer is None:
+        if self._taken is None:
             return None
-        if given is None:
-            return self.probe
-        self._check_given(module, given, running)
-        return given
+        if given is not None and self.answer is not None and self.answer.task != UNKNOWN:
+            self._taken.call_for(given, module)  # refuses what the probe has not got
+        return self.probe if given is None else given
 
     def _take(
         self, module: nn.Module, source: Source, asked: Asked, indices: Sequence[int] | None, given: Probe | None
@@ -155,8 +150,8 @@ class TrainerProbe:
             raise ValueError(self._nothing) from error
         self._taken, self.notes = taken, (*taken.notes, *_of_loaders(source))
         self.answer = answer_of(taken.testimony, taken.truth, asked, at_meeting=taken.at_meeting)
-        self.probe = _probe_of(taken, source, asked, self.answer) if given is None else None
-        self.forget_batch()
+        if given is None:
+            self.probe = _probe_of(taken, source, asked, self.answer)
 
     def forward(self, given: Probe | None, module: nn.Module) -> Forward | None:
         """How the network is run on the images; None: by calling it."""
@@ -168,16 +163,6 @@ class TrainerProbe:
     def name(self) -> str:
         """The submodule that answers; empty where it is the module itself."""
         return self._taken.name if self._taken is not None else ""
-
-    def _check_given(self, module: nn.Module, given: Probe, running: ForwardConfig) -> None:
-        """Raises where the network cannot be run on the user's images."""
-        if self.answer is None or self.answer.task == UNKNOWN or running.score is not None:
-            return
-        forward = self.forward(given, module)
-        with preserve_state(module):
-            few = replace(running, forward=forward, answer=self.answer)
-            rows = torch.zeros(1, dtype=torch.long)
-            answered(few.prepare(module, given.images[:1], rows=rows))
 
 
 def _of_loaders(source: Source) -> list[str]:

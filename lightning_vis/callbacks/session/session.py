@@ -112,8 +112,8 @@ class Session:
     def _found(self, trainer: Any, module: nn.Module) -> Probe | None:
         sessions = [each for each in (self, *sessions_of(trainer)) if each._given is None]  # a user's probe has its own
         indices = next((each._resumed["indices"] for each in sessions if each._resumed.get("indices")), None)
-        source, running = source_of(trainer, module, self.finder.step), self.forward_config(trainer, module)
-        return self.finder.take(module, self._given, source, self._asked, running, indices)
+        source = source_of(trainer, module, self.finder.step)
+        return self.finder.take(module, self._given, source, self._asked, indices)
 
     @property
     def _asked(self) -> Asked:

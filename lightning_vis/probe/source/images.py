@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lightning_vis.model.answer.answer import UNKNOWN
 from lightning_vis.model.answer.words import place_of
-from lightning_vis.model.call import Call
+from lightning_vis.model.call import Call, on_device
 from lightning_vis.model.places import Path, at, leaves, on_cpu, replaced
 from lightning_vis.model.run import ForwardConfig, answered
 from lightning_vis.model.scores import log_odds
@@ -163,6 +163,15 @@ def _name_of(path: Path, parameters: Sequence[str]) -> str:
     if isinstance(key, int):
         return parameters[key] if key < len(parameters) else f"argument {key}"
     return str(key)
+
+
+def first_rows(it: Testimony, batch: Any, n: int) -> Any:
+    """The first rows of a batch on the CPU: what is kept of it for those who ask later."""
+    places = it.image or tuple(where for where, tensor in leaves(batch) if tensor.ndim >= 4)
+    if not places:
+        return on_cpu(batch)
+    count = len(at(batch, places[0]))
+    return rows_in(batch, range(min(n, count)), count)
 
 
 def taken_of(
@@ -365,16 +374,12 @@ def _captured(it: Testimony, module: nn.Module, chosen: Chosen, tracer: ForwardT
             return Capture(*kept)
         if not source.is_alone:
             raise LookupError("the answer is made in the step, which one of several processes does not run alone")
-    return captured(module, partial(source.step, _on_device(chosen.batch, module)), it, source.optimizers)
+    return captured(module, partial(source.step, on_device(chosen.batch, device_of(module))), it, source.optimizers)
 
 
-def _on_device(batch: Any, module: nn.Module) -> Any:
-    """A batch where the module's weights are."""
-    device = next((each.device for each in module.parameters()), torch.device("cpu"))
-    for path, tensor in leaves(batch):
-        if tensor.device != device:
-            batch = replaced(batch, path, tensor.to(device))
-    return batch
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module's weights are."""
+    return next((each.device for each in module.parameters()), torch.device("cpu"))
 
 
 def _call(
@@ -394,9 +399,8 @@ def _call(
 def _gives_head(step: StepCall, it: Testimony, module: nn.Module, nest: Any, *, in_leaf: bool) -> bool:
     """Whether the last submodule returns the answer; if not, the step makes it of what several calls return."""
     images = at(step.batch, it.image[0]) if in_leaf or it.image_argument is None else at(nest, it.image_argument)
-    device = next((each.device for each in module.parameters()), torch.device("cpu"))
     with preserve_state(module), torch.no_grad():
-        output = step(images.to(device))
+        output = step(images.to(device_of(module)))
     try:
         found = at(output, it.head, "output")
     except LookupError:

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_vis.model.call import filled
-from lightning_vis.model.places import Path, at, replaced
+from lightning_vis.model.call import on_device, rows_for
+from lightning_vis.model.places import Path, replaced, rows_of
 from lightning_vis.model.snapshot.rng import random_streams
 from lightning_vis.probe.witness.dry_run import still
 from lightning_vis.probe.witness.replay import meet, submodule
@@ -63,16 +63,10 @@ class StepCall:
                 restore()
 
     def _batch(self, images: Tensor) -> Any:
-        place = self.leaf if self.leaf is not None else self.testimony.image[0]
-        return filled(
-            self.batch, place, images if self.leaf is not None else self._leaf_of(images, place), self.count, self.rows
-        )
-
-    def _leaf_of(self, images: Tensor, place: Path) -> Tensor:
-        """What stands in the batch where the images come from, as many rows of it as there are images."""
-        wanted = torch.arange(len(images)) % self.count if self.rows is None or len(self.rows) != len(images) else self.rows
-        leaf: Tensor = at(self.batch, place)
-        return leaf[wanted].to(images.device)
+        """The rows that go with images, the images among them where the step takes them from the batch itself."""
+        rows = rows_of(self.batch, rows_for(images, self.count, self.rows), self.count)
+        batch = on_device(rows, images.device)
+        return batch if self.leaf is None else replaced(batch, self.leaf, images)
 
     def _answer(self, batch: Any, images: Tensor) -> Any:
         found: list[Any] = []
