@@ -135,9 +135,13 @@ class LookCallback(Callback):
             self._rehearse(trainer, pl_module, batch, "test_step")
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Takes the images and sees the untrained network, if the sanity check has told what it answers."""
-        is_read = self.session.finder.is_read and self._may_look(trainer)
-        probe = self._find(trainer, pl_module) if is_read else None
+        """Takes the images and sees the untrained network, if it is known what it answers: from the sanity check, else from a
+        dry run on a batch that is made of items by index."""
+        finder, may_look = self.session.finder, self._may_look(trainer)
+        if may_look and not finder.is_read and trainer.world_size == 1 and not has_lazy_layers(pl_module):
+            with self.failures.surviving("reading what the network answers"):
+                self.session.rehearse_made(trainer, pl_module)
+        probe = self._find(trainer, pl_module) if may_look and finder.is_read else None
         if probe is not None:
             self._start(trainer, pl_module, probe)
 

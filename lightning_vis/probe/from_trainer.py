@@ -17,6 +17,7 @@ from lightning_vis.probe.dataset import named, scaling_of
 from lightning_vis.probe.forward_tracer import ForwardTracer
 from lightning_vis.probe.labels import class_names_of
 from lightning_vis.probe.probe import Probe
+from lightning_vis.probe.source.batches import collater
 from lightning_vis.probe.source.conclusion import answer_of
 from lightning_vis.probe.source.images import Taken, first_rows, taken_of
 from lightning_vis.probe.source.source import Asked, Source
@@ -56,6 +57,7 @@ class TrainerProbe:
         self._forward: Forward | None = None
         self._taken: Taken | None = None
         self._nothing = ""  # why no images were found
+        self._is_plain = False  # the images of a user's probe go into the module itself
         self._live: tuple[Witness, ForwardTracer, Any] | None = None
         self._tracer: ForwardTracer | None = None
         self._batch: Any = None
@@ -99,6 +101,23 @@ class TrainerProbe:
             self.step = name
         self._keep(told, tracer, batch)
 
+    def rehearse_made(self, module: nn.Module, source: Source, head: Any = None) -> None:
+        """Reads a batch of the first items of the training data in a dry run; does nothing where they have no index.
+
+        What the data draw, count and keep is put back; no loader is iterated.
+        """
+        self.was_asked = True
+        if self.is_read or self.answer is not None or collater(source.loader) is None:
+            return
+        dataset = source.loader.dataset
+        try:
+            with preserve_rng(dataset):
+                items = range(min(source.loader.batch_size, len(dataset)))
+                batch = source.transfer(source.loader.collate_fn([dataset[each] for each in items]))
+                self.rehearse(module, batch, source, "training_step", head)
+        except Exception:
+            return  # the first batch of the training will tell
+
     def _keep(self, testimony: Testimony, tracer: ForwardTracer, batch: Any) -> None:
         if self.testimony is None or testimony.task != UNKNOWN:
             self.testimony, self._tracer, self._batch = testimony, tracer, first_rows(testimony, batch, MOST)
@@ -128,11 +147,13 @@ class TrainerProbe:
         """
         if self._nothing:
             raise ValueError(self._nothing)
+        if given is not None and self._is_plain:
+            return given
         is_missing = self._taken is None or (given is None and self.probe is None)
         if is_missing and self.testimony is not None:
             self._take(module, source, asked, indices, given)
         if self._taken is None:
-            return None
+            return given if self._is_plain else None
         if given is not None and self.answer is not None and self.answer.task != UNKNOWN:
             self._taken.call_for(given, module)  # refuses what the probe has not got
         return self.probe if given is None else given
@@ -145,6 +166,9 @@ class TrainerProbe:
             with preserve_rng(getattr(source.loader, "dataset", None)):
                 taken = taken_of(self.testimony, module, self._batch, self._tracer, source, asked, indices, given is None)
         except Exception as error:
+            if given is not None and is_users(getattr(module, "forward", None)):
+                self._take_as_it_is(module, asked)
+                return
             why = f"{error}".strip().split("\n")[0].rstrip(".") or type(error).__name__
             self._nothing = _nothing_found(why, self.testimony, given)
             raise ValueError(self._nothing) from error
@@ -152,6 +176,13 @@ class TrainerProbe:
         self.answer = answer_of(taken.testimony, taken.truth, asked, at_meeting=taken.at_meeting)
         if given is None:
             self.probe = _probe_of(taken, source, asked, self.answer)
+
+    def _take_as_it_is(self, module: nn.Module, asked: Asked) -> None:
+        """The user's images go into the module itself, which has a forward for them."""
+        assert self.testimony is not None  # the caller has seen to it
+        it = self.testimony
+        self.answer = answer_of(it, None, asked)
+        self._is_plain = True
 
     def forward(self, given: Probe | None, module: nn.Module) -> Forward | None:
         """How the network is run on the images; None: by calling it."""
@@ -181,7 +212,11 @@ def loader_of(trainer: Any) -> Any:
     """The loader that images are taken from: the first for validation or test, else the first for training."""
     # Neither `or` nor `if`: the truth of a loader is its length, which iterable data do not have.
     given = trainer.test_dataloaders if trainer.state.fn == "test" else trainer.val_dataloaders
-    loaders = trainer.train_dataloader if given is None or given in ([], ()) else given
+    return first_of(trainer.train_dataloader if given is None or given in ([], ()) else given)
+
+
+def first_of(loaders: Any) -> Any:
+    """The first of several loaders, or the only one."""
     while isinstance(loaders, (list, tuple, Mapping)) and len(loaders):
         loaders = next(iter(loaders.values() if isinstance(loaders, Mapping) else loaders))
     return loaders

@@ -135,10 +135,10 @@ def test_a_training_says_once_how_the_output_is_read(trainer, caplog, events, wa
         module.on_after_batch_transfer = lambda batch, _: batch  # what makes them be watched
     callback = ProbeCallback()
     trainer([callback], max_epochs=1).fit(module, DataLoader(train, 8), DataLoader(validation, 8))
-    assert sum(SAID in record.message for record in caplog.records) == 1
+    assert sum("Reads 3 classes at each pixel" in record.message for record in caplog.records) == 1
     assert callback.session.inputs.class_names == ("background",)
     assert callback.session.inputs.masks.any()
-    assert all(frame.notes == (SAID,) for frame in callback.film.frames)
+    assert all(frame.task == "segmentation" and "at each pixel" in frame.answer for frame in callback.film.frames)
 
 
 def test_a_classification_is_not_called_a_segmentation():

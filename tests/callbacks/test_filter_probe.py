@@ -11,13 +11,13 @@ import torch
 from modules import Classifier, TwoOptimizers, loader
 from nets import images
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_vis import Probe, maximize
 from lightning_vis.callbacks.filters import FilterMaximizationCallback
 from lightning_vis.callbacks.probe import ProbeCallback
 from tests.callbacks.test_identical import same
-from tests.probe.test_from_trainer import SETUPS, Loss, OnGPU, OnlyNet, OnlyNetTwice, dicts, run
+from tests.probe.test_from_trainer import SETUPS, OnGPU, OnlyNet, OnlyNetTwice, dicts, run
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no"),
@@ -50,7 +50,7 @@ def test_two_callbacks_watch_the_same_batch_and_change_nothing(trainer, in_order
     assert same(run(trainer, callbacks, OnlyNetTwice(), dicts()), without)
     first, second = (callback.session.probe for callback in callbacks)
     assert first is second
-    assert len(first) == 4
+    assert len(first) == 8
     assert [callback.film.frames[0].finished_steps for callback in callbacks] == [0, 0]
 
 
@@ -61,7 +61,7 @@ def test_a_probe_of_the_user_s_is_looked_at_where_another_s_batch_is_watched(tra
     run(trainer, callbacks, OnlyNetTwice(), dicts())
     probes = {type(callback).__name__: callback.session.probe for callback in callbacks}
     assert probes["ProbeCallback"] is given
-    assert len(probes["FilterMaximizationCallback"]) == 4
+    assert len(probes["FilterMaximizationCallback"]) == 8
 
 
 class TwoAnswers(nn.Module):
@@ -108,7 +108,7 @@ def test_the_pictures_are_those_of_the_submodule_on_what_it_really_got(trainer):
     callback, module = filters(layers=["net.0"]), OnGPU()
     untrained = copy.deepcopy(module)
     run(trainer, [callback], module, loader(), loader(), num_sanity_val_steps=1)
-    got = (next(iter(loader()))[0] - 5) / 2
+    got = (loader().dataset.tensors[0][list(callback.session.probe.indices)] - 5) / 2
     expected = maximize(untrained.net, "0", 3, got, steps=2)
     numbers = callback.film.frames[0].numbers
     assert [numbers[f"filters/net.0/{at}/activation"] for at in range(3)] == pytest.approx(expected.activation.tolist())
@@ -122,18 +122,35 @@ def test_a_given_probe_is_used_through_the_submodule_too(trainer, probe):
     assert [frame.finished_steps for frame in callback.film.frames] == [0, 6, 12]
 
 
-def test_where_nobody_takes_images_one_sentence_says_so_and_training_goes_on(trainer):
+class NoImages(Classifier):
+    """Its batches hold vectors, out of which it makes pictures itself."""
+
+    def training_step(self, batch, _):
+        return nn.functional.cross_entropy(self(batch[0].reshape(-1, 3, 12, 12)), batch[1])
+
+
+def vectors(count=24):
+    images, labels = loader(count).dataset.tensors
+    return DataLoader(TensorDataset(images.flatten(1), labels), 4)
+
+
+def test_where_there_are_no_images_one_sentence_says_so_and_training_goes_on(trainer):
     sentence = (
-        "lightning_vis: finding images to look at failed: no probe= was given, none can be taken by index (Loss has no"
-        " forward), and in the first batch no submodule took images (N, C, H, W) and returned class scores (N, C) or"
-        " (N, C, H, W): pass probe=Probe(images, labels), and give the module a forward(images) that returns class"
-        ' scores. The training is untouched; on_error="raise" stops at the error and shows where it is'
+        "lightning_vis: finding images to look at failed: no images were found to look at (the batch holds no images"
+        ' (N, C, H, W)): pass probe=Probe(images, labels). The training is untouched; on_error="raise" stops at the error'
+        " and shows where it is"
     )
     callback = filters(on_error="warn")
     with pytest.warns(UserWarning, match="finding images") as caught:
-        run(trainer, [callback], Loss(), dicts())
+        run(trainer, [callback], NoImages(), vectors())
     assert [str(each.message) for each in caught if "lightning_vis" in str(each.message)] == [sentence]
     assert callback.film.frames == []
+
+
+def test_its_remedy_shows_filters(trainer):
+    callback = filters(probe=Probe(images(3), [0, 1, 2]))
+    run(trainer, [callback], NoImages(), vectors())
+    assert callback.film.frames
 
 
 def test_channels_that_a_watched_network_does_not_have_stop_the_fit_before_the_first_step(trainer):
@@ -183,30 +200,10 @@ def test_a_full_disk_stops_nothing(trainer, monkeypatch):
 # --- several callbacks, one finder ---------------------------------------------------------------------------------------
 
 
-def collated(items):
-    """As data sets' own `default_collate` does, but under a user's name."""
-    pixels, kinds = zip(*items, strict=True)
-    return torch.stack(pixels), torch.stack(kinds)
-
-
-class Bypasses(Classifier):
-    """Has a forward that can be run, and steps that never call it or any layer that takes images."""
-
-    def training_step(self, batch, _):
-        return nn.functional.cross_entropy(batch[0].mean((2, 3)) @ self.net[0].weight.mean((2, 3))[:3].T, batch[1])
-
-    def validation_step(self, batch, _):
-        self.log("val_loss", 1.0)
-
-
-def bypassed(count=24):
-    return DataLoader(loader(count).dataset, 4, collate_fn=collated)
-
-
-def test_who_brings_a_probe_needs_no_batch_and_is_told_nothing(trainer):
+def test_who_brings_a_probe_is_told_nothing_of_images_that_others_miss(trainer):
     given, other = ProbeCallback(Probe(images(3), [0, 1, 2]), on_error="raise"), filters(on_error="warn")
-    with pytest.warns(UserWarning, match="none can be taken by index .*collated.*pass probe=") as caught:
-        run(trainer, [given, other], Bypasses(), bypassed())
+    with pytest.warns(UserWarning, match="pass probe=") as caught:
+        run(trainer, [given, other], NoImages(), vectors())
     assert len([each for each in caught if "lightning_vis" in str(each.message)]) == 1
     assert given.film.frames
     assert other.film.frames == []
@@ -217,7 +214,7 @@ def test_who_brings_a_probe_needs_no_batch_and_is_told_nothing(trainer):
 def test_each_callback_is_told_that_nothing_was_found_as_it_has_asked_for(trainer, in_order):
     callbacks = [*in_order([ProbeCallback(), filters(on_error="raise")])]
     with pytest.raises(ValueError, match="pass probe="):
-        run(trainer, callbacks, Bypasses(), bypassed())
+        run(trainer, callbacks, NoImages(), vectors())
 
 
 @pytest.mark.parametrize("sanity", [0, 2])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from worlds import Classifier, Unvalidated, loader, twin_probe
 
 from lightning_vis import FilterMaximizationCallback, GradCAMCallback, Probe, ProbeCallback, SaliencyCallback, saliency
+from lightning_vis.attribution.pipeline import look
 from lightning_vis.reliance.alert import Thresholds
 
 pytestmark = pytest.mark.filterwarnings("ignore:lightning_vis. Swapping the background", "ignore:lightning_vis. The alert")
@@ -112,11 +116,13 @@ class Raw(Unvalidated):
         self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_completed()
 
 
-def test_trained_weights_are_not_called_the_start(trainer):
-    watcher = ProbeCallback(at_steps=())
-    made = trainer([watcher], max_epochs=1)
-    made.fit(Raw(), TRAIN)
-    assert "start" not in moments(watcher)
+def test_the_start_is_the_untrained_network_whoever_steps(trainer):
+    watcher, module = ProbeCallback(at_steps=()), Raw()
+    untrained = copy.deepcopy(module)
+    trainer([watcher], max_epochs=1).fit(module, TRAIN)
+    assert moments(watcher) == ["start", "epoch 1"]
+    expected = look(untrained, watcher.session.probe, [saliency()], forward=untrained.net)
+    np.testing.assert_array_equal(watcher.film.frames[0].probability, expected.probability)
 
 
 def test_a_film_begins_anew_where_the_number_of_images_is_another(trainer, tmp_path):

@@ -12,7 +12,7 @@ from pytorch_lightning.cli import LightningCLI
 
 from lightning_vis.attribution.views import View, evidence, grad_cam
 from lightning_vis.callbacks.probe import GradCAMCallback, ProbeCallback, SaliencyCallback
-from lightning_vis.model.scores import log_odds, logit
+from lightning_vis.model.scores import logit
 from lightning_vis.probe.probe import Probe
 
 
@@ -112,7 +112,7 @@ def test_saliency_and_grad_cam_with_everything(built):
     )
     assert [view.key for view in first.views + second.views] == ["saliency+label", "grad_cam.net.0+2"]
     assert first.at_steps == ()
-    assert second.score is log_odds
+    assert second.score is None
     assert set(second.film.frames[0].maps["grad_cam.net.0+2"].classes) == {2}
 
 

@@ -96,7 +96,8 @@ def test_training_is_bit_identical_and_the_untrained_network_is_seen_first(train
 def test_the_probe_is_what_the_network_really_got(trainer):
     callback = ProbeCallback()
     run(trainer, [callback], OnGPU(), loader(), loader(), num_sanity_val_steps=1)
-    expected, labels = next(iter(loader()))
+    at = list(callback.session.probe.indices)
+    expected, labels = (each[at] for each in loader().dataset.tensors)
     torch.testing.assert_close(callback.session.probe.images, (expected - 5) / 2)
     assert torch.equal(callback.session.probe.labels, labels)
 
@@ -105,7 +106,7 @@ def test_which_submodule_is_looked_at_is_said(trainer, caplog):
     run(trainer, [SaliencyCallback()], OnlyNet(), dicts(), dicts(), num_sanity_val_steps=1, max_epochs=1)
     said = [record.message for record in caplog.records if "of the submodule" in record.message]
     assert len(said) == 1
-    assert "4 images (saliency) of the submodule 'net'; see them with: tensorboard" in said[0]
+    assert "8 images (saliency) of the submodule 'net'; see them with: tensorboard" in said[0]
 
 
 def test_a_given_probe_is_looked_at_through_the_submodule_too(trainer, probe):
@@ -121,12 +122,12 @@ def test_validate_alone_looks_at_a_watched_batch_too(trainer):
     assert len(callback.film.frames) == 1
 
 
-class Loss(Classifier):
-    """Its submodules return features, and the scores are made by a plain function."""
+class Chained(Classifier):
+    """Its submodules return features, and the step makes the scores."""
 
     def __init__(self):
-        super().__init__(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()))
-        self.head = nn.Linear(4, CLASSES)
+        super().__init__()
+        self.net, self.head = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), nn.Linear(4, CLASSES)
 
     forward = pl.LightningModule.forward
 
@@ -135,18 +136,13 @@ class Loss(Classifier):
         return nn.functional.cross_entropy(self.head(features), batch["kind"])
 
 
-def test_where_there_is_no_such_submodule_one_sentence_says_so_and_training_goes_on(trainer):
-    sentence = (
-        "lightning_vis: finding images to look at failed: no probe= was given, none can be taken by index (Loss has no"
-        " forward), and in the first batch no submodule took images (N, C, H, W) and returned class scores (N, C) or"
-        " (N, C, H, W): pass probe=Probe(images, labels), and give the module a forward(images) that returns class"
-        ' scores. The training is untouched; on_error="raise" stops at the error and shows where it is'
-    )
-    callback = ProbeCallback()
-    with pytest.warns(UserWarning, match="finding images") as caught:
-        run(trainer, [callback], Loss(), dicts())
-    assert [str(each.message) for each in caught if "lightning_vis" in str(each.message)] == [sentence]
-    assert callback.film.frames == []
+def test_a_network_of_two_parts_is_run_by_its_step(trainer):
+    callback = ProbeCallback(on_error="raise")
+    without = run(trainer, [], Chained(), dicts())
+    assert same(run(trainer, [callback], Chained(), dicts()), without)
+    assert callback.film.frames[0].finished_steps == 0
+    assert set(callback.film.frames[0].maps) == {"evidence", "grad_cam", "saliency"}
+    assert 'net(batch["pixels"]), then head, meets batch["kind"]' in callback.film.frames[0].answer
 
 
 # --- which submodule --------------------------------------------------------------------------------------------------
@@ -170,51 +166,29 @@ class Parts(nn.Module):
 
 
 BATCH = {"pixels": images(10), "kind": torch.arange(10) % 3, "id": torch.arange(10)}
-MAPS = torch.ones(10, 12, 12, dtype=torch.long)
 
 
 @pytest.mark.parametrize(
-    ("step", "batch", "name", "argument", "labels"),
+    ("step", "name", "place"),
     [
-        (lambda m, b: m.net(b["pixels"]), BATCH, "net", None, None),
-        (
-            lambda m, b: m.net(pixels=b["pixels"]),
-            BATCH | {"label": BATCH["kind"]},
-            "net",
-            "pixels",
-            [0, 1, 2, 0, 1, 2, 0, 1],
-        ),
-        (
-            lambda m, b: m.net(m.normalise(b[0])),
-            (BATCH["pixels"], BATCH["kind"][:, None]),
-            "net",
-            None,
-            [0, 1, 2, 0, 1, 2, 0, 1],
-        ),
-        (lambda m, b: (m.teacher(b[0]), m.net(b[0])), (BATCH["pixels"], BATCH["kind"] + 5), "teacher", None, None),
-        (lambda m, b: m.segment(b[0]), (BATCH["pixels"], MAPS), "segment", None, [1] * 8),
+        (lambda m, b: m.net(b["pixels"]), "net", (0, 0)),
+        (lambda m, b: m.net(pixels=b["pixels"]), "net", (1, "pixels")),
+        (lambda m, b: m.net(m.normalise(b["pixels"])), "net", (0, 0)),
+        (lambda m, b: (m.teacher(b["pixels"]), m.net(b["pixels"])), "teacher", (0, 0)),
+        (lambda m, b: m.segment(b["pixels"]), "segment", (0, 0)),
     ],
-    ids=["ambiguous labels", "by keyword", "normalised before", "first of two, foreign labels", "segmentation"],
+    ids=["by position", "by keyword", "normalised before", "first of two", "dense"],
 )
-def test_what_is_found(step, batch, name, argument, labels):
+def test_which_submodule_takes_images(step, name, place):
     model = Parts()
-    watch = ForwardTracer(model, batch)
-    step(model, batch)
-    watch.stop()
-    entry, items = watch.found()
-    assert (entry.name, entry.argument, len(items)) == (name, argument, 8)
-    assert [item.label for item in items] == (labels or [None] * 8)
-    assert (items[0].mask is not None) == (name == "segment")
+    tracer = ForwardTracer(model, BATCH)
+    step(model, BATCH)
+    tracer.stop()
+    entry, found = tracer.entry()
+    assert (entry.name, found) == (name, place)
+    args, kwargs = tracer.kept(name, 0)
+    assert len(args[0] if args else kwargs["pixels"]) == 8
     entry(BATCH["pixels"])
-
-
-def test_an_autoencoder_is_no_segmentation():
-    model, batch = Parts(), [BATCH["pixels"]]
-    watch = ForwardTracer(model, batch)
-    model.segment(batch[0])
-    watch.stop()
-    with pytest.raises(LookupError, match="no submodule took images"):
-        watch.found()
 
 
 # --- a run that goes on -----------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,11 @@ class Session:
     def rehearse(self, trainer: Any, module: nn.Module, batch: Any, step: str) -> None:
         """A batch that counts is about to go through the network: a dry run of the step tells what it answers."""
         self.finder.rehearse(module, batch, source_of(trainer, module, step), step, self._asked.words.head)
+
+    def rehearse_made(self, trainer: Any, module: nn.Module) -> None:
+        """Rehearses a batch that is made of the first items of the training data, where they have an index."""
+        source = replace(source_of(trainer, module, "training_step"), loader=trainer.train_dataloader)
+        self.finder.rehearse_made(module, source, self._asked.words.head)
 
     @property
     def has_given_up(self) -> bool:

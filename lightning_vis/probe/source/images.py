@@ -222,12 +222,12 @@ def _located(it: Testimony, batch: Any, tracer: ForwardTracer | None, asked: Ask
         it = replace(it, target=(place,), origin="batch")
     if it.task != UNKNOWN and it.image:
         return it
-    if tracer is None:
-        raise LookupError("no submodule took images")
-    entry, path = tracer.entry()
     images = [where for where, tensor in leaves(batch) if tensor.ndim >= 4]
     if not images:
         raise LookupError("the batch holds no images (N, C, H, W)")
+    if tracer is None:
+        raise LookupError("no submodule took images (N, C, H, W)")
+    entry, path = tracer.entry()
     head = place_of(asked.words.head, "head") or ()
     return replace(
         it, chain=(entry.name,), module=entry.name, nth=0, is_one_call=True, image=(images[0],), image_argument=path, head=head
