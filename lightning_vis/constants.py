@@ -89,6 +89,10 @@ LOG_ODDS = "log-odds"
 """The unit of the scores of classes and labels."""
 
 
+TARGET_UNIT = "target's unit"
+"""The unit of numbers where nobody has named it."""
+
+
 LIGHTNING = ("pytorch_lightning", "lightning")
 """The names under which Lightning comes."""
 

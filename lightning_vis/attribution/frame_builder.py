@@ -16,6 +16,7 @@ from lightning_vis.attribution.views import View
 from lightning_vis.constants import BACKGROUND_CLASSES, INPUT, MULTICLASS, OUTPUT
 from lightning_vis.frames import Array, Frame, Maps, Scale
 from lightning_vis.model.answer.answer import CLASSES, Answer
+from lightning_vis.model.answer.masks import SEGMENTATION_TASK
 from lightning_vis.model.answer.numbers import number
 from lightning_vis.model.answer.task import Said
 from lightning_vis.model.scores import describe
@@ -61,14 +62,23 @@ def own_maps(values: Tensor, truth: Tensor | None, probe: Probe, answer: Answer)
     slices = probe.slices
     flat = {key: each if slices is None else slices.of_maps(each, is_sum=False) for key, each in found.items()}
     none = np.full(len(probe), -1)
-    return {key: Maps(_numpy(each.float()), none, OUTPUT, *_OWN[key]) for key, each in flat.items() if each.ndim == 3}
+    words = {"error": ("the picture",) * len(probe), "mask": _mask_words(values, truth, probe, answer)}
+    maps = {
+        key: Maps(_numpy(each.float()), none, OUTPUT, Scale(limit=1.0), _TITLES[key], "label") for key, each in flat.items()
+    }
+    units = {"error": "squared error", "mask": ""}
+    return {key: replace(each, explains=words[key], unit=units[key]) for key, each in maps.items() if each.values.ndim == 3}
 
 
-_OWN: dict[str, tuple[Scale, str, str, tuple[str, ...], str]] = {
-    "error": (Scale(limit=1.0), "error", "label", (), "squared error"),
-    "mask": (Scale(limit=1.0), "predicted mask", "label", (), "probability"),
-}
-"""Scale, title, target, words and unit."""
+_TITLES = {"error": "error", "mask": "predicted mask"}
+
+
+def _mask_words(values: Tensor, truth: Tensor | None, probe: Probe, answer: Answer) -> tuple[str, ...]:
+    """The class whose mask is shown of each image."""
+    if answer.task != SEGMENTATION_TASK.name:
+        return ()
+    chosen = answer.kind.chosen(answer.facts, "label", values, truth)
+    return () if chosen is None else answer.kind.explains(answer.facts, chosen, probe.class_names)
 
 
 def build_frame(

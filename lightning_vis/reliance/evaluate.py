@@ -47,6 +47,8 @@ def evaluate_twins(run: Pass, twins: Twins, layer: str | None = None, chunk_size
         ValueError: the output cannot be read as class scores, or is not finite, or has fewer classes than the twins.
     """
     probabilities, activations = _run(run, layer, chunk_size)
+    if run.answer.task in NUMBERS:
+        return _of_numbers(probabilities, twins)
     _check(probabilities, twins)
     grid, shifted, plates = twins.split(probabilities)
     numbers, effects = twin_numbers(grid, twins.labels, twins.typical)
@@ -65,6 +67,22 @@ def evaluate_twins(run: Pass, twins: Twins, layer: str | None = None, chunk_size
     return TwinResult(numbers, per_image)
 
 
+NUMBERS = ("ordinal", "regression")
+"""Tasks whose answers are compared by how far they move, and not by classes."""
+
+
+def _of_numbers(moved: Tensor, twins: Twins) -> TwinResult:
+    """How far a number moves with the background and with the object; of plates of one kind nothing is taken off."""
+    if not moved.isfinite().all():
+        raise ValueError("the network's answers are not finite")
+    grid, shifted, _ = twins.split(moved)
+    numbers, effects = twin_numbers(grid, twins.labels, None)
+    numbers.pop("reliance/worst_group", None)
+    if shifted is not None:
+        numbers["reliance/paste_control"] = paste_control(grid, shifted)
+    return TwinResult(numbers, {"reliance/background_effect": effects.repeat_interleave(twins.shown).numpy()})
+
+
 def _run(run: Pass, layer: str | None, chunk_size: int | None) -> tuple[Tensor, Tensor | None]:
     """Probabilities ``(M, C)`` and, where a layer is named, spatial means of it ``(M, channels)``, on the CPU."""
     found: list[Tensor] = []
@@ -81,7 +99,7 @@ def _shares(run: Pass, output: Any) -> Tensor:
     compare = run.answer.kind.twins
     if compare is None:
         raise ValueError(f"answers of a {run.answer.task} on twins cannot be compared")
-    return compare(run.answer.values(output))
+    return compare(run.answer.facts, run.answer.values(output))
 
 
 @contextmanager

@@ -64,7 +64,8 @@ def variation_of_backgrounds(probabilities: Tensor) -> tuple[Tensor, Tensor]:
     kind = torch.arange(kinds, device=flat.device).repeat_interleave(plates)
     same = kind[:, None] == kind[None, :]
     itself = torch.eye(len(kind), dtype=torch.bool, device=flat.device)
-    return distances[:, ~same].mean(1), distances[:, same & ~itself].mean(1)
+    within = distances[:, same & ~itself].mean(1) if plates > 1 else torch.zeros(len(distances), device=flat.device)
+    return distances[:, ~same].mean(1), within
 
 
 def variation_of_objects(probabilities: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

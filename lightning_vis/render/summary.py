@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lightning_vis.constants import ERROR, MULTICLASS
+from lightning_vis.constants import ERROR, MULTICLASS, TARGET_UNIT
 from lightning_vis.frames import Array, Frame, Inputs
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, WRONG, Colour
 from lightning_vis.render.canvas.text import fitting, lines_of, lines_within, text_width, write
@@ -117,6 +117,8 @@ def _measured(first: Frame, last: Frame) -> str:
 
 def _named(tag: str, unit: str) -> tuple[str, str]:
     """What was measured, and the unit behind each number; "squared error" says the first and is none of the second."""
+    if tag == "answers/mean_error" and unit == TARGET_UNIT:
+        return f"{MEASURES[tag]} in the target's unit", ""
     if tag != "answers/mean_error" or not unit:
         return MEASURES[tag], ""
     return (f"Mean {unit}", "") if unit.endswith("error") else (MEASURES[tag], f" {unit}")

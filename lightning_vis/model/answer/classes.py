@@ -87,7 +87,7 @@ def _log_odds(values: Tensor, chosen: Tensor) -> Tensor:
     return log_odds(values, chosen)
 
 
-def _shares(values: Tensor) -> Tensor:
+def _shares(facts: Facts, values: Tensor) -> Tensor:
     return values.float().softmax(1)
 
 

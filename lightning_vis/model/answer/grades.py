@@ -59,9 +59,10 @@ def _truth(facts: Facts, truth: Tensor, names: Sequence[str]) -> tuple[str, ...]
     return tuple(f"grade {_grade(names, int(each))}" for each in grades_in(truth))
 
 
-def _shares(values: Tensor) -> Tensor:
-    """The expected grade as a share of the highest, ``(M, 1)``."""
-    return values.float().sigmoid().mean(1, keepdim=True)
+def _shares(facts: Facts, values: Tensor) -> Tensor:
+    """The expected grade as a share of the highest, and what is left of it ``(M, 2)``."""
+    share = values.float().sigmoid().mean(1)
+    return torch.stack((share, 1 - share), 1)
 
 
 ORDINAL_TASK = Task("ordinal", LOG_ODDS, _logits, _chosen, _score, _said, _explains, _truth, _shares)

@@ -92,7 +92,7 @@ def _truth(facts: Facts, truth: Tensor, names: Sequence[str]) -> tuple[str, ...]
     return tuple(", ".join(row) or "none" for row in rows)
 
 
-def _shares(values: Tensor) -> Tensor:
+def _shares(facts: Facts, values: Tensor) -> Tensor:
     return values.float().sigmoid()
 
 

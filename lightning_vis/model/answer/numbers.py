@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lightning_vis.arguments import quoted
+from lightning_vis.constants import TARGET_UNIT
 from lightning_vis.model.answer.output import answer_of
 from lightning_vis.model.answer.task import Facts, Said, Target, Task
 
@@ -88,6 +89,12 @@ def _named(names: Sequence[str], at: int, count: int, behind: str) -> str:
     return f"{names[at] if len(names) == count else f'number {at}'}{behind}"
 
 
+def _in_spreads(facts: Facts, values: Tensor) -> Tensor:
+    """The explained number in spreads of the targets, there and back, ``(M, 2)``."""
+    number = values[:, facts.component or 0].float() / (facts.spread if math.isfinite(facts.spread) and facts.spread > 0 else 1)
+    return torch.stack((number, -number), 1)
+
+
 def _explains(facts: Facts, chosen: Tensor, names: Sequence[str]) -> tuple[str, ...]:
     several = len(names) > 1 or bool((chosen > 0).any()) or facts.component is not None
     at = [int(each) for each in chosen]
@@ -99,4 +106,6 @@ def _truth(facts: Facts, truth: Tensor, names: Sequence[str]) -> tuple[str, ...]
     return tuple(", ".join(number(each) for each in row[:3].tolist()) + (", ..." if len(row) > 3 else "") for row in rows)
 
 
-REGRESSION_TASK = Task("regression", "target's unit", _numbers, _chosen, _score, _said, _explains, _truth, first=_first)
+REGRESSION_TASK = Task(
+    "regression", TARGET_UNIT, _numbers, _chosen, _score, _said, _explains, _truth, _in_spreads, first=_first
+)
