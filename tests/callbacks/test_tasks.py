@@ -1,0 +1,414 @@
+"""Networks of all kinds with zero arguments: what is said of them is true, and the training is as without us."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from nets import images
+from pytorch_lightning.callbacks import EarlyStopping
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+
+from lightning_vis import Probe, ProbeCallback
+from lightning_vis.callbacks.filters import FilterMaximizationCallback
+from tests.probe.test_from_trainer import run, same
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no"),
+    pytest.mark.filterwarnings("ignore:Trying to infer the `batch_size`"),
+]
+
+N = 24
+X = images(N, 12)
+Y = torch.arange(N) % 3
+
+
+class Steps(pl.LightningModule):
+    """A step of one function, for training and validation."""
+
+    def __init__(self, step, **parts):
+        super().__init__()
+        torch.manual_seed(2)
+        for name, make in parts.items():
+            setattr(self, name, make())
+        self.one_step = step
+
+    def training_step(self, batch, _):
+        return self.one_step(self, batch)
+
+    def validation_step(self, batch, _):
+        self.log("val_loss", self.one_step(self, batch))
+
+    def configure_optimizers(self):
+        return torch.optim.Adam([each for each in self.parameters() if each.requires_grad], 0.01)
+
+
+def cnn(out=3):
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Dropout(0.2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, out)
+    )
+
+
+def frozen():
+    return cnn(3).requires_grad_(False)
+
+
+class Numbers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = cnn(4), nn.Linear(6, 3)
+
+    def forward(self, image, numbers):
+        return self.head(torch.cat([self.body(image), numbers], 1))
+
+
+class Heads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.colour, self.shape = cnn(4), nn.Linear(4, 3), nn.Linear(4, 5)
+
+    def forward(self, x):
+        features = self.body(x)
+        return {"colour": self.colour(features), "shape": self.shape(features)}
+
+
+class Pair(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = cnn(4), nn.Linear(4, 1)
+
+    def forward(self, one, other):
+        return self.head((self.body(one) - self.body(other)).abs())
+
+
+class Frames(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.over, self.head = cnn(4), nn.LSTM(4, 4, batch_first=True), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.head(self.over(self.body(x.flatten(0, 1)).view(*x.shape[:2], 4))[0][:, -1])
+
+
+@dataclass
+class Output:
+    loss: Any
+    logits: Any
+
+
+class Scored(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = cnn(3)
+
+    def forward(self, pixel_values, labels=None):
+        logits = self.body(pixel_values)
+        return Output(F.cross_entropy(logits, labels), logits)
+
+
+def volumes():
+    return nn.Sequential(nn.Conv3d(1, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 3))
+
+
+def dense(out):
+    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, out, 3, padding=1))
+
+
+class Dicts(Dataset):
+    def __init__(self, **columns):
+        self.columns = columns
+
+    def __len__(self):
+        return N
+
+    def __getitem__(self, at):
+        return {name: column[at] for name, column in self.columns.items()}
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return iter(zip(X, Y, strict=True))
+
+
+def two_heads(m, b):
+    out = m.net(b["image"])
+    return F.cross_entropy(out["colour"], b["colour"]) + F.cross_entropy(out["shape"], b["shape"])
+
+
+def distilled(m, b):
+    with torch.no_grad():
+        soft = m.teacher(b[0]).softmax(1)
+    logits = m.student(b[0])
+    return F.cross_entropy(logits, b[1]) + F.kl_div(logits.log_softmax(1), soft, reduction="batchmean")
+
+
+def unsure(m, b):
+    return -m.net(b[0]).std()
+
+
+def classes(m, b):
+    return F.cross_entropy(m.net(b[0]), b[1])
+
+
+PAIRS = TensorDataset(X, X.flip(0), (torch.arange(N) % 2).float())
+NUMBERED = TensorDataset(X, torch.rand(N, 2, generator=torch.Generator().manual_seed(1)), Y)
+HEADED = Dicts(image=X, colour=Y, shape=torch.arange(N) % 5)
+BYTES = TensorDataset((X.permute(0, 2, 3, 1) * 255).clamp(0, 255).to(torch.uint8), Y)
+MAPS = torch.zeros(N, 12, 12, dtype=torch.long).index_fill_(1, torch.tensor([3, 4, 5]), 1)
+
+SETUPS = {
+    "metadata": (lambda: Steps(lambda m, b: F.cross_entropy(m.net(b[0], numbers=b[1]), b[2]), net=Numbers), NUMBERED),
+    "two heads": (lambda: Steps(two_heads, net=Heads), HEADED),
+    "clip": (lambda: Steps(classes, net=Frames), TensorDataset(images(N * 5, 12).view(N, 5, 3, 12, 12), Y)),
+    "volume": (lambda: Steps(classes, net=volumes), TensorDataset(images(N, 12)[:, :1, None].expand(N, 1, 6, 12, 12) * 1, Y)),
+    "output object": (lambda: Steps(lambda m, b: m.net(**b).loss, net=Scored), Dicts(pixel_values=X, labels=Y)),
+    "bytes, channels last": (
+        lambda: Steps(lambda m, b: F.cross_entropy(m.net(b[0].permute(0, 3, 1, 2) / 255 - 0.5), b[1]), net=cnn),
+        BYTES,
+    ),
+    "distillation": (lambda: Steps(distilled, teacher=frozen, student=cnn), TensorDataset(X, Y)),
+    "ensemble": (
+        lambda: Steps(lambda m, b: F.cross_entropy((m.one(b[0]) + m.two(b[0])) / 2, b[1]), one=cnn, two=cnn),
+        TensorDataset(X, Y),
+    ),
+    "multilabel": (
+        lambda: Steps(lambda m, b: F.binary_cross_entropy_with_logits(m.net(b[0]), b[1]), net=cnn),
+        TensorDataset(X, (torch.rand(N, 3, generator=torch.Generator().manual_seed(2)) > 0.5).float()),
+    ),
+    "regression": (
+        lambda: Steps(lambda m, b: F.l1_loss(m.net(b[0])[:, 0], b[1]), net=lambda: cnn(1)),
+        TensorDataset(X, 20 + 38 * torch.rand(N, generator=torch.Generator().manual_seed(3))),
+    ),
+    "segmentation": (lambda: Steps(classes, net=lambda: dense(2)), TensorDataset(X, MAPS)),
+    "autoencoder": (lambda: Steps(lambda m, b: F.mse_loss(m.net(b[0]), b[0]), net=lambda: dense(3)), TensorDataset(X)),
+    "triplets": (
+        lambda: Steps(lambda m, b: F.triplet_margin_loss(m.net(b[0]), m.net(b[0].flip(3)), m.net(b[0].roll(1, 0))), net=cnn),
+        TensorDataset(X, Y),
+    ),
+    "no loss that is known": (lambda: Steps(unsure, net=cnn), TensorDataset(X, Y)),
+}
+
+WANTED = {
+    "metadata": ("multiclass", "net(batch[0], batch[1]) meets batch[2]"),
+    "two heads": ("multiclass", 'meets batch["colour"] in cross_entropy; there is also "shape" (5 classes): head="shape"'),
+    "clip": ("multiclass", "net(batch[0]) meets batch[1]"),
+    "volume": ("multiclass", "net(batch[0]) meets batch[1]"),
+    "output object": ("multiclass", '.logits meets batch["labels"]'),
+    "bytes, channels last": ("multiclass", "net(batch[0]) meets batch[1]"),
+    "distillation": ("multiclass", "student is looked at; teacher is not trained"),
+    "ensemble": ("multiclass", "then the step, meets batch[1]"),
+    "multilabel": ("multilabel", "3 labels, each yes or no (sigmoid)"),
+    "regression": ("regression", "shown in the target's units, no p"),
+    "segmentation": ("segmentation", "2 classes at each pixel"),
+    "autoencoder": ("reconstruction", "meets the image in mse_loss"),
+    "triplets": ("embedding", "compared with other answers in triplet_margin_loss"),
+    "no loss that is known": ("unknown", "no loss that is known took the answer of net"),
+}
+
+
+@pytest.mark.parametrize("sanity", [0, 1])
+@pytest.mark.parametrize("name", SETUPS)
+def test_a_film_with_zero_arguments_and_a_training_as_without_it(trainer, name, sanity):
+    make, data = SETUPS[name]
+    task, words = WANTED[name]
+    callback = ProbeCallback(on_error="raise")
+
+    def trained(callbacks):
+        return run(
+            trainer, callbacks, make(), DataLoader(data, 8, shuffle=True), DataLoader(data, 8), num_sanity_val_steps=sanity
+        )
+
+    assert same(trained([callback]), trained([]))
+    frames = callback.film.frames
+    assert frames[0].finished_steps == 0
+    assert {frame.task for frame in frames} == {task}
+    assert all(words in frame.answer for frame in frames)
+    assert len(frames[0].predicted) == 8
+    if task not in ("multiclass", "binary"):
+        assert all((frame.predicted == -1).all() and len(frame.said) == 8 for frame in frames)
+    if task in ("regression", "reconstruction", "unknown"):
+        assert all(frame.wrong == (None,) * 8 for frame in frames)
+
+
+@pytest.mark.filterwarnings("ignore:lightning_vis")
+@pytest.mark.parametrize(
+    ("make", "data", "maps"),
+    [
+        (lambda: Steps(lambda m, b: F.binary_cross_entropy_with_logits(m.net(b[0], b[1])[:, 0], b[2]), net=Pair), PAIRS, ["saliency"]),
+        (lambda: Steps(lambda m, b: F.cross_entropy(m.head(m.body(b[0]).detach()), b[1]), body=frozen, head=lambda: nn.Linear(3, 3)), TensorDataset(X, Y), []),
+    ],
+    ids=["siamese", "frozen backbone"],
+)  # fmt: skip
+def test_answers_are_shown_where_maps_cannot_be(trainer, make, data, maps):
+    callback = ProbeCallback()
+    run(trainer, [callback], make(), DataLoader(data, 8), DataLoader(data, 8), num_sanity_val_steps=1)
+    last = callback.film.frames[-1]
+    assert last.finished_steps == 6
+    assert list(last.maps) == maps
+    assert (last.predicted >= 0).all()
+
+
+def film_of(trainer, module, data, validation=None, **arguments):
+    callback = ProbeCallback(on_error="raise", **arguments)
+    run(trainer, [callback], module, data, validation, num_sanity_val_steps=1 if validation else 0)
+    return callback
+
+
+def batches(data):
+    return DataLoader(data, 8), DataLoader(data, 8)
+
+
+def test_a_head_that_is_named_is_read(trainer):
+    callback = film_of(trainer, SETUPS["two heads"][0](), *batches(HEADED), head="shape")
+    assert 'net(batch["image"])["shape"] meets batch["shape"]' in callback.film.frames[-1].answer
+    assert callback.session.inputs.labels.max() == 4
+
+
+def test_labels_are_where_the_user_says(trainer):
+    data = Dicts(x=X, y=Y, other=(Y + 1) % 3)
+    module = Steps(lambda m, b: F.cross_entropy(m.net(b["x"]), b["y"]), net=cnn)
+    callback = film_of(trainer, module, *batches(data), labels_at="other")
+    probe = callback.session.probe
+    assert torch.equal(probe.labels, data.columns["other"][list(probe.indices)])
+
+
+def test_a_number_has_the_unit_that_the_user_gives(trainer):
+    callback = film_of(trainer, SETUPS["regression"][0](), *batches(SETUPS["regression"][1]), unit="years")
+    assert {frame.unit for frame in callback.film.frames} == {"years"}
+    assert callback.film.frames[-1].maps["evidence"].unit == "years"
+
+
+def test_a_stream_is_read_once_and_said(trainer):
+    callback = film_of(trainer, Steps(classes, net=cnn), DataLoader(Stream(), 8))
+    assert "The data are a stream: the first 8 images of its first batch are looked at." in callback.looks.reading()
+
+
+class ListOfBatches:
+    def __init__(self):
+        self.read = 0
+
+    def __len__(self):
+        return 3
+
+    def __iter__(self):
+        return iter([(X[at : at + 8], Y.sort().values[at : at + 8]) for at in (0, 8, 16)])
+
+
+def test_batches_without_an_index_are_read_until_each_class_is_met(trainer):
+    callback = film_of(trainer, Steps(classes, net=cnn), ListOfBatches(), ListOfBatches())
+    assert sorted(set(callback.session.probe.labels.tolist())) == [0, 1, 2]
+    assert len(callback.session.probe) == 8
+
+
+def test_one_class_alone_is_said(trainer):
+    callback = film_of(trainer, Steps(classes, net=cnn), *batches(TensorDataset(X, torch.ones(N, dtype=torch.long))))
+    assert "All 8 images are of one class, class 1." in callback.looks.reading()
+
+
+def test_which_of_several_loaders_is_said(trainer):
+    class Several(Steps):
+        def validation_step(self, batch, _, dataloader_idx=0):
+            self.log("val_loss", self.one_step(self, batch))
+
+    data = batches(TensorDataset(X, Y))
+    callback = film_of(trainer, Several(classes, net=cnn), data[0], [*data])
+    assert "The images are from the first of 2 loaders." in callback.looks.reading()
+
+
+@pytest.mark.parametrize("choose", ["mistakes", "unsure"])
+def test_hard_examples_are_chosen_once_and_kept(trainer, tmp_path, choose):
+    def callback():
+        return ProbeCallback(choose=choose, n=5, class_names=["a", "b", "c"], mean=[0.5], std=[2.0])
+
+    first = callback()
+    made = trainer([first], max_epochs=1)
+    made.fit(Steps(classes, net=cnn), *batches(TensorDataset(X, Y)))
+    made.save_checkpoint(tmp_path / "one.ckpt")
+    again = callback()
+    trainer([again], max_epochs=2).fit(Steps(classes, net=cnn), *batches(TensorDataset(X, Y)), ckpt_path=tmp_path / "one.ckpt")
+    assert len(first.session.probe) == 5
+    assert again.session.probe.indices == first.session.probe.indices
+    assert first.session.probe.class_names == ("a", "b", "c")
+    assert first.session.probe.mean == [0.5]
+
+
+# --- refusals, each with its remedy -------------------------------------------------------------------------------------
+
+
+def test_metadata_that_a_probe_lacks_is_named_and_can_be_given(trainer):
+    make, data = SETUPS["metadata"]
+    with pytest.raises(
+        ValueError, match=r"given 'numbers' besides the images.*pass Probe\(images, arguments=\{'numbers': ...\}\)"
+    ):
+        film_of(trainer, make(), *batches(data), probe=Probe(X[:5], Y[:5]))
+    callback = film_of(trainer, make(), *batches(data), probe=Probe(X[:5], Y[:5], arguments={"numbers": torch.zeros(5, 2)}))
+    assert set(callback.film.frames[-1].maps) == {"evidence", "grad_cam", "saliency"}
+
+
+@pytest.mark.parametrize("remedy", [{"task": "multiclass"}, {"score": lambda output, _: output[:, 0]}])
+def test_the_sentence_of_an_unknown_answer_names_remedies_that_work(trainer, remedy):
+    make, data = SETUPS["no loss that is known"]
+    plain = film_of(trainer, make(), *batches(data))
+    assert 'Pictures and filters only; task="..." or score= names what to explain.' in plain.film.frames[-1].answer
+    assert plain.film.frames[-1].maps == {}
+    told = film_of(trainer, make(), *batches(data), **remedy)
+    assert set(told.film.frames[-1].maps) == {"evidence", "grad_cam", "saliency"}
+    assert "names what to explain" not in told.film.frames[-1].answer
+
+
+def test_an_unknown_answer_has_filters(trainer):
+    callback = FilterMaximizationCallback(channels=2, steps=1, on_error="raise")
+    run(trainer, [callback], SETUPS["no loss that is known"][0](), *batches(TensorDataset(X, Y)), num_sanity_val_steps=1)
+    assert any(name.startswith("filters/net") for name in callback.film.frames[0].pictures)
+
+
+@pytest.mark.parametrize("key", ["reliance/alert", "reliance/background_effect"])
+def test_a_number_that_can_never_be_logged_is_refused_when_fit_starts(trainer, key):
+    stopping = EarlyStopping(key)
+    with pytest.raises(ValueError, match=f"EarlyStopping monitors '{key}', which is never logged: it takes a probe with twins"):
+        run(trainer, [ProbeCallback(), stopping], Steps(classes, net=cnn), *batches(TensorDataset(X, Y)))
+
+
+@pytest.mark.filterwarnings("ignore:lightning_vis")
+def test_its_remedy_logs_it(trainer):
+    masks = torch.zeros(6, 12, 12)
+    masks[:, 4:8, 4:8] = 1
+    probe = Probe(X[:6], Y[:6], masks)
+    run(
+        trainer, [ProbeCallback(probe), EarlyStopping("reliance/alert")], Steps(classes, net=cnn), *batches(TensorDataset(X, Y))
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"probe": Probe(X[:2]), "n": 4}, r"n= is for the images that are taken where no probe= is given"),
+        ({"choose": "best"}, "choose='best': expected 'mistakes' or 'unsure'"),
+        ({"n": 0}, "n=0: expected a whole number of at least 1"),
+        ({"task": "detection"}, "task='detection': expected one of 'binary', "),
+        (
+            {"choose": "mistakes"},
+            "choose='mistakes' takes a network that tells classes apart, and this one is read as regression",
+        ),
+        ({"labels_at": "nowhere"}, r"there is no batch\[\"nowhere\"\]: batch is a list of 2"),
+    ],
+)
+def test_what_cannot_be_is_refused(trainer, arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        film_of(trainer, SETUPS["regression"][0](), *batches(SETUPS["regression"][1]), **arguments)
+
+
+def test_predict_is_said_not_to_be_looked_at(trainer, caplog):
+    class Predicts(Steps):
+        def forward(self, batch):
+            return self.net(batch[0])
+
+    with caplog.at_level(logging.INFO):
+        trainer([ProbeCallback()]).predict(Predicts(classes, net=cnn), DataLoader(TensorDataset(X, Y), 8))
+    assert sum("trainer.predict is not looked at" in record.message for record in caplog.records) == 1
