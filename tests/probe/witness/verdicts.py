@@ -1,0 +1,80 @@
+"""What is read from the set-ups of `unseen`, beside what was wanted: ``python -m tests.probe.witness.verdicts [words of names]``."""
+
+from __future__ import annotations
+
+import logging
+import random
+import sys
+import time
+import warnings
+from collections import Counter
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+from .harness import InRehearsal, InSanityCheck, Left, Logged, digest, quiet_trainer, read
+from .unseen import CASES
+
+RIGHT, RIGHTLY_UNKNOWN, UNNEEDED, WRONG = "right", "rightly unknown", "unknown without need", "wrong"
+VERDICTS = (RIGHT, RIGHTLY_UNKNOWN, UNNEEDED, WRONG)
+
+
+def trained(make, watcher=None):
+    """Fits a set-up for one epoch on its own loaders, with a watcher if there is one; what it left behind."""
+    pl.seed_everything(0, verbose=False)
+    module, training, validation = make()
+    logged = Logged()
+    trainer = quiet_trainer([*([watcher] if watcher else []), logged], max_epochs=1)
+    trainer.fit(module, training, validation)
+    final = {name: float(value).hex() for name, value in trainer.callback_metrics.items()}
+    streams = (torch.get_rng_state(), random.getstate(), np.random.get_state(legacy=True)[1].tolist())
+    optimizers = digest([each.state_dict() for each in trainer.optimizers])
+    return Left(digest(module.state_dict()), optimizers, digest(streams), [*logged.seen, final])
+
+
+def watched(make):
+    """The testimonies of the sanity check, None if there is none, and of the dry run; whether both fits stay the same."""
+    sanity, rehearsal = InSanityCheck(), InRehearsal()
+    without = trained(make)
+    is_same = trained(make, sanity) == without and trained(make, rehearsal) == without
+    return sanity.testimony, rehearsal.testimony, is_same
+
+
+def verdict(testimony, wanted):
+    """One of the four, and what was read otherwise than wanted: {word: (wanted, read)}."""
+    tasks = wanted["task"] if isinstance(wanted["task"], tuple) else (wanted["task"],)
+    if testimony.task == "unknown":
+        return (RIGHTLY_UNKNOWN, {}) if "unknown" in tasks else (UNNEEDED, {"why": (wanted["task"], testimony.why)})
+    found = read(testimony) | {"net": testimony.chain[-1] if testimony.chain else ""}
+    words = [word for word in ("net", "head", "target", "image") if word in wanted]
+    other = {word: (wanted[word], found[word]) for word in words if found[word] != wanted[word].replace("'", '"')}
+    other |= {} if testimony.task in tasks else {"task": (wanted["task"], testimony.task)}
+    return (WRONG, other) if other else (RIGHT, {})
+
+
+def main(words):
+    warnings.filterwarnings("ignore")
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    counts, changed, began = {"sanity check": Counter(), "dry run": Counter()}, [], time.monotonic()
+    for name, (make, wanted) in CASES.items():
+        if all(word in name for word in words):
+            start = time.monotonic()
+            sanity, rehearsal, is_same = watched(make)
+            changed += [] if is_same else [name]
+            for kind, testimony in (("sanity check", sanity), ("dry run", rehearsal)):
+                if testimony is not None:
+                    said, other = verdict(testimony, wanted)
+                    counts[kind][said] += 1
+                    if said in (UNNEEDED, WRONG) or testimony.trouble:
+                        print(f"{said:20} {kind:12} {name}: {other} {testimony.trouble or ''}")
+            if words or time.monotonic() - start > 3:
+                print(f"{time.monotonic() - start:.1f} s {name}: {rehearsal.said()}", flush=True)
+    print(f"\n| | {' | '.join(VERDICTS)} |\n|---|{'---:|' * len(VERDICTS)}")
+    for kind, count in counts.items():
+        print(f"| {kind} | {' | '.join(str(count[each]) for each in VERDICTS)} |")
+    print(f"\nnot bit-identical: {', '.join(changed) or 'none'}; {time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
