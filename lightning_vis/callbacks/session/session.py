@@ -69,6 +69,7 @@ class Session:
         self._given = given
         self._inputs: Inputs | None = None
         self._has_given_up = False  # nothing was found
+        self._answered: Answer | None = None  # what that checkpoint says of the answer
         self._resumed: dict[str, Any] = {}  # the probe of the checkpoint that this run goes on from
 
     # --- the images -------------------------------------------------------------------------------------------------
@@ -129,6 +130,12 @@ class Session:
         """These are the images from now on."""
         self.probe, self._inputs = probe, None
         known, self._resumed = self._resumed, {}
+        before, self._answered = self._answered, None
+        if before is not None and before.task != self.answer.task:
+            self.failures.say(
+                f"this run goes on with an answer that is read as {self.answer.task}, and in its checkpoint as {before.task}:"
+                f" task={before.task!r} keeps it"
+            )
         frames = self.logger.film.frames
         if any(len(frame.predicted) not in (0, len(probe)) for frame in frames):
             self.failures.say(f"the probe {probe.name!r} has another number of images than before: its film begins anew")
@@ -195,14 +202,16 @@ class Session:
         probe = self.probe
         known = {} if probe is None else {"fingerprint": probe.fingerprint, "indices": probe.indices and [*probe.indices]}
         film = as_tensors(self.logger.film.state())
-        return {"film": film, "drawn": self.logger.drawn, "probe": known}
+        answer = None if self.finder.answer is None else self.finder.answer.state()
+        return {"film": film, "drawn": self.logger.drawn, "probe": known, "answer": answer}
 
     def load(self, state: dict[str, Any]) -> None:
         """The film goes on where it stopped, or begins anew where it cannot be read."""
         with self.failures.reading("the film"):
             film, drawn, probe = Film.from_state(as_arrays(state["film"])), int(state["drawn"]), dict(state.get("probe", {}))
+            before = None if state.get("answer") is None else Answer.from_state(state["answer"])
             self.logger.go_on(film, drawn)
-            self._resumed = probe
+            self._resumed, self._answered = probe, before
 
 
 def _of_probe(probe: Probe | None, answer: Answer) -> list[str]:
