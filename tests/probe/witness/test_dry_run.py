@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from queue import SimpleQueue
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -88,6 +89,35 @@ def test_optimizers_are_still_and_get_their_own_steps_back():
     assert {*vars(optimizer)} == words
     optimizer.step()
     assert weight.tolist() != [1, 1]
+
+
+def test_optimizers_that_only_the_module_knows_are_still_too():
+    steps = SimpleQueue()
+    module = nn.Identity()
+    known = SimpleNamespace(step=lambda: steps.put("step"), zero_grad=lambda: steps.put("zero_grad"))
+    module.optimizers = lambda: [known]
+    module.lr_schedulers = lambda: SimpleNamespace(step=lambda: steps.put("schedule"))
+    with still(module):
+        module.optimizers()[0].step()
+        module.optimizers()[0].zero_grad()
+    assert steps.empty()
+    known.step()
+    assert steps.get_nowait() == "step"
+
+
+def test_no_backward_pass_is_run():
+    passes = SimpleQueue()
+
+    def step(self, batch):
+        loss = F.cross_entropy(self.net(batch[0]), batch[1])
+        loss.register_hook(passes.put)
+        loss.backward()
+
+    module, data = stepped(step)()
+    batch = [data.tensors[0][:8], data.tensors[1][:8]]
+    found = dry_run(module, lambda: module.training_step(batch, 0), batch, {id(each) for each in module.parameters()})
+    assert found.task == "multiclass"
+    assert passes.empty()
 
 
 def test_a_batch_is_put_back():

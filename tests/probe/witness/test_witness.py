@@ -212,6 +212,10 @@ def test_one_call_gives_the_answer_or_the_step_does(name):
     assert seen(name).is_one_call is (name in ALONE)
 
 
+def test_an_answer_that_the_step_puts_together_is_as_large_as_that():
+    assert seen("classes in two parts").shape == (8, 4)
+
+
 def test_a_loss_by_name_outranks_one_by_hand():
     assert seen("dice and cross entropy").loss == "cross_entropy"
 

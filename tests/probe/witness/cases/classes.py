@@ -110,8 +110,16 @@ def ensemble():
     return Module({"one": cnn(4), "other": cnn(4)}, step), pairs()
 
 
+def in_two_parts():
+    def step(self, batch):
+        return F.cross_entropy(torch.cat([self.one(batch[0]), self.other(batch[0])], 1), batch[1])
+
+    return Module({"one": cnn(2), "other": cnn(2)}, step), pairs()
+
+
 BY_STEP = Want("multiclass", chain="net", target="batch[1]", image="batch[0]", values="logits")
 CASES = [
+    Case("classes in two parts", in_two_parts, Want("multiclass", target="batch[1]", image="batch[0]", values="logits")),
     Case("some columns of an answer", stepped(some_columns, net=lambda: cnn(6)), UNKNOWN),
     Case("five crops", stepped(crops_of, lambda: pairs(images=pictures(5, 3, 16, 16))), BY_STEP),
     Case("maps that the step pools", stepped(pooled, net=lambda: dense(4)), BY_STEP),

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
-from .parts import UNKNOWN, Case, Columns, Module, Want, chance, cnn, frozen, numbered, pairs, pictures, stepped, wanted
+from .parts import UNKNOWN, Case, Columns, Module, Want, chance, cnn, dense, frozen, numbered, pairs, pictures, stepped, wanted
 
 binary_loss = F.binary_cross_entropy_with_logits
 OF_STUDENT = Want("multiclass", chain="student", target="batch[1]", values="logits")
@@ -36,6 +36,26 @@ def gan(loss):
         Module({name: part() for name, part in parts.items()}, step, None, optimizers, is_manual=True),
         pairs(),
     )
+
+
+def painted():
+    """A generator that makes images of images; the discriminator sees those first."""
+
+    def step(self, batch):
+        of_generator, of_discriminator = self.optimizers()
+        real, fake = torch.ones(len(batch[0]), 1), torch.zeros(len(batch[0]), 1)
+        self.manual_backward(binary_loss(self.discriminator(self.generator(batch[0])), real))
+        of_generator.step()
+        seen, made = self.discriminator(batch[0]), self.discriminator(self.generator(batch[0]).detach())
+        of_discriminator.zero_grad()
+        self.manual_backward(binary_loss(seen, real) + binary_loss(made, fake))
+        of_discriminator.step()
+
+    def optimizers(self):
+        return [torch.optim.Adam(each.parameters(), 1e-3) for each in (self.generator, self.discriminator)]
+
+    parts = {"generator": dense(3), "discriminator": cnn(1)}
+    return Module(parts, step, None, optimizers, is_manual=True), pairs()
 
 
 def wasserstein(answers, truth):
@@ -209,6 +229,12 @@ CASES = [
     Case(
         "GAN",
         gan(binary_loss),
+        Want("binary", chain="discriminator", image="batch[0]", target="constant"),
+        in_sanity=False,
+    ),
+    Case(
+        "GAN that paints images",
+        painted,
         Want("binary", chain="discriminator", image="batch[0]", target="constant"),
         in_sanity=False,
     ),
