@@ -107,21 +107,22 @@ def rebuilt(value: Any, by: dict[str | int, Any]) -> Any:
     """A container of the same kind with these parts."""
     if isinstance(value, tuple):
         return value._make(by.values()) if hasattr(value, "_make") else type(value)(by.values())
-    if not isinstance(value, Mapping):
+    try:
         new = copy.copy(value)
         for key, part in by.items():
-            if isinstance(key, int):
-                new[key] = part
-            else:
-                object.__setattr__(new, key, part)  # frozen dataclasses too
-        return new
-    try:
-        mapping = copy.copy(value)
-        for key, part in by.items():
-            mapping[key] = part  # type: ignore[index]  # of read-only ones we take the error
+            _put(new, key, part)
     except TypeError:
-        return dict(value) | by
-    return mapping
+        if not isinstance(value, Mapping):
+            raise
+        return dict(value) | by  # it was a read-only one
+    return new
+
+
+def _put(container: Any, key: str | int, part: Any) -> None:
+    if isinstance(container, Mapping) or isinstance(key, int):
+        container[key] = part
+    else:
+        object.__setattr__(container, key, part)  # frozen dataclasses too
 
 
 def rows_of(value: Any, rows: Tensor, count: int) -> Any:
