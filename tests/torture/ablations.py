@@ -13,10 +13,9 @@ import torch
 from torch import nn
 
 from lightning_vis.attribution import recorders
-from lightning_vis.callbacks import failures
-from lightning_vis.callbacks.session import session
+from lightning_vis.callbacks import base, failures
 from lightning_vis.model.snapshot import reachable, restore, snapshot, tensors
-from lightning_vis.probe import probe
+from lightning_vis.probe import from_trainer
 
 Cut = Callable[[pytest.MonkeyPatch], None]
 
@@ -107,11 +106,11 @@ ABLATIONS: dict[str, tuple[Cut, str]] = {
         put(snapshot, "torch", Torch(enable_grad=nullcontext, inference_mode=lambda _: nullcontext())),
         "plain",
     ),
-    "looking eagerly": (put(snapshot, "eagerly", nullcontext), "compiled_submodule"),
-    "waiting for lazy layers": (put(session, "has_lazy_layers", lambda _: False), "lazy_modules"),
+    "looking eagerly": (put(snapshot, "eagerly", nullcontext), "compiled_forward"),
+    "waiting for lazy layers": (put(base, "has_lazy_layers", lambda _: False), "lazy_modules"),
     "surviving a failure": (put(failures.Failures, "tell", loud), "view_of_the_users_own_breaks"),
     "the state of the data set": (
-        put(probe, "preserve_rng", nullcontext),
+        put(from_trainer, "preserve_rng", nullcontext),
         "augmenting_data_with_its_own_generator",
     ),
     "autograd.grad instead of backward": (put(recorders, "_grad", recorders._backward), "optimizer_steps_in_backward"),

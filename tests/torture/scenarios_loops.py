@@ -41,7 +41,7 @@ def no_validation_nothing_configured(run: Run) -> None:
     run.fit(data=(loaders()[0],))
 
 
-@scenario("loops", frames=USUAL)
+@scenario("loops", frames=USUAL, lends_hooks=True)
 def sanity_check(run: Run) -> None:
     run.fit(num_sanity_val_steps=2)
 

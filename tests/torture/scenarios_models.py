@@ -12,6 +12,9 @@ from .nets import CLASSES, Net
 from .running import Run
 from .scenario import scenario
 
+USUAL = 5
+"""Looks of a usual training."""
+
 
 class FrozenNorms(Net):
     """Keeps its norms frozen by overriding train(), and counts the calls."""
@@ -166,12 +169,12 @@ class Lazy(Net):
         return torch.optim.SGD(self.parameters(), 1e-2)
 
 
-@scenario("models", frames=4)
+@scenario("models", frames=3)
 def lazy_modules(run: Run) -> None:
     run.fit(Lazy())
 
 
-@scenario("models")
+@scenario("models", lends_hooks=True)
 def lazy_modules_after_the_sanity_check(run: Run) -> None:
     run.fit(Lazy(), num_sanity_val_steps=1)
 
@@ -222,7 +225,7 @@ def output_is_a_dataclass(run: Run) -> None:
     run.fit(Wraps("dataclass"))
 
 
-@scenario("models", frames=0, refusal="class scores")
+@scenario("models", frames=USUAL)
 def output_is_one_number(run: Run) -> None:
     run.fit(Wraps("scalar"))
 
@@ -253,6 +256,6 @@ class Adversaries(Net):
         return torch.optim.Adam(self.net.parameters(), 1e-2), torch.optim.Adam(self.critic.parameters(), 1e-2)
 
 
-@scenario("models", frames=0, refusal="cannot be multiplied")
+@scenario("models", frames=USUAL, views=0)
 def adversarial_networks(run: Run) -> None:
     run.fit(Adversaries())

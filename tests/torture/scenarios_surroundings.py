@@ -89,7 +89,7 @@ def benchmark_and_matmul_precision(run: Run) -> None:
     run.fit(benchmark=True)
 
 
-@scenario("switches")
+@scenario("switches", lends_hooks=True)
 def no_inference_mode(run: Run) -> None:
     run.fit(inference_mode=False, num_sanity_val_steps=1)
 

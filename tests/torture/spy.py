@@ -61,10 +61,13 @@ def first_difference(without: Trace, watched: Trace) -> str | None:
 
 
 def without_lent_hooks(trace: Trace) -> Trace:
-    """The trace without the hooks that stand on modules up to the end of the first batch."""
+    """The trace without the hooks and the function mode that watch up to the end of the first batch."""
     ends = (at for at, (hook, _) in enumerate(trace.hooks) if "_batch_end" in hook)
     end = next(ends, len(trace.hooks))
-    early = [(hook, {key: value for key, value in found.items() if "hooks of" not in key}) for hook, found in trace.hooks[:end]]
+    early = [
+        (hook, {key: value for key, value in found.items() if "hooks of" not in key and key != "flag dispatch"})
+        for hook, found in trace.hooks[:end]
+    ]
     return Trace(early + trace.hooks[end:])
 
 

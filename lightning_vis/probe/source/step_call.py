@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lightning_vis.model.call import on_device, rows_for
 from lightning_vis.model.places import Path, replaced, rows_of
 from lightning_vis.model.snapshot.rng import random_streams
-from lightning_vis.probe.witness.dry_run import still
+from lightning_vis.probe.witness.dry_run import goes_back_itself, still
 from lightning_vis.probe.witness.replay import meet, submodule
 from lightning_vis.probe.witness.testimony import Testimony
 
@@ -81,7 +81,8 @@ class StepCall:
             handles.append(last.register_forward_hook(partial(_stop, seen, found, self.testimony.nth)))
         try:
             assert self.testimony.meeting is not None  # else nobody would know the answer
-            return meet(partial(self.step, batch), self.testimony.meeting)[0]
+            back = goes_back_itself(self.module)
+            return meet(partial(self.step, batch), self.testimony.meeting, goes_back=back)[0]
         except _Answered:
             return found[0]
         finally:

@@ -49,10 +49,17 @@ def dry_run(
         return _rehearsed(_Rehearsal(module, batch, weights, head=head), step)
 
 
+def goes_back_itself(module: nn.Module) -> bool:
+    """Whether a backward pass in a step is a part of the network, as an attack on the image is, and not of its training."""
+    return bool(getattr(module, "automatic_optimization", False))
+
+
 class _Rehearsal(Witness):
-    """Watches a step that has no backward pass."""
+    """Watches a step whose training goes no way back."""
 
     def _backward(self, given: Given | None) -> bool:
+        if goes_back_itself(self._module):
+            return False
         super()._backward(given)
         return True
 

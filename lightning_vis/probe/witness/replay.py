@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from lightning_vis.model.places import leaves
 from lightning_vis.model.snapshot.snapshot import preserve_state
-from lightning_vis.probe.witness.dry_run import still
+from lightning_vis.probe.witness.dry_run import goes_back_itself, still
 from lightning_vis.probe.witness.functions import name_of
 from lightning_vis.probe.witness.testimony import Meeting, Testimony
 from lightning_vis.probe.witness.witness import plain_name
@@ -31,9 +31,9 @@ class Replay(TorchFunctionMode):
         target: likewise; None too if the meeting has none.
     """
 
-    def __init__(self, meeting: Meeting) -> None:
+    def __init__(self, meeting: Meeting, *, goes_back: bool = False) -> None:
         super().__init__()
-        self._meeting, self._seen = meeting, 0
+        self._meeting, self._seen, self._goes_back = meeting, 0, goes_back
         self.answer: Tensor | None = None
         self.target: Tensor | None = None
 
@@ -46,7 +46,8 @@ class Replay(TorchFunctionMode):
             self._seen += 1
             if self._seen > self._meeting.nth:
                 self._take([tensor for _, tensor in leaves((args, dict(kwargs or {})))])
-        return None if name == "backward" else func(*args, **(kwargs or {}))
+        is_skipped = name == "backward" and not self._goes_back
+        return None if is_skipped else func(*args, **(kwargs or {}))
 
     def _take(self, given: list[Tensor]) -> None:
         meeting = self._meeting
@@ -57,15 +58,20 @@ class Replay(TorchFunctionMode):
         raise _Met
 
 
-def meet(step: Callable[[], Any], meeting: Meeting) -> tuple[Tensor, Tensor | None]:
+def meet(step: Callable[[], Any], meeting: Meeting, *, goes_back: bool = False) -> tuple[Tensor, Tensor | None]:
     """Runs a step up to the meeting: its answer and its target, with the graph behind the answer if gradients are on.
 
     The module should be lent meanwhile (`preserve_state`, `still`).
 
+    Args:
+        step: to be run.
+        meeting: where it stops.
+        goes_back: whether backward passes of its own are run.
+
     Raises:
         LookupError: the step did not get there.
     """
-    replay = Replay(meeting)
+    replay = Replay(meeting, goes_back=goes_back)
     try:
         with replay:
             step()
@@ -110,7 +116,8 @@ def captured(module: nn.Module, step: Callable[[], Any], testimony: Testimony, o
     with preserve_state(module), torch.no_grad(), still(module, optimizers):
         handle = first.register_forward_pre_hook(partial(_keep, given), prepend=True, with_kwargs=True)
         try:
-            met = meet(step, testimony.meeting) if testimony.meeting is not None else (step(), None)
+            at, back = testimony.meeting, goes_back_itself(module)
+            met = meet(step, at, goes_back=back) if at is not None else (step(), None)
         finally:
             handle.remove()
     if len(given) <= testimony.nth:
