@@ -6,7 +6,7 @@ PIP_ARGS ?=
 LOGDIR ?= logs/leaves
 SHARED := $(shell $(PYTHON) -c 'import torch' 2>/dev/null && echo --system-site-packages)
 
-.PHONY: demo test tests tab torture lint format clean
+.PHONY: demo test tests tab torture slow lint format clean
 
 demo: $(VENV)/demo
 	$(VENV)/bin/python examples/leaves.py --logdir $(LOGDIR)
@@ -27,6 +27,12 @@ lint: $(VENV)/test
 
 torture: $(VENV)/test
 	$(VENV)/bin/python -m pytest tests/torture
+
+# What takes longer than a test may: all set-ups of the witness, and, where LIBRARIES is the python of an environment with
+# transformers, monai, timm, segmentation-models-pytorch and lightly, the set-ups with their networks and losses.
+slow: $(VENV)/test
+	$(VENV)/bin/python -m tests.probe.witness.verdicts
+	$(if $(LIBRARIES),PYTHONPATH=. $(LIBRARIES) -m tests.probe.witness.libraries)
 
 format: $(VENV)/test
 	$(VENV)/bin/ruff check --fix .

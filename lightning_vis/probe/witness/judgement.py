@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lightning_vis.model.places import Path
 from lightning_vis.probe.witness.ancestry import End, chain_of
 from lightning_vis.probe.witness.functions import (
     ANGLE,
+    DIFFERENCES,
     HOTS,
     LENGTHS,
     LINKS,
@@ -24,6 +26,9 @@ from lightning_vis.probe.witness.meetings import Encounter
 from lightning_vis.probe.witness.notes import Call
 from lightning_vis.probe.witness.origin import BATCH, CONSTANT, FROZEN, IMAGE, ITSELF, Batch, Sources, sources_of
 from lightning_vis.probe.witness.testimony import UNKNOWN
+
+DIVISIONS = frozenset(("div", "divide", "true_divide", "__truediv__"))
+
 
 Ruling = tuple[str, str]
 """A task, and what decided; for an unknown one, why."""
@@ -168,9 +173,39 @@ def _soft(case: Case) -> Ruling:
         return _not_per_image(case)
     if way.names & PART_OF_ROW and case.encounter.answer.shape[-1:] != case.shape[-1:]:
         return _only_part(case)
+    if origin == FROZEN and case.encounter.answer.sources != _sources_of_target(case):
+        return _unknown("the frozen network that it follows sees other images")
     if origin in (BATCH, FROZEN):
-        return "multiclass", ""
+        return _one_class(case)
     return _unknown("the target is no part of the batch")
+
+
+def _one_class(case: Case) -> Ruling:
+    facts, is_named = case.encounter.facts, case.encounter.is_named
+    if facts is not None and not facts.are_hot:
+        return _unknown("the targets of a softmax do not sum to one")
+    if not is_named and case.encounter.node.name in DIFFERENCES and not case.sources.made & HOTS:
+        return _unknown("shares that are numbers cannot be told from classes")
+    return "multiclass", ""
+
+
+def _sources_of_target(case: Case) -> frozenset[Path]:
+    target = case.encounter.target
+    return frozenset() if target is None else target.sources
+
+
+def _kinds_of_target(case: Case) -> set[bool]:
+    """Whether what the target is made of in the batch is floating."""
+    todo, seen, kinds = [case.encounter.target], set[int](), set[bool]()
+    while todo:
+        node = todo.pop()
+        if node is None or node.at in seen:
+            continue
+        seen.add(node.at)
+        if node.leaf is not None:
+            kinds.add(node.dtype.is_floating_point)
+        todo += node.parents
+    return kinds
 
 
 def _sigmoid(case: Case) -> Ruling:
@@ -180,6 +215,8 @@ def _sigmoid(case: Case) -> Ruling:
         return _not_per_image(case)
     if case.is_part:
         return _only_part(case)
+    if case.sources.origin == BATCH and case.sources.made & DIVISIONS:
+        return _unknown("targets that are divided may be shares of something")
     if case.classes == 1:
         return _binary(case.sources.origin)
     if case.sources.origin == BATCH:
@@ -210,7 +247,11 @@ def _number(case: Case) -> Ruling:
     if origin == BATCH and is_soft and "one_hot" in case.sources.made:
         return "multiclass", "squares of probabilities minus one-hot targets"
     if origin == FROZEN:
-        return _against_frozen(case)
+        return _only_part(case) if case.is_part else _against_frozen(case)
+    if origin == BATCH and case.sources.made & HOTS:
+        return _unknown("numbers whose targets are classes")
+    if origin == BATCH and SIGMOID in encounter.way.links and _kinds_of_target(case) == {False}:
+        return _sigmoid(case)
     if origin != BATCH or not _is_measured(case):
         return _unknown(f"{encounter.loss} takes what is no number of the batch: the target is {_said(case)}")
     if case.is_part:
@@ -232,6 +273,9 @@ def _against_frozen(case: Case) -> Ruling:
 
 
 def _dense(case: Case) -> Ruling:
+    is_heat = case.encounter.kind == SIGMOID and bool(case.sources.made & {"eq", "__eq__"}) and True in _kinds_of_target(case)
+    if is_heat:
+        return _unknown("the targets at each pixel are numbers of which some are taken for yes")
     if case.sources.origin == BATCH and case.is_wide:
         return "segmentation", ""
     return _unknown(f"there is an answer at each pixel, and the target is {_said(case)}")

@@ -2,7 +2,8 @@
 
 import torch
 import torch.nn as nn
-from torch.utils.data import DataLoader, Dataset
+import torch.nn.functional as F  # noqa: F401  # those who take all from here use it
+from torch.utils.data import DataLoader, Dataset, TensorDataset  # noqa: F401  # likewise
 
 N, BATCH, SIDE = 32, 8, 16
 
