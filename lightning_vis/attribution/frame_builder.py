@@ -17,8 +17,8 @@ from lightning_vis.constants import BACKGROUND_CLASSES, INPUT, MULTICLASS, OUTPU
 from lightning_vis.frames import Array, Frame, Maps, Scale
 from lightning_vis.model.answer.answer import CLASSES, Answer
 from lightning_vis.model.answer.masks import SEGMENTATION_TASK
-from lightning_vis.model.answer.numbers import number
-from lightning_vis.model.answer.task import Said
+from lightning_vis.model.answer.numbers import REGRESSION_TASK, number
+from lightning_vis.model.answer.task import Facts, Said
 from lightning_vis.model.scores import describe
 from lightning_vis.probe.probe import Probe
 
@@ -41,8 +41,23 @@ def maps_of(view: View, recorded: Recorded, layers: Sequence[str], probe: Probe,
         )
     chosen, where = explained.chosen, ", ".join(layers)
     maps = Maps(_numpy(values.float()), classes_of(chosen, count), where, view.scale, view.title or view.name, str(view.target))
-    names = () if chosen is None else answer.kind.explains(answer.facts, chosen, probe.class_names)
+    names = () if chosen is None else answer.kind.explains(answer.facts, chosen, _names_for(recorded.values, probe, answer))
     return replace(maps, explains=names, unit=answer.score_unit)
+
+
+def _names_for(values: Tensor | None, probe: Probe, answer: Answer) -> tuple[str, ...]:
+    """The names of the probe; classes have names where numbers have none of their own."""
+    is_numbers = answer.task == REGRESSION_TASK.name and (values is None or values.shape[1] != len(probe.class_names))
+    return () if is_numbers else probe.class_names
+
+
+def _facts_as_explained(answer: Answer, found: Mapping[str, Recorded]) -> Facts:
+    """The facts with the number that the maps explain: captions are to speak of the same one."""
+    words = (each for one in found.values() for target, each in one.explained.items() if isinstance(target, str))
+    chosen = next((each.chosen for each in words), None)
+    if answer.task != REGRESSION_TASK.name or answer.facts.component is not None or chosen is None or chosen.ndim != 1:
+        return answer.facts
+    return replace(answer.facts, component=int(chosen[0]))
 
 
 def _oriented(record: Record, name: str, probe: Probe) -> Record:
@@ -58,8 +73,10 @@ def classes_of(chosen: Tensor | None, count: int) -> Array:
 
 def own_maps(values: Tensor, truth: Tensor | None, probe: Probe, answer: Answer) -> dict[str, Maps]:
     """The maps that a task has without any gradient: where it errs, what it predicts."""
-    found = answer.kind.maps(answer.facts, values, truth, probe.images.shape)
     slices = probe.slices
+    if slices is not None and slices.axis == 1 and values.ndim == 5 and answer.kind.score is None:  # channels before frames
+        values, truth = values.movedim(1, 2), truth if truth is None or truth.ndim != 5 else truth.movedim(1, 2)
+    found = answer.kind.maps(answer.facts, values, truth, probe.images.shape)
     flat = {key: each if slices is None else slices.of_maps(each, is_sum=False) for key, each in found.items()}
     none = np.full(len(probe), -1)
     words = {"error": ("the picture",) * len(probe), "mask": _mask_words(values, truth, probe, answer)}
@@ -100,7 +117,8 @@ def build_frame(
         values: ``(N, ...)`` what was answered, in the numbers of the task; None where nobody knows.
     """
     truth = probe.truth_for(answer)
-    said = _numbers_of(found) if values is None else answer.kind.said(answer.facts, values, truth, probe.class_names)
+    facts = _facts_as_explained(answer, found)
+    said = _numbers_of(found) if values is None else answer.kind.said(facts, values, truth, probe.class_names)
     per_image, numbers = _measure(maps, probe, said)
     for view in views:
         if view.key in maps and view.to_map is evidence_map and probe.slices is None:

@@ -142,8 +142,11 @@ def _look(
 def _run_of(model: nn.Module, probe: Probe, running: ForwardConfig) -> Pass:
     """The probe, ready to be run; embeddings with what each is to be near to."""
     run = running.prepare(model, probe.images, probe.truth_for(running.answer))
-    if running.answer.task != EMBEDDING_TASK.name or running.score is not None:
+    if running.answer.task != EMBEDDING_TASK.name:
         return run
+    if running.score is not None:  # which knows by itself what is near to what
+        labels = torch.full((len(run.images),), -1) if run.truth is None else run.truth
+        return replace(run, chosen=dict.fromkeys(("label", "predicted", "runner_up"), labels))
     values = answered(run, running.chunk_size)
     copies = answered(replace(run, images=run.images.flip(-1)), running.chunk_size)
     near = references(values, copies, run.truth)

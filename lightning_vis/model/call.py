@@ -52,8 +52,8 @@ class Call:
         return self.function(*args, **kwargs)
 
     def at(self, rows: Tensor) -> Call:
-        """The same for images that go with these rows."""
-        return replace(self, rows=rows)
+        """The same for images that go with these rows: of the probe, or of those that were named before."""
+        return replace(self, rows=rows if self.rows is None else self.rows[rows])
 
 
 def rows_for(images: Tensor, count: int, rows: Tensor | None) -> Tensor:

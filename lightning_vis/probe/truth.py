@@ -10,6 +10,7 @@ from torch import Tensor
 from lightning_vis.arguments import tensor_of
 from lightning_vis.model.answer.answer import CLASSES, Answer
 from lightning_vis.model.answer.masks import IGNORED, objects_in
+from lightning_vis.model.answer.task import Facts
 
 
 def truth_of(given: Any, images: Tensor) -> Tensor:
@@ -69,10 +70,12 @@ def with_maps(labels: Tensor | None, masks: Tensor | None) -> Tensor | None:
 
 def answer_of_truth(truth: Tensor) -> Answer:
     """What a network answers, where only labels tell: classes, labels, numbers, classes at each pixel."""
+    if truth.ndim >= 3 and truth.is_floating_point() and not is_yes_or_no(truth):
+        return Answer("regression", Facts(is_dense=True), said="Read as numbers at each pixel, because the labels are.")
     if truth.ndim >= 3:
         return Answer("segmentation", said="Read as a segmentation, because the labels are label maps.")
     if truth.ndim == 2 and truth.shape[1] > 1 and not is_one_of_several(truth):
-        is_labels = not truth.is_floating_point() or is_yes_or_no(truth)
+        is_labels = is_yes_or_no(truth if truth.is_floating_point() else truth.clamp_min(0))  # -1: nobody knows
         task = "multilabel" if is_labels else "regression"
         return Answer(task, said=f"Read as {task}, because the labels are {'multi-hot' if is_labels else 'numbers'}.")
     if truth.is_floating_point() and labels_in(truth) is None:

@@ -36,10 +36,11 @@ def _two_scores(facts: Facts, output: Any) -> Tensor:
 
 
 def classes_in(truth: Tensor | None) -> Tensor | None:
-    """True classes ``(N,)`` out of indices, one-hot and soft vectors."""
+    """True classes ``(N,)`` out of indices, one-hot and soft vectors; a soft yes, 0.9, is a yes."""
     if truth is None:
         return None
-    return (truth.argmax(1) if truth.ndim == 2 and truth.shape[1] > 1 else truth.reshape(len(truth))).long()
+    one = truth.argmax(1) if truth.ndim == 2 and truth.shape[1] > 1 else truth.reshape(len(truth))
+    return (one.round() if one.is_floating_point() else one).long()
 
 
 def _chosen(facts: Facts, target: Target, values: Tensor, truth: Tensor | None) -> Tensor:
@@ -69,8 +70,13 @@ def _yes_or_no(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequen
     else:
         answers = zip(said.predicted.tolist(), said.probability.tolist(), strict=True)
         captions = tuple(f"{words[each]} {share:.2f}" for each, share in answers)
-    wrong = [None] * len(captions) if labels is None else (said.predicted.cpu() != labels.cpu()).tolist()
-    return Said(captions, tuple(wrong), said.predicted, said.probability, said.per_image)
+    wrong = (None,) * len(captions) if labels is None else _differs(said.predicted.tolist(), labels.tolist())
+    return Said(captions, wrong, said.predicted, said.probability, said.per_image)
+
+
+def _differs(said: Sequence[int], true: Sequence[int]) -> tuple[bool | None, ...]:
+    """Whether each answer is not the label; None where the label is neither no nor yes."""
+    return tuple(one != other if other in (0, 1) else None for one, other in zip(said, true, strict=True))
 
 
 def _explained_word(facts: Facts, chosen: Tensor, names: Sequence[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from lightning_vis.arguments import quoted
 from lightning_vis.model.answer.output import answer_of
 from lightning_vis.model.answer.task import Facts, Said, Target, Task, name_of
 
@@ -34,13 +36,19 @@ def references(values: Tensor, copies: Tensor, truth: Tensor | None) -> Tensor:
     one = normalize(values.detach(), dim=1)
     if truth is None or truth.ndim != 1:
         return normalize(copies.detach(), dim=1)
-    same = (truth[:, None] == truth[None, :]).to(values.device) & ~torch.eye(len(one), dtype=torch.bool, device=values.device)
+    same = (truth[:, None] == truth[None, :]) & _are_known(truth)
+    same = same.to(values.device) & ~torch.eye(len(one), dtype=torch.bool, device=values.device)
     others = same.to(one.dtype) @ one
     return normalize(torch.where(same.any(1, keepdim=True), others, copies.detach()), dim=1)
 
 
+def _are_known(labels: Tensor) -> Tensor:
+    """Where there is a label: negative ones, of images that nobody has labelled, make no two images alike."""
+    return labels >= 0
+
+
 def _chosen(facts: Facts, target: Target, values: Tensor, truth: Tensor | None) -> Tensor:
-    raise ValueError("task='embedding': what an image is to be near to is known of a whole probe only")
+    raise ValueError(f"target={quoted(target)}: an embedding is explained by its nearness to its like, target='label'")
 
 
 def _score(values: Tensor, chosen: Tensor) -> Tensor:
@@ -54,12 +62,18 @@ def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[st
         return Said(("nothing to compare with",) * len(values), (None,) * len(values))
     one = normalize(values.detach().float(), dim=1)
     cosines = (one @ one.T).cpu()
-    cosines.fill_diagonal_(-torch.inf)
-    best, at = cosines.max(1)
-    captions = tuple(f"nearest: image {int(where) + 1}, {float(by):.2f}" for where, by in zip(at, best, strict=True))
-    known = truth is not None and truth.ndim == 1
-    wrong = (truth[at] != truth).tolist() if known and truth is not None else [None] * len(at)
-    return Said(captions, tuple(wrong), per_image={"answers/nearest": best})
+    best, at = cosines.fill_diagonal_(-torch.inf).nan_to_num(-torch.inf, posinf=torch.inf, neginf=-torch.inf).max(1)
+    captions = tuple(_nearest(int(where), float(by)) for where, by in zip(at, best, strict=True))
+    near = {"answers/nearest": best.where(best.isfinite(), torch.nan)}
+    if truth is None or truth.ndim != 1:
+        return Said(captions, (None,) * len(at), per_image=near)
+    known = (_are_known(truth) & _are_known(truth[at]) & best.isfinite()).tolist()
+    wrong = tuple(each if is_known else None for each, is_known in zip((truth[at] != truth).tolist(), known, strict=True))
+    return Said(captions, wrong, per_image=near)
+
+
+def _nearest(at: int, cosine: float) -> str:
+    return "nothing to compare with" if math.isinf(cosine) else f"nearest: image {at + 1}, {cosine:.2f}"
 
 
 def _explains(facts: Facts, chosen: Tensor, names: Sequence[str]) -> tuple[str, ...]:
@@ -67,7 +81,7 @@ def _explains(facts: Facts, chosen: Tensor, names: Sequence[str]) -> tuple[str, 
 
 
 def _truth(facts: Facts, truth: Tensor, names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(name_of(names, int(each)) for each in truth) if truth.ndim == 1 else ()
+    return tuple(name_of(names, int(each)) if each >= 0 else "" for each in truth) if truth.ndim == 1 else ()
 
 
 EMBEDDING_TASK = Task("embedding", "cosine", _vectors, _chosen, _score, _said, _explains, _truth)

@@ -42,13 +42,18 @@ def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[st
         return Said(tuple(f"grade {_grade(names, int(each))}" for each in said), (None,) * len(said))
     true = grades_in(truth).cpu()
     pairs = list(zip(said.tolist(), true.tolist(), strict=True))
-    captions = tuple(f"grade {_grade(names, one)} (true {_grade(names, other)})" for one, other in pairs)
-    distance = float((said - true).abs().float().mean())
-    return Said(captions, tuple(one != other for one, other in pairs), numbers={"answers/mean_distance": distance})
+    captions = tuple(f"grade {_grade(names, one)}{_behind(names, other)}" for one, other in pairs)
+    wrong = tuple(one != other if other >= 0 else None for one, other in pairs)
+    far = (said - true).abs()[true >= 0].float()  # a negative grade is one that nobody knows
+    return Said(captions, wrong, numbers={"answers/mean_distance": float(far.mean())} if len(far) else {})
+
+
+def _behind(names: Sequence[str], true: int) -> str:
+    return f" (true {_grade(names, true)})" if true >= 0 else ""
 
 
 def _grade(names: Sequence[str], at: int) -> str:
-    return names[at] if at < len(names) else str(at)
+    return names[at] if 0 <= at < len(names) else str(at)
 
 
 def _explains(facts: Facts, chosen: Tensor, names: Sequence[str]) -> tuple[str, ...]:
@@ -56,7 +61,7 @@ def _explains(facts: Facts, chosen: Tensor, names: Sequence[str]) -> tuple[str, 
 
 
 def _truth(facts: Facts, truth: Tensor, names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(f"grade {_grade(names, int(each))}" for each in grades_in(truth))
+    return tuple(f"grade {_grade(names, int(each))}" if each >= 0 else "" for each in grades_in(truth))
 
 
 def _shares(facts: Facts, values: Tensor) -> Tensor:

@@ -28,9 +28,24 @@ def present(truth: Tensor | None, values: Tensor) -> Tensor:
     """Which labels each image has, ``(N, C)`` bool; where nobody knows, those that are predicted."""
     if truth is None:
         return values.detach() > 0
-    if truth.ndim == 1:  # one class for each image
-        return torch.nn.functional.one_hot(truth.long(), values.shape[1]).bool().to(values.device)
-    return truth.to(values.device) > 0.5
+    return _rows(truth, values).to(values.device) > 0.5
+
+
+def _rows(truth: Tensor, values: Tensor) -> Tensor:
+    """Labels as ``(N, C)``, also of one class for each image; negative ones are those that nobody knows.
+
+    Raises:
+        ValueError: they are not as many as the answers.
+    """
+    if truth.ndim == 1 and values.shape[1] == 1:
+        truth = truth[:, None]
+    if truth.ndim == 1:
+        classes = class_indices_of(truth, values.detach()).to(truth.device)
+        return torch.nn.functional.one_hot(classes, values.shape[1])
+    if truth.shape != values.shape:
+        got = f"{tuple(truth.shape)} labels for {tuple(values.shape)} numbers"
+        raise ValueError(f"task='multilabel': expected one label for each number of an image; got {got}")
+    return truth
 
 
 def _chosen(facts: Facts, target: Target, values: Tensor, truth: Tensor | None) -> Tensor:
@@ -40,16 +55,18 @@ def _chosen(facts: Facts, target: Target, values: Tensor, truth: Tensor | None) 
     if target not in ("predicted", "label", "runner_up", ABSENT):
         raise ValueError(f"target={quoted(target)}: expected 'label', 'absent' or the index of a label")
     has, z = present(truth, values), values.detach()
+    has_not = ~has if truth is None else ~has & (_rows(truth, values).to(values.device) >= 0)
     least_sure = torch.where(has, z, torch.inf).argmin(1)
-    surest = torch.where(has, -torch.inf, z).argmax(1)
+    surest = torch.where(has_not, z, -torch.inf).argmax(1)
     is_absent = target in (ABSENT, "runner_up")
-    wanted = ~has.any(1) if not is_absent else ~has.all(1)
+    wanted = ~has.any(1) if not is_absent else has_not.any(1)
     return torch.where(wanted, surest, least_sure)
 
 
 def _first(facts: Facts, target: Target, values: Tensor, truth: Tensor | None) -> Tensor:
     """The first label that an image has, or has not."""
-    return _chosen(facts, target, torch.zeros_like(values), present(truth, values).float())
+    known = present(truth, values).float() if truth is None else truth
+    return _chosen(facts, target, torch.zeros_like(values), known)
 
 
 def _score(values: Tensor, chosen: Tensor) -> Tensor:
@@ -58,17 +75,19 @@ def _score(values: Tensor, chosen: Tensor) -> Tensor:
 
 def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[str]) -> Said:
     shares = values.float().sigmoid().cpu()
-    has = None if truth is None else present(truth, values).cpu()
-    captions = [_caption(row, None if has is None else has[at], names) for at, row in enumerate(shares)]
-    wrong = [None] * len(shares) if has is None else ((shares > 0.5) != has).any(1).tolist()
-    right = {} if has is None else {"answers/label": torch.where(has, shares, 1 - shares).mean(1)}
-    return Said(tuple(captions), tuple(wrong), per_image=right)
+    if truth is None:
+        return Said(tuple(_caption(row, row > 0.5, names) for row in shares), (None,) * len(shares))
+    has, known = present(truth, values).cpu(), _rows(truth, values).cpu() >= 0
+    captions = [_caption(row, torch.where(known[at], has[at], row > 0.5), names) for at, row in enumerate(shares)]
+    wrong = (((shares > 0.5) != has) & known).any(1).tolist()
+    right = torch.where(known, torch.where(has, shares, 1 - shares), torch.nan).nanmean(1)
+    heard = tuple(each if any_known else None for each, any_known in zip(wrong, known.any(1).tolist(), strict=True))
+    return Said(tuple(captions), heard, per_image={"answers/label": right})
 
 
-def _caption(shares: Tensor, has: Tensor | None, names: Sequence[str]) -> str:
+def _caption(shares: Tensor, own: Tensor, names: Sequence[str]) -> str:
     """The labels that an image has, missed ones too, then those that it is only said to have."""
     said = shares > 0.5
-    own = said if has is None else has
     first = [at for at in range(len(shares)) if own[at]]
     others = [at for at in range(len(shares)) if said[at] and not own[at]]
     words = [_word(names, at, shares, "" if said[at] else " missed") for at in first]
@@ -87,7 +106,7 @@ def _explains(facts: Facts, chosen: Tensor, names: Sequence[str]) -> tuple[str, 
 
 def _truth(facts: Facts, truth: Tensor, names: Sequence[str]) -> tuple[str, ...]:
     if truth.ndim == 1:
-        return _explains(facts, truth, names)
+        return tuple(name_of(names, int(each), "label") if each >= 0 else "" for each in truth)
     rows = [[name_of(names, at, "label") for at in range(truth.shape[1]) if row[at] > 0.5] for row in truth]
     return tuple(", ".join(row) or "none" for row in rows)
 

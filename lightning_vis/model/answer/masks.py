@@ -72,10 +72,19 @@ def objects_in(truth: Tensor, classes: int, is_sigmoid: bool) -> Tensor:
         truth = truth[:, 0]
     if is_sigmoid and truth.ndim > 3 and truth.shape[1] == classes:
         return largest(truth > 0.5, is_sigmoid)
-    known = (truth >= 0) & (truth != IGNORED)
-    index = truth.long().clamp(0, classes - 1)
-    regions = torch.nn.functional.one_hot(torch.where(known, index, 0), classes).movedim(-1, 1).bool()
-    return largest(regions, is_sigmoid=False)
+    index = torch.where(_is_known(truth), truth, 0).long()
+    if int(index.max()) >= classes:
+        raise ValueError(f"the label maps have class {int(index.max())}, but the model gives scores for {classes} classes")
+    areas = torch.stack([row.bincount(minlength=classes) for row in index.flatten(1)])
+    areas[:, 0] = 0
+    best, area = areas.argmax(1), areas.amax(1)  # of the maps themselves: one mask for each class would be as large as scores
+    found = (index == _beside(best, index.ndim)) & _beside(area > 0, index.ndim)
+    return torch.where(found, index, -1)
+
+
+def _is_known(truth: Tensor) -> Tensor:
+    """Where pixels belong to a class: those that are ignored count nowhere."""
+    return (truth >= 0) & (truth != IGNORED)
 
 
 def _at_size(objects: Tensor, size: Sequence[int]) -> Tensor:
@@ -121,6 +130,7 @@ def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[st
         objects = largest(regions, facts.is_sigmoid).flatten(1).amax(1)
         return Said(tuple(_name(names, int(each)) for each in objects), (None,) * len(objects))
     true = objects_in(truth.to(values.device), values.shape[1], facts.is_sigmoid)
+    regions = _at_known(regions, truth.to(values.device))
     shares = ious(regions, true)
     classes = true.flatten(1).amax(1).tolist()
     empty = largest(regions, facts.is_sigmoid).flatten(1).amax(1).tolist()
@@ -129,6 +139,15 @@ def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[st
     wrong = tuple(iou < 0.5 if one >= 0 else said >= 0 for one, iou, said in rows)
     mean = {"answers/mean_iou": float(shares.nanmean())} if shares.isfinite().any() else {}
     return Said(captions, wrong, per_image={"answers/iou": shares}, numbers=mean)
+
+
+def _at_known(regions: Tensor, truth: Tensor) -> Tensor:
+    """What is predicted ``(N, C, ...)`` in the size of the truth, without the pixels that it ignores."""
+    maps = truth[:, 0] if truth.ndim > 3 and truth.shape[1] == 1 else truth
+    if maps.ndim != regions.ndim - 1:  # a mask for each class, in which nothing is ignored
+        return regions
+    large = interpolate(regions.float(), size=maps.shape[1:], mode="nearest") > 0.5
+    return large & _is_known(maps)[:, None]
 
 
 def ious(regions: Tensor, true: Tensor) -> Tensor:
@@ -155,7 +174,8 @@ def _explains(facts: Facts, chosen: Tensor, names: Sequence[str]) -> tuple[str, 
 
 
 def _truth(facts: Facts, truth: Tensor, names: Sequence[str]) -> tuple[str, ...]:
-    classes = truth.shape[1] if truth.ndim > 3 and truth.shape[1] > 1 else max(2, int(truth[truth != IGNORED].max()) + 1)
+    most = int(torch.where(_is_known(truth), truth, 0).max())
+    classes = truth.shape[1] if truth.ndim > 3 and truth.shape[1] > 1 and most < 2 else max(2, most + 1)
     objects = objects_in(truth, classes, facts.is_sigmoid)
     return tuple(_name(names, int(each)) for each in objects.flatten(1).amax(1))
 

@@ -79,7 +79,7 @@ def number(value: float) -> str:
 
 def signed(value: float) -> str:
     """The same with its sign."""
-    return number(value) if value < 0 else f"+{number(value)}"
+    return number(value) if value < 0 else f"+{number(value + 0.0)}"  # of -0.0 there is no sign
 
 
 def _named(names: Sequence[str], at: int, count: int, behind: str) -> str:

@@ -36,7 +36,7 @@ def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[st
 
 def squared(values: Tensor, truth: Tensor | None) -> Tensor | None:
     """Squared differences in the shape of the truth; None where nothing can be compared."""
-    if truth is None or truth.numel() != values.numel():
+    if truth is None or truth.numel() != values.numel() or (truth.ndim == values.ndim and truth.shape != values.shape):
         return None
     return (values.detach().float().reshape(truth.shape) - truth.to(values.device).float()) ** 2
 
@@ -48,6 +48,8 @@ def _maps(facts: Facts, values: Tensor, truth: Tensor | None, size: Sequence[int
         return {}
     if errors.ndim < 4 and errors[0].numel() == math.prod(size[1:]):
         errors = errors.reshape(len(errors), *size[1:])
+    if errors.ndim == 3 and errors.shape[1:] == tuple(size[-2:]):  # one number at each pixel, of images in colour too
+        return {ERROR: errors}
     return {ERROR: errors.mean(1)} if errors.ndim >= 4 else {}
 
 

@@ -47,8 +47,8 @@ class StepCall:
     rows: Tensor | None = None
 
     def at(self, rows: Tensor) -> StepCall:
-        """The same for images that go with these rows."""
-        return replace(self, rows=rows)
+        """The same for images that go with these rows: of the probe, or of those that were named before."""
+        return replace(self, rows=rows if self.rows is None else self.rows[rows])
 
     def __call__(self, images: Tensor) -> Any:
         """What the network answers to images, the same whenever it is asked: the step's random numbers begin anew."""
