@@ -105,7 +105,7 @@ def test_optimizers_that_only_the_module_knows_are_still_too():
     assert steps.get_nowait() == "step"
 
 
-def test_no_backward_pass_is_run():
+def test_no_backward_pass_is_run_where_the_step_optimizes_by_hand():
     passes = SimpleQueue()
 
     def step(self, batch):
@@ -114,6 +114,7 @@ def test_no_backward_pass_is_run():
         loss.backward()
 
     module, data = stepped(step)()
+    module.automatic_optimization = False
     batch = [data.tensors[0][:8], data.tensors[1][:8]]
     found = dry_run(module, lambda: module.training_step(batch, 0), batch, {id(each) for each in module.parameters()})
     assert found.task == "multiclass"
