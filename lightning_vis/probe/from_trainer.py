@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from lightning_vis.constants import LIGHTNING
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
 from lightning_vis.model.answer.words import place_of
+from lightning_vis.model.compiled import eagerly
 from lightning_vis.model.snapshot.rng import preserve_rng
 from lightning_vis.probe.dataset import named, scaling_of
 from lightning_vis.probe.forward_tracer import ForwardTracer
@@ -59,6 +61,7 @@ class TrainerProbe:
         self._nothing = ""  # why no images were found
         self._is_plain = False  # the images of a user's probe go into the module itself
         self._live: tuple[Witness, ForwardTracer, Any] | None = None
+        self._stance = ExitStack()  # of the compiler, while a batch is watched live
         self._tracer: ForwardTracer | None = None
         self._batch: Any = None
 
@@ -74,6 +77,7 @@ class TrainerProbe:
         self.was_asked = True
         if self._live is None and not self.is_read:
             witness, tracer = Witness(module, batch, weights, head=place_of(head, "head")), ForwardTracer(module, batch)
+            self._stance.enter_context(eagerly())  # else dynamo would trace hooks and mode, and end the user's step
             witness.start()
             self._live = witness, tracer, batch
 
@@ -84,6 +88,7 @@ class TrainerProbe:
         (witness, tracer, batch), self._live = self._live, None
         witness.stop()
         tracer.stop()
+        self._stance.close()
         self._keep(witness.testimony(), tracer, batch)
 
     def rehearse(self, module: nn.Module, batch: Any, source: Source, name: str, head: Any = None) -> None:

@@ -19,6 +19,7 @@ from lightning_vis.callbacks.trainer import precision_of, source_of, trained_wei
 from lightning_vis.film import Film
 from lightning_vis.frames import Inputs
 from lightning_vis.model.answer.answer import Answer
+from lightning_vis.model.compiled import is_compiled
 from lightning_vis.model.layers import has_lazy_layers
 from lightning_vis.model.run import ForwardConfig
 from lightning_vis.model.scores import Score
@@ -84,8 +85,11 @@ class Session:
             self._resumed = {}
 
     def watch(self, trainer: Any, module: nn.Module, batch: Any) -> None:
-        """A batch of the sanity check is about to go through the network: it is watched, if nobody has watched one."""
-        if self.finder.testimony is None:
+        """A batch of the sanity check is about to go through the network: it is watched, if nobody has watched one.
+
+        Where something is compiled it is left alone: the sizes that are compiled first decide how later ones are compiled.
+        """
+        if self.finder.testimony is None and not is_compiled():
             self.finder.start(module, batch, trained_weights(trainer, module), self._asked.words.head)
 
     def rehearse(self, trainer: Any, module: nn.Module, batch: Any, step: str) -> None:

@@ -84,7 +84,8 @@ class Answer:
     def state(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
         facts = asdict(self.facts)
-        head = None if self.facts.head is None else list(self.facts.head)
+        # A checkpoint that is loaded with weights_only=True takes no words of a class of ours.
+        head = None if self.facts.head is None else [str(key) if isinstance(key, str) else key for key in self.facts.head]
         spread = self.facts.spread if math.isfinite(self.facts.spread) else None
         return {"task": self.task, "unit": self.unit, "said": self.said, "facts": facts | {"head": head, "spread": spread}}
 
