@@ -129,7 +129,16 @@ def untouched(batch: Any) -> Iterator[None]:
         with torch.no_grad():
             for tensor, value in tensors:
                 if tensor.shape != value.shape or not torch.equal(tensor, value):
-                    tensor.data = value
+                    _put_back(tensor, value)
+
+
+def _put_back(tensor: Tensor, value: Tensor) -> None:
+    """Into the same tensor, which stays one of inference mode if it is: with other data it would be neither, and fail."""
+    with torch.inference_mode(tensor.is_inference()):
+        if tensor.is_inference():
+            tensor.resize_(value.shape).copy_(value)
+        else:
+            tensor.data = value
 
 
 def _containers(value: Any, depth: int) -> Iterator[Any]:

@@ -115,6 +115,7 @@ def captured(module: nn.Module, step: Callable[[], Any], testimony: Testimony, o
     first = submodule(module, testimony.module)
     with preserve_state(module), torch.no_grad(), still(module, optimizers):
         handle = first.register_forward_pre_hook(partial(_keep, given), prepend=True, with_kwargs=True)
+        torch.manual_seed(0)  # a step that augments makes the same images of the same items, in a run that goes on too
         try:
             at, back = testimony.meeting, goes_back_itself(module)
             met = meet(step, at, goes_back=back) if at is not None else (step(), None)
