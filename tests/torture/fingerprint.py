@@ -29,7 +29,8 @@ OURS = ("reliance/", "attribution/", "filters/", "lightning_vis/")
 COMING_AND_GOING = {"_AsyncWriterThread", "TMonitor"}  # of TensorBoard and tqdm, as soon as either is used
 ENDING = {"QueueFeederThread"}  # of a data loader's workers: ends by itself, some time after its queue was closed
 BOOKKEEPING = {"_parameters", "_buffers", "_modules", "training", "_trainer", "_fabric", "_lightning_module"} | {
-    "_torchdynamo_wrapper_id"
+    "_torchdynamo_wrapper_id",
+    "_metric_attributes",  # Lightning's, by the address of each metric, which is never the same
 }
 Fingerprint = dict[str, Any]
 
@@ -112,6 +113,7 @@ def _flags() -> Fingerprint:
             torch.autograd.is_multithreading_enabled(),
         ),
         "flag compile": _compiled(),
+        "flag stance": _stance(),
         "flag numpy": (np.geterr(), np.get_printoptions()["precision"]),
         "flag gc": gc.isenabled(),
     }
@@ -122,7 +124,7 @@ def _autocast(kind: str) -> tuple[bool, str]:
 
 
 def _compiled() -> Any:
-    """How many graphs have been compiled, and in which stance."""
+    """How many graphs have been compiled."""
     dynamo = sys.modules.get("torch._dynamo")
     if dynamo is None:
         return None
@@ -130,8 +132,12 @@ def _compiled() -> Any:
     return (
         counters["stats"]["unique_graphs"],
         sum(counters["recompiles"].values()),
-        str(dynamo.eval_frame._stance.stance),
     )
+
+
+def _stance() -> str:
+    dynamo = sys.modules.get("torch._dynamo")
+    return "" if dynamo is None else str(dynamo.eval_frame._stance.stance)
 
 
 def _process() -> Fingerprint:

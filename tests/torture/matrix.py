@@ -10,6 +10,7 @@ from . import (
     scenarios_precision,
     scenarios_schedules,
     scenarios_surroundings,
+    scenarios_task,
     scenarios_weights,
     scenarios_wrapped,
 )
@@ -27,6 +28,7 @@ THEMES = (
     scenarios_wrapped,
     scenarios_precision,
     scenarios_surroundings,
+    scenarios_task,
     scenarios_filters,
 )
 

@@ -61,14 +61,19 @@ def first_difference(without: Trace, watched: Trace) -> str | None:
 
 
 def without_lent_hooks(trace: Trace) -> Trace:
-    """The trace without the hooks and the function mode that watch up to the end of the first batch."""
+    """The trace without what watches up to the end of the first batch: hooks, the function mode, the compiler's stance."""
     ends = (at for at, (hook, _) in enumerate(trace.hooks) if "_batch_end" in hook)
     end = next(ends, len(trace.hooks))
     early = [
-        (hook, {key: value for key, value in found.items() if "hooks of" not in key and key != "flag dispatch"})
+        (hook, {key: value for key, value in found.items() if not _is_lent(key)})
         for hook, found in trace.hooks[:end]
     ]
     return Trace(early + trace.hooks[end:])
+
+
+def _is_lent(channel: str) -> bool:
+    """Metrics have their methods exchanged meanwhile."""
+    return "hooks of" in channel or channel in ("flag dispatch", "flag stance") or channel.endswith((".update", ".forward"))
 
 
 def differing(before: Fingerprint, after: Fingerprint) -> list[str]:
