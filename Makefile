@@ -34,6 +34,10 @@ slow: $(VENV)/test
 	$(VENV)/bin/python -m tests.probe.witness.verdicts
 	$(if $(LIBRARIES),PYTHONPATH=. $(LIBRARIES) -m tests.probe.witness.libraries)
 
+# With everything that is compiled by inductor, which takes minutes.
+slow: $(VENV)/test
+	LIGHTNING_VIS_SLOW=1 $(VENV)/bin/python -m pytest tests/torture
+
 format: $(VENV)/test
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .

@@ -155,9 +155,14 @@ def _process() -> Fingerprint:
             locale.setlocale(locale.LC_ALL),
         ),
         "signal handlers": tuple(_handler(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)),
-        "environment": (os.getcwd(), digest(repr(sorted(os.environ.items())).encode())),
+        "environment": (os.getcwd(), digest(repr(_environment()).encode())),
         "threads": tuple(sorted(_threads())),
     }
+
+
+def _environment() -> list[tuple[str, str]]:
+    """Without what inductor sets once in a process, whoever compiles first."""
+    return sorted((key, value) for key, value in os.environ.items() if "TORCHINDUCTOR" not in key)
 
 
 def _threads() -> Iterator[str]:

@@ -61,14 +61,12 @@ def first_difference(without: Trace, watched: Trace) -> str | None:
 
 
 def without_lent_hooks(trace: Trace) -> Trace:
-    """The trace without what watches up to the end of the first batch: hooks, the function mode, the compiler's stance."""
-    ends = (at for at, (hook, _) in enumerate(trace.hooks) if "_batch_end" in hook)
-    end = next(ends, len(trace.hooks))
-    early = [
-        (hook, {key: value for key, value in found.items() if not _is_lent(key)})
-        for hook, found in trace.hooks[:end]
-    ]
-    return Trace(early + trace.hooks[end:])
+    """The trace without what watches up to the end of a run's first batch: hooks, a function mode, the compiler's stance."""
+    cleaned, is_early = Trace(), True
+    for hook, found in trace.hooks:
+        is_early = (is_early or hook.startswith("setup")) and "_batch_end" not in hook
+        cleaned.note(hook, {key: value for key, value in found.items() if not (is_early and _is_lent(key))})
+    return cleaned
 
 
 def _is_lent(channel: str) -> bool:
