@@ -95,7 +95,7 @@ class LookCallback(Callback):
         """
         session = self.session
         wants = session.probe is None and not session.has_given_up and self._may_look(trainer) and not has_lazy_layers(module)
-        needs = wants and not session.finder.is_read
+        needs = wants and not session.finder.is_settled
         if trainer.world_size > 1 and not refusal_of(trainer):
             needs = self._is_first and trainer.strategy.broadcast(needs)
         self._is_first = False

@@ -72,6 +72,11 @@ class TrainerProbe:
         """Whether it is known what the output means."""
         return self.testimony is not None and self.testimony.task != UNKNOWN
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether no other batch is asked: it is known what the output means, or nobody will know."""
+        return self.is_read or self.answer is not None
+
     def start(self, module: nn.Module, batch: Any, weights: set[int], head: Any = None) -> None:
         """A batch of the sanity check is about to go through the network: it is watched."""
         self.was_asked = True
@@ -92,10 +97,11 @@ class TrainerProbe:
         self._keep(witness.testimony(), tracer, batch)
 
     def rehearse(self, module: nn.Module, batch: Any, source: Source, name: str, head: Any = None) -> None:
-        """Reads a batch in a dry run of the step, if it is not known yet what the output means."""
+        """Reads a batch in a dry run of the step.
+
+        It runs whatever is known here: another process may know less, and its step may wait for this one.
+        """
         self.was_asked = True
-        if self.is_read or self.answer is not None:
-            return
         tracer = ForwardTracer(module, batch)
         try:
             step = partial(source.step, batch)
@@ -112,7 +118,7 @@ class TrainerProbe:
         What the data draw, count and keep is put back; no loader is iterated.
         """
         self.was_asked = True
-        if self.is_read or self.answer is not None or collater(source.loader) is None:
+        if self.is_settled or collater(source.loader) is None:
             return
         dataset = source.loader.dataset
         try:

@@ -1,4 +1,4 @@
-"""One training on two processes; each rank leaves what its spy saw in a file: ``python ddp_run.py FOLDER with|without``."""
+"""One training on two processes; each rank leaves what its spy saw in a file: ``python ddp_run.py FOLDER with|without KIND``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from lightning_vis import Probe, ProbeCallback
-from tests.torture.nets import Net, images, loaders
+from lightning_vis import Probe, ProbeCallback, SaliencyCallback
+from tests.torture.nets import Net, body, images, loaders
 from tests.torture.running import Run, seed_everything
 from tests.torture.spy import Trace
 
@@ -46,16 +47,57 @@ def ours() -> list[pl.Callback]:
     return [ProbeCallback(Probe(images(4, seed=1)[0], [0, 0, 1, 1], masks))]
 
 
-def main(folder: Path, kind: str) -> None:
+def unconfigured() -> list[pl.Callback]:
+    """Two that ask, of whom the second must not ask one process only."""
+    return [ProbeCallback(images=False), SaliencyCallback()]
+
+
+class Gathers(Net):
+    """Each step waits for the other process."""
+
+    def loss(self, batch: Any) -> Tensor:
+        return super().loss(batch) * (1 + 0.01 * self.all_gather(batch[0].mean()).sum())
+
+
+class GathersUnknown(Gathers):
+    """Nobody can read what it answers."""
+
+    def loss(self, batch: Any) -> Tensor:
+        out = self(batch[0])
+        return out.sin().mul(out.roll(1, 0)).sum().square() * self.all_gather(batch[0].mean()).sum()
+
+
+class NormalizesInStep(Net):
+    """Norms that talk to the other process, as SyncBatchNorm does, which takes no CPU tensors."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Sequential(Shared(), *body()))
+
+
+class Shared(nn.Module):
+    """Subtracts the mean of all processes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = x.mean((0, 2, 3), keepdim=True).detach()
+        if self.training:
+            torch.distributed.all_reduce(mean)
+            mean /= torch.distributed.get_world_size()
+        return x - mean
+
+
+NETS = {"plain": Net, "gathers": Gathers, "unknown": GathersUnknown, "norms": NormalizesInStep}
+
+
+def main(folder: Path, kind: str, net: str, sanity: int) -> None:
     torch.set_num_threads(1)
     seed_everything(7)
-    run = Run(folder, ours if kind == "with" else list, Trace())
-    trainer = run.trainer(
-        before=[Seeds()], accelerator="cpu", devices=2, strategy="ddp_fork", accumulate_grad_batches=2, val_check_interval=2
-    )
+    run = Run(folder, list if kind == "without" else ours if net == "plain" else unconfigured, Trace())
+    usual = {"accelerator": "cpu", "devices": 2, "strategy": "ddp_fork", "accumulate_grad_batches": 2}
+    shorter = {} if net == "plain" else {"max_epochs": 1}
+    trainer = run.trainer(before=[Seeds()], val_check_interval=2, num_sanity_val_steps=sanity, **usual, **shorter)
     trainer.callbacks.append(Keeps(run))
-    trainer.fit(Net(), *loaders(4))
+    trainer.fit(NETS[net](), *loaders(4))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -112,10 +113,15 @@ class CompiledStep(Net):
         return self.whole(self.net, batch)
 
 
+@cache
 def warm_up() -> None:
     """What inductor sets up once in a process, threads and limits, is there before both trainings."""
+    import torch._inductor.config as inductor
+
+    inductor.compile_threads = 1  # its pool of processes starts whenever it likes
     forget_graphs()
-    torch.compile(lambda x: (x.sin() + 1).sum())(torch.ones(4, requires_grad=True)).backward()
+    with inductor.patch(force_disable_caches=True):
+        torch.compile(lambda x: (x.sin() + 1).sum())(torch.ones(4, requires_grad=True)).backward()
 
 
 def compiled(run: Run, kind: type[Net], backend: str = "inductor", data: Loaders | None = None, **arguments: Any) -> None:
