@@ -14,6 +14,7 @@ from torch import nn
 
 from lightning_vis.attribution import recorders
 from lightning_vis.callbacks import base, failures
+from lightning_vis.callbacks.session import session
 from lightning_vis.model.snapshot import reachable, restore, snapshot, tensors
 from lightning_vis.probe import from_trainer
 
@@ -108,6 +109,10 @@ ABLATIONS: dict[str, tuple[Cut, str]] = {
     ),
     "looking eagerly": (put(snapshot, "eagerly", nullcontext), "compiled_forward"),
     "waiting for lazy layers": (put(base, "has_lazy_layers", lambda _: False), "lazy_modules"),
+    "leaving compiled steps alone": (
+        put(session, "is_compiled", lambda: False),
+        "step_through_dynamo_with_other_sizes_after_sanity_1",
+    ),
     "surviving a failure": (put(failures.Failures, "tell", loud), "view_of_the_users_own_breaks"),
     "the state of the data set": (
         put(from_trainer, "preserve_rng", nullcontext),

@@ -15,6 +15,8 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from lightning_vis.probe.witness.witness import Witness
+
 from .nets import images
 
 KEPT: list[Any] = []
@@ -29,6 +31,24 @@ def at_epoch_end(act: Act) -> Callable[[], list[pl.Callback]]:
             act(trainer, pl_module)
 
     return lambda: [Bad()]
+
+
+class NaiveWatch(pl.Callback):
+    """Watches a training batch live, mode and hooks on it, and leaves the compiler to it."""
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        self.witness = Witness(pl_module, batch, {id(each) for each in pl_module.parameters()})
+        self.witness.start()
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.witness.stop()
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        self.witness.stop()
+
+
+def naive_watch() -> list[pl.Callback]:
+    return [NaiveWatch()]
 
 
 def blog(trainer: Any, model: Any) -> None:
@@ -129,6 +149,8 @@ BAD: dict[str, tuple[Callable[[], list[pl.Callback]], str]] = {
     "a filter of warnings": (at_epoch_end(lambda *_: warnings.simplefilter("ignore", BytesWarning)), "plain"),
     "a stop": (at_epoch_end(lambda trainer, _: setattr(trainer, "should_stop", True)), "plain"),
     "an entry in the checkpoint": (leave_a_state(), "plain"),
+    "a watch left on a training batch": (naive_watch, "plain"),
+    "a watch left on a compiled training batch": (naive_watch, "loss_through_dynamo"),
     "an exception": (at_epoch_end(lambda *_: 1 / 0), "plain"),
 }
 

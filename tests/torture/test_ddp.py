@@ -10,9 +10,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
-from .spy import Trace, first_difference
+from .scenarios_task import IS_SLOW
+from .spy import Trace, first_difference, without_lent_hooks
 
 SCRIPT = Path(__file__).parent / "ddp_run.py"
 OURS = ("reliance/", "attribution/")
@@ -24,21 +26,40 @@ def free_port() -> str:
         return str(found.getsockname()[1])
 
 
-def ranks(folder: Path, kind: str, port: str) -> list[dict[str, Any]]:
+def ranks(folder: Path, kind: str, port: str, net: str = "plain", sanity: int = 0) -> list[dict[str, Any]]:
     folder.mkdir()
     environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    subprocess.run([sys.executable, SCRIPT, folder, kind], check=True, timeout=240, capture_output=True, env=environment)
+    command = [sys.executable, SCRIPT, folder, kind, net, str(sanity)]
+    subprocess.run(command, check=True, timeout=120, capture_output=True, env=environment)
     return [pickle.loads((folder / f"rank{rank}.pickle").read_bytes()) for rank in (0, 1)]
 
 
-def test_two_processes_train_as_without_us(tmp_path: Path) -> None:
+def both(folder: Path, *how: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Without us and with us, compared rank by rank."""
     port = free_port()
-    without, watched = (ranks(tmp_path / kind, kind, port) for kind in ("without", "with"))
+    without, watched = (ranks(folder / kind, kind, port, *how) for kind in ("without", "with"))
     for one, other in zip(without, watched, strict=True):
-        assert first_difference(Trace(one["hooks"]), Trace(other["hooks"])) is None
+        traces = [without_lent_hooks(Trace(each["hooks"])) for each in (one, other)]
+        assert first_difference(*traces) is None
+    return without, watched
+
+
+def test_two_processes_train_as_without_us(tmp_path: Path) -> None:
+    _, watched = both(tmp_path)
     for key, value in watched[0]["weights"].items():
         assert "running" in key or "num_batches" in key or torch.equal(value, watched[1]["weights"][key])
     assert [each["frames"] > 0 for each in watched] == [True, False]  # one process draws
     numbers = [{key: value for key, value in each["numbers"].items() if key.startswith(OURS)} for each in watched]
     assert numbers[0] == numbers[1]  # and all of them know its numbers
     assert "reliance/background_effect" in numbers[0]
+
+
+# Where steps wait for each other: with a sanity check, and where two callbacks ask what nobody can read.
+WAITING = [("gathers", 2), ("unknown", 0)]
+SLOWLY = [("gathers", 0), ("unknown", 2), ("norms", 0), ("norms", 2)]
+
+
+@pytest.mark.parametrize(("net", "sanity"), WAITING + SLOWLY * IS_SLOW)
+def test_steps_that_wait_for_each_other_do_not_hang(net: str, sanity: int, tmp_path: Path) -> None:
+    _, watched = both(tmp_path, net, sanity)
+    assert [each["frames"] > 0 for each in watched] == [True, False]
