@@ -150,7 +150,7 @@ BAD: dict[str, tuple[Callable[[], list[pl.Callback]], str]] = {
     "a stop": (at_epoch_end(lambda trainer, _: setattr(trainer, "should_stop", True)), "plain"),
     "an entry in the checkpoint": (leave_a_state(), "plain"),
     "a watch left on a training batch": (naive_watch, "plain"),
-    "a watch left on a compiled training batch": (naive_watch, "loss_through_dynamo"),
+    "a watch left on a compiled training batch": (naive_watch, "compiled_block"),
     "an exception": (at_epoch_end(lambda *_: 1 / 0), "plain"),
 }
 

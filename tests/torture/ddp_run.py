@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from lightning_vis import Probe, ProbeCallback, SaliencyCallback
+from lightning_vis import FilterMaximizationCallback, Probe, ProbeCallback
 from tests.torture.nets import Net, body, images, loaders
 from tests.torture.running import Run, seed_everything
 from tests.torture.spy import Trace
@@ -48,8 +48,8 @@ def ours() -> list[pl.Callback]:
 
 
 def unconfigured() -> list[pl.Callback]:
-    """Two that ask, of whom the second must not ask one process only."""
-    return [ProbeCallback(images=False), SaliencyCallback()]
+    """Two that ask for themselves, of whom the second must not ask one process only."""
+    return [ProbeCallback(images=False), FilterMaximizationCallback(channels=1, steps=2)]
 
 
 class Gathers(Net):

@@ -1,0 +1,167 @@
+"""What watching costs: a sanity check's first batch that is watched, a dry run of a step, and all batches after it.
+
+The batch of the sanity check is watched live; it is measured against the same batch unwatched. A dry run is measured against
+one training step: forward, backward, optimizer. Later batches are training steps before and after a watch, of which nothing
+should be left. All of them take turns in one process; a ratio is the median over rounds of the ratio within a round.
+
+    python benchmarks/watched_batch.py [--rounds 15] [--batch 16] [--size 64] [--write]
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from tqdm import tqdm
+
+from lightning_vis.probe.forward_tracer import ForwardTracer
+from lightning_vis.probe.witness.dry_run import dry_run
+from lightning_vis.probe.witness.witness import live
+
+CLASSES = 10
+HEAD = """| network | batch of the sanity check, ms | watched, ms | ratio | training step, ms | dry run, ms | ratio | later steps, ratio |
+|:--|--:|--:|--:|--:|--:|--:|--:|"""
+
+
+class Block(nn.Module):
+    """The basic block of a residual network."""
+
+    def __init__(self, before: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(before, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width)
+        self.conv2, self.bn2 = nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
+        self.narrow = nn.Conv2d(before, width, 1, stride, bias=False) if before != width else nn.Identity()
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.relu(self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x))))) + self.narrow(x))
+
+
+def resnet() -> nn.Module:
+    """Six blocks."""
+    widths = ((16, 16, 1), (16, 16, 1), (16, 32, 2), (32, 32, 1), (32, 64, 2), (64, 64, 1))
+    stem = (nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(inplace=True))
+    return nn.Sequential(
+        *stem, *(Block(*each) for each in widths), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, CLASSES)
+    )
+
+
+class ViT(nn.Module):
+    """Four blocks on patches of 8 pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 96, 8, 8)
+        layer = nn.TransformerEncoderLayer(96, 4, 192, batch_first=True, norm_first=True)
+        self.encoder, self.head = nn.TransformerEncoder(layer, 4, enable_nested_tensor=False), nn.Linear(96, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.encoder(self.patches(x).flatten(2).transpose(1, 2)).mean(1))
+
+
+class Module(nn.Module):
+    """A module with the steps of a Lightning module; the Trainer, which costs the same either way, is left out."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def step(self, batch: Any) -> Tensor:
+        return cross_entropy(self.net(batch[0]), batch[1])
+
+
+class Measured:
+    """A network, its batch, and what is done with both."""
+
+    def __init__(self, net: nn.Module, batch: Any) -> None:
+        self.module, self.batch = Module(net), batch
+        self.weights = {id(each) for each in self.module.parameters()}
+        self.optimizer = torch.optim.SGD(self.module.parameters(), 1e-3)
+
+    def sanity(self) -> None:
+        self.module.eval()
+        with torch.inference_mode():
+            self.module.step(self.batch)
+        self.module.train()
+
+    def watched(self) -> None:
+        """As `TrainerProbe` watches, verdict included."""
+        self.module.eval()
+        with torch.inference_mode(), live(self.module, self.batch, self.weights) as witness:
+            tracer = ForwardTracer(self.module, self.batch)
+            self.module.step(self.batch)
+            tracer.stop()
+        witness.testimony()
+        self.module.train()
+
+    def training(self) -> None:
+        self.optimizer.zero_grad()
+        self.module.step(self.batch).backward()
+        self.optimizer.step()
+
+    def rehearsed(self) -> None:
+        """As `TrainerProbe` rehearses, verdict included."""
+        tracer = ForwardTracer(self.module, self.batch)
+        dry_run(self.module, lambda: self.module.step(self.batch), self.batch, self.weights, [self.optimizer])
+        tracer.stop()
+
+
+def milliseconds(call: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    call()
+    return 1000 * (time.perf_counter() - start)
+
+
+def row(name: str, make: Callable[[], nn.Module], arguments: argparse.Namespace) -> str:
+    """Measures one network."""
+    torch.manual_seed(0)
+    batch = [torch.rand(arguments.batch, 3, arguments.size, arguments.size), torch.arange(arguments.batch) % CLASSES]
+    it = Measured(make().train(), batch)
+    acts = (it.sanity, it.watched, it.training, it.rehearsed, it.training)
+    for act in (*acts, *acts):  # what is cached for good is there
+        act()
+    rounds = [[milliseconds(act) for act in acts] for _ in tqdm(range(arguments.rounds), desc=name, file=sys.stderr)]
+    sanity, watched, training, rehearsed, _ = (statistics.median(each) for each in zip(*rounds, strict=True))
+    ratios = [statistics.median(each[one] / each[other] for each in rounds) for one, other in ((1, 0), (3, 2), (4, 2))]
+    numbers = (sanity, watched, ratios[0], training, rehearsed, ratios[1], ratios[2])
+    return f"| {name} | " + " | ".join(f"{each:.2f}" for each in numbers) + " |"
+
+
+def table(arguments: argparse.Namespace) -> str:
+    """The whole table, as markdown."""
+    torch.set_num_threads(1)
+    rows = [row(name, make, arguments) for name, make in (("ResNet, 6 blocks", resnet), ("ViT, 4 blocks", ViT))]
+    machine = platform.processor() or platform.machine()
+    said = f"{datetime.date.today()}, {machine}, Python {platform.python_version()}, torch {torch.__version__}, one thread"
+    command = (
+        f"python benchmarks/watched_batch.py --rounds {arguments.rounds} --batch {arguments.batch} --size {arguments.size}"
+    )
+    return "\n".join([f"{said}: `{command}`", "", HEAD, *rows, ""])
+
+
+def main() -> None:
+    """Measures, prints, and with ``--write`` keeps the table beside this file."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--write", action="store_true", help="keep the table as watched_batch.md")
+    arguments = parser.parse_args()
+    found = table(arguments)
+    print(found)
+    if arguments.write:
+        Path(__file__).with_suffix(".md").write_text(f"# What it costs to watch a batch\n\n{found}")
+
+
+if __name__ == "__main__":
+    main()
