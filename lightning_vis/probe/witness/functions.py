@@ -33,9 +33,10 @@ DIFFERENCES = frozenset(("sub", "subtract", "__sub__", "__rsub__", "rsub"))
 BY_HAND = PICKS | PRODUCTS | DIFFERENCES
 """Where a loss that is written by hand brings answer and target together."""
 
-SIZES = frozenset("pow __pow__ square abs absolute norm vector_norm linalg_norm linalg_vector_norm log1p sqrt logcosh".split())
+SIZES = frozenset("pow __pow__ square abs absolute norm vector_norm linalg_norm linalg_vector_norm log1p sqrt cosh".split())
 """How large a difference is."""
 SQUARES = frozenset(("mul", "multiply", "__mul__"))
+SUMS = frozenset(("add", "__add__", "__radd__", "sub", "__sub__"))
 REDUCTIONS = frozenset("sum mean max amax amin min std var norm logsumexp nansum nanmean".split())
 SLICES = frozenset("__getitem__ split chunk unbind narrow select tensor_split masked_select".split())
 PART_OF_ROW = frozenset(("__getitem__", "split", "chunk", "narrow", "tensor_split"))
