@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from lightning_vis.model.places import Path
 from lightning_vis.probe.witness.ancestry import descendants, link
@@ -171,7 +172,7 @@ def _testimony(case: Case, task: str, why: str, judged: Sequence[Judged], notes:
         image=case.sources.image,
         arguments=arguments,
         image_argument=_image_argument(arguments, case.sources.image),
-        meeting=_meeting(case),
+        meeting=replace(_meeting(case), target=None) if labels else _meeting(case),
         heads=_heads(case, task, judged),
         frozen=_frozen(notes.calls, case.chain),
         made=case.sources.made,

@@ -28,6 +28,8 @@ PROBABLE = frozenset(("softmax", "gumbel_softmax", "sigmoid"))
 """Functions that return probabilities."""
 
 PICKS = frozenset(("gather", "__getitem__", "index_select", "take_along_dim"))
+DIVISIONS = frozenset(("div", "divide", "true_divide", "__truediv__"))
+SCALES = DIVISIONS | {"mul", "multiply", "__mul__", "__rmul__"}
 PRODUCTS = frozenset(("mul", "multiply", "__mul__", "__rmul__", "xlogy", "where"))
 DIFFERENCES = frozenset(("sub", "subtract", "__sub__", "__rsub__", "rsub"))
 BY_HAND = PICKS | PRODUCTS | DIFFERENCES

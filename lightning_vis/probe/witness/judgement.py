@@ -10,6 +10,7 @@ from lightning_vis.probe.witness.ancestry import End, chain_of, descendants
 from lightning_vis.probe.witness.functions import (
     ANGLE,
     DIFFERENCES,
+    DIVISIONS,
     HOTS,
     LENGTHS,
     LINKS,
@@ -28,9 +29,6 @@ from lightning_vis.probe.witness.meetings import Encounter
 from lightning_vis.probe.witness.notes import Call
 from lightning_vis.probe.witness.origin import BATCH, CONSTANT, FROZEN, IMAGE, ITSELF, Batch, Sources, sources_of
 from lightning_vis.probe.witness.testimony import UNKNOWN
-
-DIVISIONS = frozenset(("div", "divide", "true_divide", "__truediv__"))
-
 
 Ruling = tuple[str, str]
 """A task, and what decided; for an unknown one, why."""

@@ -20,6 +20,7 @@ from lightning_vis.probe.witness.functions import (
     NUMBER,
     PICKS,
     REDUCTIONS,
+    SCALES,
     SIGMOID,
     SIZES,
     SOFTMAX,
@@ -141,10 +142,15 @@ def _kind_of_pick(target: Node, way: Way) -> str | None:
 def _kind_of_difference(node: Node, answer: Node, target: Node, way: Way) -> str | None:
     """A difference of equal shapes whose size is taken."""
     last = target.shape[len(target.shape) - len(answer.shape) :]
-    is_sized = any(map(_is_size, node.kids)) or _is_even(node)
+    is_sized = any(any(map(_is_size, each.kids)) or _is_even(each) for each in _scaled(node))
     if answer.shape not in (target.shape, last or None) or not is_sized:
         return None
     return only(way.links) if len(way.links) == 1 else NUMBER
+
+
+def _scaled(node: Node) -> list[Node]:
+    """A difference, and what it is in other units."""
+    return [node, *(kid for kid in node.kids if kid.name in SCALES and len(kid.parents) == 1)]
 
 
 def _is_size(kid: Node) -> bool:
