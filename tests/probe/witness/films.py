@@ -26,6 +26,14 @@ from .harness import quiet_trainer
 from .unseen import CASES
 
 FILM, SENTENCE, FAILED = "film", "one sentence", "failed"
+SENTENCES = (
+    "no layer of the model gives a feature map",
+    "does not depend on any feature map",
+    "name a layer that returns",
+    "no submodule took images",
+    "the batch holds no images",
+)
+"""What says why there are no maps, or no images, in words that help."""
 WITHOUT_MAPS = {"reconstruction", "unknown"}
 
 
@@ -73,10 +81,10 @@ class Fit:
 def verdict(fit):
     """One word, and what is to be said of it."""
     if fit.error is not None:
-        is_sentence = isinstance(fit.error, (ValueError, TypeError)) and str(fit.error).startswith("lightning_vis")
         place = traceback.extract_tb(fit.error.__traceback__)[-1]
-        where = f"{type(fit.error).__name__}: {fit.error} ({Path(place.filename).name}:{place.lineno})".replace("\n", " ")
-        return (SENTENCE if is_sentence else FAILED), where
+        where = f"{type(fit.error).__name__}: {fit.error} ({Path(place.filename).name}:{place.lineno})"
+        is_sentence = isinstance(fit.error, ValueError) and any(words in str(fit.error) for words in SENTENCES)
+        return (SENTENCE if is_sentence else FAILED), " ".join(where.split())
     if not fit.lacks:
         return FILM, ""
     return (SENTENCE if len(fit.said) == 1 else FAILED), f"no {fit.lacks}: {' / '.join(fit.said)}"
