@@ -32,6 +32,7 @@ torture: $(VENV)/test
 # transformers, monai, timm, segmentation-models-pytorch and lightly, the set-ups with their networks and losses.
 slow: $(VENV)/test
 	$(VENV)/bin/python -m tests.probe.witness.verdicts
+	$(VENV)/bin/python -m tests.probe.witness.films
 	$(if $(LIBRARIES),PYTHONPATH=. $(LIBRARIES) -m tests.probe.witness.libraries)
 
 # With everything that is compiled by inductor, which takes minutes.

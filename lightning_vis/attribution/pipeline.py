@@ -17,6 +17,7 @@ from lightning_vis.attribution.views import View, evidence, grad_cam, saliency, 
 from lightning_vis.frames import Frame, Maps
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
 from lightning_vis.model.answer.embedding import EMBEDDING_TASK, references
+from lightning_vis.model.answer.output import answer_of
 from lightning_vis.model.answer.words import Words
 from lightning_vis.model.feature_map import FeatureMap, last_feature_map
 from lightning_vis.model.run import ForwardConfig, Pass, answered
@@ -94,7 +95,9 @@ def choose_feature_map(model: nn.Module, probe: Probe, running: ForwardConfig) -
 
     def forward(images: Tensor) -> Any:
         with run.context():
-            return run.forward(images)
+            output = run.forward(images)
+        is_head = running.score is None and running.answer.facts.head is not None
+        return answer_of(running.answer.facts, output) if is_head else output  # other heads have layers of their own
 
     return last_feature_map(model, run.images, forward)
 

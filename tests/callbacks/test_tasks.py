@@ -278,6 +278,49 @@ def test_labels_are_where_the_user_says(trainer):
     assert torch.equal(probe.labels, data.columns["other"][list(probe.indices)])
 
 
+class TwoMaps(nn.Module):
+    """What is computed last is no part of the answer."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.out, self.aux = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 2, 1), nn.Conv2d(4, 2, 1)
+
+    def forward(self, x):
+        features = self.body(x)
+        return {"out": self.out(features), "aux": self.aux(features)}
+
+
+def with_auxiliary(m, b):
+    found = m.net(b[0])
+    return F.cross_entropy(found["out"], b[1]) + 0.4 * F.cross_entropy(found["aux"], b[1])
+
+
+def test_the_layer_of_another_head_is_not_looked_at(trainer):
+    callback = film_of(trainer, Steps(with_auxiliary, net=TwoMaps), *batches(TensorDataset(X, MAPS)))
+    layers = {maps.layer for maps in callback.film.frames[-1].maps.values()}
+    assert "net.out" in layers
+    assert "net.aux" not in layers
+
+
+def overlap(m, b):
+    soft = m.net(b[0]).softmax(1)
+    return 1 - (2 * (soft * b[1]).sum((2, 3)) / (soft + b[1]).sum((2, 3))).mean()
+
+
+def test_one_hot_label_maps_are_label_maps(trainer):
+    hot = F.one_hot(MAPS, 2).permute(0, 3, 1, 2).float()
+    callback = film_of(trainer, Steps(overlap, net=lambda: dense(2)), *batches(TensorDataset(X, hot)))
+    assert {frame.task for frame in callback.film.frames} == {"segmentation"}
+    assert "IoU" in callback.film.frames[-1].said[0]
+
+
+def test_a_class_out_of_a_column_is_the_label(trainer):
+    table = torch.stack([Y + 7, Y], 1)
+    step = lambda m, b: -m.net(b[0]).log_softmax(1).gather(1, b[1][:, 1:]).mean()  # noqa: E731
+    callback = film_of(trainer, Steps(step, net=cnn), *batches(TensorDataset(X, table)))
+    assert callback.session.inputs.labels.tolist() == Y[list(callback.session.probe.indices)].tolist()
+
+
 def test_a_number_has_the_unit_that_the_user_gives(trainer):
     callback = film_of(trainer, SETUPS["regression"][0](), *batches(SETUPS["regression"][1]), unit="years")
     assert {frame.unit for frame in callback.film.frames} == {"years"}

@@ -93,7 +93,21 @@ def truth_in(it: Testimony, batch: Any, target: Tensor | None, count: int, words
     if it.task in ("regression", "reconstruction"):
         return met if met is not None else _leaf(it, batch, count)
     leaf = _leaf(it, batch, count)
-    return leaf if leaf is not None else met
+    best = met if leaf is None or _is_part(it, met, leaf) else leaf
+    return _as_map(it, best)
+
+
+def _is_part(it: Testimony, met: Tensor | None, leaf: Tensor) -> bool:
+    """Whether the step takes the classes out of a larger tensor: a column of many, the greatest of soft ones."""
+    return it.task in ("multiclass", "binary") and met is not None and met.numel() < leaf.numel()
+
+
+def _as_map(it: Testimony, truth: Tensor | None) -> Tensor | None:
+    """The label maps of one-hot ones, where a softmax is over the classes."""
+    if truth is None or it.task != "segmentation" or truth.ndim < 4 or not 1 < truth.shape[1] == it.shape[1]:
+        return truth
+    is_hot = bool(((truth == 0) | (truth == 1)).all()) and bool((truth.sum(1) == 1).all())
+    return truth.argmax(1) if is_hot and it.loss not in _SIGMOIDS else truth
 
 
 def _leaf(it: Testimony, batch: Any, count: int) -> Tensor | None:

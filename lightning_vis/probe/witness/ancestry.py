@@ -28,9 +28,9 @@ def ancestors(nodes: Iterable[Node], most: int = MOST_BEFORE) -> Iterator[Node]:
     return _walk(nodes, lambda node: node.parents, most)
 
 
-def descendants(node: Node) -> Iterator[Node]:
-    """What was made of a node, as far as a gradient flows."""
-    return _walk(node.kids, lambda each: each.kids if each.trained else [], MOST_AFTER)
+def descendants(node: Node, *, through_cuts: bool = False) -> Iterator[Node]:
+    """What was made of a node, as far as a gradient flows, or all of it."""
+    return _walk(node.kids, lambda each: each.kids if each.trained or through_cuts else [], MOST_AFTER)
 
 
 def _walk(nodes: Iterable[Node], steps: Callable[[Node], Sequence[Node]], most: int) -> Iterator[Node]:
@@ -89,7 +89,8 @@ class Way:
         grown = [each for each in node.parents if each.trained or each.weight == "trained"]
         answers = [each for each in grown if each.sources]
         of_own = [each for each in node.parents if each.trained and not each.sources]
-        self.is_alike |= node.name in ALIKE and len(answers) > 1
+        others = [each for each in node.parents if each.frozen and each.sources and not each.touched]
+        self.is_alike |= node.name in ALIKE and bool(answers) and len(answers) + len(others) > 1
         self.has_weights |= node.direct or (node.name in ALIKE and len(answers) == 1 and len(of_own) > 0)
         return [each for each in node.parents if each.is_answer]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from lightning_vis.model.places import Path
-from lightning_vis.probe.witness.ancestry import link
-from lightning_vis.probe.witness.judgement import Case, case_of, judge, values_of
+from lightning_vis.probe.witness.ancestry import descendants, link
+from lightning_vis.probe.witness.functions import NUMBER, SIGMOID
+from lightning_vis.probe.witness.judgement import Case, as_whole, case_of, judge, values_of
 from lightning_vis.probe.witness.meetings import encounters
 from lightning_vis.probe.witness.notes import Call, Node, Notes
 from lightning_vis.probe.witness.origin import BATCH, CONSTANT, ORIGINS, Batch
@@ -27,7 +29,7 @@ def concluded(
     """What the notes of one batch say."""
     link(notes.nodes)
     batch = Batch(shapes, None if images is None else tuple(images))
-    cases = [case_of(each, batch) for each in encounters(notes.nodes, roots)]
+    cases = _wholes([case_of(each, batch) for each in encounters(notes.nodes, roots)])
     judged = _first_of_head([(case, *judge(case)) for case in cases], head)
     if not judged:
         return Testimony(why=_nothing(notes), frozen=_frozen(notes.calls, ()), trouble=tuple(trouble))
@@ -35,6 +37,29 @@ def concluded(
     parted = _parts_of_one(chosen, judged)
     case, task, why = (chosen[0], UNKNOWN, parted) if parted else chosen
     return _testimony(case, task, why, judged, notes, tuple(trouble))
+
+
+def _wholes(cases: Sequence[Case]) -> list[Case]:
+    """Losses of one kind that take an answer's columns, each of them once, take it as a whole: labels one by one, numbers."""
+    return [as_whole(each) if _is_shared_out(each, cases) else each for each in cases]
+
+
+def _is_shared_out(case: Case, cases: Sequence[Case]) -> bool:
+    same = [each for each in cases if _is_same_head(each, case) and each.sources.origin == BATCH]
+    met = [each for each in same if each.encounter.is_named]
+    is_row = len(case.shape) == 2 and case.shape[0] == case.count and case.encounter.kind in (SIGMOID, NUMBER)
+    is_alike = len({(each.encounter.kind, each.encounter.node.name, each.sources.target) for each in met}) == 1
+    sizes = [each.encounter.answer.size for each in met]
+    return is_row and len(same) == len(met) > 1 and is_alike and sum(sizes) == case.end.node.size and not _meet_again(met)
+
+
+def _meet_again(cases: Sequence[Case]) -> bool:
+    """Whether two of them take the same tensor, of the answer or of its target."""
+    sides = [
+        {each.encounter.answer.at for each in cases},
+        {each.encounter.target.at for each in cases if each.encounter.target},
+    ]
+    return any(len(side) < len(cases) for side in sides)
 
 
 def _first_of_head(judged: Sequence[Judged], head: Path | None) -> list[Judged]:
@@ -91,6 +116,8 @@ def _parts_of_one(chosen: Judged, judged: Sequence[Judged]) -> str:
     best = chosen[0]
     if best.sources.origin != BATCH:
         return ""
+    if _is_of_detector(chosen, judged):
+        return "there are numbers at each pixel beside another answer there that is not known"
     same = [each for each in judged if _shares(each[0], best)]
     kinds = {task for _, task, _ in same} - {UNKNOWN}
     partial = any(case.is_part for case, _, _ in same) and len(same) > 1 and not _are_channels(same, best)
@@ -101,6 +128,14 @@ def _parts_of_one(chosen: Judged, judged: Sequence[Judged]) -> str:
     return f"{several} read one answer in several ways" if len(kinds) > 1 else ""
 
 
+def _is_of_detector(chosen: Judged, judged: Sequence[Judged]) -> bool:
+    """Whether numbers at each pixel go with another answer there that nobody knows: sizes of objects that a heat map finds."""
+    best, task, _ = chosen
+    others = [each for each in judged if each[0].end.call is best.end.call and each[0].end.path != best.end.path]
+    strangers = [case for case, other, _ in others if other == UNKNOWN and case.sources.origin == BATCH]
+    return task == "regression" and best.is_picture and any(case.is_picture for case in strangers)
+
+
 def _shares(case: Case, best: Case) -> bool:
     of_batch = case.sources.origin == BATCH and case.encounter.is_named == best.encounter.is_named
     return of_batch and _is_same_head(case, best)
@@ -108,6 +143,8 @@ def _shares(case: Case, best: Case) -> bool:
 
 def _are_channels(same: Sequence[Judged], best: Case) -> bool:
     """Whether each of them takes one channel of a map, all channels together."""
+    if all(case.is_taken_as_whole for case, _, _ in same):
+        return True
     if len(best.shape) < 4 or len(same) != best.shape[1]:
         return False
     whole = best.end.node.size
@@ -116,6 +153,8 @@ def _are_channels(same: Sequence[Judged], best: Case) -> bool:
 
 def _testimony(case: Case, task: str, why: str, judged: Sequence[Judged], notes: Notes, trouble: tuple[str, ...]) -> Testimony:
     first = case.chain[0]
+    labels = _labels_beside(case, notes) if task == "embedding" and not case.sources.target else ()
+    is_label_of_image = bool(labels) and len(case.sources.fed) == 1
     arguments = tuple(Argument(path, *_of_batch(node)) for path, node in first.arguments)
     return Testimony(
         task=task,
@@ -128,17 +167,32 @@ def _testimony(case: Case, task: str, why: str, judged: Sequence[Judged], notes:
         head=case.end.path,
         shape=case.shape,
         values=values_of(case, task),
-        target=case.sources.target,
-        origin=case.sources.origin,
+        target=labels or case.sources.target,
+        origin=BATCH if is_label_of_image else case.sources.origin,
         image=case.sources.image,
         arguments=arguments,
         image_argument=_image_argument(arguments, case.sources.image),
-        meeting=_meeting(case),
+        meeting=replace(_meeting(case), target=None) if labels else _meeting(case),
         heads=_heads(case, task, judged),
         frozen=_frozen(notes.calls, case.chain),
         made=case.sources.made,
         trouble=trouble,
     )
+
+
+def _labels_beside(case: Case, notes: Notes) -> tuple[Path, ...]:
+    """What else of the batch there is in that which is made of an embedding, if it is one thing: who is who, or same."""
+    later = {each.at for each in descendants(case.end.node, through_cuts=True)}
+    beside = [each for node in notes.nodes if node.at in later for each in node.parents if not each.touched]
+    found = frozenset[Path]().union(*(each.sources for each in beside if not each.frozen)) - case.sources.fed
+    encoded = frozenset[Path]().union(*(call.sources for call in notes.calls if _encodes(call)))
+    labels = tuple(sorted(found - encoded, key=str))
+    return labels if len(labels) == 1 else ()
+
+
+def _encodes(call: Call) -> bool:
+    """Whether a call is of a network that is given data of the batch, and no answers."""
+    return bool(call.name) and call.has_weights and not any(node.touched for node in call.nodes)
 
 
 def _of_batch(node: Node | None) -> tuple[tuple[Path, ...], bool]:

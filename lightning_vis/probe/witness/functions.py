@@ -28,14 +28,17 @@ PROBABLE = frozenset(("softmax", "gumbel_softmax", "sigmoid"))
 """Functions that return probabilities."""
 
 PICKS = frozenset(("gather", "__getitem__", "index_select", "take_along_dim"))
+DIVISIONS = frozenset(("div", "divide", "true_divide", "__truediv__"))
+SCALES = DIVISIONS | {"mul", "multiply", "__mul__", "__rmul__"}
 PRODUCTS = frozenset(("mul", "multiply", "__mul__", "__rmul__", "xlogy", "where"))
 DIFFERENCES = frozenset(("sub", "subtract", "__sub__", "__rsub__", "rsub"))
 BY_HAND = PICKS | PRODUCTS | DIFFERENCES
 """Where a loss that is written by hand brings answer and target together."""
 
-SIZES = frozenset("pow __pow__ square abs absolute norm vector_norm linalg_norm linalg_vector_norm log1p sqrt logcosh".split())
+SIZES = frozenset("pow __pow__ square abs absolute norm vector_norm linalg_norm linalg_vector_norm log1p sqrt cosh".split())
 """How large a difference is."""
 SQUARES = frozenset(("mul", "multiply", "__mul__"))
+SUMS = frozenset(("add", "__add__", "__radd__", "sub", "__sub__"))
 REDUCTIONS = frozenset("sum mean max amax amin min std var norm logsumexp nansum nanmean".split())
 SLICES = frozenset("__getitem__ split chunk unbind narrow select tensor_split masked_select".split())
 PART_OF_ROW = frozenset(("__getitem__", "split", "chunk", "narrow", "tensor_split"))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lightning_vis.model.places import Path
-from lightning_vis.probe.witness.ancestry import End, chain_of
+from lightning_vis.probe.witness.ancestry import End, chain_of, descendants
 from lightning_vis.probe.witness.functions import (
     ANGLE,
     DIFFERENCES,
+    DIVISIONS,
     HOTS,
     LENGTHS,
     LINKS,
@@ -17,7 +18,9 @@ from lightning_vis.probe.witness.functions import (
     ORDERS,
     OTHER,
     PART_OF_ROW,
+    PICKS,
     PROBABLE,
+    PRODUCTS,
     REDUCTIONS,
     SIGMOID,
     SOFTMAX,
@@ -26,9 +29,6 @@ from lightning_vis.probe.witness.meetings import Encounter
 from lightning_vis.probe.witness.notes import Call
 from lightning_vis.probe.witness.origin import BATCH, CONSTANT, FROZEN, IMAGE, ITSELF, Batch, Sources, sources_of
 from lightning_vis.probe.witness.testimony import UNKNOWN
-
-DIVISIONS = frozenset(("div", "divide", "true_divide", "__truediv__"))
-
 
 Ruling = tuple[str, str]
 """A task, and what decided; for an unknown one, why."""
@@ -45,6 +45,7 @@ class Case:
         sources: where both sides come from.
         shape: of the answer: the call's own, or what the step made of it.
         count: images in the batch.
+        is_taken_as_whole: whether other losses of its kind take all else of the answer.
     """
 
     encounter: Encounter
@@ -53,6 +54,7 @@ class Case:
     sources: Sources
     shape: tuple[int, ...]
     count: int
+    is_taken_as_whole: bool = False
 
     @property
     def is_made_by_step(self) -> bool:
@@ -72,6 +74,8 @@ class Case:
     @property
     def is_part(self) -> bool:
         """Whether less than the whole answer meets the target, masked pixels aside."""
+        if self.is_taken_as_whole:
+            return False
         size = 1
         for each in self.shape:
             size *= each
@@ -107,6 +111,11 @@ def _is_of_step(encounter: Encounter, end: End, count: int) -> bool:
     return is_pooled or is_several
 
 
+def as_whole(case: Case) -> Case:
+    """The same, as if all of the answer met its target here."""
+    return replace(case, is_taken_as_whole=True)
+
+
 def judge(case: Case) -> Ruling:
     """The task, and what decided; `UNKNOWN` with a reason wherever nothing is certain."""
     for rule in (_compared, _weighted, _of_image, _of_itself):
@@ -129,10 +138,19 @@ def _compared(case: Case) -> Ruling | None:
         return (
             _unknown("maps are compared with maps") if case.is_picture else ("embedding", "answers are compared with answers")
         )
+    if _is_direction(case):
+        return "regression", "a direction at each pixel"
     if encounter.kind == ANGLE:
         is_row = len(case.shape) == 2
         return ("embedding", encounter.node.name) if is_row else _unknown(f"{encounter.node.name} takes answers {case.shape}")
     return None
+
+
+def _is_direction(case: Case) -> bool:
+    """Whether it counts in which direction an answer points at each pixel, and the batch says where to."""
+    encounter = case.encounter
+    is_angle = encounter.node.name == "cosine_similarity" and case.is_picture and case.sources.origin == BATCH
+    return is_angle and encounter.target is not None and encounter.target.shape == encounter.answer.shape
 
 
 def _weighted(case: Case) -> Ruling | None:
@@ -175,9 +193,21 @@ def _soft(case: Case) -> Ruling:
         return _only_part(case)
     if origin == FROZEN and case.encounter.answer.sources != _sources_of_target(case):
         return _unknown("the frozen network that it follows sees other images")
+    if _is_rewarded(case):
+        return _unknown("what is picked is weighted by numbers of both signs: a policy, no classes")
     if origin in (BATCH, FROZEN):
         return _one_class(case)
     return _unknown("the target is no part of the batch")
+
+
+def _is_rewarded(case: Case) -> bool:
+    """Whether the log-probabilities that are picked count for some images and against others, as the batch says."""
+    node, labels = case.encounter.node, _sources_of_target(case)
+    if node.name not in PICKS:
+        return False
+    weighed = [each for each in descendants(node) if each.name in PRODUCTS]
+    beside = [(each, other) for each in weighed for other in each.parents if other.sources - labels and not other.touched]
+    return any(each.ranges[other.at].has_both_signs for each, other in beside if other.at in each.ranges)
 
 
 def _one_class(case: Case) -> Ruling:
@@ -215,6 +245,9 @@ def _sigmoid(case: Case) -> Ruling:
         return _not_per_image(case)
     if case.is_part:
         return _only_part(case)
+    span = case.encounter.range
+    if span is not None and (span.low < -1 or span.high > 1):
+        return _unknown(f"targets of a sigmoid from {span.low:g} to {span.high:g}")
     if case.sources.origin == BATCH and case.sources.made & DIVISIONS:
         return _unknown("targets that are divided may be shares of something")
     if case.classes == 1:
@@ -244,7 +277,8 @@ def _several_labels(case: Case) -> Ruling:
 def _number(case: Case) -> Ruling:
     encounter, origin = case.encounter, case.sources.origin
     is_soft = SOFTMAX in encounter.way.links
-    if origin == BATCH and is_soft and "one_hot" in case.sources.made:
+    are_ones = encounter.facts is not None and encounter.facts.are_ones
+    if origin == BATCH and is_soft and (are_ones or "one_hot" in case.sources.made):
         return "multiclass", "squares of probabilities minus one-hot targets"
     if origin == FROZEN:
         return _only_part(case) if case.is_part else _against_frozen(case)

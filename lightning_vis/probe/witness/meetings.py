@@ -20,12 +20,14 @@ from lightning_vis.probe.witness.functions import (
     NUMBER,
     PICKS,
     REDUCTIONS,
+    SCALES,
     SIGMOID,
     SIZES,
     SOFTMAX,
     SQUARES,
+    SUMS,
 )
-from lightning_vis.probe.witness.notes import Facts, Node
+from lightning_vis.probe.witness.notes import Facts, Node, Range
 
 
 @dataclass(frozen=True)
@@ -58,18 +60,34 @@ class Encounter:
         """What the target's values say."""
         return None if self.target is None else self.node.facts.get(self.target.at)
 
+    @property
+    def range(self) -> Range | None:
+        """In which the target's values lie."""
+        return None if self.target is None else self.node.ranges.get(self.target.at)
+
 
 def encounters(nodes: Sequence[Node], roots: Sequence[Node]) -> list[Encounter]:
     """All that is to be seen, in the order of the step; where something is trained, only what leads there."""
-    found = [each for node in nodes if (each := _encounter(node)) is not None]
+    found = _first_of_each([each for node in nodes if (each := _encounter(node)) is not None])
     found = found or [each for node in nodes if (each := _among_answers(node)) is not None]
     leading = {node.at for node in ancestors(roots, len(nodes))}
     on_path = [each for each in found if each.node.at in leading]
     return on_path or found
 
 
+def _first_of_each(found: Sequence[Encounter]) -> list[Encounter]:
+    """Without products of what has been picked by a label already: these are weights."""
+    picked = {each.node.at for each in found if each.node.name in PICKS}
+    return [each for each in found if each.is_named or each.node.at in picked or not _is_made_of(each.answer, picked)]
+
+
+def _is_made_of(answer: Node, picked: set[int]) -> bool:
+    return bool(picked) and any(node.at in picked for node in ancestors([answer]))
+
+
 def _encounter(node: Node) -> Encounter | None:
-    if node.later:
+    is_summed = node.name in LOSSES and node.shape == ()  # weights after that weigh losses
+    if node.later and not is_summed:
         return None
     return _named(node) if node.name in LOSSES else _by_hand(node) if node.name in BY_HAND else None
 
@@ -110,7 +128,9 @@ def _is_inside(node: Node) -> bool:
 def _kind_by_hand(node: Node, answer: Node, target: Node, way: Way) -> str | None:
     if node.name in PICKS:
         return _kind_of_pick(target, way)
-    return _kind_of_difference(node, answer, target, way) if node.name in DIFFERENCES else _kind_of_product(target, way)
+    if node.name in DIFFERENCES:
+        return _kind_of_difference(node, answer, target, way)
+    return _kind_of_product(target, way)
 
 
 def _kind_of_pick(target: Node, way: Way) -> str | None:
@@ -122,14 +142,27 @@ def _kind_of_pick(target: Node, way: Way) -> str | None:
 def _kind_of_difference(node: Node, answer: Node, target: Node, way: Way) -> str | None:
     """A difference of equal shapes whose size is taken."""
     last = target.shape[len(target.shape) - len(answer.shape) :]
-    if answer.shape not in (target.shape, last or None) or not any(map(_is_size, node.kids)):
+    is_sized = any(any(map(_is_size, each.kids)) or _is_even(each) for each in _scaled(node))
+    if answer.shape not in (target.shape, last or None) or not is_sized:
         return None
     return only(way.links) if len(way.links) == 1 else NUMBER
 
 
+def _scaled(node: Node) -> list[Node]:
+    """A difference, and what it is in other units."""
+    return [node, *(kid for kid in node.kids if kid.name in SCALES and len(kid.parents) == 1)]
+
+
 def _is_size(kid: Node) -> bool:
     is_square = kid.name in SQUARES and len(kid.parents) > 1 and kid.parents[0] is kid.parents[1]
-    return kid.name in SIZES or is_square
+    is_against_zero = LOSSES.get(kid.name) == NUMBER and sum(bool(each.sources) for each in kid.parents) == 1
+    return kid.name in SIZES or is_square or is_against_zero
+
+
+def _is_even(node: Node) -> bool:
+    """Whether a difference is added to a softplus of itself: the logarithm of its hyperbolic cosine."""
+    others = [each for kid in node.kids if kid.name in SUMS for each in kid.parents if each.name == "softplus"]
+    return any(node in ancestors([each]) for each in others)
 
 
 def _kind_of_product(target: Node, way: Way) -> str | None:
@@ -137,10 +170,15 @@ def _kind_of_product(target: Node, way: Way) -> str | None:
     if way.links:
         kind = only(way.links) if len(way.links) == 1 else None
     else:
-        beside = {BESIDE[kid.name] for end in way.ends for kid in descendants(end.node) if kid.name in BESIDE}
+        after = [kid for end in way.ends for kid in descendants(end.node)]
+        beside = {BESIDE[kid.name] for kid in after if kid.name in BESIDE} | {SIGMOID for kid in after if _is_softplus(kid)}
         kind = only(beside) if len(beside) == 1 and not way.names & BENDS else None
     is_index = kind == SIGMOID and not target.shape and not target.dtype.is_floating_point and target.dtype != torch.bool
     return None if is_index else kind
+
+
+def _is_softplus(node: Node) -> bool:
+    return node.name == "log1p" and any(each.name == "exp" for each in node.parents)
 
 
 def only(items: set[str]) -> str:

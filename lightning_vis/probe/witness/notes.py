@@ -23,8 +23,22 @@ class Facts:
     """What the values of a target (N, K) say: each row falls or rises throughout, each sums to one."""
 
     are_steps: bool
-    are_hot: bool
+    are_hot: bool  # or to minus one, as in a product that is already negative
+    are_ones: bool  # one in each row is one, all others are zero
     are_chained: bool  # eight rows or more, and one with more than one label
+
+
+@dataclass(frozen=True)
+class Range:
+    """The least and the greatest of some values."""
+
+    low: float
+    high: float
+
+    @property
+    def has_both_signs(self) -> bool:
+        """Whether some are below zero and others above."""
+        return self.low < 0 < self.high
 
 
 @dataclass(eq=False)
@@ -69,6 +83,7 @@ class Node:
         calls: those that returned it, each with the path in what it returned.
         places: positions of the parents, by their number, among the tensors that the function was given.
         facts: what the parents' values say, by their number.
+        ranges: in which the parents' values lie, by their number.
     """
 
     at: int
@@ -91,6 +106,7 @@ class Node:
     nth: int = 0
     places: dict[int, int] = field(default_factory=dict)
     facts: dict[int, Facts] = field(default_factory=dict)
+    ranges: dict[int, Range] = field(default_factory=dict)
 
     @property
     def is_answer(self) -> bool:
@@ -185,4 +201,13 @@ def facts_of(tensor: Tensor) -> Facts | None:
     sums = rows.sum(1)
     steps = (falls or rises) and len({*map(tuple, rows.tolist())}) > 2
     chained = steps and len(rows) >= 8 and bool((sums > 1).any())
-    return Facts(steps, bool((sums.round(decimals=3) == 1).all()), chained)
+    hot = bool((sums.abs().round(decimals=3) == 1).all())
+    return Facts(steps, hot, hot and bool(((rows == 0) | (rows == 1)).all()), chained)
+
+
+def range_of(tensor: Tensor) -> Range | None:
+    """In which the values of a tensor lie; None if it is empty, large, or no tensor of real numbers."""
+    if not 0 < tensor.numel() <= LARGEST or tensor.is_complex():
+        return None
+    values = tensor.detach().float()
+    return Range(float(values.min()), float(values.max()))

@@ -16,7 +16,7 @@ from lightning_vis.model.compiled import eagerly
 from lightning_vis.model.places import Path, leaves
 from lightning_vis.probe.witness.choice import concluded
 from lightning_vis.probe.witness.functions import BY_HAND, LOSSES, OF_FIRST, SILENT, is_of_shape_only, name_of
-from lightning_vis.probe.witness.notes import Call, Node, Notes, facts_of
+from lightning_vis.probe.witness.notes import Call, Node, Notes, facts_of, range_of
 from lightning_vis.probe.witness.testimony import Testimony
 
 MOST_TROUBLE = 5
@@ -223,11 +223,12 @@ def _is_masked(name: str, given: Given) -> bool:
 
 def _look_into(node: Node, given: Given) -> None:
     """What the values beside an answer say."""
-    if any(each.is_answer for each in node.parents):
-        for tensor, each in given:
-            facts = facts_of(tensor) if each is not None and not each.weight and not each.trained else None
-            if facts is not None and each is not None:
-                node.facts[each.at] = facts
+    if not any(each.is_answer for each in node.parents):
+        return
+    for tensor, each in given:
+        if each is not None and not each.weight and not each.trained:
+            node.facts |= {each.at: facts} if (facts := facts_of(tensor)) is not None else {}
+            node.ranges |= {each.at: span} if (span := range_of(tensor)) is not None else {}
 
 
 def plain_name(name: str) -> str:

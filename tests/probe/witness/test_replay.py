@@ -82,7 +82,7 @@ def test_the_step_up_to_the_meeting_gives_the_watched_answer_and_its_labels(witn
     assert len(few.answer) * 2 == len(whole.answer) or case.name in MIXING
     if case.name not in MIXING | {"denoising", "VAE"}:
         assert torch.allclose(few.answer, whole.answer[: len(few.answer)], atol=1e-5)
-        if testimony.origin == "batch":
+        if testimony.origin == "batch" and testimony.meeting.target is not None:  # labels of an embedding are met later
             assert torch.equal(few.target, whole.target[: len(few.target)])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import classes, dense_maps, embeddings, made_again, numbers, runs, several
+from . import classes, dense_maps, embeddings, losses, made_again, numbers, runs, several
 
-PLAIN = [case for file in (classes, numbers, dense_maps, embeddings, made_again, several) for case in file.CASES]
+PLAIN = [case for file in (classes, numbers, losses, dense_maps, embeddings, made_again, several) for case in file.CASES]
 RUNS = runs.CASES

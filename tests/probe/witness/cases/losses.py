@@ -1,0 +1,198 @@
+"""Losses that are written in many ways, each beside one that looks like it and is another."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import TensorDataset
+
+from .parts import (
+    UNKNOWN,
+    Case,
+    Columns,
+    Module,
+    Want,
+    chance,
+    cnn,
+    dense,
+    frozen,
+    numbered,
+    pairs,
+    pictures,
+    stepped,
+    supervised,
+    wanted,
+)
+
+binary_loss = F.binary_cross_entropy_with_logits
+CLASSES, NUMBERS, PIXELS = wanted("multiclass"), wanted("regression"), wanted("segmentation")
+
+
+def negated(logits, labels):
+    soft = -0.9 * F.one_hot(labels, 4).float() - 0.025
+    return (soft * logits.log_softmax(1)).sum(1).mean()
+
+
+def weighted_picks(logits, labels):
+    weights = torch.tensor([1.0, 2.0, 3.0, 4.0])[labels]
+    picked = logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
+    return -(weights * picked).sum() / weights.sum()
+
+
+def log_cosh(answers, ages):
+    return torch.cosh((answers[:, 0] - ages) / 60).log().mean()
+
+
+def log_cosh_by_softplus(answers, ages):
+    off = (answers[:, 0] - ages) / 60
+    return (F.softplus(-2 * off) + off).mean()
+
+
+def against_zero(answers, ages):
+    off = ages - answers[:, 0]
+    return F.huber_loss(off, torch.zeros_like(off))
+
+
+def columns(logits, labels):
+    """One label after the other."""
+    return sum(binary_loss(one, labels[:, at]) for at, one in enumerate(logits.unbind(1)))
+
+
+def some_columns(logits, labels):
+    return sum(binary_loss(logits[:, at], labels[:, at]) for at in range(3))
+
+
+def columns_of_two_kinds(logits, labels):
+    return sum((binary_loss if at else F.mse_loss)(logits[:, at], labels[:, at]) for at in range(4))
+
+
+def one_column_twice(logits, labels):
+    return sum(binary_loss(logits[:, at], labels[:, 0]) for at in range(4)) + binary_loss(logits[:, 0], labels[:, 1])
+
+
+def halves(answers, numbers):
+    first, second = answers.split(2, 1)
+    return F.l1_loss(first, numbers[:, :2]) + 9 * F.l1_loss(second, numbers[:, 2:])
+
+
+def one_hot_data():
+    return TensorDataset(pictures(), F.one_hot(numbered(), 4).float())
+
+
+def shares(self, batch):
+    return F.mse_loss(self.net(batch[0]).softmax(1), batch[1])
+
+
+def rewarded(self, batch):
+    picked = self.net(batch[0]).log_softmax(1).gather(1, batch[1][:, None])[:, 0]
+    return -(picked * batch[2]).mean()
+
+
+def with_numbers(low):
+    return lambda: TensorDataset(pictures(), numbered(), chance() * (1 - low) + low)
+
+
+def logistic(logits, masks):
+    return (logits.clamp(min=0) - logits * masks + torch.log1p(torch.exp(-logits.abs()))).mean()
+
+
+def percent(self, batch):
+    return ((batch[1] - 100 * self.net(batch[0])[:, 0].sigmoid()) ** 2).mean()
+
+
+def directions(self, batch):
+    return (1 - F.cosine_similarity(F.normalize(self.net(batch[0]), dim=1), batch[1], dim=1)).mean()
+
+
+class HeatAndSize(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.heat, self.size = dense(1), dense(2)
+
+    def forward(self, images):
+        return {"heat": self.heat(images), "size": self.size(images)}
+
+
+def objects(self, batch):
+    """Numbers at each pixel beside a heat map of which only the peaks are taken for yes."""
+    found = self.net(batch["x"])
+    peak, p = batch["heat"].eq(1).float(), found["heat"].sigmoid()
+    heat = -(peak * p.log() + (1 - peak) * (1 - batch["heat"]) ** 4 * (1 - p).log()).mean()
+    return heat + F.l1_loss(found["size"], batch["size"])
+
+
+def heat_and_size():
+    return Columns(x=pictures(), heat=(chance(1, 16, 16) * 1.1).clamp(max=1), size=chance(2, 16, 16))
+
+
+def learned_weights():
+    """How much each loss counts is learned."""
+
+    def step(self, batch):
+        answers = self.net(batch[0])
+        losses = torch.stack([F.cross_entropy(answers, batch[1]), answers.square().mean()])
+        return (losses * torch.exp(-self.sizes[0]) + self.sizes[0]).sum()
+
+    return Module({"net": cnn(4), "sizes": nn.ParameterList([torch.zeros(2)])}, step), pairs()
+
+
+def momentum():
+    """A slow copy sees the same images, old answers wait in a queue."""
+
+    def step(self, batch):
+        query = F.normalize(self.net(batch[0]))
+        with torch.no_grad():
+            key = F.normalize(self.slow(batch[1]))
+        alike = torch.einsum("nc,nc->n", query, key)[:, None]
+        others = torch.einsum("nc,ck->nk", query, F.normalize(torch.ones(8, 6).cumsum(1), dim=0))
+        return F.cross_entropy(torch.cat([alike, others], 1), torch.zeros(len(query), dtype=torch.long))
+
+    net = cnn(8)
+    return Module({"net": net, "slow": frozen(copy.deepcopy(net))}, step), TensorDataset(pictures(), pictures().flip(3))
+
+
+def hardest(self, batch):
+    """The camera is in the batch, and not in the loss."""
+    found = F.normalize(self.net(batch[0]))
+    apart, same = torch.cdist(found, found), batch[1][:, None] == batch[1][None]
+    return F.relu((apart * same).amax(1) - (apart + 9 * same).amin(1) + 0.3).mean()
+
+
+def weighted_hardest(self, batch):
+    """Who is who, and how much each image counts: two things of the batch."""
+    found = F.normalize(self.net(batch[0]))
+    apart, same = torch.cdist(found, found), batch[1][:, None] == batch[1][None]
+    return (F.relu((apart * same).amax(1) - (apart + 9 * same).amin(1) + 0.3) * batch[2]).mean()
+
+
+def wide():
+    return cnn(8)
+
+
+CASES = [
+    Case("targets negated", supervised(negated), CLASSES),
+    Case("picks weighted by class", supervised(weighted_picks), CLASSES),
+    Case("picks weighted by image", stepped(rewarded, with_numbers(0.1)), Want("multiclass", "net", "", "batch[1]")),
+    Case("picks rewarded and punished", stepped(rewarded, with_numbers(-1)), UNKNOWN),
+    Case("Brier of one-hot data", stepped(shares, one_hot_data), CLASSES),
+    Case("Brier of shares", stepped(shares, lambda: pairs("soft")), UNKNOWN),
+    Case("learned weights of losses", learned_weights, CLASSES),
+    Case("log-cosh", supervised(log_cosh, "age", lambda: cnn(1)), NUMBERS),
+    Case("log-cosh by softplus", supervised(log_cosh_by_softplus, "age", lambda: cnn(1)), NUMBERS),
+    Case("difference against zero", supervised(against_zero, "age", lambda: cnn(1)), NUMBERS),
+    Case("a score out of a hundred", stepped(percent, lambda: pairs("age"), lambda: cnn(1)), UNKNOWN),
+    Case("numbers in two halves", supervised(halves, "four numbers"), NUMBERS),
+    Case("labels one by one", supervised(columns, "labels"), wanted("multilabel")),
+    Case("some labels one by one", supervised(some_columns, "labels"), UNKNOWN),
+    Case("columns of two kinds", supervised(columns_of_two_kinds, "labels"), UNKNOWN),
+    Case("one column twice", supervised(one_column_twice, "labels"), UNKNOWN),
+    Case("logistic by hand", supervised(logistic, "masks", lambda: dense(3)), PIXELS),
+    Case("directions", stepped(directions, lambda: TensorDataset(pictures(), F.normalize(pictures(), dim=1)), lambda: dense(3)), NUMBERS),
+    Case("heat map and sizes", stepped(objects, heat_and_size, HeatAndSize), UNKNOWN),
+    Case("momentum and a queue", momentum, Want("embedding", "net", "", image="batch[0]")),
+    Case("hardest of a batch", stepped(hardest, with_numbers(0), wide), wanted("embedding")),
+    Case("hardest, weighted", stepped(weighted_hardest, with_numbers(0), wide), Want("embedding", "net", "", "constant")),
+]  # fmt: skip
