@@ -33,9 +33,6 @@ torture: $(VENV)/test
 slow: $(VENV)/test
 	$(VENV)/bin/python -m tests.probe.witness.verdicts
 	$(if $(LIBRARIES),PYTHONPATH=. $(LIBRARIES) -m tests.probe.witness.libraries)
-
-# With everything that is compiled by inductor, which takes minutes.
-slow: $(VENV)/test
 	LIGHTNING_VIS_SLOW=1 $(VENV)/bin/python -m pytest tests/torture
 
 format: $(VENV)/test
