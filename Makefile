@@ -34,9 +34,6 @@ slow: $(VENV)/test
 	$(VENV)/bin/python -m tests.probe.witness.verdicts
 	$(VENV)/bin/python -m tests.probe.witness.films
 	$(if $(LIBRARIES),PYTHONPATH=. $(LIBRARIES) -m tests.probe.witness.libraries)
-
-# With everything that is compiled by inductor, which takes minutes.
-slow: $(VENV)/test
 	LIGHTNING_VIS_SLOW=1 $(VENV)/bin/python -m pytest tests/torture
 
 format: $(VENV)/test

@@ -117,8 +117,6 @@ def _run_step(trainer: Any, module: Any, name: str, batch: Any) -> Any:
     """The user's step on a batch, in the Trainer's precision, as if it were the first batch."""
     step = getattr(module, name)
     parameters = inspect.signature(step).parameters
-    if "dataloader_iter" in parameters:
-        raise ValueError(f"{name}(dataloader_iter) takes its batches by itself, so none can be shown to it")
     context = (
         "train_step_context"
         if name == "training_step"
@@ -126,8 +124,9 @@ def _run_step(trainer: Any, module: Any, name: str, batch: Any) -> Any:
     )
     known: dict[str, Any] = {"batch_idx": 0, "dataloader_idx": 0}
     beside = [known[each] for each in list(parameters)[1:] if each in known] or [0] * (len(parameters) > 1)
+    given = (iter([(batch, 0, 0)]),) if "dataloader_iter" in parameters else (batch, *beside)  # it takes its batches by itself
     with getattr(trainer.precision_plugin, context)():
-        return step(batch, *beside)
+        return step(*given)
 
 
 def _transferred(trainer: Any, module: Any, batch: Any) -> Any:

@@ -60,6 +60,8 @@ class _Call:
 class ForwardTracer:
     """Lends hooks to all submodules while one batch goes through; they change nothing, and `stop` takes them off.
 
+    They work unseen by torch function modes: a user's own, which may count, sees nothing but the network.
+
     Args:
         model: the network.
         batch: what its step gets, on its device.
@@ -113,6 +115,10 @@ class ForwardTracer:
         return any(not any(each.start < other.start < each.end for each in on_images) for other in rest)
 
     def _enter(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
+        with torch._C.DisableTorchFunction():
+            self._begin(name, module, args, kwargs)
+
+    def _begin(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
         self._time += 1
         given = [(None, value) for value in args[:1]] if args else list(kwargs.items())
         argument, image = next(((key, value) for key, value in given if self._is_image(value)), (None, None))
@@ -123,6 +129,10 @@ class ForwardTracer:
         self._open.setdefault(id(module), []).append(call)
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
+        with torch._C.DisableTorchFunction():
+            self._end(module, output)
+
+    def _end(self, module: nn.Module, output: Any) -> None:
         self._time += 1
         if not self._open.get(id(module)):
             return
@@ -137,15 +147,14 @@ class ForwardTracer:
 
 
 def _rows(given: Any, count: int) -> Any:
-    """The first rows of what a call got, on the CPU; no mode that watches sees it."""
-    with torch._C.DisableTorchFunction():
-        return on_cpu(rows_of(given, torch.arange(min(MOST, count)), count))
+    """The first rows of what a call got, on the CPU."""
+    return on_cpu(rows_of(given, torch.arange(min(MOST, count)), count))
 
 
 def _classes(output: Any, count: int) -> int:
     """For how many classes an output has scores of each image; 0 if it has none."""
     try:
-        with torch.no_grad(), torch._C.DisableTorchFunction():
+        with torch.no_grad():
             scores = class_scores(output)
     except Exception:  # whatever a user's module returns, watching must not disturb
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -82,9 +83,9 @@ class TrainerProbe:
         self.was_asked = True
         if self._live is None and not self.is_read:
             witness, tracer = Witness(module, batch, weights, head=place_of(head, "head")), ForwardTracer(module, batch)
+            self._live = witness, tracer, batch  # first, so that `stop` takes off whatever has been put on
             self._stance.enter_context(eagerly())  # else dynamo would trace hooks and mode, and end the user's step
             witness.start()
-            self._live = witness, tracer, batch
 
     def stop(self) -> None:
         """The batch is through, or the run ended: hooks come off, and what was seen is kept."""
@@ -228,9 +229,15 @@ def loader_of(trainer: Any) -> Any:
 
 def first_of(loaders: Any) -> Any:
     """The first of several loaders, or the only one."""
-    while isinstance(loaders, (list, tuple, Mapping)) and len(loaders):
+    while _holds_loaders(loaders) and len(loaders):
         loaders = next(iter(loaders.values() if isinstance(loaders, Mapping) else loaders))
     return loaders
+
+
+def _holds_loaders(value: Any) -> bool:
+    """Whether a container is one of loaders, as Lightning sees it: a list of another class may be a loader itself."""
+    is_named = isinstance(value, tuple) and hasattr(value, "_fields")
+    return type(value) in (list, tuple, dict, OrderedDict, defaultdict) or is_named
 
 
 def _probe_of(taken: Taken, source: Source, asked: Asked, answer: Answer) -> Probe:

@@ -13,6 +13,7 @@ import torch
 import torchmetrics
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss, relu, triplet_margin_loss
+from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
@@ -102,6 +103,20 @@ class CompiledLoss(Net):
         return self.of(self(batch[0]), batch[1])
 
 
+class CompiledInPlace(Net):
+    def __init__(self, backend: str = "inductor") -> None:
+        super().__init__()
+        self.net.compile(backend=backend)
+
+
+class CompiledWhole(Net):
+    """The LightningModule itself is compiled, its steps too."""
+
+    def __init__(self, backend: str = "inductor") -> None:
+        super().__init__()
+        self.compile(backend=backend)
+
+
 class CompiledStep(Net):
     """Network and loss are compiled as one function."""
 
@@ -176,6 +191,26 @@ def net_by_inductor_with_other_sizes(run: Run, **arguments: Any) -> None:
 @task(1, slow=True)
 def loss_by_inductor_with_other_sizes(run: Run, **arguments: Any) -> None:
     compiled(run, CompiledLoss, data=sizes(), **arguments)
+
+
+@task(slow=True)
+def net_by_inductor_in_place(run: Run, **arguments: Any) -> None:
+    compiled(run, CompiledInPlace, **arguments)
+
+
+@task(slow=True)
+def lightning_module_by_inductor(run: Run, **arguments: Any) -> None:
+    compiled(run, CompiledWhole, **arguments)
+
+
+@task()
+def net_through_dynamo_in_place(run: Run, **arguments: Any) -> None:
+    compiled(run, CompiledInPlace, "eager", **arguments)
+
+
+@task()
+def lightning_module_through_dynamo(run: Run, **arguments: Any) -> None:
+    compiled(run, CompiledWhole, "eager", **arguments)
 
 
 @task()
@@ -467,6 +502,55 @@ def sam_by_hand(run: Run, **arguments: Any) -> None:
     run.fit(Sam(), **arguments)
 
 
+class AccumulatesByHand(Net):
+    """Steps at every second batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        self.manual_backward(self.loss(batch) / 2)
+        if batch_idx % 2:
+            self.optimizers().step()
+            self.optimizers().zero_grad()
+
+
+@task()
+def accumulation_by_hand(run: Run, **arguments: Any) -> None:
+    run.fit(AccumulatesByHand(), **arguments)
+
+
+class CountsCalls(TorchFunctionMode):
+    """A mode of the user's own, as profilers have them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.calls += 1
+        return func(*args, **(kwargs or {}))
+
+
+class HasMode(Net):
+    """What its mode has counted in a step weighs; ours below it must add no call to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mode = CountsCalls()
+
+    def loss(self, batch: Any) -> Tensor:
+        with self.mode:
+            loss = super().loss(batch)
+        return loss * (1 + 1e-3 * self.mode.calls)
+
+
+@task()
+def step_with_a_mode_of_its_own(run: Run, **arguments: Any) -> None:
+    run.fit(HasMode(), **arguments)
+
+
 class Busy(Net):
     """A step that counts, measures, draws random numbers and writes into its batch, all of which weighs."""
 
@@ -482,7 +566,7 @@ class Busy(Net):
             pixels = pixels.flip(3)
         out = self(pixels)
         self.accuracy(out.softmax(1), labels)
-        self.log("accuracy", self.accuracy, on_step=False, on_epoch=True)
+        self.log("accuracy", self.accuracy, on_step=self.trainer.training, on_epoch=True)
         return cross_entropy(out, labels) * (1 + 0.01 * self.calls)
 
 
@@ -518,14 +602,23 @@ def average_that_teaches(run: Run, **arguments: Any) -> None:
 class CheckpointedStep(Net):
     """Recomputes in its backward pass what the step has not kept."""
 
+    def __init__(self, reentrant: bool) -> None:
+        super().__init__()
+        self.reentrant = reentrant
+
     def loss(self, batch: Any) -> Tensor:
-        features = checkpoint(self.net[:-1], batch[0], use_reentrant=False)
+        features = checkpoint(self.net[3:-1], self.net[:3](batch[0]), use_reentrant=self.reentrant)
         return cross_entropy(self.net[-1](features), batch[1])
 
 
 @task()
 def gradient_checkpointing_in_the_step(run: Run, **arguments: Any) -> None:
-    run.fit(CheckpointedStep(), **arguments)
+    run.fit(CheckpointedStep(False), **arguments)
+
+
+@task()
+def reentrant_checkpointing_in_the_step(run: Run, **arguments: Any) -> None:
+    run.fit(CheckpointedStep(True), **arguments)
 
 
 @task()
@@ -556,6 +649,29 @@ class Stream(IterableDataset[Any]):
 @task()
 def stream(run: Run, **arguments: Any) -> None:
     run.fit(data=(DataLoader(Stream(), 8), DataLoader(Stream(), 8)), **arguments)
+
+
+class Batches(list[Any]):
+    """Ready-made batches are a loader too; a plain list would be one of loaders."""
+
+
+@task()
+def batches_in_a_list(run: Run, **arguments: Any) -> None:
+    pixels, labels = images(24)
+    batches = Batches([pixels[at : at + 8].clone(), labels[at : at + 8].clone()] for at in (0, 8, 16))
+    run.fit(data=(batches, batches), **arguments)
+
+
+class TakesIterator(Net):
+    """Its steps take their batches by themselves."""
+
+    def training_step(self, dataloader_iter: Any) -> Tensor:
+        return self.loss(next(dataloader_iter)[0])
+
+
+@task()
+def step_that_takes_an_iterator(run: Run, **arguments: Any) -> None:
+    run.fit(TakesIterator(), **arguments)
 
 
 class Calm(Busy):

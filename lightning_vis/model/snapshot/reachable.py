@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import Dataset
 
 from lightning_vis.constants import LIGHTNING
@@ -168,8 +170,8 @@ def _is_own(kind: type, owners: frozenset[str]) -> bool:
     if issubclass(kind, (types.SimpleNamespace, argparse.Namespace)):
         return True
     homes = {base.__module__.partition(".")[0] for base in kind.__mro__[:-1]} - _NEUTRAL
-    # Data sets are of torch's, but hold the user's state; what else is of torch's or Lightning's is not.
-    homes -= {"torch"} if issubclass(kind, Dataset) else set()
+    # Data sets and modes are of torch's, but hold the user's state; what else is of torch's or Lightning's is not.
+    homes -= {"torch"} if issubclass(kind, (Dataset, TorchFunctionMode, TorchDispatchMode)) else set()
     return all(home in owners or not _is_installed(home) for home in homes)
 
 
