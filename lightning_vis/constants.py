@@ -81,6 +81,10 @@ MULTILABEL = "multilabel"
 """The task of several labels for each image, each true or not."""
 
 
+REGRESSION = "regression"
+"""The task of numbers, in whatever unit they have."""
+
+
 UNKNOWN = "unknown"
 """The task of a network of which nobody knows what its output means."""
 

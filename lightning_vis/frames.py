@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lightning_vis.constants import ALONE as ALONE
-from lightning_vis.constants import ERROR, FILTERS, LOG_ODDS, MULTICLASS, UNKNOWN
+from lightning_vis.constants import ERROR, FILTERS, LOG_ODDS, MULTICLASS, OUTPUT, UNKNOWN
 from lightning_vis.constants import place_of as place_of
 from lightning_vis.scale import Array as Array
 from lightning_vis.scale import Scale as Scale
@@ -37,6 +37,11 @@ class Maps:
     target: str = "predicted"
     explains: tuple[str, ...] = ()
     unit: str = LOG_ODDS
+
+    @property
+    def is_output(self) -> bool:
+        """Whether it shows the output itself, an error or a predicted mask, and does not explain it."""
+        return self.layer == OUTPUT
 
 
 @dataclass(frozen=True)
@@ -211,9 +216,9 @@ class Inputs:
         return "" if self.labels is None else self.class_name(int(self.labels[index]))
 
     def explained(self, maps: Maps, index: int) -> str:
-        """What a map explains, in words: a class, a label, a number, a similarity, "the score"."""
-        if maps.explains:
-            return maps.explains[index]
+        """What a map explains, in words: a class, a label, a number, a similarity, "the score"; "" of the output itself."""
+        if maps.explains or maps.is_output:
+            return maps.explains[index] if maps.explains else ""
         return self.class_name(int(maps.classes[index])) if maps.classes[index] >= 0 else "the score"
 
     def class_name(self, index: int) -> str:

@@ -119,7 +119,7 @@ TASKS = {
             ("error 0.412", "error 0.387", "error 0.401", "error 0.398"),
             ("error 0.012", "error 0.034", "error 0.020", "error 0.117"),
             explains=("the picture",) * COUNT,
-            number="answers/mean_error",
+            number="answers/mean_squared_error",
             numbers=(0.4, 0.046),
         ),
         Task(
@@ -185,6 +185,7 @@ def frame_for(name, steps=30, share=1.0, **more):
     words = {} if name == PLAIN else {"task": name, "answer": task.answer, "unit": task.unit, "said": said, "wrong": wrong}
     errors = {"answers/error": ERRORS if not is_first else ERRORS * 3} if name == "regression" else {}
     numbers = {task.number: task.numbers[0 if is_first else 1]} if task.number else {}
+    numbers |= {tag: float(each.mean()) for tag, each in errors.items()}  # as means of all images stand among the numbers
     place = {"finished_steps": steps, "log_step": steps - 1, "epoch": steps // 10, "moment": "epoch" if steps else "start"}
     maps = maps_for(name, is_first, share)
     return Frame("probe", predicted, probability, maps, numbers=numbers, per_image=errors, **(words | place | more))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
-from lightning_vis.constants import ERROR, LOG_ODDS, MULTICLASS
+from lightning_vis.constants import ERROR, LOG_ODDS, MULTICLASS, TARGET_UNIT
 from lightning_vis.frames import Array, Frame, Inputs, Maps
 from lightning_vis.render.canvas.tiles import jpeg
 
@@ -56,7 +56,7 @@ def _note(frame: Frame) -> str:
     """The note, its line about classes replaced where the network tells none apart."""
     if frame.task == MULTICLASS:
         return _NOTE
-    unit = f" in {frame.unit}" if frame.unit else ""
+    unit = f" in {_said_of(frame.unit)}" if frame.unit else ""
     maps = f"- {frame.reading}\n- **Maps** with a colour bar are drawn on one scale{unit} that never changes."
     return _NOTE.replace(_OF_CLASSES, maps)
 
@@ -133,13 +133,19 @@ def _card_of_task(frame: Frame, inputs: Inputs) -> str:
 
 def _view_of_task(maps: Maps) -> str:
     """What a view shows, in the unit of what it explains."""
-    unit = f", in {maps.unit}" if maps.unit else ""
+    unit = f", in {_said_of(maps.unit)}" if maps.unit else ""
+    if maps.is_output:
+        return f"**{maps.title}**{unit}: the output itself, not what it rests on."
     if maps.scale.kind != "log":
         return f"**{maps.title}**: where a small change of the image matters; it does not show what the answer rests on."
     if not maps.scale.signed:
         return f"**{maps.title}**{unit}: how much of what is named below it lies where."
     speaks = ("speaks for", "against it") if maps.unit == LOG_ODDS else ("raises", "lowers it")
     return f"**{maps.title}**{unit}: warm {speaks[0]} what is named below it, blue {speaks[1]}."
+
+
+def _said_of(unit: str) -> str:
+    return f"the {unit}" if unit == TARGET_UNIT else unit
 
 
 def _strip_of_task(frame: Frame, inputs: Inputs) -> str:

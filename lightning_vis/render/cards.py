@@ -119,7 +119,8 @@ def _large_tile(
         return
     name_state(sheet, corner, maps, index)
     write(sheet, (x, y + side + 4), _title(frame, maps), INK, side)
-    which = f"{'for' if maps.scale.signed else 'of'} {inputs.explained(maps, index)}"
+    explained = inputs.explained(maps, index)
+    which = f"{'for' if maps.scale.signed else 'of'} {explained}" if explained else "of the output"
     write(sheet, (x, y + side + 4 + TEXT), which, FAINT, side)
     legend(sheet, (x, y + side + 10 + 2 * TEXT), side, maps.scale)
     lifts = frame.per_image.get(f"attribution/{_key(frame, maps)}/lift")

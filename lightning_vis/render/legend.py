@@ -101,6 +101,9 @@ def unit_of(maps: Maps) -> str:
 
 def explaining(maps: Sequence[Maps], inputs: Inputs) -> str:
     """What a view's maps explain: "evidence for the label", "saliency of the predicted class", "Grad-CAM of bird"."""
+    words = {word for each in maps for word in each.explains}
+    if maps[-1].is_output and len(words) != 1:
+        return maps[-1].title
     return f"{maps[-1].title} {'for' if maps[-1].scale.signed else 'of'} {_whose(maps, inputs)}"
 
 

@@ -58,7 +58,8 @@ def strip(frames: Sequence[Frame], inputs: Inputs, key: str) -> Array:
 
 def _strip_reading(frames: Sequence[Frame], inputs: Inputs, key: str) -> str:
     maps = frames[-1].maps[key]
-    bar = " White bar: from here on another class is explained." * (maps.target in ("predicted", "runner_up"))
+    changes = maps.target in ("predicted", "runner_up") and bool((maps.classes >= 0).any())
+    bar = " White bar: from here on another class is explained." * changes
     if maps.explains:
         changes = len({frame.maps[key].explains for frame in frames}) > 1
         bar = " White bar: from here on something else is explained." * changes

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lightning_vis.constants import ERROR, MULTICLASS, TARGET_UNIT
+from lightning_vis.constants import ERROR, MULTICLASS, REGRESSION
 from lightning_vis.frames import Array, Frame, Inputs
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, WRONG, Colour
 from lightning_vis.render.canvas.text import fitting, lines_of, lines_within, text_width, write
@@ -72,21 +72,40 @@ def telling(frames: Sequence[Frame], inputs: Inputs) -> list[int]:
 def words(frames: Sequence[Frame], inputs: Inputs) -> list[str]:
     """What happened, a sentence each; only what was measured."""
     last = frames[-1]
-    said = [each for each in (last.reading, _right(frames[0], last, inputs), _measured(frames[0], last)) if each]
-    numbers = last.numbers
-    if "reliance/background_effect" in numbers:
-        background, thing = (round(100 * numbers[f"reliance/{name}_effect"]) for name in ("background", "object"))
-        said.append(f"Swapping the background moves the answer by {background} points, swapping the object by {thing}.")
-        alert = {0.0: "off", 0.5: "amber", 1.0: "red"}[numbers.get("reliance/alert", 0.0)]
-        said.append(f"The alert is {alert}.")
-    lift = numbers.get("attribution/grad_cam/lift", np.nan)
+    known = (last.reading, _right(frames[0], last, inputs), _measured(frames[0], last), *_moved(last))
+    said = [each for each in known if each]
+    lift = last.numbers.get("attribution/grad_cam/lift", np.nan)
     if np.isfinite(lift):
         said.append(f"Grad-CAM on the object: {lift:.1f} x chance.")
     return [*said, *(f"{note[0].upper()}{note[1:]}." for note in last.notes)]
 
 
+def _moved(frame: Frame) -> list[str]:
+    """What the twins showed; numbers move by spreads of their targets, and have no alert."""
+    effects = [frame.numbers.get(f"reliance/{name}_effect", np.nan) for name in ("background", "object")]
+    if not np.isfinite(effects).all():
+        return []
+    if frame.task == REGRESSION:
+        background, thing = (f"{each:.2g}" for each in effects)
+        moved = f"{background} spreads of the targets"
+    else:
+        background, thing = (str(round(100 * each)) for each in effects)
+        moved = f"{background} points"
+    said = f"Swapping the background moves the answer by {moved}, swapping the object by {thing}."
+    alert = frame.numbers.get("reliance/alert", 0.0 if frame.task == MULTICLASS else np.nan)
+    return [said, *([f"The alert is {ALERTS[alert]}."] if alert in ALERTS else [])]
+
+
+ALERTS = {0.0: "off", 0.5: "amber", 1.0: "red"}
+
+
+IN_UNIT = "answers/mean_error"
+"""What is measured in the unit of the task."""
+
+
 MEASURES = {
-    "answers/mean_error": "Mean absolute error",
+    IN_UNIT: "Mean absolute error",
+    "answers/mean_squared_error": "Mean squared error",
     "answers/mean_distance": "Mean distance from the truth",
     "answers/mean_iou": "Mean IoU",
 }
@@ -109,19 +128,10 @@ def _measured(first: Frame, last: Frame) -> str:
     tag = next((tag for tag in MEASURES if np.isfinite(last.numbers.get(tag, np.nan))), "")
     if not tag:
         return ""
-    words, unit = _named(tag, last.unit)
+    unit = f" ({last.unit})" if tag == IN_UNIT and last.unit else ""
     before = first.numbers.get(tag, np.nan)
-    began = f"{before:.3g}{unit} at first, " if np.isfinite(before) else ""
-    return f"{words}: {began}{last.numbers[tag]:.3g}{unit} at last."
-
-
-def _named(tag: str, unit: str) -> tuple[str, str]:
-    """What was measured, and the unit behind each number; "squared error" says the first and is none of the second."""
-    if tag == "answers/mean_error" and unit == TARGET_UNIT:
-        return f"{MEASURES[tag]} in the target's unit", ""
-    if tag != "answers/mean_error" or not unit:
-        return MEASURES[tag], ""
-    return (f"Mean {unit}", "") if unit.endswith("error") else (MEASURES[tag], f" {unit}")
+    began = f"{before:.3g} at first, " if np.isfinite(before) else ""
+    return f"{MEASURES[tag]}{unit}: {began}{last.numbers[tag]:.3g} at last."
 
 
 def _correctness(frame: Frame, inputs: Inputs) -> Array:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from task_frames import CLASSES, COUNT, LONG, NUMBERS, PLAIN, TASKS, film_for, frame_for, inputs_for, with_lifts
 
+from lightning_vis.constants import TARGET_UNIT
 from lightning_vis.events.loggers import _note, descriptions
 from lightning_vis.frames import Inputs
 from lightning_vis.render.canvas.style import FAINT, INK, RIGHT, TEXT, WIDTH, WRONG
@@ -92,7 +93,7 @@ def test_strip_and_film_say_what_is_explained_in_which_unit_and_how_the_output_i
         said = said_on(written)
         assert printable(task.answer) in said
         assert ("Orange frame: wrong answer." in said) == (name not in NUMBERS)
-        first = said[said.index("for " if key_of(name) == "evidence" else "of ") :].split(".")[0]
+        first = said[said.index("for " if key_of(name) == "evidence" else "error") :].split(".")[0]
         assert first.endswith(f", {task.unit}") == (task.unit not in ("", "log-odds"))
         assert not re.search(r"\blabel\b|predicted|class", first)
 
@@ -167,7 +168,7 @@ def test_errors_stand_on_cards_and_below_the_tiles_of_a_strip():
         ("binary", "Right on 3 of 4 probe images at first, on 3 at last."),
         ("multilabel", "Right on 2 of 4 probe images at first, on 2 at last."),
         ("ordinal", "Mean distance from the truth: 1.25 at first, 0.25 at last."),
-        ("regression", "Mean absolute error: 20.8 years at first, 2.52 years at last."),
+        ("regression", "Mean absolute error (years): 20.8 at first, 2.52 at last."),
         ("segmentation", "Mean IoU: 0.065 at first, 0.575 at last."),
         ("embedding", "Right on 1 of 2 probe images at first, on 1 at last."),
         ("reconstruction", "Mean squared error: 0.4 at first, 0.046 at last."),
@@ -241,3 +242,32 @@ def test_frames_of_classes_say_nothing_of_tasks(written):  # noqa: F811
     assert "says bird  0.90" in said
     assert "unit" not in said
     assert frames[-1].reading == ""
+
+
+def test_a_unit_that_nobody_has_named_is_the_target_s():
+    frames = [replace(each, unit=TARGET_UNIT, answer="") for each in film_for("regression")]
+    frames = [replace(each, maps={key: replace(maps, unit=TARGET_UNIT) for key, maps in each.maps.items()}) for each in frames]
+    assert "in the target's unit: warm raises" in descriptions(frames[-1], inputs_for("regression"))["probe/0"]
+    assert words(frames, inputs_for("regression")) == ["Mean absolute error (target's unit): 20.8 at first, 2.52 at last."]
+
+
+def test_maps_of_the_output_itself_explain_nothing(written):  # noqa: F811
+    frame, inputs = frame_for("reconstruction"), inputs_for("reconstruction")
+    assert "**error**, in squared error: the output itself" in descriptions(frame, inputs)["probe/0"]
+    silent = replace(frame, maps={"error": replace(frame.maps["error"], explains=())})
+    assert inputs.explained(silent.maps["error"], 0) == ""
+    card(silent, inputs, 0)
+    assert "of the output" in [text for text, *_ in written]
+    strip([silent] * 2, inputs, "error")
+    assert "another class" not in said_on(written)
+
+
+def test_numbers_move_by_spreads_and_have_no_alert():
+    effects = {"reliance/background_effect": 0.42, "reliance/object_effect": 1.7}
+    for name, moved in (("regression", "0.42 spreads of the targets, swapping the object by 1.7."), ("binary", "42 points")):
+        said = " ".join(words([replace(frame_for(name), numbers=effects)], inputs_for(name)))
+        assert f"moves the answer by {moved}" in said
+        assert "alert" not in said
+    assert not any(
+        "Swapping" in each for each in words([replace(frame_for("regression"), numbers={})], inputs_for("regression"))
+    )

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tab_page import Tab
-from tab_runs import write_run
+from tab_runs import twin_pictures, write_run
 from tab_server import tensorboard, wait_for_looks
 from task_frames import COUNT, ERRORS, NUMBERS, PLAIN, TASKS, film_for, frame_for, inputs_for, with_predicted
 
@@ -89,6 +89,7 @@ def test_compare_has_the_words_of_the_task_and_nothing_else(browser, address, na
     assert found["reading"].count(task.answer) == 1
     assert [said.endswith(", wrong") for said in found["spoken"]] == wrong
     assert ("right answers on the probe" in found["charts"]) == (known > 0)
+    assert len(set(found["charts"])) == len(found["charts"])
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -119,7 +120,7 @@ def test_the_film_crosses_what_is_wrong_at_each_look(browser, address, name):
         ("multilabel", "Evidence in log-odds: warm speaks for what is true, blue against it."),
         ("regression", "Evidence in years: warm raises the number, blue lowers it."),
         ("embedding", "Evidence in cosine: warm raises what is explained, blue lowers it."),
-        ("reconstruction", "Where the picture is off, in squared error."),
+        ("reconstruction", "The error of the picture, in squared error: the output itself, not what it rests on."),
         ("unknown", "Evidence: warm raises the score, blue lowers it."),
     ],
 )
@@ -131,7 +132,7 @@ def test_colours_are_read_in_their_unit(browser, address, name, reading):
 @pytest.mark.parametrize(
     ("name", "fact", "chart"),
     [
-        ("regression", "mean absolute error 2.52 years", "mean absolute error, years"),
+        ("regression", "mean absolute error (years) 2.52", "mean absolute error (years)"),
         ("ordinal", "mean distance from the truth 0.25", "mean distance from the truth"),
         ("segmentation", "mean IoU 0.575", "mean IoU"),
         ("reconstruction", "mean squared error 0.046", "mean squared error"),
@@ -243,6 +244,25 @@ def test_a_run_of_an_unknown_task_without_maps_says_so(browser, tmp_path):
         wait_for_looks(address, "run", 2)
         with Tab(browser, address, "&p.lightning_vis.tab=compare") as tab:
             assert tab.frame.inner_text(".empty") == "What the output means is not known."
+
+
+def test_numbers_on_twins_move_by_spreads_and_are_no_classes(browser, tmp_path):
+    effects = {"reliance/background_effect": 0.42, "reliance/object_effect": 1.7}
+    twins = {"twins": twin_pictures(COUNT), "kinds": ("leaves", "stones")}
+    frames = [replace(each, numbers=each.numbers | effects) for each in film_for("regression", 2)]
+    write_run(tmp_path / "run", frames, replace(inputs_for("regression"), **twins))
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 2)
+        with Tab(browser, address) as tab:
+            assert "background effect 0.42 spreads" in read(tab)["facts"]
+            tab.press("4")
+            tab.painted()
+            said = tab.frame.inner_text("main")
+            chart = tab.frame.input_value("footer select")
+    assert chart == "reliance/background_effect"
+    assert "moves the answer by 0.42 spreads, swapping the object by 1.70 spreads" in said
+    assert "41.0 years" in said
+    assert not re.search("probability|class|✗", said)
 
 
 def test_the_exported_page_says_the_same(browser, address, tasks, tmp_path):

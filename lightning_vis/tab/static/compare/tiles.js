@@ -2,7 +2,7 @@
 
 import { element, replace } from "../page/dom.js";
 import { partOf } from "../page/looks.js";
-import { captionOf, countRight, errorOf, explainedOf, isWrong, measuredOf, spoken } from "../page/words.js";
+import { captionOf, countRight, errorOf, explainedOf, isWrong, measuredOf, movedOf, spoken } from "../page/words.js";
 import { errorShare, liftShare } from "../timeline/axes.js";
 
 export const NARROW = 138; // pixels: below them a name has a line of its own
@@ -16,7 +16,7 @@ export function fillHead(tile, run, look, { key, steps }) {
   const lift = look?.numbers[`attribution/${key}/lift`];
   if (Number.isFinite(lift)) lines.push(`object ${times(lift)} chance`);
   const effect = look?.numbers["reliance/background_effect"];
-  if (Number.isFinite(effect)) lines.push(`background effect ${Math.round(100 * effect)} %`.replace("-", "−"));
+  if (Number.isFinite(effect)) lines.push(`background effect ${movedOf(look, effect, "%")}`);
   const alert = look?.numbers["reliance/alert"];
   const lit = alert >= 1 ? "red" : alert >= 0.5 ? "amber" : "";
   replace(tile.facts, JSON.stringify([lines, lit]), () => [

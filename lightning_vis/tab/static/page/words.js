@@ -6,7 +6,13 @@ import { className, labelOf } from "./looks.js";
 const CLASSES = "multiclass";
 const LOG_ODDS = "log-odds";
 const NOT_KNOWN = "What the output means is not known.";
-const MEASURES = { "answers/mean_error": "mean absolute error", "answers/mean_distance": "mean distance from the truth", "answers/mean_iou": "mean IoU" };
+const TARGET_UNIT = "target's unit"; // of a number of which nobody has said what it is
+const OUTPUT = "<output>";
+const IN_UNIT = "answers/mean_error"; // what is measured in the unit of the task
+const MEASURES = {
+  [IN_UNIT]: "mean absolute error", "answers/mean_squared_error": "mean squared error",
+  "answers/mean_distance": "mean distance from the truth", "answers/mean_iou": "mean IoU",
+};
 
 // What the network answers of an image; of a class its probability besides.
 export function captionOf(inputs, look, image) {
@@ -40,7 +46,7 @@ export function truthOf(inputs, image) {
 // What a map explains.
 export function explainedOf(inputs, part, image) {
   if (!part || !part.classes) return "";
-  return part.explains?.[image] ?? (className(inputs, part.classes[image]) || "the score");
+  return part.explains?.[image] ?? (isOutput(part) ? "" : className(inputs, part.classes[image]) || "the score");
 }
 
 // Whether a map explains something else than the one before it; at first, whether each image has its own.
@@ -61,21 +67,16 @@ export function errorOf(look, image) {
   return look?.per_image["answers/error"]?.[image];
 }
 
-// How far answers that are more or less right are off, with what was measured: "mean absolute error 2.52 years".
+// How far answers that are more or less right are off, with what was measured: "mean absolute error (years) 2.52".
 export function measuredOf(look) {
   const tag = Object.keys(MEASURES).find((each) => Number.isFinite(look?.numbers[each]));
   if (!tag) return "";
-  const value = String(Number(look.numbers[tag].toPrecision(3)));
-  return [measureOf(tag, look.unit), value, unitBehind(tag, look.unit)].filter(Boolean).join(" ");
+  return `${measureOf(tag, look.unit)} ${Number(look.numbers[tag].toPrecision(3))}`;
 }
 
-// "Squared error" says what was measured and is the unit of no number.
+// What a number of the looks measures, with its unit where it has one; undefined of other numbers.
 export function measureOf(tag, unit) {
-  return tag === "answers/mean_error" && unit?.endsWith("error") ? `mean ${unit}` : MEASURES[tag];
-}
-
-export function unitBehind(tag, unit) {
-  return tag === "answers/mean_error" && unit && !unit.endsWith("error") ? unit : "";
+  return tag === IN_UNIT && unit ? `${MEASURES[tag]} (${unit})` : MEASURES[tag];
 }
 
 // How the outputs of these runs are read, in one sentence for all of them where they agree; "" where they tell classes apart.
@@ -105,18 +106,38 @@ export function readingOf(model) {
   return agreed(runs.filter(([, parts]) => parts.length).map(([name, parts]) => [name, readingOfParts(parts, view)]));
 }
 
-function readingOfParts(parts, { key, scale }) {
+function readingOfParts(parts, { title, scale }) {
   const unit = unitOf(parts);
   const whose = whoseOf(parts);
-  const inUnit = unit ? ` in ${unit}` : "";
+  const inUnit = unit ? ` in ${unit === TARGET_UNIT ? `the ${unit}` : unit}` : "";
+  if (isOutput(parts[0])) return `The ${title}${ofOne(parts)}${inUnit && `,${inUnit}`}: the output itself, not what it rests on.`;
   if (scale.kind !== "log") return `Sensitivity of ${whose}: where a small change would matter; not what the answer rests on.`;
-  if (key === "error") return `Where ${whose} is off${unit ? `, in ${unit}` : ""}.`;
-  if (!scale.signed) return `Where the evidence for ${whose} lies${unit ? `, in ${unit}` : ""}.`;
+  if (!scale.signed) return `Where the evidence for ${whose} lies${inUnit && `,${inUnit}`}.`;
   return unit === LOG_ODDS ? `Evidence${inUnit}: warm speaks for ${whose}, blue against it.` : `Evidence${inUnit}: warm raises ${whose}, blue lowers it.`;
 }
 
 function unitOf(parts) {
   return parts[parts.length - 1].unit ?? LOG_ODDS;
+}
+
+function ofOne(parts) {
+  const words = new Set(parts.flatMap((part) => part.explains || []));
+  return words.size === 1 ? ` of ${[...words][0]}` : "";
+}
+
+// Whether it shows the output itself, an error or a predicted mask, and does not explain it.
+function isOutput(part) {
+  return part?.layer === OUTPUT;
+}
+
+// Whether the answers of a look are numbers, which move by spreads of their targets.
+export function isOfNumbers(look) {
+  return look?.task === "regression";
+}
+
+// By how much an answer moves.
+export function movedOf(look, value, points) {
+  return (isOfNumbers(look) ? `${value.toFixed(2)} spreads` : `${Math.round(100 * value)} ${points}`).replace("-", "−");
 }
 
 function whoseOf(parts) {
@@ -130,5 +151,5 @@ function whoseOf(parts) {
 
 // What there is more of where a map is strong.
 export function quantityOf(view) {
-  return view?.key === "error" ? "error" : "evidence";
+  return isOutput(view) ? view.title : "evidence";
 }

@@ -1,13 +1,13 @@
 // What can stand on the chart: the numbers of the looks, of all images or of one, and the training's own scalars.
 
-import { errorOf, isWrong, measureOf, unitBehind } from "../page/words.js";
+import { errorOf, isWrong, measureOf } from "../page/words.js";
 
 const LOGGED = "logged:";
 const RIGHT = "answers/right";
 const SURE = "answers/probability";
 const LABEL = "answers/label";
 const ERROR = "answers/error";
-const MEASURES = ["answers/mean_error", "answers/mean_distance", "answers/mean_iou"];
+const MEASURES = ["answers/mean_error", "answers/mean_squared_error", "answers/mean_distance", "answers/mean_iou"];
 const PREFERRED = ["reliance/background_effect", "attribution/evidence/lift", "attribution/grad_cam/lift", LABEL, ...MEASURES, RIGHT, SURE];
 
 // Everything that these runs can show: { value, text, group }.
@@ -15,8 +15,8 @@ export function namesOf(model, logged) {
   const found = new Set(model.runs.flatMap((run) => run.looks.flatMap((look) => Object.keys(look.numbers))));
   const values = [...found].sort().map((value) => ({ value, text: readable(value, model), group: "looks" }));
   if (model.runs.some(knowsRight)) values.push({ value: RIGHT, text: "right answers on the probe", group: "looks" });
-  if (model.runs.some((run) => run.looks.some((look) => errorOf(look, 0) !== undefined))) {
-    values.push({ value: ERROR, text: "error over the spread of the targets", group: "looks" });
+  if (!found.has(ERROR) && model.runs.some((run) => run.looks.some((look) => errorOf(look, 0) !== undefined))) {
+    values.push({ value: ERROR, text: readable(ERROR, model), group: "looks" });
   }
   if (model.runs.some((run) => run.looks.some((look) => look.probability.some(Number.isFinite)))) {
     values.push({ value: SURE, text: "probability of the predicted class", group: "looks" });
@@ -95,7 +95,8 @@ function placeOf(axis, step) {
 function readable(tag, model) {
   const known = {
     "reliance/background_effect": "effect of the background on the answer", "reliance/object_effect": "effect of the object on the answer",
-    "reliance/alert": "alert", [LABEL]: "probability of the label",
+    "reliance/alert": "alert", [LABEL]: "probability of the label", [ERROR]: "error over the spread of the targets",
+    "answers/iou": "IoU", "answers/nearest": "similarity to the nearest image",
   };
   if (MEASURES.includes(tag)) return measured(tag, model);
   const [group, key, what] = tag.split("/");
@@ -106,7 +107,7 @@ function readable(tag, model) {
 
 // What was measured, in the units of the runs.
 function measured(tag, model) {
-  const units = [...new Set(model.runs.flatMap((run) => run.looks.filter((look) => look.numbers[tag] !== undefined).map((look) => look.unit)))];
-  const behind = units.map((unit) => unitBehind(tag, unit)).filter(Boolean).join(" or ");
-  return [units.length === 1 ? measureOf(tag, units[0]) : measureOf(tag), behind].filter(Boolean).join(", ");
+  const looks = model.runs.flatMap((run) => run.looks.filter((look) => look.numbers[tag] !== undefined));
+  const names = [...new Set(looks.map((look) => measureOf(tag, look.unit)))];
+  return names.length === 1 ? names[0] : measureOf(tag);
 }

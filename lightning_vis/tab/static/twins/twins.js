@@ -2,7 +2,7 @@
 
 import { element, fitCanvas, replace } from "../page/dom.js";
 import { className, labelOf, lookAt } from "../page/looks.js";
-import { truthOf } from "../page/words.js";
+import { movedOf, truthOf } from "../page/words.js";
 
 const [LEAST, MOST] = [72, 112]; // so that all objects of a run stand in one row where there is room
 const [BETWEEN, FRAME] = [6, 22]; // between an object's pictures, and around them
@@ -22,7 +22,7 @@ export class Twins {
   }
 
   update(model) {
-    const structure = JSON.stringify(model.runs.map((run) => [run.name, run.colour, run.twins?.key]));
+    const structure = JSON.stringify(model.runs.map((run) => [run.name, run.colour, run.twins?.key, wasAsked(run)]));
     replace(this.root, structure, () => this.build(model));
     this.width = this.root.clientWidth || this.page.stage.clientWidth;
     for (const tile of this.tiles) this.fill(tile, model);
@@ -32,7 +32,8 @@ export class Twins {
   build(model) {
     this.tiles = [];
     if (!model.runs.some((run) => run.twins)) return [element("p", { className: "empty", textContent: EMPTY })];
-    return [element("p", { className: "quiet effects", textContent: READING }), ...model.runs.map((run) => this.section(run))];
+    const reading = model.runs.some(wasAsked) ? [element("p", { className: "quiet effects", textContent: READING })] : [];
+    return [...reading, ...model.runs.map((run) => this.section(run))];
   }
 
   section(run) {
@@ -87,6 +88,7 @@ export class Twins {
     tile.says.classList.toggle("wrong", isWrong);
     tile.mark.hidden = !isWrong;
     tile.says.textContent = tile.says.title = Number.isFinite(answer) ? className(run.inputs, answer) : "";
+    tile.share.hidden = !wasAsked(run);
     tile.share.textContent = Number.isFinite(own) ? own.toFixed(2) : "–";
     tile.share.title = `probability of ${className(run.inputs, label)}, its own class`;
     tile.fill.style.width = `${100 * (own || 0)}%`;
@@ -104,7 +106,7 @@ export class Twins {
 
   fillHead(tile, run, look) {
     tile.when.textContent = look ? ` ${look.when}` : run.twins ? " not yet" : "";
-    const points = (name) => (Number.isFinite(look?.numbers[`reliance/${name}`]) ? `${Math.round(100 * look.numbers[`reliance/${name}`])} points`.replace("-", "−") : null);
+    const points = (name) => (Number.isFinite(look?.numbers[`reliance/${name}`]) ? movedOf(look, look.numbers[`reliance/${name}`], "points") : null);
     const [background, object, shifted] = ["background_effect", "object_effect", "paste_control"].map(points);
     tile.effects.textContent = background && object
       ? `Swapping the background moves the answer by ${background}, swapping the object by ${object}${shifted ? `, moving the object by 3 pixels by ${shifted}` : ""}.`
@@ -122,6 +124,11 @@ export class Twins {
     }
     this.root.setAttribute("aria-busy", "false");
   }
+}
+
+// Whether it is known what class is answered on each background: a number has none.
+function wasAsked(run) {
+  return Boolean(run.twins) && run.looks.some((look) => run.twins.kinds.some((kind) => look.per_image[`reliance/says/${kind}`]));
 }
 
 // Ready-made twins are several probe images per object; the first one stands for it.
