@@ -40,8 +40,8 @@ def test_five_axes_are_twins_only_with_backgrounds():
     assert Probe(VOLUME).twins is None
     masks = torch.zeros(2, 8, 8)
     masks[:, 2:5, 2:5] = 1
-    twins = Probe(images(6, 8).reshape(2, 3, 3, 8, 8), [0, 1], masks, ["a", "b", "c"])
-    assert (twins.slices, len(twins)) == (None, 6)
+    twins = Probe(images(16, 8).reshape(4, 4, 3, 8, 8), [0, 1, 0, 1], masks.repeat(2, 1, 1), ["a", "a", "b", "b"])
+    assert (twins.slices, len(twins)) == (None, 16)
 
 
 @pytest.mark.parametrize("given", [9, [0], [0, 9]])
