@@ -11,10 +11,11 @@ from nets import PooledLinear, images, trained_looking
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from lightning_vis.attribution.pipeline import look
+from lightning_vis.attribution.pipeline import look, try_look
 from lightning_vis.attribution.views import evidence, grad_cam
 from lightning_vis.callbacks.probe import ProbeCallback
-from lightning_vis.probe.probe import Probe
+from lightning_vis.model.run import ForwardConfig
+from lightning_vis.probe.probe import Probe, answer_of_labels
 
 X = images(5)
 MASKS = torch.zeros(5, 12, 12, dtype=torch.long)
@@ -132,6 +133,16 @@ def test_captions_speak_of_the_number_that_is_explained():
     assert look(net, probe, component=2, unit="mm").maps["evidence"].unit == "mm"
 
 
+def test_captions_of_the_first_epoch_speak_of_the_number_that_is_explained_in_it():
+    truth = TRUTH["regression"].clone()
+    truth[:, 2] += 1000  # by far the farthest
+    probe = Probe(X, truth)
+    for is_early, name in ((True, "number 0: "), (False, "number 2: ")):
+        running = ForwardConfig(answer=answer_of_labels(probe), is_early=is_early)
+        frame = try_look(net_for("regression"), probe, [evidence()], running).frame
+        assert all(said.startswith(name) for said in frame.said)
+
+
 def test_one_number_is_not_called_by_the_name_of_a_class():
     frame = look(PooledLinear(1), Probe(X, torch.rand(5), class_names=["cat", "dog"]))
     assert set(frame.maps["evidence"].explains) == {"the number"}
@@ -191,14 +202,14 @@ def test_clips_have_their_error_at_their_frame():
 
 
 class Tags(pl.LightningModule):
-    """Learns labels that an image may have several of."""
+    """Learns labels that an image may have several of; in each epoch another one is the least sure by far."""
 
     def __init__(self):
         super().__init__()
         self.net = PooledLinear(3)
 
     def forward(self, x):
-        return self.net(x)
+        return self.net(x) - 50 * nn.functional.one_hot(torch.tensor(self.current_epoch % 3), 3)
 
     def training_step(self, batch, _):
         return nn.functional.binary_cross_entropy_with_logits(self(batch[0]), batch[1])
