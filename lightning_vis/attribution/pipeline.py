@@ -17,11 +17,12 @@ from lightning_vis.attribution.views import View, evidence, grad_cam, saliency, 
 from lightning_vis.frames import Frame, Maps
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
 from lightning_vis.model.answer.embedding import EMBEDDING_TASK, references
+from lightning_vis.model.answer.numbers import REGRESSION_TASK
 from lightning_vis.model.answer.output import answer_of
 from lightning_vis.model.answer.words import Words
 from lightning_vis.model.feature_map import FeatureMap, last_feature_map
 from lightning_vis.model.run import ForwardConfig, Pass, answered
-from lightning_vis.model.scores import Score, Target
+from lightning_vis.model.scores import TARGETS, Score, Target
 from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.probe.probe import Probe, answer_of_labels
 from lightning_vis.reliance.evaluate import TwinResult, evaluate_twins
@@ -112,7 +113,7 @@ def try_look(
         frame = _look(model, probe, views, running, last_layer, failures)
     except Exception as error:  # before any view, or while the model was put back
         names = [view.key for view in views] + [TWINS] * (probe.twins is not None)
-        return Attempt(None, dict.fromkeys(names, error) | failures)
+        return Attempt(None, dict.fromkeys(names or [running.answer.task], error) | failures)  # a task without any view too
     return Attempt(frame, failures)
 
 
@@ -143,8 +144,10 @@ def _look(
 
 
 def _run_of(model: nn.Module, probe: Probe, running: ForwardConfig) -> Pass:
-    """The probe, ready to be run; embeddings with what each is to be near to."""
+    """The probe, ready to be run, with what is explained where that takes the whole of it."""
     run = running.prepare(model, probe.images, probe.truth_for(running.answer))
+    if running.answer.kind is REGRESSION_TASK and running.chunk_size is not None and running.score is None:
+        return _with_one_number(run, running.chunk_size)
     if running.answer.task != EMBEDDING_TASK.name:
         return run
     if running.score is not None:  # which knows by itself what is near to what
@@ -154,6 +157,14 @@ def _run_of(model: nn.Module, probe: Probe, running: ForwardConfig) -> Pass:
     copies = answered(replace(run, images=run.images.flip(-1)), running.chunk_size)
     near = references(values, copies, run.truth)
     return replace(run, chosen=dict.fromkeys(("label", "predicted", "runner_up"), near))
+
+
+def _with_one_number(run: Pass, chunk_size: int) -> Pass:
+    """The same number for all images: each chunk by itself might be farthest off in another one."""
+    one = run.explained("label", answered(run, chunk_size))
+    assert one is not None  # a number is always chosen
+    same: dict[Target, Tensor] = dict.fromkeys(TARGETS, one)
+    return replace(run, chosen={**same, **run.chosen})
 
 
 def _values(run: Pass, found: Mapping[str, Recorded], chunk_size: int | None, *, is_needed: bool) -> Tensor | None:

@@ -1,0 +1,67 @@
+"""Multiclass and binary: log-odds by hand, the words of yes and no, soft and unknown labels."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from lightning_vis.model.answer.answer import TASKS
+from lightning_vis.model.answer.task import Facts
+
+BINARY, MULTICLASS = TASKS["binary"], TASKS["multiclass"]
+Z = torch.tensor([2.0, -1.0, 0.5])
+
+
+def test_the_score_of_a_binary_answer_is_its_logit_or_minus_it():
+    values = BINARY.values(Facts(), Z[:, None])
+    torch.testing.assert_close(BINARY.score(values, torch.tensor([1, 1, 0])), torch.tensor([2.0, -1.0, -0.5]))
+
+
+@pytest.mark.parametrize("labels", [torch.tensor([1, 1, 0]), torch.tensor([[0.9], [1.0], [0.1]])])
+def test_a_binary_answer_is_wrong_where_its_sign_is_against_the_label_also_a_soft_one(labels):
+    said = BINARY.said(Facts(), BINARY.values(Facts(), Z), labels, ())
+    assert said.captions == ("yes 0.88", "no 0.73", "yes 0.62")
+    assert said.wrong == (False, True, True)
+
+
+def test_a_label_that_is_neither_no_nor_yes_makes_nothing_wrong():
+    assert BINARY.said(Facts(), BINARY.values(Facts(), Z), torch.tensor([-1, -100, 7]), ()).wrong == (None,) * 3
+
+
+def test_where_nobody_knows_real_from_fake_there_is_one_word():
+    said = BINARY.said(Facts(words=("fake", "real")), BINARY.values(Facts(), Z), None, ())
+    assert (said.captions, said.wrong) == (("real 0.88", "real 0.27", "real 0.62"), (None,) * 3)
+
+
+def test_log_odds_of_a_class_by_hand():
+    values = MULTICLASS.values(Facts(), torch.tensor([[2.0, 1.0, 0.0]]))
+    expected = 1.0 - math.log(math.exp(2.0) + math.exp(0.0))
+    torch.testing.assert_close(MULTICLASS.score(values, torch.tensor([1])), torch.tensor([expected]))
+
+
+def test_the_probability_of_the_label_is_a_number_of_each_image():
+    values = torch.tensor([[0.0, 0.0], [math.log(3), 0.0]])
+    shares = MULTICLASS.said(Facts(), values, torch.tensor([1, 0]), ()).per_image["answers/label"]
+    torch.testing.assert_close(shares, torch.tensor([0.5, 0.75]))
+
+
+@pytest.mark.parametrize("probabilities", [True, None])
+def test_probabilities_of_exactly_zero_and_one_are_finite(probabilities):
+    found = MULTICLASS.values(Facts(probabilities=probabilities), torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    assert MULTICLASS.score(found, torch.tensor([0, 0])).isfinite().all()
+    sure = BINARY.values(Facts(probabilities=True), torch.tensor([0.0, 1.0]))
+    assert BINARY.score(sure, torch.tensor([0, 1])).isfinite().all()
+
+
+def test_classes_that_the_answer_has_not_are_refused():
+    with pytest.raises(ValueError, match="class 5 was asked for, but the model gives scores for 2 classes"):
+        MULTICLASS.chosen(Facts(), "label", torch.zeros(1, 2), torch.tensor([5]))
+
+
+def test_an_answer_of_the_wrong_shape_is_refused():
+    with pytest.raises(ValueError, match=r"task='binary': expected one number for each image, \(N,\) or \(N, 1\)"):
+        BINARY.values(Facts(), torch.zeros(2, 3))
+    with pytest.raises(ValueError, match=r"task='multiclass': expected scores \(N, classes\) of at least two classes"):
+        MULTICLASS.values(Facts(head=()), torch.zeros(2, 1))
