@@ -10,12 +10,14 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from lightning_vis import FilterMaximizationCallback, Probe, ProbeCallback
 from tests.torture.nets import Net, body, images, loaders
 from tests.torture.running import Run, seed_everything
+from tests.torture.scenarios_task import WithMetadata
 from tests.torture.spy import Trace
 
 
@@ -85,7 +87,13 @@ class Shared(nn.Module):
         return x - mean
 
 
-NETS = {"plain": Net, "gathers": Gathers, "unknown": GathersUnknown, "norms": NormalizesInStep}
+NETS = {"plain": Net, "gathers": Gathers, "unknown": GathersUnknown, "norms": NormalizesInStep, "metadata": WithMetadata}
+
+
+def data(net: str) -> tuple[Any, Any]:
+    """With metadata where the network takes them."""
+    rows = TensorDataset(images(24)[0], torch.randn(24, 2), images(24)[1])
+    return (DataLoader(rows, 4, shuffle=True), DataLoader(rows, 4)) if net == "metadata" else loaders(4)
 
 
 def main(folder: Path, kind: str, net: str, sanity: int) -> None:
@@ -96,7 +104,7 @@ def main(folder: Path, kind: str, net: str, sanity: int) -> None:
     shorter = {} if net == "plain" else {"max_epochs": 1}
     trainer = run.trainer(before=[Seeds()], val_check_interval=2, num_sanity_val_steps=sanity, **usual, **shorter)
     trainer.callbacks.append(Keeps(run))
-    trainer.fit(NETS[net](), *loaders(4))
+    trainer.fit(NETS[net](), *data(net))
 
 
 if __name__ == "__main__":

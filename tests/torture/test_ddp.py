@@ -56,7 +56,7 @@ def test_two_processes_train_as_without_us(tmp_path: Path) -> None:
 
 # Where steps wait for each other: the worst is where two callbacks ask what nobody can read.
 WAITING = [("unknown", 0)]
-SLOWLY = [("gathers", 0), ("gathers", 2), ("unknown", 2), ("norms", 0), ("norms", 2)]
+SLOWLY = [("gathers", 0), ("gathers", 2), ("unknown", 2), ("norms", 0), ("norms", 2), ("metadata", 0), ("metadata", 2)]
 
 
 @pytest.mark.parametrize(("net", "sanity"), WAITING + SLOWLY * IS_SLOW)
