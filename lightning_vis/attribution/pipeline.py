@@ -12,15 +12,14 @@ from torch import Tensor, nn
 
 from lightning_vis.arguments import quoted
 from lightning_vis.attribution.frame_builder import build_frame, maps_of, own_maps
+from lightning_vis.attribution.places import find_places
 from lightning_vis.attribution.records import Recorded, Recorder, in_chunks
 from lightning_vis.attribution.views import View, evidence, grad_cam, saliency, views_of
 from lightning_vis.frames import Frame, Maps
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
 from lightning_vis.model.answer.embedding import EMBEDDING_TASK, references
 from lightning_vis.model.answer.numbers import REGRESSION_TASK
-from lightning_vis.model.answer.output import answer_of
 from lightning_vis.model.answer.words import Words
-from lightning_vis.model.feature_map import FeatureMap, last_feature_map
 from lightning_vis.model.run import ForwardConfig, Pass, answered
 from lightning_vis.model.scores import TARGETS, Score, Target
 from lightning_vis.model.snapshot.snapshot import preserve_state
@@ -90,27 +89,12 @@ def look(
     return attempt.frame
 
 
-def choose_feature_map(model: nn.Module, probe: Probe, running: ForwardConfig) -> FeatureMap:
-    """The last feature map of the model as it will be run on this probe."""
-    run = running.prepare(model, probe.images[:1], rows=torch.zeros(1, dtype=torch.long))
-
-    def forward(images: Tensor) -> Any:
-        with run.context():
-            output = run.forward(images)
-        is_head = running.score is None and running.answer.facts.head is not None
-        return answer_of(running.answer.facts, output) if is_head else output  # other heads have layers of their own
-
-    return last_feature_map(model, run.images, forward)
-
-
-def try_look(
-    model: nn.Module, probe: Probe, views: Iterable[View], running: ForwardConfig, last_layer: str | None = None
-) -> Attempt:
-    """As `look`, but a view that fails takes no other along; `last_layer` spares the dry run."""
+def try_look(model: nn.Module, probe: Probe, views: Iterable[View], running: ForwardConfig) -> Attempt:
+    """As `look`, but a view that fails takes no other along; places that are known spare the dry run."""
     views = list(views)
     failures: dict[str, Exception] = {}
     try:
-        frame = _look(model, probe, views, running, last_layer, failures)
+        frame = _look(model, probe, views, running, failures)
     except Exception as error:  # before any view, or while the model was put back
         names = [view.key for view in views] + [TWINS] * (probe.twins is not None)
         return Attempt(None, dict.fromkeys(names or [running.answer.task], error) | failures)  # a task without any view too
@@ -122,12 +106,13 @@ def _look(
     probe: Probe,
     views: list[View],
     running: ForwardConfig,
-    last_layer: str | None,
     failures: dict[str, Exception],
 ) -> Frame | None:
     start = time.perf_counter()
-    if last_layer is None and any(None in view.layers for view in views):
-        last_layer = choose_feature_map(model, probe, running).layer
+    places, unplaced = find_places(model, probe, running, views)
+    failures |= unplaced
+    running, views = replace(running, places=places), [view for view in views if view.key not in unplaced]
+    last_layer = places[None].layer if None in places else None
     with preserve_state(model):
         answer, run = running.answer, _run_of(model, probe, running)
         found = _record(run, views, last_layer, running.chunk_size, failures) if views else {}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -13,10 +13,11 @@ from lightning_vis.arguments import chunk_size_of, names_of, quoted, tensor_of
 from lightning_vis.attribution.records import Explained, Record, Recorded, Requests, in_chunks
 from lightning_vis.constants import INPUT
 from lightning_vis.model.answer.answer import CLASSES, Answer
-from lightning_vis.model.hooks import hooked
-from lightning_vis.model.layers import find_layer, known_layers
+from lightning_vis.model.layers import known_layers
 from lightning_vis.model.run import Pass, prepare
 from lightning_vis.model.scores import PROBABILITIES, Score, Target, log_odds, notes_of
+from lightning_vis.model.site.collector import collected, one_each
+from lightning_vis.model.site.site import Site, plain_site
 from lightning_vis.model.snapshot.snapshot import preserve_state
 
 Differentiate = Callable[[Tensor, Sequence[Tensor], bool], Sequence[Tensor | None]]
@@ -42,7 +43,8 @@ def record(
     Args:
         model: any network; it stays on its device and in its precision, and the images follow it there.
         images: ``(N, C, H, W)`` in the model's input scale.
-        layers: dotted names of submodules that return ``(N, K, h, w)``, and `INPUT` for the images.
+        layers: dotted names of submodules that return one tensor, ``(N, K, h, w)`` where maps are made of it,
+            ``"avgpool:input"`` for what enters one, and `INPUT` for the images.
         targets: the explained class: ``(N,)`` indices, one index for all, ``"predicted"`` (the default) or ``"runner_up"``.
         score: ``(output, classes) -> (N,)``, the number that is differentiated; `log_odds` or `logit`, or your own.
         forward: how to run the model, if not by calling it.
@@ -62,8 +64,8 @@ def record(
     layers = names_of(layers, "record(layers)", of="layers' names")
     chunk_size = chunk_size_of(chunk_size)
     labels, target = _split(targets, len(images))
+    run = prepare(model, images, labels, forward, score, context, convert)
     with preserve_state(model):
-        run = prepare(model, images, labels, forward, score, context, convert)
         recorded = in_chunks(gradients, run, {target: list(dict.fromkeys(layers))}, chunk_size)
     return recorded.explained[target].records
 
@@ -91,12 +93,13 @@ def gradients(run: Pass, requests: Requests) -> Recorded:
 def _gradients(run: Pass, requests: Requests, differentiate: Differentiate) -> Recorded:
     names = list(dict.fromkeys(name for layers in requests.values() for name in layers))
     images = run.images.detach().clone().requires_grad_()
-    with _outputs_of(run.model, [name for name in names if name != INPUT]) as outputs, run.context():
+    sites = {name: run.sites.get(name) or plain_site(name) for name in names if name != INPUT}
+    with collected(run.model, sites) as met, run.context():
         # A copy goes in: the model may change its input in place, and a leaf may not be changed.
         output = run.forward(images.clone())
-        sites = {INPUT: images, **_checked(run.model, names, outputs)}
+        tensors = {INPUT: images, **one_each(run.model, met, sites)}
         values = run.values(output)
-        explained = _explain(run, output, values, requests, sites, differentiate)
+        explained = _explain(run, output, values, requests, tensors, differentiate)
     return Recorded(None if values is None else values.detach(), explained, _notes(run.answer, output))
 
 
@@ -119,42 +122,12 @@ def _split(targets: Any, count: int) -> tuple[Tensor | None, Target]:
     return labels, "label"
 
 
-@contextmanager
-def _outputs_of(model: nn.Module, names: Sequence[str]) -> Iterator[dict[str, list[Any]]]:
-    """Collects what each named layer returns; what it returned later, while autograd recomputes it, does not count."""
-    modules = {find_layer(model, name): name for name in names}
-    outputs: dict[str, list[Any]] = {name: [] for name in names}
-
-    def keep(module: nn.Module, _: Any, output: Any) -> Any:
-        outputs[modules[module]].append(output)
-        # The clone goes on: an in-place layer behind would rewrite what was kept.
-        return output.clone() if isinstance(output, Tensor) else output
-
-    with hooked(list(modules), keep):
-        yield outputs
-
-
-def _checked(model: nn.Module, names: Sequence[str], outputs: Mapping[str, list[Any]]) -> dict[str, Tensor]:
-    for name, found in outputs.items():
-        if not found:
-            why = "it is scripted" if isinstance(find_layer(model, name), torch.jit.ScriptModule) else "forward never calls it"
-            raise ValueError(f"layer {name!r} gave no output: {why}; {known_layers(model, name)}")
-        if len(found) > 1:
-            raise ValueError(
-                f"layer {name!r} is called {len(found)} times in one forward pass, so it has no one activation:"
-                f" name the block around it; {known_layers(model, name)}"
-            )
-        if not isinstance(found[0], Tensor):
-            raise ValueError(f"layer {name!r} returns a {type(found[0]).__name__}: name a layer that returns one tensor")
-    return {name: found[0] for name, found in outputs.items()}
-
-
 def _explain(
     run: Pass,
     output: Any,
     values: Tensor | None,
     requests: Requests,
-    sites: Mapping[str, Tensor],
+    tensors: Mapping[str, Tensor],
     differentiate: Differentiate,
 ) -> dict[Target, Explained]:
     groups = _groups(run, values, requests)
@@ -166,7 +139,7 @@ def _explain(
             shape = f"shape {tuple(score.shape)}" if isinstance(score, Tensor) else quoted(score)
             raise ValueError(f"score= returned {shape} for {len(run.images)} images: one number per image")
         again = position + 1 < len(groups)
-        records = _records(run.model, score, {name: sites[name] for name in layers}, differentiate, again)
+        records = _records(run, score, {name: tensors[name] for name in layers}, differentiate, again)
         for target in targets:
             explained[target] = Explained(chosen, score.detach(), records)
     return explained
@@ -200,17 +173,28 @@ def _backward(score: Tensor, sites: Sequence[Tensor], again: bool) -> Sequence[T
 
 
 def _records(
-    model: nn.Module, score: Tensor, sites: Mapping[str, Tensor], differentiate: Differentiate, again: bool
+    run: Pass, score: Tensor, tensors: Mapping[str, Tensor], differentiate: Differentiate, again: bool
 ) -> dict[str, Record]:
-    wanted = {name: site for name, site in sites.items() if site.requires_grad}
+    wanted = {name: tensor for name, tensor in tensors.items() if tensor.requires_grad}
     found: dict[str, Tensor | None] = {}
     if wanted and score.requires_grad:
         values = differentiate(score.sum(), list(wanted.values()), again)
         found = dict(zip(wanted, values, strict=True))
-    off = [name for name in sites if found.get(name) is None]
+    off = [name for name in tensors if found.get(name) is None]
     if off:
         raise ValueError(
             f"the score does not depend on layer {off[0]!r} through gradients (off the path to the score,"
-            f" or computed under no_grad): name another; {known_layers(model)}"
+            f" or computed under no_grad): name another; {known_layers(run.model)}"
         )
-    return {name: Record(sites[name].detach(), value) for name, value in found.items() if value is not None}
+    gradients = {name: value for name, value in found.items() if value is not None}
+    return {name: _record(run.sites.get(name), tensors[name].detach(), value) for name, value in gradients.items()}
+
+
+def _record(site: Site | None, activation: Tensor, gradient: Tensor) -> Record:
+    """Laid out as maps, with what stands before the cells beside them."""
+    if site is None:
+        return Record(activation, gradient)
+    maps, before = site.layout.maps, site.layout.before
+    prefix, its_gradient = before(activation), before(gradient)
+    beside = None if prefix is None or its_gradient is None else Record(prefix, its_gradient)
+    return Record(maps(activation), maps(gradient), beside)

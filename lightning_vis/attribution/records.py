@@ -19,10 +19,12 @@ class Record:
     Attributes:
         activation: ``(N, K, h, w)``, the layer's output (for `INPUT` the images), detached.
         gradient: the same shape, d score / d activation.
+        prefix: of tokens that stand before those of the image's cells, ``(N, P, K)`` each; None where there are none.
     """
 
     activation: Tensor
     gradient: Tensor
+    prefix: Record | None = None
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,15 @@ def in_chunks(recorder: Recorder, run: Pass, requests: Requests, chunk_size: int
 
 
 def _join(parts: list[Explained]) -> Explained:
-    records = {
-        name: Record(*(torch.cat([getattr(each.records[name], kind) for each in parts]) for kind in ("activation", "gradient")))
-        for name in parts[0].records
-    }
+    records = {name: _joined([each.records[name] for each in parts]) for name in parts[0].records}
     score = torch.cat([each.score for each in parts])
     return Explained(_cat([each.chosen for each in parts]), score, records)
+
+
+def _joined(parts: list[Record]) -> Record:
+    prefixes = [each.prefix for each in parts if each.prefix is not None]
+    activation, gradient = (torch.cat([getattr(each, kind) for each in parts]) for kind in ("activation", "gradient"))
+    return Record(activation, gradient, _joined(prefixes) if prefixes else None)
 
 
 def _cat(parts: list[Tensor | None]) -> Tensor | None:

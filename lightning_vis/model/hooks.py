@@ -18,3 +18,12 @@ def hooked(modules: Sequence[nn.Module], hook: Callable[[nn.Module, Any, Any], A
             if not isinstance(module, torch.jit.ScriptModule):
                 stack.callback(module.register_forward_hook(hook).remove)
         yield
+
+
+@contextmanager
+def entered(module: nn.Module, hook: Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], Any]) -> Iterator[None]:
+    """Lends a hook that sees what enters a module, keywords too; a scripted one takes none."""
+    with ExitStack() as stack:
+        if not isinstance(module, torch.jit.ScriptModule):
+            stack.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
+        yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 
+import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
@@ -38,3 +39,17 @@ def known_layers(model: nn.Module, wanted: str = "") -> str:
     shown = [*near, *(name for name in names if name not in near)][:12]
     more = f", ... ({len(names)} in all)" if len(names) > len(shown) else ""
     return f"its layers are {', '.join(shown)}{more}" if names else "it has no layers"
+
+
+def uncalled(model: nn.Module, name: str) -> ValueError:
+    """What is said of a layer that gave nothing while the network ran."""
+    why = "it is scripted" if isinstance(find_layer(model, name), torch.jit.ScriptModule) else "forward never calls it"
+    return ValueError(f"layer {name!r} gave no output: {why}; {known_layers(model, name)}")
+
+
+def called_often(model: nn.Module, name: str, times: int) -> ValueError:
+    """What is said of a layer that ran several times."""
+    return ValueError(
+        f"layer {name!r} is called {times} times in one forward pass, so it has no one activation:"
+        f" name the block around it; {known_layers(model, name)}"
+    )

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from lightning_vis.model.answer.answer import CLASSES, Answer
 from lightning_vis.model.call import at_rows
+from lightning_vis.model.feature_map import FeatureMap
 from lightning_vis.model.scores import Score, Target, log_odds, logit
+from lightning_vis.model.site.site import Site
 
 Chosen = Mapping[Target, Tensor]
 """What is explained in each image for a target, where that is fixed."""
@@ -32,6 +34,7 @@ class Pass:
         answer: what the output means.
         chosen: what is explained, where that is fixed.
         is_early: whether the first epoch runs, in which nothing is chosen for good.
+        sites: where named layers hold the image's grid; one that is not among them returns maps ``(N, K, h, w)``.
     """
 
     model: nn.Module
@@ -43,6 +46,7 @@ class Pass:
     answer: Answer = CLASSES
     chosen: Chosen = field(default_factory=dict)
     is_early: bool = False
+    sites: Mapping[str, Site] = field(default_factory=dict)
 
     def part(self, rows: slice) -> Pass:
         """Some of the images, with what belongs to them."""
@@ -56,6 +60,11 @@ class Pass:
         """At most so many images at a time."""
         size = chunk_size or max(len(self.images), 1)
         return (self.part(slice(start, start + size)) for start in range(0, len(self.images), size))
+
+    def output(self, images: Tensor) -> Any:
+        """What the model returns for images, in its context."""
+        with self.context():
+            return self.forward(images)
 
     def values(self, output: Any) -> Tensor | None:
         """The answer in an output; None where only a score of the user's own knows how to read it.
@@ -105,6 +114,7 @@ class ForwardConfig:
     answer: Answer = CLASSES
     chosen: Chosen = field(default_factory=dict)
     is_early: bool = False
+    places: Mapping[str | None, FeatureMap] = field(default_factory=dict)
 
     def prepare(self, model: nn.Module, images: Tensor, truth: Tensor | None = None, rows: Tensor | None = None) -> Pass:
         """Images on the model's device and in its precision.
@@ -118,7 +128,8 @@ class ForwardConfig:
         run = prepare(model, images, truth, self.forward, self.score, self.context, self.convert)
         forward = run.forward if rows is None else at_rows(run.forward, rows)
         chosen = self.chosen if rows is None else {}
-        return replace(run, forward=forward, answer=self.answer, chosen=chosen, is_early=self.is_early)
+        run = replace(run, forward=forward, answer=self.answer, chosen=chosen, is_early=self.is_early)
+        return replace(run, sites={each.layer if name is None else name: each.site for name, each in self.places.items()})
 
 
 def prepare(

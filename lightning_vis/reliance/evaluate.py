@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from lightning_vis.frames import Array
-from lightning_vis.model.hooks import hooked
-from lightning_vis.model.layers import find_layer
 from lightning_vis.model.run import Pass
+from lightning_vis.model.site.collector import kept_at
+from lightning_vis.model.site.site import plain_site
 from lightning_vis.reliance.metrics import background_driven, only_background_accuracy, paste_control, twin_numbers
 from lightning_vis.reliance.twins import Twins
 
@@ -104,13 +104,15 @@ def _shares(run: Pass, output: Any) -> Tensor:
 
 @contextmanager
 def _means_of(run: Pass, layer: str | None) -> Iterator[list[Tensor]]:
+    """Spatial means of a layer's channels ``(N, channels)``, part after part."""
     means: list[Tensor] = []
+    sites = {} if layer is None else {layer: run.sites.get(layer) or plain_site(layer)}
 
-    def keep(module: Any, inputs: Any, output: Any) -> None:
-        if isinstance(output, Tensor) and output.ndim == 4:
-            means.append(output.float().mean(dim=(2, 3)).cpu())
+    def keep(tensor: Any) -> None:
+        if isinstance(tensor, Tensor) and tensor.ndim > 2:
+            means.append(sites[str(layer)].layout.maps(tensor).float().flatten(2).mean(2).cpu())
 
-    with hooked([] if layer is None else [find_layer(run.model, layer)], keep):
+    with kept_at(run.model, sites, dict.fromkeys(sites, keep)):
         yield means
 
 

@@ -10,7 +10,8 @@ from torch import nn
 
 from lightning_vis.attribution.maps import evidence_map, grad_cam_map, saliency_map
 from lightning_vis.attribution.metrics import lift
-from lightning_vis.attribution.pipeline import choose_feature_map, look, try_look, usual_views
+from lightning_vis.attribution.pipeline import look, try_look, usual_views
+from lightning_vis.attribution.places import find_places
 from lightning_vis.attribution.recorders import gradients, record
 from lightning_vis.attribution.views import View, evidence, grad_cam, saliency
 from lightning_vis.constants import INPUT
@@ -48,15 +49,23 @@ def needs_two_channels(run, requests):
     raise NotImplementedError("only for pictures of two channels")
 
 
+def placed(net, probe):
+    """How the net is run once it is known where the usual views look."""
+    places, failed = find_places(net, probe, ForwardConfig(), usual_views())
+    assert not failed
+    return ForwardConfig(places=places)
+
+
 def test_the_usual_views_cost_one_forward_and_one_backward_per_explained_class(net, monkeypatch):
     probe = Probe(images(4))  # no labels: all three explain the predicted class
+    running = placed(net, probe)
     with counting(net, monkeypatch) as counts:
-        try_look(net, probe, usual_views(), ForwardConfig(), "layer2")
+        try_look(net, probe, usual_views(), running)
     assert counts == {"forward": 1, "grad": 1}
     with torch.no_grad():
         wrong = (net(images(4)).argmax(1) + 1) % 3
     with counting(net, monkeypatch) as counts:
-        try_look(net, Probe(images(4), wrong), usual_views(), ForwardConfig(), "layer2")
+        try_look(net, Probe(images(4), wrong), usual_views(), running)
     assert counts == {"forward": 1, "grad": 2}
 
 
@@ -201,7 +210,7 @@ def test_where_nothing_works_there_is_no_frame_and_every_view_says_why(probe):
     def forward(images):
         raise RuntimeError("refuses this batch")
 
-    attempt = try_look(Plain(), probe, usual_views(), ForwardConfig(forward), "0")
+    attempt = try_look(Plain(), probe, usual_views(), ForwardConfig(forward))
     assert attempt.frame is None
     assert {key: str(error) for key, error in attempt.failures.items()} == dict.fromkeys(
         ("evidence", "grad_cam", "saliency"), "refuses this batch"
@@ -225,8 +234,9 @@ def test_ctrl_c_is_not_a_failure_of_a_view(net, probe):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        try_look(net, probe, usual_views(), ForwardConfig(interrupted), "layer2")
+        try_look(net, probe, usual_views(), ForwardConfig(interrupted))
 
 
 def test_the_default_layer_is_found_as_the_model_will_be_run(net, probe):
-    assert choose_feature_map(nn.Sequential(net), probe, ForwardConfig(lambda x: net(x[:, :3]))).layer == "0.layer2"
+    places, _ = find_places(nn.Sequential(net), probe, ForwardConfig(lambda x: net(x[:, :3])), [grad_cam()])
+    assert places[None].layer == "0.layer2"

@@ -78,9 +78,9 @@ class SmallUNet(nn.Module):
         return self.head(torch.cat((first, self.up(self.bottleneck(first))), 1))
 
 
-def test_the_default_layer_is_the_last_of_the_smallest_maps_and_gradients_come_from_the_object_alone():
+def test_the_default_place_is_what_enters_the_head_and_gradients_come_from_the_object_alone():
     net = SmallUNet()
-    assert last_feature_map(net, images(1)).layer == "bottleneck"
+    assert last_feature_map(net, images(1)).layer == "head:input"
     found = record(net, images(2), [INPUT, "head"], targets=1)
     said = net(images(2)).argmax(1)
     for image in range(2):

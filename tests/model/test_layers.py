@@ -50,7 +50,7 @@ class Wrapped(nn.Module):
 
 
 class Segments(nn.Module):
-    """Down and up again: (N, C, H, W) comes out, and the bottleneck is the smallest map."""
+    """Down and up again: (N, C, H, W) comes out, everything passes twice, and what is last is read off."""
 
     def __init__(self):
         super().__init__()
@@ -97,11 +97,13 @@ BEFORE = "taken before any activation function"
     [
         (Plain(), "6", (8, 6, 6), ""),
         (Residual(), "layer2", (8, 6, 6), ""),
-        (Depthwise(), "point", (8, 6, 6), BEFORE),
+        (Depthwise(), "head:input", (8, 6, 6), ""),
         (Functional(), "second", (8, 6, 6), BEFORE),
         (Reused(), "b", (8, 8, 8), BEFORE),
+        (Transformer(), "block", (8, 3, 3), ""),
+        (ChannelsLast(), "mlp", (8, 3, 3), ""),
         (Wrapped(Residual()), "model.backbone.layer2", (8, 6, 6), ""),
-        (Segments(), "down", (8, 6, 6), ""),
+        (Segments(), "up.0", (8, 12, 12), ""),
         (chain(("conv", conv(3, 8, 3)), ("act", nn.ReLU()), *HEAD), "act", (8, 10, 10), ""),
         (chain(("conv", conv(3, 8, 3)), ("act", nn.ReLU()), ("drop", nn.Dropout()), *HEAD), "act", (8, 10, 10), ""),
         (chain(("conv", conv(3, 8, 3)), ("act", nn.ReLU()), ("none", nn.Identity()), *HEAD), "act", (8, 10, 10), ""),
@@ -153,16 +155,11 @@ def test_a_map_of_one_pixel_is_none():
     ("net", "message"),
     [
         (
-            Transformer(),
-            "layer 'block.dropout1' gives tokens (1, 9, 8), and the last feature map before it, 'patches', says little",
-        ),
-        (ChannelsLast(), "layer 'norm' gives tokens (1, 3, 3, 8), and the last feature map before it, 'patches', says little"),
-        (
             chain(("flat", nn.Flatten()), ("fc", nn.Linear(432, 3))),
             "no layer of the model gives a feature map (N, K, h, w) above 1 x 1; its layers are flat, fc",
         ),
     ],
-    ids=["tokens", "channels last", "no convolution"],
+    ids=["no convolution"],
 )
 def test_where_there_is_no_feature_map_it_says_so(net, message):
     with pytest.raises(ValueError) as caught:  # noqa: PT011
@@ -172,7 +169,9 @@ def test_where_there_is_no_feature_map_it_says_so(net, message):
 
 def test_a_forward_under_no_grad_is_noticed():
     net = Plain()
-    with pytest.raises(ValueError, match=r"the model's output, a tensor \(1, 3\), does not depend on any feature map"):
+    with pytest.raises(
+        ValueError, match=r"the model's output, a tensor \(3, 3\) for 3 images, does not depend on any feature map"
+    ):
         last_feature_map(net, images(1), torch.no_grad()(net.forward))
 
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from lightning_vis.attribution.pipeline import look, look_at_twins
 from lightning_vis.attribution.views import grad_cam
+from lightning_vis.model.feature_map import ROWS
 from lightning_vis.model.run import ForwardConfig, Pass
 from lightning_vis.probe.probe import Probe
 from lightning_vis.reliance.evaluate import evaluate_twins
@@ -342,11 +343,11 @@ def test_ready_made_twins_cost_no_image_more(plates_of_a_kind, typical):
     assert {"reliance/background_effect", "reliance/object_effect", "reliance/worst_group"} <= set(numbers)
 
 
-def test_a_look_through_a_view_adds_one_pass_of_the_probe_alone():
+def test_a_look_through_a_view_adds_a_dry_run_and_one_pass_of_the_probe_alone():
     probe = made()
     forward, seen = counted(model := Corner())
     assert "reliance/background_effect" in look(model, probe, [grad_cam("layer")], forward=forward).numbers
-    assert seen == [(len(probe), True), (len(probe.twins.batch()), False)]
+    assert seen == [(ROWS, True), (len(probe), True), (len(probe.twins.batch()), False)]
 
 
 def test_chunks_and_constants_in_the_logits_change_nothing():

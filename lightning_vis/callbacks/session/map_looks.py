@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_vis.attribution.pipeline import TWINS, Attempt, choose_feature_map, try_look
+from lightning_vis.attribution.pipeline import TWINS, Attempt, try_look
+from lightning_vis.attribution.places import Places, find_places
 from lightning_vis.attribution.views import View, views_of
 from lightning_vis.callbacks.monitor import Monitor, lift_view, progress
 from lightning_vis.callbacks.schedule import is_spaced
@@ -33,7 +34,7 @@ class MapLooks:
 
     Attributes:
         views: what is looked through.
-        layer: of the views that name none, once it is known.
+        places: where the views look, once it is known, None standing for those that name no layer.
         failed: why the last look gave no numbers; "" if it did.
         draws: whether cards, film strips and animations are drawn.
         neighbours: image tags that other callbacks of the Trainer write.
@@ -41,7 +42,7 @@ class MapLooks:
 
     def __init__(self, session: Session, score: Score | None) -> None:
         self.views: list[View] = []
-        self.layer: str | None = None
+        self.places: Places = {}
         self.failed = ""
         self.draws = True
         self.neighbours = 0
@@ -53,11 +54,16 @@ class MapLooks:
     def open(self, views: Sequence[View]) -> None:
         """A run begins: everything is tried again."""
         self.views = self._asked = list(views)
-        self.layer, self.failed, self._why = None, "", ""
+        self.places, self.failed, self._why = {}, "", ""
 
     def settle(self, answer: Answer) -> None:
         """It is known what the network answers: those views are left through which it can be seen."""
         self.views = views_of(answer, self._asked, self._score)
+
+    @property
+    def layer(self) -> str | None:
+        """Where the views look that name no layer, once it is known."""
+        return self.places[None].layer if None in self.places else None
 
     def summary(self) -> str:
         """What is looked at, through what, where."""
@@ -170,9 +176,9 @@ class MapLooks:
         """A look whose failures are dealt with: a view rests, the twins are asked again next time."""
         chosen: Chosen = {target: rows for target, rows in self._chosen.items() if len(rows) == len(probe)}
         running = replace(self._session.forward_config(trainer, module, self._score), chosen=chosen, is_early=is_early)
-        self._choose_layer(module, probe, running, self._awake(views))
+        running = replace(running, places=self._find_places(module, probe, running, self._awake(views)))
         try:
-            attempt = try_look(module, probe, self._awake(views), running, self.layer)
+            attempt = try_look(module, probe, self._awake(views), running)
         except Exception as error:
             attempt = Attempt(None, {TWINS: error})
         failures = dict(attempt.failures)
@@ -185,15 +191,12 @@ class MapLooks:
         self._session.failures.rest(failures, self._layers_of(views))
         return attempt.frame
 
-    def _choose_layer(self, module: nn.Module, probe: Probe, running: ForwardConfig, views: Sequence[View]) -> None:
-        """The layer of the views that name none; if there is none, they rest and the others go on."""
-        unnamed = [view.key for view in views if None in view.layers]
-        if self.layer is not None or not unnamed:
-            return
-        try:
-            self.layer = choose_feature_map(module, probe, running).layer
-        except Exception as error:
-            self._session.failures.rest(dict.fromkeys(unnamed, error), {})
+    def _find_places(self, module: nn.Module, probe: Probe, running: ForwardConfig, views: Sequence[View]) -> Places:
+        """Where the views look, found once; those for which there is no place rest, and the others go on."""
+        self.places, failed = find_places(module, probe, replace(running, places=self.places), views)
+        if failed:
+            self._session.failures.rest(failed, {})
+        return self.places
 
     def _awake(self, views: Sequence[View]) -> list[View]:
         return [view for view in views if view.key not in self._session.failures.resting]

@@ -1,0 +1,55 @@
+"""Where the views of a look are recorded, the default place among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from lightning_vis.attribution.views import View
+from lightning_vis.constants import INPUT
+from lightning_vis.model.answer.output import answer_of
+from lightning_vis.model.feature_map import ROWS, FeatureMap, feature_maps
+from lightning_vis.model.run import ForwardConfig, Pass
+from lightning_vis.probe.probe import Probe
+
+Places = dict[str | None, FeatureMap]
+
+
+def find_places(
+    model: nn.Module, probe: Probe, running: ForwardConfig, views: Iterable[View]
+) -> tuple[Places, dict[str, Exception]]:
+    """The places of views by what their layers are called, and, by the keys of the views, why some have none.
+
+    Args:
+        model: as it will be run.
+        probe: whose first image is run, in one dry run that leaves no trace.
+        running: how; the places that it knows already are not looked for.
+        views: whose layers are wanted.
+    """
+    views = list(views)
+    wanted = {name for view in views for name in view.layers if name != INPUT} - set(running.places)
+    found = _found(model, probe, running, sorted(wanted, key=str)) if wanted else {}
+    places = {name: each for name, each in found.items() if isinstance(each, FeatureMap)}
+    why = {name: each for name, each in found.items() if isinstance(each, Exception)}
+    failed = {view.key: why[name] for view in views for name in view.layers if name in why}
+    return {**running.places, **places}, failed
+
+
+def _found(
+    model: nn.Module, probe: Probe, running: ForwardConfig, names: Sequence[str | None]
+) -> dict[str | None, FeatureMap | Exception]:
+    try:
+        images = probe.images[:1].expand(ROWS, *probe.images.shape[1:])
+        run = running.prepare(model, images, rows=torch.zeros(ROWS, dtype=torch.long))
+        return feature_maps(model, run.images, names, run.output, partial(_read, run))
+    except Exception as error:  # the network itself could not be run
+        return dict.fromkeys(names, error)
+
+
+def _read(run: Pass, output: Any) -> Any:
+    """Other heads have layers of their own."""
+    return answer_of(run.answer.facts, output) if run.score is None and run.answer.facts.head is not None else output

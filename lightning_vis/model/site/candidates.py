@@ -1,0 +1,162 @@
+"""What modules gave and took while the network ran, and the sites among it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lightning_vis.model.layers import named_layers
+from lightning_vis.model.places import Path, leaves
+from lightning_vis.model.site.layout import LAST, MAPS, Grid, Layout, fits, layout_of
+from lightning_vis.model.site.site import INPUT_SIDE, OUTPUT_SIDE, Site
+
+
+@dataclass(frozen=True)
+class Met:
+    """One floating tensor that entered or left a module."""
+
+    layer: str
+    module: nn.Module
+    side: str
+    place: Path
+    tensor: Tensor
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A site and its tensor in this run."""
+
+    site: Site
+    module: nn.Module
+    tensor: Tensor
+
+
+def met_in(model: nn.Module, run: Callable[[], Any]) -> tuple[list[Met], Any]:
+    """What entered and left the modules while the network ran, in order, and what came out of it."""
+    found: list[Met] = []
+    with _watched(model, found):
+        output = run()
+    return found, output
+
+
+@contextmanager
+def _watched(model: nn.Module, found: list[Met]) -> Iterator[None]:
+    names = {id(module): name for name, module in named_layers(model).items()}
+
+    def note(module: nn.Module, side: str, nest: Any) -> None:
+        tensors = [(place, each) for place, each in leaves(nest) if each.is_floating_point()]
+        found.extend(Met(names[id(module)], module, side, place, each) for place, each in tensors)
+
+    def enters(module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+        note(module, INPUT_SIDE, {**dict(enumerate(given)), **named})
+
+    def leaves_it(module: nn.Module, _: Any, output: Any) -> None:
+        note(module, OUTPUT_SIDE, output)
+
+    with ExitStack() as stack:
+        for module in model.modules():
+            if id(module) in names and not isinstance(module, torch.jit.ScriptModule):
+                stack.callback(module.register_forward_pre_hook(enters, with_kwargs=True).remove)
+                stack.callback(module.register_forward_hook(leaves_it).remove)
+        yield
+
+
+def candidates_of(found: list[Met], rows: int, image: Tensor) -> list[Candidate]:
+    """The sites among what was met, in the order in which their tensors were first met.
+
+    A tensor that several modules hand on belongs to the last of them, to a block rather than to its last layer; one that no
+    module made belongs to the first that takes it.
+
+    Args:
+        found: what was met.
+        rows: how many images were run.
+        image: ``(rows, C, H, W)`` what was run: it is no site, nor is what is made anew while a layer is run twice.
+    """
+    layouts = _layouts(found, rows, tuple(image.shape[2:]))
+    once = _once(found)
+    groups: dict[int, list[Met]] = {}
+    for met in found:
+        if id(met.tensor) in layouts and met.tensor.shape != image.shape:
+            groups.setdefault(id(met.tensor), []).append(met)
+    chosen = [_holder([met for met in group if met in once], group) for group in groups.values()]
+    return [_candidate(met, layouts[id(met.tensor)]) for met in chosen if met is not None]
+
+
+def _holder(once: list[Met], group: list[Met]) -> Met | None:
+    """After which module the tensor is called: the last one that hands it on, else the first one that takes it."""
+    makers = [met for met in group if met.side == OUTPUT_SIDE and not any(met.module.children())]
+    if makers and all(_reduces(met.module) for met in makers):
+        return None  # what was pooled says more than what pooling left
+    handed = [met for met in once if met.side == OUTPUT_SIDE and not _is_through(met.module)]
+    taken = [met for met in once if met.side == INPUT_SIDE]
+    return handed[-1] if handed else taken[0] if taken else None
+
+
+def _reduces(module: nn.Module) -> bool:
+    kind = type(module).__name__.lower()
+    return "pool" in kind or "drop" in kind
+
+
+def _is_through(module: nn.Module) -> bool:
+    """Whether a module hands on what others made: it gives no name."""
+    return isinstance(module, nn.Identity) or _reduces(module)
+
+
+def times_met(found: list[Met]) -> dict[tuple[str, str], int]:
+    """How often each side of each layer was met."""
+    times: dict[tuple[str, str], int] = {}
+    for (layer, side, _), count in Counter((met.layer, met.side, met.place) for met in found).items():
+        times[layer, side] = max(count, times.get((layer, side), 0))
+    return times
+
+
+def _once(found: list[Met]) -> list[Met]:
+    """Without the modules that ran several times, which have no one activation, and those that make weights."""
+    times = times_met(found)
+    return [met for met in found if times[met.layer, met.side] == 1 and "parametrizations" not in met.layer.split(".")]
+
+
+def _candidate(met: Met, layout: Layout) -> Candidate:
+    return Candidate(Site(met.layer, met.side, met.place, layout), met.module, met.tensor)
+
+
+def _layouts(found: list[Met], rows: int, size: Grid) -> dict[int, Layout]:
+    """The layouts of the tensors that hold the grid; what was met before helps with what comes after."""
+    last = {id(met.tensor) for met in found if _works_on_last(met.module, met.tensor)}
+    layouts: dict[int, Layout] = {}
+    known: dict[Grid, None] = {}
+    counts: set[int] = set()
+    for met in found:
+        shape = met.tensor.shape
+        counts |= {shape[1]} if len(shape) == 3 and shape[0] == rows else set()
+        is_attention = len(shape) == 4 and shape[2] in counts  # by tokens, or tokens by channels of a head
+        if id(met.tensor) in layouts or is_attention:
+            continue
+        layout = layout_of(shape, rows, size, known, is_last=id(met.tensor) in last)
+        if layout is not None:
+            layouts[id(met.tensor)] = layout
+            known |= {layout.grid: None} if layout.kind in (MAPS, LAST) and fits(layout.grid, size) else {}
+    return layouts
+
+
+def _works_on_last(module: nn.Module, tensor: Tensor) -> bool:
+    if isinstance(module, nn.LayerNorm):
+        return tuple(module.normalized_shape) == tensor.shape[-1:]
+    return isinstance(module, nn.Linear) and tensor.shape[-1] in (module.in_features, module.out_features)
+
+
+def named_candidates(found: list[Met], rows: int, image: Tensor) -> dict[str, Candidate]:
+    """Every site by its name: of a layer that returns several tensors the first that holds the grid."""
+    layouts = _layouts(found, rows, tuple(image.shape[2:]))
+    named: dict[str, Candidate] = {}
+    for met in found:
+        if id(met.tensor) in layouts:
+            candidate = _candidate(met, layouts[id(met.tensor)])
+            named.setdefault(candidate.site.name, candidate)
+    return named

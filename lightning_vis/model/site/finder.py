@@ -1,0 +1,122 @@
+"""Finds sites by one run of the network: the default one and named ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lightning_vis.model.layers import called_often, find_layer, known_layers, uncalled
+from lightning_vis.model.places import leaves
+from lightning_vis.model.scores import describe
+from lightning_vis.model.site.bottleneck import Choice, bottleneck
+from lightning_vis.model.site.candidates import Candidate, candidates_of, met_in, named_candidates, times_met
+from lightning_vis.model.site.layout import MAPS
+from lightning_vis.model.site.site import split
+from lightning_vis.model.snapshot.snapshot import preserve_state
+
+Found = Choice | Exception
+"""A site with what bypasses it, or why there is none."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One dry run: what was met in it, and a number that depends on the whole answer."""
+
+    image: Tensor
+    candidates: list[Candidate]
+    named: dict[str, Candidate]
+    times: Mapping[tuple[str, str], int]
+    score: Tensor
+    output: Any
+
+
+def find_sites(
+    model: nn.Module,
+    images: Tensor,
+    names: Iterable[str | None],
+    forward: Callable[[Tensor], Any] | None = None,
+    read: Callable[[Any], Any] | None = None,
+) -> dict[str | None, Found]:
+    """The sites that are meant by names, None standing for the default one, found by one run that leaves no trace.
+
+    Args:
+        model: any network.
+        images: ``(N, C, H, W)`` in the model's input scale, on its device; three or fewer, best all the same one.
+        names: dotted names of layers, ``"avgpool:input"`` for what enters one, None for the last bottleneck.
+        forward: how to run the model, if not by calling it.
+        read: takes the answer out of the output.
+    """
+    with preserve_state(model), torch.enable_grad():
+        _wake(model)
+        run = _dry_run(model, images, forward or model, read or (lambda output: output))
+        return {name: _found(model, run, name) for name in names}
+
+
+def _wake(model: nn.Module) -> None:
+    """Weights that are all 0, as a new head's often are, let no gradient through: noise takes their place for a moment."""
+    generators: dict[torch.device, torch.Generator] = {}
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.ndim > 1 and weight.is_floating_point() and not weight.any():
+                generator = generators.setdefault(weight.device, torch.Generator(weight.device).manual_seed(0))
+                weight.normal_(0.0, 0.02, generator=generator)
+
+
+def _dry_run(model: nn.Module, images: Tensor, forward: Callable[[Tensor], Any], read: Callable[[Any], Any]) -> _Run:
+    image = images.detach().clone().requires_grad_()
+    found, output = met_in(model, lambda: forward(image.clone()))
+    answers = [each for _, each in leaves(read(output)) if each.is_floating_point()]
+    candidates = candidates_of(found, len(image), image)
+    told = [each for each in candidates if not _is_answer(each, answers)]
+    times = times_met(found)
+    return _Run(image, told, named_candidates(found, len(image), image), times, _projection(answers), output)
+
+
+def _is_answer(candidate: Candidate, answers: Sequence[Tensor]) -> bool:
+    """Whether a site is the output itself, or a map of it at another size: it shows the answer and explains nothing."""
+    tensor, layout = candidate.tensor, candidate.site.layout
+    dense = [each.shape[1] for each in answers if each.ndim == tensor.ndim and layout.kind == MAPS]
+    return any(each is tensor for each in answers) or tensor.shape[1] in dense
+
+
+def _projection(answers: Sequence[Tensor]) -> Tensor:
+    """A number on which every part of the answer acts; the plain sum of a softmax would be 1 whatever the image."""
+    generator = torch.Generator().manual_seed(0)
+    weights = [torch.randn(each.shape, generator=generator).to(each.device) for each in answers]
+    parts = [(each.float() * weight).sum() for each, weight in zip(answers, weights, strict=True) if each.requires_grad]
+    return torch.stack(parts).sum() if parts else torch.zeros(())
+
+
+def _found(model: nn.Module, run: _Run, name: str | None) -> Found:
+    try:
+        return _default(model, run) if name is None else _named(model, run, name)
+    except Exception as error:
+        return error
+
+
+def _default(model: nn.Module, run: _Run) -> Choice:
+    if not run.candidates:
+        raise ValueError(f"no layer of the model gives a feature map (N, K, h, w) above 1 x 1; {known_layers(model)}")
+    found = bottleneck(run.score, run.image, run.candidates)
+    if found is None:
+        raise ValueError(
+            f"the model's output, {describe(run.output)} for {len(run.image)} images, does not depend on any feature map through gradients"
+            " (is its forward wrapped in torch.no_grad()?)"
+        )
+    return found
+
+
+def _named(model: nn.Module, run: _Run, name: str) -> Choice:
+    layer, side = split(name)
+    find_layer(model, layer)
+    times = run.times.get((layer, side), 0)
+    if times != 1:
+        raise called_often(model, name, times) if times else uncalled(model, layer)
+    if name not in run.named:
+        there = ", ".join(each.site.name for each in reversed(run.candidates[-12:])) or "none"
+        raise ValueError(f"layer {name!r} holds no grid of the image; those that do are, from the last one on: {there}")
+    return Choice(run.named[name], 0.0)
