@@ -44,7 +44,8 @@ def network() -> nn.Module:
 
 def floor(model: nn.Module, layer: str, layout: torch.memory_format = torch.contiguous_format) -> Run:
     model = copy.deepcopy(model).requires_grad_(False)
-    activation, images = activation_of(model, layer), torch.zeros(COUNT, 3, SIZE, SIZE).contiguous(memory_format=layout)
+    images = torch.zeros(COUNT, 3, SIZE, SIZE).contiguous(memory_format=layout)
+    activation = activation_of(model, layer, images)
     images.requires_grad_()
 
     def run(steps: int) -> None:
@@ -148,8 +149,8 @@ def main() -> None:
 
 def report_defaults(model: nn.Module, layer: str, lucent: Callable[[], Tensor]) -> None:
     """Activation of one filter on the finished picture, no transforms, per second: 64 steps each."""
-    activation = activation_of(model, layer)
     grey = torch.zeros(1, 3, 128, 128)
+    activation = activation_of(model, layer, grey)
     for name, run in (("lucent", lucent), ("ours", lambda: maximize(model, layer, 1, grey, steps=64).pictures)):
         started = time.process_time()
         picture = run()

@@ -20,6 +20,7 @@ from lightning_vis.maximization.channels import BACKGROUND, USUAL, Channels, che
 from lightning_vis.maximization.objectives import Objective
 from lightning_vis.maximization.presets import Recipe, preset_of
 from lightning_vis.model.layers import find_layer
+from lightning_vis.model.site.site import split
 from lightning_vis.probe.probe import Probe
 
 
@@ -117,7 +118,7 @@ class FilterMaximizationCallback(LookCallback):
         """Refuses what cannot work, before anything is trained."""
         for layer in self.layers or ():
             if layer != OUTPUT:
-                find_layer(pl_module, layer)
+                find_layer(pl_module, split(layer)[0])
         alike = [each for each in trainer.callbacks if isinstance(each, FilterMaximizationCallback)]
         refuse_twice([each.layers for each in alike])
         self.looks.others = frozenset(layer for each in alike if each is not self for layer in each.layers or ())

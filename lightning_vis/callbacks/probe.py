@@ -29,6 +29,7 @@ from lightning_vis.frames import Frame
 from lightning_vis.model.answer.words import Words
 from lightning_vis.model.layers import find_layer
 from lightning_vis.model.scores import Score, Target
+from lightning_vis.model.site.site import split
 from lightning_vis.probe.probe import Probe
 from lightning_vis.probe.source.source import Asked, choice_of
 from lightning_vis.reliance.alert import Thresholds
@@ -236,7 +237,7 @@ class ProbeCallback(LookCallback):
 
     def _begin(self, trainer: Any, pl_module: Any) -> None:
         for layer in {layer for view in self._all_views for layer in view.layers if layer not in (None, INPUT)}:
-            find_layer(pl_module, str(layer))
+            find_layer(pl_module, split(str(layer))[0])
         self._published = -1
         self.monitor.tags = self.tags
         measured = [tag for each in trainer.callbacks if isinstance(each, ProbeCallback) for tag in each.tags]

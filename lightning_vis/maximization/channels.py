@@ -57,7 +57,8 @@ def profile(model: nn.Module, layer: str, images: Tensor, forward: Callable[[Ten
     """Each channel's mean activation on each image, ``(N, K)`` float32: what ``"changed"`` compares."""
     with preserve_state(model), torch.no_grad():
         torch.manual_seed(0)  # of layers that draw in eval mode too; put back by preserve_state
-        return pooled(activation_of(model, layer, forward)(on_model(model, images)).float().cpu())
+        images = on_model(model, images)
+        return pooled(activation_of(model, layer, images, forward)(images).float().cpu())
 
 
 def chosen_channels(

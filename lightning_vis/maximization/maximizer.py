@@ -76,8 +76,9 @@ def maximize(
 
     Args:
         model: any network, on any device.
-        layer: dotted name of a layer that returns ``(N, K)`` or ``(N, K, h, w)``, or `OUTPUT` for the class scores; of one
-            that is called several times, the first call counts.
+        layer: dotted name of a layer that returns ``(N, K)``, maps ``(N, K, h, w)``, channels last or tokens,
+            ``"avgpool:input"`` for what enters one, or `OUTPUT` for the class scores; of one that is called several times,
+            the first call counts.
         channels: an index per picture (or several, for a picture that is to excite all of them), or how many from 0 on.
         images: ``(N, C, H, W)`` images that the network takes, in its input scale: they give size, colours and, without
             mean and std, the range; and what channels reach on them is what the pictures are compared with.
@@ -113,7 +114,7 @@ def maximize(
         model.requires_grad_(False)  # taken back by preserve_state
         torch.manual_seed(seed)  # of layers that draw in eval mode too; likewise
         images = on_model(model, images)
-        activation = channels_last(model, activation_of(model, layer, forward), images)
+        activation = channels_last(model, activation_of(model, layer, images, forward), images)
         wanted, on_images = _on_images(activation, images, named, aim)
         aim, shape = _cropped(activation, images, aim, size)
         task = _task(activation, aim, recipe, images, shape, normalisation, seed)

@@ -170,7 +170,8 @@ def feature_maps(
         ValueError: the layer does not exist or returns no maps, or channels are out of range.
     """
     with preserve_state(model), torch.no_grad():
-        found = activation_of(model, layer, forward)(on_model(model, images)).float().cpu()
+        images = on_model(model, images)
+        found = activation_of(model, layer, images, forward)(images).float().cpu()
     if found.ndim != 4:
         raise ValueError(f"layer {layer!r} returns {tuple(found.shape)}: only maps (N, K, h, w) are drawn")
     count = found.shape[1]

@@ -9,19 +9,23 @@ import torch
 from torch import Tensor, nn
 
 from lightning_vis.constants import OUTPUT
-from lightning_vis.model.hooks import hooked
-from lightning_vis.model.layers import find_layer, known_layers
+from lightning_vis.model.feature_map import FeatureMap, feature_maps
+from lightning_vis.model.layers import find_layer, uncalled
 from lightning_vis.model.scores import class_scores
+from lightning_vis.model.site.collector import kept_at
+from lightning_vis.model.site.finder import NoGridError
+from lightning_vis.model.site.site import Site, plain_site, split
 
 Activation = Callable[[Tensor], Tensor]
 
 
-def activation_of(model: nn.Module, layer: str, forward: Callable[[Tensor], Any] | None = None) -> Activation:
-    """A function from images to one layer's output that computes nothing behind that layer.
+def activation_of(model: nn.Module, layer: str, images: Tensor, forward: Callable[[Tensor], Any] | None = None) -> Activation:
+    """A function from images to what stands at one layer, laid out as maps, that computes nothing behind that layer.
 
     Args:
         model: any network.
-        layer: a dotted name, or `OUTPUT` for the class scores.
+        layer: a dotted name, ``"avgpool:input"`` for what enters one, or `OUTPUT` for the class scores.
+        images: ``(N, C, H, W)`` as they will be run: one of them shows where the layer holds the image's grid.
         forward: how to run the model, if not by calling it.
 
     Raises:
@@ -30,8 +34,25 @@ def activation_of(model: nn.Module, layer: str, forward: Callable[[Tensor], Any]
     run = forward or model
     if layer == OUTPUT:
         return lambda images: class_scores(run(images.clone()))  # a clone, because some networks change what they get
-    module = find_layer(model, layer)
-    return lambda images: _reach(run, module, layer, images.clone(), model)
+    find_layer(model, split(layer)[0])
+    found = _found(model, layer, images, run)
+    site = found.site if isinstance(found, FeatureMap) else plain_site(layer)
+    return lambda images: _with_channels(_reach(run, site, images.clone(), model), found)
+
+
+def _found(model: nn.Module, layer: str, images: Tensor, run: Callable[[Tensor], Any]) -> FeatureMap | Exception:
+    """Where the grid lies; a layer without one may give a number per channel, or maps at each of several calls."""
+    try:
+        return feature_maps(model, images, [layer], run)[layer]
+    except Exception as error:  # the network fails, which is said where it is run
+        return error
+
+
+def _with_channels(activation: Tensor, found: FeatureMap | Exception) -> Tensor:
+    """Refuses what has more axes than channels and no grid: which of them are channels is not known."""
+    if isinstance(found, NoGridError) and activation[0, 0].numel() > 1:
+        raise found
+    return activation
 
 
 def channels_last(model: nn.Module, activation: Activation, images: Tensor) -> Activation:
@@ -95,23 +116,20 @@ class _Reached(BaseException):
     """Carries the layer's output out of the forward pass; no ``except Exception`` of a user's forward catches it."""
 
 
-def _reach(run: Callable[[Tensor], Any], module: nn.Module, layer: str, images: Tensor, model: nn.Module) -> Tensor:
-    def stop(_: nn.Module, __: Any, output: Any) -> None:
-        raise _Reached(output)
+def _reach(run: Callable[[Tensor], Any], site: Site, images: Tensor, model: nn.Module) -> Tensor:
+    def stop(tensor: Any) -> None:
+        raise _Reached(tensor)
 
     try:
-        with hooked([module], stop):
+        with kept_at(model, {site.name: site}, {site.name: stop}):
             run(images)
     except _Reached as reached:
-        return _one_tensor(reached.args[0], layer, module)
-    raise ValueError(f"layer {layer!r} gave no output: forward never calls it; {known_layers(model, layer)}")
+        return site.layout.maps(_one_tensor(reached.args[0], site.name))
+    raise uncalled(model, site.layer)
 
 
-def _one_tensor(output: Any, layer: str, module: nn.Module) -> Tensor:
+def _one_tensor(output: Any, layer: str) -> Tensor:
     if not isinstance(output, Tensor) or output.ndim < 2:
         given = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise ValueError(f"layer {layer!r} returns {given}: name a layer that returns one tensor (N, K, ...)")
-    if output.ndim == 4 and isinstance(module, nn.LayerNorm) and tuple(module.normalized_shape) == output.shape[-1:]:
-        given = tuple(output.shape)
-        raise ValueError(f"layer {layer!r} returns {given}, its channels last: name a layer that returns maps (N, K, h, w)")
     return output

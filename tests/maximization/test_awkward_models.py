@@ -85,8 +85,11 @@ def test_jitter_leaves_something_of_the_smallest_image(side):
 @pytest.mark.parametrize(
     ("module", "sentence"),
     [
-        (nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(2)), r"returns \(2, 4, 100\), which may be tokens \(N, T, C\)"),
-        (nn.LayerNorm(12), r"layer '0' returns \(2, 3, 12, 12\), its channels last"),
+        (
+            nn.Sequential(nn.Conv2d(3, 4, 5), nn.Flatten(2), nn.Linear(64, 5)),
+            "layer '0' holds no grid of the image; those that",
+        ),
+        (nn.LayerNorm(12), "layer '0' holds no grid of the image; those that do are, from the last one on: none"),
     ],
 )
 def test_what_may_be_no_channel_is_not_called_one(module, sentence):

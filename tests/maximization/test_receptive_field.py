@@ -51,9 +51,10 @@ class Fixed(nn.Module):
 
 
 def window_of(model, layer, row, column, size=48):
-    activation = activation_of(model.eval(), layer)
+    blank = torch.zeros(1, 3, size, size)
+    activation = activation_of(model.eval(), layer, blank)
     with torch.no_grad():
-        return receptive_window(activation, torch.zeros(1, 3, size, size), row, column)
+        return receptive_window(activation, blank, row, column)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_the_neuron_does_in_its_window_what_it_does_in_the_full_image(kind, laye
     image = torch.randn(2, 3, 48, 48, generator=torch.Generator().manual_seed(5))
     part = image[:, :, window.top : window.top + window.height, window.left : window.left + window.width]
     assert part[0, 0].numel() < image[0, 0].numel()
-    activation = activation_of(model, layer)
+    activation = activation_of(model, layer, image)
     with torch.no_grad():
         here, there = activation(image)[:, :, place[0], place[1]], activation(part)[:, :, window.row, window.column]
     torch.testing.assert_close(there, here, rtol=1e-4, atol=1e-4)
@@ -101,7 +102,7 @@ def test_strides_that_do_not_divide_the_image_keep_it_whole_or_exact():
     window = window_of(model, "layer2", 10, 10, size=47)
     image = torch.randn(1, 3, 47, 47)
     part = image[:, :, window.top : window.top + window.height, window.left : window.left + window.width]
-    activation = activation_of(model, "layer2")
+    activation = activation_of(model, "layer2", image)
     with torch.no_grad():
         whole, cropped = activation(image)[0, :, 10, 10], activation(part)[0, :, window.row, window.column]
     torch.testing.assert_close(cropped, whole, rtol=1e-4, atol=1e-4)

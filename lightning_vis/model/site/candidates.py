@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lightning_vis.model.layers import named_layers
 from lightning_vis.model.places import Path, leaves
 from lightning_vis.model.site.layout import LAST, MAPS, Grid, Layout, fits, layout_of
+from lightning_vis.model.site.order import lies_in_order
 from lightning_vis.model.site.site import INPUT_SIDE, OUTPUT_SIDE, Site
 
 
@@ -78,7 +79,7 @@ def candidates_of(found: list[Met], rows: int, image: Tensor) -> list[Candidate]
         rows: how many images were run.
         image: ``(rows, C, H, W)`` what was run: it is no site, nor is what is made anew while a layer is run twice.
     """
-    layouts = _layouts(found, rows, tuple(image.shape[2:]))
+    layouts = _in_order(found, _layouts(found, rows, tuple(image.shape[2:])), image)
     once = _once(found)
     groups: dict[int, list[Met]] = {}
     for met in found:
@@ -145,6 +146,21 @@ def _layouts(found: list[Met], rows: int, size: Grid) -> dict[int, Layout]:
     return layouts
 
 
+def _in_order(found: list[Met], layouts: dict[int, Layout], image: Tensor) -> dict[int, Layout]:
+    """Without tokens that lie otherwise than their number made believe, in the order of windows for instance.
+
+    Of equal layouts the first tensor is asked: there a token still knows little more than its own patch.
+    """
+    firsts: dict[Layout, Tensor] = {}
+    for met in found:
+        if id(met.tensor) in layouts:
+            firsts.setdefault(layouts[id(met.tensor)], met.tensor)
+    wrong = {
+        each for each, tensor in firsts.items() if each.kind not in (MAPS, LAST) and not lies_in_order(each, tensor, image)
+    }
+    return {key: layout for key, layout in layouts.items() if layout not in wrong}
+
+
 def _works_on_last(module: nn.Module, tensor: Tensor) -> bool:
     if isinstance(module, nn.LayerNorm):
         return tuple(module.normalized_shape) == tensor.shape[-1:]
@@ -153,7 +169,7 @@ def _works_on_last(module: nn.Module, tensor: Tensor) -> bool:
 
 def named_candidates(found: list[Met], rows: int, image: Tensor) -> dict[str, Candidate]:
     """Every site by its name: of a layer that returns several tensors the first that holds the grid."""
-    layouts = _layouts(found, rows, tuple(image.shape[2:]))
+    layouts = _in_order(found, _layouts(found, rows, tuple(image.shape[2:])), image)
     named: dict[str, Candidate] = {}
     for met in found:
         if id(met.tensor) in layouts:

@@ -22,6 +22,10 @@ Found = Choice | Exception
 """A site with what bypasses it, or why there is none."""
 
 
+class NoGridError(ValueError):
+    """What a layer gives has no place in the image."""
+
+
 @dataclass(frozen=True)
 class _Run:
     """One dry run: what was met in it, and a number that depends on the whole answer."""
@@ -118,5 +122,5 @@ def _named(model: nn.Module, run: _Run, name: str) -> Choice:
         raise called_often(model, name, times) if times else uncalled(model, layer)
     if name not in run.named:
         there = ", ".join(each.site.name for each in reversed(run.candidates[-12:])) or "none"
-        raise ValueError(f"layer {name!r} holds no grid of the image; those that do are, from the last one on: {there}")
+        raise NoGridError(f"layer {name!r} holds no grid of the image; those that do are, from the last one on: {there}")
     return Choice(run.named[name], 0.0)

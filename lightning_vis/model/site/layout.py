@@ -11,8 +11,8 @@ from torch import Tensor
 Grid = tuple[int, ...]
 """Cells along each axis of the image: ``(h, w)``, of volumes ``(d, h, w)``."""
 
-MAPS, LAST, TOKENS, SEQUENCE = "maps", "channels last", "tokens", "sequence"
-"""``(N, K, h, w)``; ``(N, h, w, K)``; ``(N, T, K)``; ``(T, N, K)``."""
+MAPS, LAST, TOKENS, SEQUENCE, FLAT = "maps", "channels last", "tokens", "sequence", "flat maps"
+"""``(N, K, h, w)``; ``(N, h, w, K)``; ``(N, T, K)``; ``(T, N, K)``; ``(N, K, h w)``."""
 
 USUAL_PREFIX = 16
 """A class token, a token of distillation, registers: rarely more."""
@@ -25,7 +25,7 @@ class Layout:
     """Where the image's grid lies in a tensor.
 
     Attributes:
-        kind: one of `MAPS`, `LAST`, `TOKENS`, `SEQUENCE`.
+        kind: one of `MAPS`, `LAST`, `TOKENS`, `SEQUENCE`, `FLAT`.
         grid: cells along each axis of the image.
         prefix: of tokens, how many stand before the grid's and belong to no place.
     """
@@ -62,7 +62,8 @@ class Layout:
         return self._tokens(tensor)[:, : self.prefix] if self.prefix else None
 
     def _tokens(self, tensor: Tensor) -> Tensor:
-        return tensor.transpose(0, 1) if self.kind == SEQUENCE else tensor
+        order = {SEQUENCE: (1, 0, 2), FLAT: (0, 2, 1)}
+        return tensor.permute(order[self.kind]) if self.kind in order else tensor
 
 
 def written(grid: Grid) -> str:
@@ -88,7 +89,9 @@ def layout_of(
     if len(shape) != 3:
         return None
     if shape[0] == rows:
-        return _of_tokens(TOKENS, shape[1], size, known)
+        met = {math.prod(grid): grid for grid in known}
+        is_flat = shape[2] in met and shape[1] not in met
+        return Layout(FLAT, met[shape[2]]) if is_flat else _of_tokens(TOKENS, shape[1], size, known)
     return _of_tokens(SEQUENCE, shape[0], size, known) if shape[1] == rows else None
 
 

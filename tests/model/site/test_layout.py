@@ -72,5 +72,7 @@ def test_whichever_way_they_lie_the_values_are_the_same():
 
 
 def test_tokens_of_another_image_size_are_refused():
-    with pytest.raises(ValueError, match="there are 16 tokens where 9 of a grid of 3 x 3 were expected: the images have another"):
+    with pytest.raises(
+        ValueError, match="there are 16 tokens where 9 of a grid of 3 x 3 were expected: the images have another"
+    ):
         Layout(TOKENS, (3, 3), 1).maps(torch.zeros(2, 17, 8))

@@ -1,0 +1,209 @@
+"""Sites are found in the order of the network, and the last bottleneck is proved to be one by cutting it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from nets import Depthwise, Functional, Plain, Residual, images
+from torch import nn
+from torch.nn import functional as F
+
+from lightning_vis.model.feature_map import feature_maps, last_feature_map
+from lightning_vis.model.site.bottleneck import bypassed_share
+from lightning_vis.model.site.collector import kept_at
+from lightning_vis.model.site.layout import LAST, MAPS, SEQUENCE, TOKENS
+
+
+class Tokens(nn.Module):
+    """Patches, a prefix, blocks; read at the first token of the prefix, or at the mean of the patches."""
+
+    def __init__(self, prefix=1, mean=False, batch_first=True, blocks=3):
+        super().__init__()
+        self.patches, self.is_mean, self.batch_first = nn.Conv2d(3, 16, 4, 4), mean, batch_first
+        self.prefix = nn.Parameter(torch.randn(1, prefix, 16))
+        layer = nn.TransformerEncoderLayer(16, 2, 32, 0.0, batch_first=batch_first, norm_first=True)
+        self.blocks = nn.TransformerEncoder(layer, blocks, enable_nested_tensor=False)
+        self.norm, self.head = nn.LayerNorm(16), nn.Linear(16, 3)
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat((self.prefix.expand(len(x), -1, -1), x), 1)
+        x = self.blocks(x) if self.batch_first else self.blocks(x.transpose(0, 1)).transpose(0, 1)
+        x = self.norm(x)
+        return self.head(x[:, self.prefix.shape[1] :].mean(1) if self.is_mean else x[:, 0])
+
+
+class UNet(nn.Module):
+    """A classifier on a U-Net: most of the answer goes over the skip."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 6, 3, 1, 1), nn.ReLU())
+        self.deep = nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(6, 8, 3, 1, 1), nn.ReLU(), nn.Upsample(scale_factor=2))
+        self.fc = nn.Linear(14, 3)
+
+    def forward(self, x):
+        first = self.stem(x)
+        return self.fc(torch.cat((first, self.deep(first)), 1).mean((2, 3)))
+
+
+class TwoTowers(nn.Module):
+    """Two branches that meet after the pooling: nothing but the image is a bottleneck."""
+
+    def __init__(self):
+        super().__init__()
+        self.one = nn.Sequential(nn.Conv2d(3, 4, 3, 1, 1), nn.ReLU())
+        self.two = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU())
+        self.fc = nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.fc(torch.cat((self.one(x).mean((2, 3)), 3 * self.two(x).mean((2, 3))), 1))
+
+
+class Shared(nn.Module):
+    """One activation module for everything, as EfficientNet-Lite has it: what enters the pooling has no other name."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.act = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU6()
+        self.pool, self.fc = nn.AdaptiveAvgPool2d(1), nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = self.act(self.norm(self.conv(self.act(x))))
+        return self.fc(self.pool(x).flatten(1))
+
+
+class Tupled(nn.Module):
+    """The features come in a dict within a tuple, beside what has no grid."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.fc = Deep(), nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.fc(F.relu(self.body(x)[1]["map"]).mean((2, 3)))
+
+
+class Deep(nn.Module):
+    """Returns a tuple."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(8, 3, 3, 3))
+
+    def forward(self, x):
+        return x.mean((1, 2, 3)), {"map": F.conv2d(x, self.weight)}
+
+
+class Windows(nn.Module):
+    """Tokens of 2 x 2 windows one after the other: as many as there are patches, in another order."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.block, self.fc = nn.Conv2d(3, 8, 2, 2), nn.Linear(8, 8), nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = self.patches(x)  # (N, 8, 6, 6)
+        x = x.unflatten(2, (3, 2)).unflatten(4, (3, 2)).permute(0, 2, 4, 3, 5, 1).flatten(1, 4)
+        return self.fc(x + self.block(x)).amax(1)
+
+
+class Swinlike(nn.Module):
+    """Channels last, merged once, read at the mean."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.norm, self.merge = nn.Conv2d(3, 8, 2, 2), nn.LayerNorm(8), nn.Linear(32, 16)
+        self.last, self.head = nn.LayerNorm(16), nn.Linear(16, 3)
+
+    def forward(self, x):
+        x = self.norm(self.patches(x).permute(0, 2, 3, 1))
+        x = torch.cat([x[:, i::2, j::2] for i in (0, 1) for j in (0, 1)], -1)
+        return self.head(self.last(self.merge(x)).mean((1, 2)))
+
+
+def cut_share(net, layer, site):
+    """What share of the gradient at the image is left while the site is detached: the definition, run."""
+    image = images(1).requires_grad_()
+    weights = torch.randn(1, 3, generator=torch.Generator().manual_seed(1))
+    whole = torch.autograd.grad((net(image) * weights).sum(), image)[0]
+    module = net.get_submodule(site.layer)
+    if site.side == "input":
+        hook = module.register_forward_pre_hook(lambda _, given: tuple(each.detach() for each in given))
+    else:
+        hook = module.register_forward_hook(lambda _, __, output: output.detach())
+    score = (net(image) * weights).sum()
+    left = torch.autograd.grad(score, image, allow_unused=True)[0] if score.requires_grad else None
+    hook.remove()
+    return 0.0 if left is None else bypassed_share(whole, whole - left)
+
+
+@pytest.mark.parametrize(
+    ("net", "layer", "shape", "kind"),
+    [
+        (Plain(), "6", (8, 6, 6), MAPS),
+        (Residual(), "layer2", (8, 6, 6), MAPS),
+        (Depthwise(), "head:input", (8, 6, 6), MAPS),
+        (Functional(), "second", (8, 6, 6), MAPS),
+        (Shared(), "pool:input", (8, 12, 12), MAPS),
+        (UNet(), "stem", (6, 12, 12), MAPS),
+        (Tokens(), "blocks.layers.1", (16, 3, 3), TOKENS),
+        (Tokens(3), "blocks.layers.1", (16, 3, 3), TOKENS),
+        (Tokens(1, mean=True), "norm", (16, 3, 3), TOKENS),
+        (Tokens(0, mean=True), "norm", (16, 3, 3), TOKENS),
+        (Tokens(1, batch_first=False), "blocks.layers.1", (16, 3, 3), SEQUENCE),
+        (Swinlike(), "last", (16, 3, 3), LAST),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
+)
+def test_the_default_is_the_last_bottleneck(net, layer, shape, kind):
+    net.eval()
+    found = last_feature_map(net, images(1))
+    assert (found.layer, found.shape, found.site.layout.kind, found.bypassed) == (layer, shape, kind, 0.0)
+    if found.site.side == "output" or layer != "head:input":
+        assert cut_share(net, layer, found.site) < 1e-6
+
+
+def test_where_nothing_is_a_bottleneck_the_least_bypassed_is_taken_and_its_share_is_true():
+    torch.manual_seed(0)
+    net = TwoTowers().eval()
+    found = last_feature_map(net, images(1))
+    other = "one" if found.layer == "two" else "two"
+    assert found.layer in ("one", "two")
+    assert 0 < found.bypassed < cut_share(net, other, feature_maps(net, images(1), [other])[other].site) < 1
+
+
+def test_zero_heads_hide_no_site():
+    net = Tokens().eval()
+    nn.init.zeros_(net.head.weight)
+    assert last_feature_map(net, images(1)).layer == "blocks.layers.1"
+    assert not net.head.weight.any()
+
+
+def test_a_named_layer_means_its_grid_wherever_it_lies():
+    found = feature_maps(Tupled(), images(1), ["body", "body:input"])
+    assert found["body"].shape == (8, 10, 10)
+    assert found["body"].site.place == (1, "map")
+    assert isinstance(found["body:input"], ValueError) or found["body:input"].shape == (3, 12, 12)
+
+
+def test_a_layer_without_a_grid_is_refused_with_those_that_have_one():
+    why = feature_maps(Tokens(), images(1), ["head"])["head"]
+    said = "layer 'head' holds no grid of the image; those that do are, from the last one on: norm, blocks, blocks.layers.1"
+    assert str(why).startswith(said.split(": norm")[0])
+    for name in str(why).split("last one on: ")[1].split(", "):  # what is named can be named
+        assert feature_maps(Tokens(), images(1), [name])[name].shape[1:] == (3, 3)
+
+
+def test_tokens_in_another_order_are_no_site():
+    net = Windows()
+    assert "holds no grid" in str(feature_maps(net, images(1), ["block"])["block"])
+    assert last_feature_map(net, images(1)).layer == "patches"
+
+
+def test_what_is_kept_is_what_stands_there():
+    net, seen = Tupled().eval(), []
+    site = feature_maps(net, images(1), ["body"])["body"].site
+    with torch.no_grad(), kept_at(net, {"body": site}, {"body": seen.append}):
+        net(images(2))
+    assert torch.equal(site.layout.maps(seen[0]), F.conv2d(images(2), net.body.weight))
