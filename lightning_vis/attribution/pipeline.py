@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lightning_vis.arguments import quoted
 from lightning_vis.attribution.frame_builder import build_frame, maps_of, own_maps
-from lightning_vis.attribution.places import find_places
+from lightning_vis.attribution.places import find_places, said_of_places
 from lightning_vis.attribution.records import Recorded, Recorder, in_chunks
 from lightning_vis.attribution.views import View, evidence, grad_cam, saliency, views_of
 from lightning_vis.frames import Frame, Maps
@@ -20,6 +20,7 @@ from lightning_vis.model.answer.answer import UNKNOWN, Answer
 from lightning_vis.model.answer.embedding import EMBEDDING_TASK, references
 from lightning_vis.model.answer.numbers import REGRESSION_TASK
 from lightning_vis.model.answer.words import Words
+from lightning_vis.model.feature_map import FeatureMap
 from lightning_vis.model.run import ForwardConfig, Pass, answered
 from lightning_vis.model.scores import TARGETS, Score, Target
 from lightning_vis.model.snapshot.snapshot import preserve_state
@@ -31,10 +32,14 @@ TWINS = "twins"
 
 @dataclass(frozen=True)
 class Attempt:
-    """A frame of what worked, and what went wrong, by view key; `TWINS` stands for the numbers of the twins."""
+    """A frame of what worked, and what went wrong, by view key; `TWINS` stands for the numbers of the twins.
+
+    Where the views looked is told too, to be handed to the next look.
+    """
 
     frame: Frame | None
     failures: dict[str, Exception] = field(default_factory=dict)
+    places: Mapping[str | None, FeatureMap] = field(default_factory=dict)
 
 
 def usual_views() -> tuple[View, ...]:
@@ -91,14 +96,16 @@ def look(
 
 def try_look(model: nn.Module, probe: Probe, views: Iterable[View], running: ForwardConfig) -> Attempt:
     """As `look`, but a view that fails takes no other along; places that are known spare the dry run."""
-    views = list(views)
-    failures: dict[str, Exception] = {}
+    start, views = time.perf_counter(), list(views)
+    places, failures = find_places(model, probe, running, views)
+    running, placed = replace(running, places=places), [view for view in views if view.key not in failures]
     try:
-        frame = _look(model, probe, views, running, failures)
+        frame = _look(model, probe, placed, running, failures, start)
     except Exception as error:  # before any view, or while the model was put back
         names = [view.key for view in views] + [TWINS] * (probe.twins is not None)
-        return Attempt(None, dict.fromkeys(names or [running.answer.task], error) | failures)  # a task without any view too
-    return Attempt(frame, failures)
+        failed = dict.fromkeys(names or [running.answer.task], error)  # a task without any view too
+        return Attempt(None, failed | failures, places)
+    return Attempt(frame, failures, places)
 
 
 def _look(
@@ -107,11 +114,9 @@ def _look(
     views: list[View],
     running: ForwardConfig,
     failures: dict[str, Exception],
+    start: float,
 ) -> Frame | None:
-    start = time.perf_counter()
-    places, unplaced = find_places(model, probe, running, views)
-    failures |= unplaced
-    running, views = replace(running, places=places), [view for view in views if view.key not in unplaced]
+    places = running.places
     last_layer = places[None].layer if None in places else None
     with preserve_state(model):
         answer, run = running.answer, _run_of(model, probe, running)
@@ -125,7 +130,7 @@ def _look(
     if answers is not None:
         seconds["twins"] = time.perf_counter() - start - seconds["pass"]
         frame = _with_twin_result(frame or build_frame(probe, {}, [], {}, running.answer), answers)
-    return None if frame is None else replace(frame, seconds=seconds)
+    return None if frame is None else replace(frame, seconds=seconds, notes=(*frame.notes, *said_of_places(places, views)))
 
 
 def _run_of(model: nn.Module, probe: Probe, running: ForwardConfig) -> Pass:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,16 +27,24 @@ def find_places(
     Args:
         model: as it will be run.
         probe: whose first image is run, in one dry run that leaves no trace.
-        running: how; the places that it knows already are not looked for.
+        running: how; the places that it knows already are kept, and measured anew if something bypasses them.
         views: whose layers are wanted.
     """
     views = list(views)
     wanted = {name for view in views for name in view.layers if name != INPUT} - set(running.places)
-    found = _found(model, probe, running, sorted(wanted, key=str)) if wanted else {}
-    places = {name: each for name, each in found.items() if isinstance(each, FeatureMap)}
-    why = {name: each for name, each in found.items() if isinstance(each, Exception)}
+    shifting = {each.layer: name for name, each in running.places.items() if each.bypassed}
+    asked = sorted({*wanted, *shifting}, key=str)
+    found = _found(model, probe, running, asked) if asked else {}
+    places = {shifting.get(str(name), name): each for name, each in found.items() if isinstance(each, FeatureMap)}
+    why = {name: each for name, each in found.items() if isinstance(each, Exception) and name in wanted}
     failed = {view.key: why[name] for view in views for name in view.layers if name in why}
     return {**running.places, **places}, failed
+
+
+def said_of_places(places: Mapping[str | None, FeatureMap], views: Iterable[View]) -> tuple[str, ...]:
+    """What a reader should know of where views look: how much of the answer bypasses it."""
+    names = dict.fromkeys(name for view in views for name in view.layers if name in places)
+    return tuple(filter(None, (places[name].said_bypassed for name in names)))
 
 
 def _found(

@@ -34,6 +34,12 @@ class FeatureMap:
     site: Site
     bypassed: float = 0.0
 
+    @property
+    def said_bypassed(self) -> str:
+        """How much bypasses it, in words; "" where that is next to nothing."""
+        share = f"{self.bypassed:.0%}"
+        return "" if share == "0%" else f"{share} of the answer's gradient at the image bypasses layer {self.layer!r}"
+
 
 def last_feature_map(
     model: nn.Module,

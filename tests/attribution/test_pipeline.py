@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 import torch
@@ -240,3 +242,30 @@ def test_ctrl_c_is_not_a_failure_of_a_view(net, probe):
 def test_the_default_layer_is_found_as_the_model_will_be_run(net, probe):
     places, _ = find_places(nn.Sequential(net), probe, ForwardConfig(lambda x: net(x[:, :3])), [grad_cam()])
     assert places[None].layer == "0.layer2"
+
+
+def test_what_bypasses_a_place_is_said_and_measured_anew(probe):
+    net = nn.Sequential(OrderedDict(body=Skips(), fc=nn.Linear(8, 3)))
+    running = ForwardConfig()
+    said = []
+    for weight in (1.0, 0.0):
+        net.body.weight = weight
+        frame = try_look(net, probe, [grad_cam("body.side")], running).frame
+        said.append([note for note in frame.notes if "bypasses" in note])
+        running = ForwardConfig(places=find_places(net, probe, running, [grad_cam("body.side")])[0])
+    assert len(said[0]) == 1
+    assert said[0][0].endswith("% of the answer's gradient at the image bypasses layer 'body.side'")
+    assert said[1] == []
+
+
+class Skips(nn.Module):
+    """Two branches, of which one can be shut."""
+
+    weight = 1.0
+
+    def __init__(self):
+        super().__init__()
+        self.side, self.other = nn.Conv2d(3, 8, 3), nn.Conv2d(3, 8, 3)
+
+    def forward(self, x):
+        return (self.side(x) + self.weight * self.other(x)).relu().mean((2, 3))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_vis.attribution.pipeline import TWINS, Attempt, try_look
-from lightning_vis.attribution.places import Places, find_places
+from lightning_vis.attribution.places import said_of_places
 from lightning_vis.attribution.views import View, views_of
 from lightning_vis.callbacks.monitor import Monitor, lift_view, progress
 from lightning_vis.callbacks.schedule import is_spaced
@@ -19,7 +19,8 @@ from lightning_vis.callbacks.session.drawings import of_maps
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.frames import Frame
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
-from lightning_vis.model.run import Chosen, ForwardConfig
+from lightning_vis.model.feature_map import FeatureMap
+from lightning_vis.model.run import Chosen
 from lightning_vis.model.scores import PROBABILITIES, Score
 from lightning_vis.probe.probe import Probe
 from lightning_vis.render.twins import with_twins
@@ -42,7 +43,7 @@ class MapLooks:
 
     def __init__(self, session: Session, score: Score | None) -> None:
         self.views: list[View] = []
-        self.places: Places = {}
+        self.places: Mapping[str | None, FeatureMap] = {}
         self.failed = ""
         self.draws = True
         self.neighbours = 0
@@ -70,9 +71,10 @@ class MapLooks:
         session = self._session
         keys = ", ".join(view.key for view in self.views)
         layer = f" at layer {self.layer!r}" if self.layer else ""
+        bypassed = "".join(f"; {each}" for each in said_of_places(self.places, self.views))
         within = f" of the submodule {session.finder.name!r}" if session.finder.name else ""
         count = 0 if session.probe is None else len(session.probe)
-        return f"{count} images ({keys or 'no maps'}){layer}{within}"
+        return f"{count} images ({keys or 'no maps'}){layer}{within}{bypassed}"
 
     def reading(self) -> str:
         """What the network answers and where the images come from, in sentences."""
@@ -176,11 +178,12 @@ class MapLooks:
         """A look whose failures are dealt with: a view rests, the twins are asked again next time."""
         chosen: Chosen = {target: rows for target, rows in self._chosen.items() if len(rows) == len(probe)}
         running = replace(self._session.forward_config(trainer, module, self._score), chosen=chosen, is_early=is_early)
-        running = replace(running, places=self._find_places(module, probe, running, self._awake(views)))
+        running = replace(running, places=self.places)
         try:
             attempt = try_look(module, probe, self._awake(views), running)
         except Exception as error:
-            attempt = Attempt(None, {TWINS: error})
+            attempt = Attempt(None, {TWINS: error}, self.places)
+        self.places = attempt.places
         failures = dict(attempt.failures)
         twins = failures.pop(TWINS, None)
         says_later = twins is not None and monitored and self._session.failures.on_error == "warn"
@@ -190,13 +193,6 @@ class MapLooks:
             self._session.failures.tell("a look failed", twins)
         self._session.failures.rest(failures, self._layers_of(views))
         return attempt.frame
-
-    def _find_places(self, module: nn.Module, probe: Probe, running: ForwardConfig, views: Sequence[View]) -> Places:
-        """Where the views look, found once; those for which there is no place rest, and the others go on."""
-        self.places, failed = find_places(module, probe, replace(running, places=self.places), views)
-        if failed:
-            self._session.failures.rest(failed, {})
-        return self.places
 
     def _awake(self, views: Sequence[View]) -> list[View]:
         return [view for view in views if view.key not in self._session.failures.resting]

@@ -40,6 +40,13 @@ def bottleneck(score: Tensor, image: Tensor, candidates: Sequence[Candidate]) ->
     return _least(score, image, met)
 
 
+def choice_of(score: Tensor, image: Tensor, candidate: Candidate) -> Choice:
+    """A candidate that is given, with what bypasses it: all, where the score does not depend on it."""
+    if not bypasses(score, candidate.tensor, image):
+        return Choice(candidate, 0.0)
+    return _least(score, image, [(candidate, _gradients(score, [candidate.tensor])[0])]) or Choice(candidate, 1.0)
+
+
 def _arrives(candidate: Candidate, gradient: Tensor | None) -> bool:
     """Whether the cells themselves matter: with a class token, the last block's output has gradient at that token alone."""
     return gradient is not None and bool((candidate.site.layout.maps(gradient) != 0).any())
@@ -79,6 +86,8 @@ def _shares(score: Tensor, image: Tensor, met: Sequence[tuple[Candidate, Tensor 
     if whole is None:
         return
     for each, gradient in met:
+        if gradient is None:
+            continue
         through = torch.autograd.grad(each.tensor, image, gradient, retain_graph=True, allow_unused=True)[0]
         if through is not None:
             yield each, bypassed_share(whole, through)

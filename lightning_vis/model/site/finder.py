@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lightning_vis.model.layers import called_often, find_layer, known_layers, uncalled
 from lightning_vis.model.places import leaves
 from lightning_vis.model.scores import describe
-from lightning_vis.model.site.bottleneck import Choice, bottleneck
+from lightning_vis.model.site.bottleneck import Choice, bottleneck, choice_of
 from lightning_vis.model.site.candidates import Candidate, candidates_of, met_in, named_candidates, times_met
 from lightning_vis.model.site.layout import MAPS
 from lightning_vis.model.site.site import split
@@ -123,4 +123,4 @@ def _named(model: nn.Module, run: _Run, name: str) -> Choice:
     if name not in run.named:
         there = ", ".join(each.site.name for each in reversed(run.candidates[-12:])) or "none"
         raise NoGridError(f"layer {name!r} holds no grid of the image; those that do are, from the last one on: {there}")
-    return Choice(run.named[name], 0.0)
+    return choice_of(run.score, run.image, run.named[name])

@@ -8,7 +8,7 @@ from nets import Depthwise, Functional, Plain, Residual, images
 from torch import nn
 from torch.nn import functional as F
 
-from lightning_vis.model.feature_map import feature_maps, last_feature_map
+from lightning_vis.model.feature_map import ROWS, feature_maps, last_feature_map
 from lightning_vis.model.site.bottleneck import bypassed_share
 from lightning_vis.model.site.collector import kept_at
 from lightning_vis.model.site.layout import LAST, MAPS, SEQUENCE, TOKENS
@@ -124,8 +124,8 @@ class Swinlike(nn.Module):
 
 def cut_share(net, layer, site):
     """What share of the gradient at the image is left while the site is detached: the definition, run."""
-    image = images(1).requires_grad_()
-    weights = torch.randn(1, 3, generator=torch.Generator().manual_seed(1))
+    image = images(1).expand(ROWS, -1, -1, -1).clone().requires_grad_()
+    weights = torch.randn(ROWS, 3, generator=torch.Generator().manual_seed(0))
     whole = torch.autograd.grad((net(image) * weights).sum(), image)[0]
     module = net.get_submodule(site.layer)
     if site.side == "input":
@@ -207,3 +207,14 @@ def test_what_is_kept_is_what_stands_there():
     with torch.no_grad(), kept_at(net, {"body": site}, {"body": seen.append}):
         net(images(2))
     assert torch.equal(site.layout.maps(seen[0]), F.conv2d(images(2), net.body.weight))
+
+
+def test_a_named_layer_is_measured_too_as_the_definition_has_it():
+    net = UNet().eval()
+    found = feature_maps(net, images(1), ["deep", "stem", "fc:input"])
+    assert found["deep"].bypassed == pytest.approx(cut_share(net, "deep", found["deep"].site), abs=1e-5)
+    assert found["deep"].bypassed > 0.1
+    assert found["stem"].bypassed == 0.0
+    assert found["deep"].said_bypassed.endswith("% of the answer's gradient at the image bypasses layer 'deep'")
+    assert found["stem"].said_bypassed == ""
+    assert "holds no grid" in str(found["fc:input"])
