@@ -27,7 +27,7 @@ class View:
 
     Attributes:
         name: how it is called in tags.
-        layers: one `Record` per layer reaches `to_map`; None stands for the last feature map.
+        layers: one `Record` per layer reaches `to_map`; None stands for the last bottleneck.
         to_map: ``(*records) -> (N, h, w)``, a function of a module, so that the view pickles.
         recorder: how the records are taken; equal recorders share one call.
         target: the class whose score is explained: ``"predicted"``, ``"label"``, ``"runner_up"`` or an index.
@@ -100,7 +100,8 @@ def evidence(layer: str | None = None, target: Target = "label") -> View:
     """What speaks for and against the label, in units of log-odds: warm for, blue against.
 
     Args:
-        layer: dotted name of a layer that returns ``(N, K, h, w)``; None for the last feature map.
+        layer: dotted name of a layer that holds the image's grid (maps, channels last, tokens), or ``"avgpool:input"`` for
+            what enters one; None for the last bottleneck.
         target: the explained class; the label by default, the predicted class where there are no labels.
 
     Returns:
@@ -115,7 +116,8 @@ def grad_cam(layer: str | None = None, target: Target = "predicted") -> View:
     """Where the evidence for the predicted class lies (R. R. Selvaraju et al., 2017, "Grad-CAM").
 
     Args:
-        layer: dotted name of a layer that returns ``(N, K, h, w)``; None for the last feature map.
+        layer: dotted name of a layer that holds the image's grid (maps, channels last, tokens), or ``"avgpool:input"`` for
+            what enters one; None for the last bottleneck.
         target: the explained class.
 
     Returns:

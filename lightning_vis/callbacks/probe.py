@@ -363,7 +363,8 @@ class GradCAMCallback(ProbeCallback):
 
     Args:
         probe: as `ProbeCallback`.
-        layer: dotted name of a layer that returns ``(N, K, h, w)``; None for the last feature map.
+        layer: dotted name of a layer that holds the image's grid (maps, channels last, tokens), or ``"avgpool:input"`` for
+            what enters one; None for the last bottleneck.
         target: the explained class: ``"predicted"``, ``"label"``, ``"runner_up"`` or an index.
         every_n_epochs: as `ProbeCallback`.
         at_steps: as `ProbeCallback`.
