@@ -136,7 +136,8 @@ def _layouts(found: list[Met], rows: int, size: Grid) -> dict[int, Layout]:
     for met in found:
         shape = met.tensor.shape
         counts |= {shape[1]} if len(shape) == 3 and shape[0] == rows else set()
-        is_attention = len(shape) == 4 and shape[2] in counts  # by tokens, or tokens by channels of a head
+        # Tokens by tokens, or tokens by channels of a head.
+        is_attention = len(shape) == 4 and shape[2] in counts and tuple(shape[2:]) not in known
         if id(met.tensor) in layouts or is_attention:
             continue
         layout = layout_of(shape, rows, size, known, is_last=id(met.tensor) in last)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,7 +14,8 @@ from lightning_vis.model.places import leaves
 from lightning_vis.model.scores import describe
 from lightning_vis.model.site.bottleneck import Choice, bottleneck, choice_of
 from lightning_vis.model.site.candidates import Candidate, candidates_of, met_in, named_candidates, times_met
-from lightning_vis.model.site.layout import MAPS
+from lightning_vis.model.site.layout import LAST, MAPS
+from lightning_vis.model.site.order import may_lie_in_order
 from lightning_vis.model.site.site import split
 from lightning_vis.model.snapshot.snapshot import preserve_state
 
@@ -106,6 +107,9 @@ def _default(model: nn.Module, run: _Run) -> Choice:
     if not run.candidates:
         raise ValueError(f"no layer of the model gives a feature map (N, K, h, w) above 1 x 1; {known_layers(model)}")
     found = bottleneck(run.score, run.image, run.candidates)
+    while found is not None and not _holds(run, found.candidate):
+        run = replace(run, candidates=[each for each in run.candidates if each is not found.candidate])
+        found = bottleneck(run.score, run.image, run.candidates)
     if found is None:
         raise ValueError(
             f"the model's output, {describe(run.output)} for {len(run.image)} images, does not depend on any feature map through gradients"
@@ -114,13 +118,19 @@ def _default(model: nn.Module, run: _Run) -> Choice:
     return found
 
 
+def _holds(run: _Run, candidate: Candidate) -> bool:
+    """Whether tokens lie in the order of the image's rows here too: blocks may have sorted them into windows."""
+    layout = candidate.site.layout
+    return layout.kind in (MAPS, LAST) or may_lie_in_order(layout, candidate.tensor, run.image)
+
+
 def _named(model: nn.Module, run: _Run, name: str) -> Choice:
     layer, side = split(name)
     find_layer(model, layer)
     times = run.times.get((layer, side), 0)
     if times != 1:
         raise called_often(model, name, times) if times else uncalled(model, layer)
-    if name not in run.named:
+    if name not in run.named or not _holds(run, run.named[name]):
         there = ", ".join(each.site.name for each in reversed(run.candidates[-12:])) or "none"
         raise NoGridError(f"layer {name!r} holds no grid of the image; those that do are, from the last one on: {there}")
     return choice_of(run.score, run.image, run.named[name])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, adaptive_avg_pool3d
@@ -12,6 +14,8 @@ NEAR = 1
 """Cells by which a token may miss its place: patches overlap, and neighbours have been mixed in. On small grids none."""
 SMALL = 3
 """Cells along an axis, up to which a miss by one would prove nothing."""
+OWN, MOST = 0.8, 0.75
+"""A cell's own part of the image ranks above so many of all parts, and does so for so many of the cells asked."""
 
 
 def lies_in_order(layout: Layout, tensor: Tensor, image: Tensor) -> bool:
@@ -23,10 +27,31 @@ def lies_in_order(layout: Layout, tensor: Tensor, image: Tensor) -> bool:
         image: the leaf from which it was computed, ``(N, C, H, W)``. Where no gradient reaches it, nobody knows, and nothing
             is said against the layout.
     """
-    if not tensor.requires_grad:
-        return True
-    maps = layout.maps(tensor)[0].flatten(1)
-    return all(_is_near(layout, maps[:, cell], cell, image) for cell in _cells(layout))
+    return all(_is_near(felt, cell) for cell, felt in _felt(layout, tensor, image))
+
+
+def may_lie_in_order(layout: Layout, tensor: Tensor, image: Tensor) -> bool:
+    """Whether most of a few cells depend on their own part of the image more than on most others, as far as anybody knows.
+
+    Deep in a network all cells depend on everything; but what is carried past each block keeps a cell near its own part.
+
+    Args:
+        layout: that is doubted.
+        tensor: laid out so, anywhere in the network.
+        image: the leaf from which it was computed.
+    """
+    ranks = [float((felt < felt.flatten()[cell]).float().mean()) for cell, felt in _felt(layout, tensor, image)]
+    return sum(rank >= OWN for rank in ranks) >= MOST * len(ranks)
+
+
+def _felt(layout: Layout, tensor: Tensor, image: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """How much a few cells depend on each part of the image, one part for each cell."""
+    if tensor.requires_grad:
+        maps = layout.maps(tensor)[0].flatten(1)
+        for cell in _cells(layout):
+            felt = _felt_by(layout, maps[:, cell], image)
+            if felt is not None:
+                yield cell, felt
 
 
 def _cells(layout: Layout) -> set[int]:
@@ -35,14 +60,17 @@ def _cells(layout: Layout) -> set[int]:
     return {1, min(width, count - 1), count // 2 + width // 2 - 1, count - 2} & set(range(count))
 
 
-def _is_near(layout: Layout, values: Tensor, cell: int, image: Tensor) -> bool:
+def _felt_by(layout: Layout, values: Tensor, image: Tensor) -> Tensor | None:
     weights = torch.randn(values.shape, generator=torch.Generator().manual_seed(0)).to(values)
     gradient = torch.autograd.grad((values * weights).sum(), image, retain_graph=True, allow_unused=True)[0]
     if gradient is None or not gradient.any():
-        return True
+        return None
     pool = adaptive_avg_pool2d if len(layout.grid) == 2 else adaptive_avg_pool3d
-    felt = pool(gradient[:1].float().abs().sum(1), layout.grid)  # type: ignore[arg-type]
-    strongest = torch.unravel_index(felt.flatten().argmax(), layout.grid)
-    expected = torch.unravel_index(torch.tensor(cell), layout.grid)
-    near = NEAR if min(layout.grid) > SMALL else 0
+    return pool(gradient[:1].float().abs().sum(1), layout.grid)[0]  # type: ignore[arg-type]
+
+
+def _is_near(felt: Tensor, cell: int) -> bool:
+    strongest = torch.unravel_index(felt.flatten().argmax(), felt.shape)
+    expected = torch.unravel_index(torch.tensor(cell), felt.shape)
+    near = NEAR if min(felt.shape) > SMALL else 0
     return all(abs(int(one) - int(other)) <= near for one, other in zip(strongest, expected, strict=True))
