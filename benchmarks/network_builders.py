@@ -29,8 +29,9 @@ CLASSES = {"multiclass": 2, "segmentation": 3}
 
 @dataclass(frozen=True)
 class Network:
-    """A row of the list; `task` may name a head, "embedding:image_embeds"."""
+    """A row of the list: `kind` is the heading above it, and a task may name a head, "embedding:image_embeds"."""
 
+    kind: str
     name: str
     package: str
     what: str
@@ -46,12 +47,15 @@ class Network:
 
 def listed() -> Iterator[Network]:
     """All rows of the list."""
+    kind = ""
     for line in LIST.read_text().splitlines():
-        if line and not line.startswith("#"):
+        if line.startswith("#"):
+            kind = line.strip("# ")
+        elif line:
             name, package, what, shape, task, arguments = line.split(maxsplit=5)
             task, _, head = task.partition(":")
             where = int(head) if head.isdigit() else head or None
-            yield Network(name, package, what, tuple(map(int, shape.split("x"))), task, where, json.loads(arguments))
+            yield Network(kind, name, package, what, tuple(map(int, shape.split("x"))), task, where, json.loads(arguments))
 
 
 def _of_timm(row: Network) -> nn.Module:
@@ -102,17 +106,24 @@ _BUILDERS = (_of_timm, _of_torchvision, _of_transformers, _of_smp, _of_monai, _o
 def built(row: Network) -> nn.Module:
     """The network in eval mode, as if it had been trained a little."""
     net = dict(zip(PACKAGES, _BUILDERS, strict=True))[row.package](row).eval()
-    _stir(net)
+    _stir(net, row.classes)
     _settle(net, images_for(row, 4))
     return net.eval()
 
 
 @torch.no_grad()
-def _stir(net: nn.Module) -> None:
-    """Nothing that begins with zeros stays so: of a head of zeros no map would have a gradient."""
+def _stir(net: nn.Module, classes: int) -> None:
+    """Nothing that begins with zeros stays so: of a head of zeros no map would have a gradient.
+
+    Only heads have no bias: no place accounts for it, and beside random weights it is as large as the rest of the score.
+    """
     for each in net.parameters():
         if each.is_floating_point():
             each.add_(0.02 * torch.randn_like(each))
+    for each in net.modules():
+        bias = getattr(each, "bias", None)
+        if isinstance(each, (nn.Linear, nn.modules.conv._ConvNd)) and bias is not None and len(bias) == classes:
+            bias.zero_()
 
 
 @torch.no_grad()
