@@ -1,4 +1,7 @@
-"""Builds networks that packages bring, by the rows of networks.txt: small, with random weights, without any download."""
+"""Builds networks that packages bring, by the rows of networks.txt.
+
+Small, with random weights, without any download.
+"""
 
 from __future__ import annotations
 

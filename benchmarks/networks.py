@@ -1,4 +1,4 @@
-"""Where the library looks in networks that packages bring, and whether what it shows there is true.
+"""Where networks that packages bring are looked at, and whether that is true.
 
     PYTHONPATH=. python benchmarks/networks.py [--only NAME ...] [--limit 60] [--write]
 
