@@ -8,6 +8,11 @@ too long takes no other along. A row says which site is chosen and on what grid,
 - past: the share of the gradient at the image that does not go through the site. The score is differentiated once as it is and
   once with the site's values held constant, which leaves a; the share is |a| / (|a| + |whole - a|), sums over all pixels. Of a
   site with tokens before the grid's, what goes through them alone is given behind a plus.
+- corners: of tokens, and of maps with channels last, whose grid is concluded from shapes, whether it is the image's. Some noise is
+  added to one corner of the image after the other; of what a corner of the grid moves, as a share of what all do, this much is due
+  to its own corner of the image, over what chance would be. 1 is a grid that
+  is none, of channels taken for tokens for instance. Not of convolutions' maps: their grid is certain, and deep
+  ones with random weights see the whole image everywhere.
 - explained: how much of the score the mean of the evidence map accounts for.
 - off: the largest difference of the shown Grad-CAM from ReLU of `captum.attr.LayerGradCam`, and of the shown evidence from the same
   without ReLU times the cells, over the largest value of captum's; at the site's own resolution, nothing is interpolated. Where
@@ -26,6 +31,7 @@ import argparse
 import contextlib
 import datetime
 import importlib
+import itertools
 import multiprocessing
 import os
 import platform
@@ -59,7 +65,9 @@ from lightning_vis.model.places import at, replaced  # noqa: E402
 IMAGES = 2
 SHORT, SHORTER = 150, 60
 """Characters of a sentence that says why not."""
-COLUMNS = ("network", "package", "task", "site", "grid", "past", "explained", "off", "filters", "why not")
+LEAST = 1.2
+"""Corners of the grid that are the image's own come to this and more."""
+COLUMNS = ("network", "package", "task", "site", "grid", "past", "corners", "explained", "off", "filters", "why not")
 Score = Callable[[Tensor], Tensor]
 
 
@@ -74,6 +82,7 @@ class Found:
     site: str = ""
     grid: str = ""
     past: str = ""
+    corners: str = ""
     explained: str = ""
     off: str = ""
     filters: str = ""
@@ -82,8 +91,8 @@ class Found:
 
     @property
     def cells(self) -> list[str]:
-        cells = [self.network, self.package, self.task, self.site, self.grid, self.past, self.explained, self.off]
-        return [*cells, self.filters, self.said]
+        where = [self.network, self.package, self.task, self.site, self.grid]
+        return [*where, self.past, self.corners, self.explained, self.off, self.filters, self.said]
 
 
 @dataclass(frozen=True)
@@ -184,6 +193,44 @@ def _share_past(
     return float(around / (around + through))
 
 
+def _maps(net: nn.Module, place: Place, images: Tensor) -> Tensor:
+    """What stands at a place."""
+    met: list[Tensor] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        met.append(tensor.clone())
+        return tensor
+
+    with changed(net, place, keep), torch.no_grad():
+        net(images.clone())
+    return place.maps(met[-1])
+
+
+def corners(net: nn.Module, place: Place, images: Tensor) -> str:
+    """How much more corners of the grid follow their own corner of the image than the others."""
+    if place.is_plain:
+        return ""
+    before = _maps(net, place, images)
+    axes = [axis for axis in range(2, before.ndim) if before.shape[axis] > 1]
+    ends = list(itertools.product((False, True), repeat=len(axes)))
+    moves = torch.zeros(len(ends), len(ends))
+    for row, each in zip(moves, ends, strict=True):
+        other = images.clone()
+        _corner(other, axes, each).add_(0.1 * torch.randn_like(_corner(other, axes, each)))
+        moved = (_maps(net, place, other) - before).abs()
+        row += torch.stack([_corner(moved, axes, corner).mean() for corner in ends])
+    shares = moves / moves.sum(1, keepdim=True)
+    return f"{float((shares / shares.sum(0)).diagonal().sum()):.2f}"
+
+
+def _corner(maps: Tensor, axes: list[int], ends: tuple[bool, ...]) -> Tensor:
+    """The first or the last half along each axis; of an odd number of cells the middle one belongs to neither."""
+    for axis, is_end in zip(axes, ends, strict=True):
+        half = maps.shape[axis] // 2
+        maps = maps.narrow(axis, (maps.shape[axis] - half) * is_end, half)
+    return maps
+
+
 def signed_by_hand(net: nn.Module, place: Place, score: Score, images: Tensor) -> Tensor:
     """Grad-CAM without ReLU at any place, ``(N, h, w)``."""
     met: list[Tensor] = []
@@ -196,7 +243,8 @@ def signed_by_hand(net: nn.Module, place: Place, score: Score, images: Tensor) -
         values = score(images.clone().requires_grad_())
     (slope,) = torch.autograd.grad(values.sum(), met[-1])
     maps, slope = place.maps(met[-1].detach()), place.maps(slope)
-    return torch.einsum("nk,nk...->n...", slope.flatten(2).mean(2), maps)
+    cells = range(2, slope.ndim)
+    return (slope.mean(tuple(cells), keepdim=True) * maps).sum(1)
 
 
 def signed_by_captum(net: nn.Module, place: Place, score: Score, images: Tensor) -> Tensor:
@@ -276,16 +324,14 @@ def _looked(
         site=place.name,
         grid=_grid(net, place, images),
         past=past(net, place, score, images),
+        corners=corners(net, place, images),
         explained=explained(net, place, score, images, frame),
         off=off(net, place, score, images, frame, probe),
     )
 
 
 def _grid(net: nn.Module, place: Place, images: Tensor) -> str:
-    met: list[Tensor] = []
-    with changed(net, place, lambda tensor: met.append(tensor) or tensor), torch.no_grad():  # type: ignore[func-returns-value]
-        net(images.clone())
-    return " x ".join(map(str, place.maps(met[-1]).shape[2:]))
+    return " x ".join(map(str, _maps(net, place, images).shape[2:]))
 
 
 def shortened(error: BaseException, length: int = SHORT) -> str:
@@ -335,9 +381,11 @@ def summary(rows: list[Found]) -> str:
 def _worst(rows: list[Found]) -> Iterator[str]:
     if not rows:
         return
+    astray = [each.network for each in rows if each.corners and not float(each.corners) > LEAST]
     aside = [float(each.past.split(" + ")[0]) for each in rows]
     shares = [float(each.explained) for each in rows]
     yield f"More than a tenth of the gradient goes past {sum(each > 0.1 for each in aside)} of {len(rows)} sites."
+    yield f"The corners are not in place at {len(astray)} sites{': ' * bool(astray)}{', '.join(astray)}."
     yield f"Explained is the median {statistics.median(shares):.3f}, in {sum(each < 0.9 for each in shares)} below 0.9."
     yield f"The largest difference is {max(float(each.off.split(',')[0]) for each in rows):.0e}."
 
