@@ -10,9 +10,8 @@ too long takes no other along. A row says which site is chosen and on what grid,
   site with tokens before the grid's, what goes through them alone is given behind a plus.
 - corners: of tokens, and of maps with channels last, whose grid is concluded from shapes, whether it is the image's. Some noise is
   added to one corner of the image after the other; of what a corner of the grid moves, as a share of what all do, this much is due
-  to its own corner of the image, over what chance would be. 1 is a grid that
-  is none, of channels taken for tokens for instance. Not of convolutions' maps: their grid is certain, and deep
-  ones with random weights see the whole image everywhere.
+  to its own corner of the image, over what chance would be. It is about 1 where the grid is none, of channels taken for tokens for
+  instance. Not of convolutions' maps: their grid is certain, and deep ones with random weights see the whole image everywhere.
 - explained: how much of the score the mean of the evidence map accounts for.
 - off: the largest difference of the shown Grad-CAM from ReLU of `captum.attr.LayerGradCam`, and of the shown evidence from the same
   without ReLU times the cells, over the largest value of captum's; at the site's own resolution, nothing is interpolated. Where
@@ -390,19 +389,27 @@ def _worst(rows: list[Found]) -> Iterator[str]:
     yield f"The largest difference is {max(float(each.off.split(',')[0]) for each in rows):.0e}."
 
 
-def survey(arguments: argparse.Namespace) -> str:
-    """All rows, as markdown."""
+def survey(arguments: argparse.Namespace) -> Iterator[str]:
+    """The lines of the table, each as soon as it is known: a survey that is stopped has not been for nothing."""
+    rows = [each for each in listed() if not arguments.only or each.name in arguments.only]
+    if not rows:
+        raise SystemExit(f"--only {' '.join(arguments.only)}: the names are the first words of networks.txt")
+    _prepare()
+    yield from (_told(arguments), "", line(list(COLUMNS)), f"|{':--|' * len(COLUMNS)}")
+    found = []
+    for row in tqdm(rows, desc="networks", file=sys.stderr):
+        found.append(alone(row, arguments.limit))
+        yield line(found[-1].cells)
+    yield from ("", summary(found))
+
+
+def _prepare() -> None:
+    """What all processes begin with."""
     torch.set_num_threads(1)
     for name in (*PACKAGES, "captum.attr"):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     tqdm.monitor_interval = 0  # no thread beside one that forks
-    rows = [each for each in listed() if not arguments.only or each.name in arguments.only]
-    if not rows:
-        raise SystemExit(f"--only {' '.join(arguments.only)}: the names are the first words of networks.txt")
-    found = [alone(each, arguments.limit) for each in tqdm(rows, desc="networks", file=sys.stderr)]
-    table = [line(list(COLUMNS)), f"|{':--|' * len(COLUMNS)}", *(line(each.cells) for each in found)]
-    return "\n".join([_told(arguments), "", summary(found), "", *table, ""])
 
 
 def _told(arguments: argparse.Namespace) -> str:
@@ -426,10 +433,12 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=60.0, help="seconds for one network")
     parser.add_argument("--write", action="store_true", help="keep the table as networks.md")
     arguments = parser.parse_args()
-    found = survey(arguments)
-    print(found)
+    lines = []
+    for each in survey(arguments):
+        lines.append(each)
+        print(each, flush=True)
     if arguments.write:
-        Path(__file__).with_suffix(".md").write_text(f"# Where networks are looked at\n\n{found}")
+        Path(__file__).with_suffix(".md").write_text("\n".join(["# Where networks are looked at", "", *lines, ""]))
 
 
 if __name__ == "__main__":
