@@ -51,7 +51,7 @@ from network_builders import PACKAGES, Network, built, images_for, listed  # noq
 from torch import Tensor, nn  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from lightning_vis import OUTPUT, Probe, evidence, grad_cam, last_feature_map, look, maximize  # noqa: E402
+from lightning_vis import OUTPUT, Probe, evidence, grad_cam, look, maximize  # noqa: E402
 from lightning_vis.frames import Frame  # noqa: E402
 from lightning_vis.maximization.channels import usual_layers  # noqa: E402
 from lightning_vis.model.answer.answer import CLASSES, Answer  # noqa: E402
@@ -60,6 +60,9 @@ from lightning_vis.model.answer.output import answer_of  # noqa: E402
 from lightning_vis.model.answer.words import Words  # noqa: E402
 from lightning_vis.model.layers import find_layer  # noqa: E402
 from lightning_vis.model.places import at, replaced  # noqa: E402
+from lightning_vis.model.site.finder import find_sites  # noqa: E402
+from lightning_vis.model.site.layout import MAPS, SEQUENCE  # noqa: E402
+from lightning_vis.model.site.site import INPUT_SIDE  # noqa: E402
 
 IMAGES = 2
 SHORT, SHORTER = 150, 60
@@ -122,7 +125,13 @@ class Place:
 
 def chosen_place(net: nn.Module, images: Tensor, forward: Callable[[Tensor], Any]) -> Place:
     """The site that the library chooses: all that has to be exchanged here, should it choose another way."""
-    return Place(last_feature_map(net, images, forward).layer)
+    found = find_sites(net, images[:1].repeat(3, *[1] * (images.ndim - 1)), [None], forward)[None]
+    if isinstance(found, Exception):
+        raise found
+    site, layout = found.candidate.site, found.candidate.site.layout
+    is_input = site.side == INPUT_SIDE
+    is_plain = layout.kind == MAPS and len(site.place) == int(is_input)
+    return Place(site.layer, is_input, site.place, layout.maps, layout.prefix, int(layout.kind != SEQUENCE), is_plain)
 
 
 def score_of(net: nn.Module, images: Tensor, answer: Answer) -> Score:

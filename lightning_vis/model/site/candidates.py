@@ -143,7 +143,8 @@ def _layouts(found: list[Met], rows: int, size: Grid) -> dict[int, Layout]:
         layout = layout_of(shape, rows, size, known, is_last=id(met.tensor) in last)
         if layout is not None:
             layouts[id(met.tensor)] = layout
-            known |= {layout.grid: None} if layout.kind in (MAPS, LAST) and fits(layout.grid, size) else {}
+            known.pop(layout.grid, None)  # the latest one stands last
+            known |= {layout.grid: None} if fits(layout.grid, size) else {}
     return layouts
 
 

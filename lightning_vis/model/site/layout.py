@@ -80,7 +80,7 @@ def layout_of(
         shape: of the tensor.
         rows: how many images were run, a number that nothing else in the network has.
         size: of the images, ``(H, W)`` or ``(D, H, W)``.
-        known: grids of maps that were met before, the first of them that of the patches.
+        known: grids that were met before, the latest one last.
         is_last: whether the layer that made it works on the last axis, as `torch.nn.LayerNorm` and `torch.nn.Linear` do.
     """
     shape, known = tuple(shape), list(known)
@@ -89,9 +89,9 @@ def layout_of(
     if len(shape) != 3:
         return None
     if shape[0] == rows:
-        met = {math.prod(grid): grid for grid in known}
-        is_flat = shape[2] in met and shape[1] not in met
-        return Layout(FLAT, met[shape[2]]) if is_flat else _of_tokens(TOKENS, shape[1], size, known)
+        latest = next((grid for grid in reversed(known) if math.prod(grid) in shape[1:]), None)
+        is_flat = latest is not None and math.prod(latest) != shape[1]
+        return Layout(FLAT, latest) if latest is not None and is_flat else _of_tokens(TOKENS, shape[1], size, known)
     return _of_tokens(SEQUENCE, shape[0], size, known) if shape[1] == rows else None
 
 
