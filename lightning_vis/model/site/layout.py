@@ -90,7 +90,7 @@ def layout_of(
         return None
     if shape[0] == rows:
         latest = next((grid for grid in reversed(known) if math.prod(grid) in shape[1:]), None)
-        is_flat = latest is not None and math.prod(latest) != shape[1]
+        is_flat = not is_last and latest is not None and math.prod(latest) != shape[1]
         return Layout(FLAT, latest) if latest is not None and is_flat else _of_tokens(TOKENS, shape[1], size, known)
     return _of_tokens(SEQUENCE, shape[0], size, known) if shape[1] == rows else None
 
