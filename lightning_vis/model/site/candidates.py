@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lightning_vis.model.layers import named_layers
 from lightning_vis.model.places import Path, leaves
-from lightning_vis.model.site.layout import LAST, MAPS, Grid, Layout, fits, layout_of
+from lightning_vis.model.site.layout import LAST, MAPS, Grid, Layout, fits, layout_of, layout_of_frames
 from lightning_vis.model.site.order import lies_in_order
 from lightning_vis.model.site.site import INPUT_SIDE, OUTPUT_SIDE, Site
 
@@ -79,7 +79,7 @@ def candidates_of(found: list[Met], rows: int, image: Tensor) -> list[Candidate]
         rows: how many images were run.
         image: ``(rows, C, H, W)`` what was run: it is no site, nor is what is made anew while a layer is run twice.
     """
-    layouts = _in_order(found, _layouts(found, rows, tuple(image.shape[2:])), image)
+    layouts = _in_order(found, _layouts(found, rows, image), image)
     once = _once(found)
     groups: dict[int, list[Met]] = {}
     for met in found:
@@ -127,8 +127,9 @@ def _candidate(met: Met, layout: Layout) -> Candidate:
     return Candidate(Site(met.layer, met.side, met.place, layout), met.module, met.tensor)
 
 
-def _layouts(found: list[Met], rows: int, size: Grid) -> dict[int, Layout]:
+def _layouts(found: list[Met], rows: int, image: Tensor) -> dict[int, Layout]:
     """The layouts of the tensors that hold the grid; what was met before helps with what comes after."""
+    size = tuple(image.shape[2:])
     last = {id(met.tensor) for met in found if _works_on_last(met.module, met.tensor)}
     layouts: dict[int, Layout] = {}
     known: dict[Grid, None] = {}
@@ -140,11 +141,14 @@ def _layouts(found: list[Met], rows: int, size: Grid) -> dict[int, Layout]:
         is_attention = len(shape) == 4 and shape[2] in counts and tuple(shape[2:]) not in known
         if id(met.tensor) in layouts or is_attention:
             continue
-        layout = layout_of(shape, rows, size, known, is_last=id(met.tensor) in last)
+        is_last = id(met.tensor) in last
+        layout = layout_of(shape, rows, size, known, is_last=is_last)
+        if layout is None and image.ndim == 5:
+            layout = layout_of_frames(shape, rows, image.shape[1], size[-2:], is_last=is_last)
         if layout is not None:
             layouts[id(met.tensor)] = layout
             known.pop(layout.grid, None)  # the latest one stands last
-            known |= {layout.grid: None} if fits(layout.grid, size) else {}
+            known |= {layout.grid: None} if layout.frames == 1 and fits(layout.grid, size) else {}
     return layouts
 
 
@@ -171,7 +175,7 @@ def _works_on_last(module: nn.Module, tensor: Tensor) -> bool:
 
 def named_candidates(found: list[Met], rows: int, image: Tensor) -> dict[str, Candidate]:
     """Every site by its name: of a layer that returns several tensors the first that holds the grid."""
-    layouts = _in_order(found, _layouts(found, rows, tuple(image.shape[2:])), image)
+    layouts = _in_order(found, _layouts(found, rows, image), image)
     named: dict[str, Candidate] = {}
     for met in found:
         if id(met.tensor) in layouts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -28,11 +28,13 @@ class Layout:
         kind: one of `MAPS`, `LAST`, `TOKENS`, `SEQUENCE`, `FLAT`.
         grid: cells along each axis of the image.
         prefix: of tokens, how many stand before the grid's and belong to no place.
+        frames: of clips whose frames the network takes one by one, how many make a clip: ``(N frames, ...)``.
     """
 
     kind: str
     grid: Grid
     prefix: int = 0
+    frames: int = 1
 
     @property
     def cells(self) -> int:
@@ -40,11 +42,14 @@ class Layout:
         return math.prod(self.grid)
 
     def maps(self, tensor: Tensor) -> Tensor:
-        """The same values as maps ``(N, K, h, w)``; maps of another size than the grid stay so.
+        """The same values as maps ``(N, K, h, w)``, of frames ``(N, K, frames, h, w)``; maps of another size stay so.
 
         Raises:
             ValueError: tokens of another number than the grid has cells.
         """
+        if self.frames > 1:
+            maps = replace(self, frames=1).maps(tensor)
+            return maps.reshape(-1, self.frames, *maps.shape[1:]).movedim(1, 2)
         if self.kind == MAPS:
             return tensor
         if self.kind == LAST:
@@ -69,6 +74,20 @@ class Layout:
 def written(grid: Grid) -> str:
     """A grid in words: "14 x 14"."""
     return " x ".join(map(str, grid))
+
+
+def layout_of_frames(shape: Sequence[int], rows: int, frames: int, size: Grid, *, is_last: bool) -> Layout | None:
+    """The layout of a tensor whose rows are the frames of clips; tokens of frames are not told apart.
+
+    Args:
+        shape: of the tensor.
+        rows: how many clips were run.
+        frames: of a clip.
+        size: of a frame, ``(H, W)``.
+        is_last: as `layout_of`.
+    """
+    found = layout_of(shape, rows * frames, size, is_last=is_last) if len(shape) == 4 else None
+    return None if found is None else replace(found, frames=frames)
 
 
 def layout_of(
