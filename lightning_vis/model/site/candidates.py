@@ -95,8 +95,9 @@ def _holder(once: list[Met], group: list[Met]) -> Met | None:
     if makers and all(_reduces(met.module) for met in makers):
         return None  # what was pooled says more than what pooling left
     handed = [met for met in once if met.side == OUTPUT_SIDE and not _is_through(met.module)]
+    alone = [met for met in handed if not met.place]  # what else a module returns may have been made of it within
     taken = [met for met in once if met.side == INPUT_SIDE]
-    return handed[-1] if handed else taken[0] if taken else None
+    return next(iter([*alone[-1:], *handed[-1:], *taken]), None)
 
 
 def _reduces(module: nn.Module) -> bool:
