@@ -13,7 +13,7 @@ from lightning_vis.model.layers import called_often, find_layer, known_layers, u
 from lightning_vis.model.places import leaves
 from lightning_vis.model.scores import describe
 from lightning_vis.model.site.bottleneck import Choice, bottleneck, choice_of
-from lightning_vis.model.site.candidates import Candidate, candidates_of, met_in, named_candidates, times_met
+from lightning_vis.model.site.candidates import Candidate, candidates_of, named_candidates, run_of, times_met
 from lightning_vis.model.site.layout import LAST, MAPS
 from lightning_vis.model.site.order import may_lie_in_order
 from lightning_vis.model.site.site import split
@@ -76,12 +76,12 @@ def _wake(model: nn.Module) -> None:
 
 def _dry_run(model: nn.Module, images: Tensor, forward: Callable[[Tensor], Any], read: Callable[[Any], Any]) -> _Run:
     image = images.detach().clone().requires_grad_()
-    found, output = met_in(model, lambda: forward(image.clone()))
-    answers = [each for _, each in leaves(read(output)) if each.is_floating_point()]
-    candidates = candidates_of(found, len(image), image)
+    run = run_of(model, lambda: forward(image.clone()))
+    answers = [each for _, each in leaves(read(run.output)) if each.is_floating_point()]
+    candidates = candidates_of(run, image)
     told = [each for each in candidates if not _is_answer(each, answers)]
-    times = times_met(found)
-    return _Run(image, told, named_candidates(found, len(image), image), times, _projection(answers), output)
+    named = named_candidates(run.met, image)
+    return _Run(image, told, named, times_met(run.met), _projection(answers), run.output)
 
 
 def _is_answer(candidate: Candidate, answers: Sequence[Tensor]) -> bool:
@@ -123,7 +123,19 @@ def _default(model: nn.Module, run: _Run) -> Choice:
             f"the model's output, {describe(run.output)} for {len(run.image)} images, does not depend on any feature map through gradients"
             " (is its forward wrapped in torch.no_grad()?)"
         )
-    return found
+    return replace(found, front=_front(run, found))
+
+
+def _front(run: _Run, last: Choice) -> Candidate | None:
+    """Where tokens, which attention mixes from block to block, still are each of its own place: the last bottleneck in front.
+
+    Maps are not asked for it, though some block may pay attention: convolutions hold them together.
+    """
+    in_front = [each for each in run.candidates if each.is_in_front]
+    if last.candidate.site.layout.kind == MAPS or not in_front:
+        return None
+    found = bottleneck(run.score, run.image, in_front)
+    return None if found is None or found.bypassed else found.candidate
 
 
 def _holds(run: _Run, candidate: Candidate) -> bool:
