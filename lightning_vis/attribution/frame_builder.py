@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_vis.attribution.maps import evidence_map, is_drawable
+from lightning_vis.attribution.maps import evidence_map, is_drawable, prefix_shares
 from lightning_vis.attribution.metrics import background_lift, edge_map, lift, pointing
 from lightning_vis.attribution.records import Explained, Record, Recorded
 from lightning_vis.attribution.views import View
@@ -124,7 +124,8 @@ def build_frame(
         if view.key in maps and view.to_map is evidence_map and probe.slices is None:
             share = _explained_share(maps[view.key].values, found[view.key].explained[view.target])
             numbers[f"attribution/{view.key}/explained"] = share
-    notes = (*_notes(maps, found), *_of_names(probe, answer, values))
+            numbers |= _in_prefix(view, found[view.key].explained[view.target])
+    notes = (*_notes(maps, found), *_of_names(probe, answer, values), *_of_shares(numbers))
     frame = Frame(probe.name, *_classes(said, len(probe)), maps, numbers=numbers, per_image=per_image, notes=notes)
     captions = said.captions or (("",) * len(probe) if answer.task != MULTICLASS else ())
     wrong = said.wrong or ((None,) * len(probe) if answer.task != MULTICLASS else ())
@@ -170,6 +171,12 @@ def _explained_share(values: Array, explained: Explained) -> float:
     return max(0.0, 1 - float(np.abs(score - values.mean(axis=(1, 2))).sum()) / total) if total > 0 else 0.0
 
 
+def _in_prefix(view: View, explained: Explained) -> dict[str, float]:
+    """How much of the evidence lies in tokens that belong to no place, where there are such tokens."""
+    shares = [prefix_shares(each, each.prefix) for each in explained.records.values() if each.prefix is not None]
+    return {f"attribution/{view.key}/prefix": float(torch.stack(shares).mean())} if shares else {}
+
+
 def _notes(maps: Mapping[str, Maps], found: Mapping[str, Recorded]) -> tuple[str, ...]:
     broken = {key: int((~np.isfinite(each.values).all(axis=(1, 2))).sum()) for key, each in maps.items()}
     of_maps = [f"{count} of the maps of {key} are not finite" for key, count in broken.items() if count]
@@ -187,6 +194,20 @@ def _of_names(probe: Probe, answer: Answer, values: Tensor | None) -> list[str]:
     return [f"the probe has {named}, but the model gives scores for {scored}"]
 
 
+def _of_shares(numbers: Mapping[str, float]) -> list[str]:
+    """Where evidence does not account for the score, and where much of it lies in no place."""
+    found = []
+    for tag, share in numbers.items():
+        key, what = tag.removeprefix("attribution/").rsplit("/", 1) if tag.startswith("attribution/") else ("", "")
+        if what == "explained" and share < EXPLAINED:
+            found.append(f"{key} accounts for {share:.0%} of the score")
+        if what == "prefix" and share > IN_PREFIX:
+            found.append(f"{share:.0%} of {key} lies in tokens that belong to no place of the image")
+    return found
+
+
+EXPLAINED, IN_PREFIX = 0.9, 0.1
+"""Shares below which, and above which, it is said."""
 _NAMED = (MULTICLASS, "binary", "multilabel", "segmentation")
 
 

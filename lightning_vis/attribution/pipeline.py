@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lightning_vis.arguments import quoted
 from lightning_vis.attribution.frame_builder import build_frame, maps_of, own_maps
-from lightning_vis.attribution.places import find_places, said_of_places
+from lightning_vis.attribution.places import Places, find_places, looked_at, said_of_places
 from lightning_vis.attribution.records import Recorded, Recorder, in_chunks
 from lightning_vis.attribution.views import View, evidence, grad_cam, saliency, views_of
 from lightning_vis.frames import Frame, Maps
@@ -120,17 +120,17 @@ def _look(
     last_layer = places[None].layer if None in places else None
     with preserve_state(model):
         answer, run = running.answer, _run_of(model, probe, running)
-        found = _record(run, views, last_layer, running.chunk_size, failures) if views else {}
+        found = _record(run, views, places, running.chunk_size, failures) if views else {}
         values = _values(run, found, running.chunk_size, is_needed=not (views and failures))
         own = {} if values is None else own_maps(values, probe.truth_for(answer), probe, answer)
-        maps = _attempt_maps(views, found, last_layer, failures, probe, answer) | own
+        maps = _attempt_maps(views, found, places, failures, probe, answer) | own
         frame = build_frame(probe, maps, views, found, answer, values) if maps or not views or values is not None else None
         seconds = {"pass": time.perf_counter() - start}
         answers = _attempt_twins(model, probe, running, last_layer, failures)
     if answers is not None:
         seconds["twins"] = time.perf_counter() - start - seconds["pass"]
         frame = _with_twin_result(frame or build_frame(probe, {}, [], {}, running.answer), answers)
-    return None if frame is None else replace(frame, seconds=seconds, notes=(*frame.notes, *said_of_places(places, views)))
+    return None if frame is None else replace(frame, seconds=seconds, notes=(*frame.notes, *said_of_places(views, places)))
 
 
 def _run_of(model: nn.Module, probe: Probe, running: ForwardConfig) -> Pass:
@@ -211,38 +211,35 @@ def _with_twin_result(frame: Frame, answers: TwinResult) -> Frame:
 
 
 def _record(
-    run: Pass, views: list[View], last_layer: str | None, chunk_size: int | None, failures: dict[str, Exception]
+    run: Pass, views: list[View], places: Places, chunk_size: int | None, failures: dict[str, Exception]
 ) -> dict[str, Recorded]:
     """What each view's recorder found, by view key: all views at once, or, if that fails, one by one to find the culprit."""
     try:
-        return _record_together(run, views, last_layer, chunk_size)
+        return _record_together(run, views, places, chunk_size)
     except Exception as error:
         if len(views) == 1:
             failures[views[0].key] = error
             return {}
     found: dict[str, Recorded] = {}
     for view in views:
-        found.update(_record(run, [view], last_layer, chunk_size, failures))
+        found.update(_record(run, [view], places, chunk_size, failures))
     return found
 
 
-def _record_together(run: Pass, views: list[View], last_layer: str | None, chunk_size: int | None) -> dict[str, Recorded]:
+def _record_together(run: Pass, views: list[View], places: Places, chunk_size: int | None) -> dict[str, Recorded]:
     requests: dict[Recorder, dict[Target, list[str]]] = {}
     for view in views:
-        layers = requests.setdefault(view.recorder, {}).setdefault(view.target, [])
-        layers += [name for name in _layers(view, last_layer) if name not in layers]
+        named, recorder = looked_at(view, places)
+        layers = requests.setdefault(recorder, {}).setdefault(view.target, [])
+        layers += [name for name in named if name not in layers]
     found = {recorder: in_chunks(recorder, run, wanted, chunk_size) for recorder, wanted in requests.items()}
-    return {view.key: found[view.recorder] for view in views}
-
-
-def _layers(view: View, last_layer: str | None) -> list[str]:
-    return [str(last_layer if name is None else name) for name in view.layers]
+    return {view.key: found[looked_at(view, places)[1]] for view in views}
 
 
 def _attempt_maps(
     views: list[View],
     found: Mapping[str, Recorded],
-    last_layer: str | None,
+    places: Places,
     failures: dict[str, Exception],
     probe: Probe,
     answer: Answer,
@@ -251,7 +248,7 @@ def _attempt_maps(
     for view in views:
         try:
             if view.key in found:
-                maps[view.key] = maps_of(view, found[view.key], _layers(view, last_layer), probe, answer)
+                maps[view.key] = maps_of(view, found[view.key], looked_at(view, places)[0], probe, answer)
         except Exception as error:
             failures[view.key] = error
     return maps

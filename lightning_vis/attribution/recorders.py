@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from lightning_vis.arguments import chunk_size_of, names_of, quoted, tensor_of
 from lightning_vis.attribution.records import Explained, Record, Recorded, Requests, in_chunks
 from lightning_vis.constants import INPUT
 from lightning_vis.model.answer.answer import CLASSES, Answer
+from lightning_vis.model.held import Held
 from lightning_vis.model.layers import known_layers
 from lightning_vis.model.run import Pass, prepare
 from lightning_vis.model.scores import PROBABILITIES, Score, Target, log_odds, notes_of
@@ -88,6 +90,23 @@ def gradients(run: Pass, requests: Requests) -> Recorded:
     for parameter in run.model.parameters():  # `preserve_state` puts the flags back
         parameter.requires_grad_(False)
     return _gradients(run, requests, _backward)
+
+
+def held_gradients(run: Pass, requests: Requests) -> Recorded:
+    """As `gradients`, with attention and norms held constant (`lightning_vis.model.held.Held`): a pass of its own."""
+
+    @contextmanager
+    def held() -> Iterator[None]:
+        with run.context(), Held():
+            yield
+
+    found = gradients(replace(run, context=held), requests)
+    return replace(found, explained={target: _as_held(each) for target, each in found.explained.items()})
+
+
+def _as_held(explained: Explained) -> Explained:
+    records = {name: replace(each, by_cell=True, is_held=True) for name, each in explained.records.items()}
+    return replace(explained, records=records)
 
 
 def _gradients(run: Pass, requests: Requests, differentiate: Differentiate) -> Recorded:
@@ -197,4 +216,4 @@ def _record(site: Site | None, activation: Tensor, gradient: Tensor) -> Record:
     maps, before = site.layout.maps, site.layout.before
     prefix, its_gradient = before(activation), before(gradient)
     beside = None if prefix is None or its_gradient is None else Record(prefix, its_gradient)
-    return Record(maps(activation), maps(gradient), beside)
+    return Record(maps(activation), maps(gradient), beside, site.layout.is_tokens)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -20,11 +20,15 @@ class Record:
         activation: ``(N, K, h, w)``, the layer's output (for `INPUT` the images), detached.
         gradient: the same shape, d score / d activation.
         prefix: of tokens that stand before those of the image's cells, ``(N, P, K)`` each; None where there are none.
+        by_cell: whether the gradient differs from cell to cell, as it does for tokens: its mean would say little.
+        is_held: whether attention and norms behind it were held constant (`lightning_vis.model.held`).
     """
 
     activation: Tensor
     gradient: Tensor
     prefix: Record | None = None
+    by_cell: bool = False
+    is_held: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def _join(parts: list[Explained]) -> Explained:
 def _joined(parts: list[Record]) -> Record:
     prefixes = [each.prefix for each in parts if each.prefix is not None]
     activation, gradient = (torch.cat([getattr(each, kind) for each in parts]) for kind in ("activation", "gradient"))
-    return Record(activation, gradient, _joined(prefixes) if prefixes else None)
+    return replace(parts[0], activation=activation, gradient=gradient, prefix=_joined(prefixes) if prefixes else None)
 
 
 def _cat(parts: list[Tensor | None]) -> Tensor | None:

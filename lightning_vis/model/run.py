@@ -129,7 +129,9 @@ class ForwardConfig:
         forward = run.forward if rows is None else at_rows(run.forward, rows)
         chosen = self.chosen if rows is None else {}
         run = replace(run, forward=forward, answer=self.answer, chosen=chosen, is_early=self.is_early)
-        return replace(run, sites={each.layer if name is None else name: each.site for name, each in self.places.items()})
+        sites = {each.layer if name is None else name: each.site for name, each in self.places.items()}
+        fronts = {each.front.name: each.front for each in self.places.values() if each.front is not None}
+        return replace(run, sites=sites | fronts)
 
 
 def prepare(

@@ -64,14 +64,15 @@ class MapLooks:
     @property
     def layer(self) -> str | None:
         """Where the views look that name no layer, once it is known."""
-        return self.places[None].layer if None in self.places else None
+        default = self.places.get(None)
+        return None if default is None else (default.front.name if default.front is not None else default.layer)
 
     def summary(self) -> str:
         """What is looked at, through what, where."""
         session = self._session
         keys = ", ".join(view.key for view in self.views)
         layer = f" at layer {self.layer!r}" if self.layer else ""
-        bypassed = "".join(f"; {each}" for each in said_of_places(self.places, self.views))
+        bypassed = "".join(f"; {each}" for each in said_of_places(self.views, self.places))
         within = f" of the submodule {session.finder.name!r}" if session.finder.name else ""
         count = 0 if session.probe is None else len(session.probe)
         return f"{count} images ({keys or 'no maps'}){layer}{within}{bypassed}"

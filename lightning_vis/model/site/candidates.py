@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lightning_vis.model.held import AttentionSpy
 from lightning_vis.model.layers import named_layers
 from lightning_vis.model.places import Path, leaves
-from lightning_vis.model.site.layout import LAST, MAPS, Grid, Layout, fits, layout_of, layout_of_frames
+from lightning_vis.model.site.layout import Grid, Layout, fits, layout_of, layout_of_frames
 from lightning_vis.model.site.order import lies_in_order
 from lightning_vis.model.site.site import INPUT_SIDE, OUTPUT_SIDE, Site
 
@@ -182,9 +182,7 @@ def _in_order(found: list[Met], layouts: dict[int, Layout], image: Tensor) -> di
     for met in found:
         if id(met.tensor) in layouts:
             firsts.setdefault(layouts[id(met.tensor)], met.tensor)
-    wrong = {
-        each for each, tensor in firsts.items() if each.kind not in (MAPS, LAST) and not lies_in_order(each, tensor, image)
-    }
+    wrong = {each for each, tensor in firsts.items() if each.is_tokens and not lies_in_order(each, tensor, image)}
     return {key: layout for key, layout in layouts.items() if layout not in wrong}
 
 

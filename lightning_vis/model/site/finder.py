@@ -14,7 +14,7 @@ from lightning_vis.model.places import leaves
 from lightning_vis.model.scores import describe
 from lightning_vis.model.site.bottleneck import Choice, bottleneck, choice_of
 from lightning_vis.model.site.candidates import Candidate, candidates_of, named_candidates, run_of, times_met
-from lightning_vis.model.site.layout import LAST, MAPS
+from lightning_vis.model.site.layout import MAPS
 from lightning_vis.model.site.order import may_lie_in_order
 from lightning_vis.model.site.site import split
 from lightning_vis.model.snapshot.snapshot import preserve_state
@@ -116,7 +116,7 @@ def _default(model: nn.Module, run: _Run) -> Choice:
         run = replace(run, candidates=[each for each in run.candidates if each is not found.candidate])
         found = bottleneck(run.score, run.image, run.candidates)
     else:
-        sure = [each for each in run.candidates if each.site.layout.kind in (MAPS, LAST)]
+        sure = [each for each in run.candidates if not each.site.layout.is_tokens]
         found = bottleneck(run.score, run.image, sure)
     if found is None:
         raise ValueError(
@@ -141,7 +141,7 @@ def _front(run: _Run, last: Choice) -> Candidate | None:
 def _holds(run: _Run, candidate: Candidate) -> bool:
     """Whether tokens lie in the order of the image's rows here too: blocks may have sorted them into windows."""
     layout = candidate.site.layout
-    return layout.kind in (MAPS, LAST) or may_lie_in_order(layout, candidate.tensor, run.image)
+    return not layout.is_tokens or may_lie_in_order(layout, candidate.tensor, run.image)
 
 
 def _named(model: nn.Module, run: _Run, name: str) -> Choice:
