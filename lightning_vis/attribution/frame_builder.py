@@ -15,7 +15,7 @@ from lightning_vis.attribution.records import Explained, Record, Recorded
 from lightning_vis.attribution.views import View
 from lightning_vis.constants import BACKGROUND_CLASSES, INPUT, MULTICLASS, OUTPUT
 from lightning_vis.frames import Array, Frame, Maps, Scale
-from lightning_vis.model.answer.answer import CLASSES, Answer
+from lightning_vis.model.answer.answer import CLASSES, Answer, answers_are_numbers
 from lightning_vis.model.answer.masks import SEGMENTATION_TASK
 from lightning_vis.model.answer.numbers import REGRESSION_TASK, number
 from lightning_vis.model.answer.task import Facts, Said
@@ -118,14 +118,14 @@ def build_frame(
     """
     truth = probe.truth_for(answer)
     facts = _facts_as_explained(answer, found)
-    said = _numbers_of(found) if values is None else answer.kind.said(facts, values, truth, probe.class_names)
+    said = _numbers_of(found) if values is None else replace(answer, facts=facts).told(values, truth, probe.class_names)
     per_image, numbers = _measure(maps, probe, said)
     for view in views:
         if view.key in maps and view.to_map is evidence_map and probe.slices is None:
             share = _explained_share(maps[view.key].values, found[view.key].explained[view.target])
             numbers[f"attribution/{view.key}/explained"] = share
             numbers |= _in_prefix(view, found[view.key].explained[view.target])
-    notes = (*_notes(maps, found), *_of_names(probe, answer, values), *_of_shares(numbers))
+    notes = (*_notes(maps, found), *_of_names(probe, answer, values), *_of_shares(numbers), *_of_broken(values))
     frame = Frame(probe.name, *_classes(said, len(probe)), maps, numbers=numbers, per_image=per_image, notes=notes)
     captions = said.captions or (("",) * len(probe) if answer.task != MULTICLASS else ())
     wrong = said.wrong or ((None,) * len(probe) if answer.task != MULTICLASS else ())
@@ -192,6 +192,15 @@ def _of_names(probe: Probe, answer: Answer, values: Tensor | None) -> list[str]:
         return []
     named, scored = _counted(names, "class name", "s"), _counted(values.shape[1], "class", "es")
     return [f"the probe has {named}, but the model gives scores for {scored}"]
+
+
+def _of_broken(values: Tensor | None) -> list[str]:
+    broken = 0 if values is None else int((~answers_are_numbers(values)).sum())
+    return (
+        [f"{broken} of {len(values)} answers {'is' if broken == 1 else 'are'} not a number"]
+        if broken and values is not None
+        else []
+    )
 
 
 def _of_shares(numbers: Mapping[str, float]) -> list[str]:
