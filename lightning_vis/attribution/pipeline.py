@@ -19,6 +19,7 @@ from lightning_vis.frames import Frame, Maps
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
 from lightning_vis.model.answer.embedding import EMBEDDING_TASK, references
 from lightning_vis.model.answer.numbers import REGRESSION_TASK
+from lightning_vis.model.answer.output import answer_of, ends_in_sigmoid
 from lightning_vis.model.answer.words import Words
 from lightning_vis.model.feature_map import FeatureMap
 from lightning_vis.model.run import ForwardConfig, Pass, answered
@@ -97,6 +98,7 @@ def look(
 def try_look(model: nn.Module, probe: Probe, views: Iterable[View], running: ForwardConfig) -> Attempt:
     """As `look`, but a view that fails takes no other along; places that are known spare the dry run."""
     start, views = time.perf_counter(), list(views)
+    running = _settled(model, probe, running)
     places, failures = find_places(model, probe, running, views)
     running, placed = replace(running, places=places), [view for view in views if view.key not in failures]
     try:
@@ -106,6 +108,25 @@ def try_look(model: nn.Module, probe: Probe, views: Iterable[View], running: For
         failed = dict.fromkeys(names or [running.answer.task], error)  # a task without any view too
         return Attempt(None, failed | failures, places)
     return Attempt(frame, failures, places)
+
+
+def _settled(model: nn.Module, probe: Probe, running: ForwardConfig) -> ForwardConfig:
+    """Knows whether yes and no come out of a sigmoid, where nobody has seen the loss: one image is run to see."""
+    answer = running.answer
+    if answer.facts.probabilities is not None or answer.task not in SIGMOIDS or running.score is not None:
+        return running
+    try:
+        with preserve_state(model), torch.enable_grad():
+            run = running.prepare(model, probe.images[:1], rows=torch.zeros(1, dtype=torch.long))
+            values = answer_of(answer.facts, run.output(run.images.clone().requires_grad_()))
+    except Exception:  # which is said where the whole probe is run
+        return running
+    known = replace(answer.facts, probabilities=ends_in_sigmoid(values) or None)
+    return replace(running, answer=replace(answer, facts=known))
+
+
+SIGMOIDS = ("binary", "multilabel", "ordinal", "segmentation")
+"""Tasks that a sigmoid at the end of a network turns into probabilities."""
 
 
 def _look(

@@ -1,4 +1,4 @@
-"""Attention and norms held constant: what lies behind is then linear in the tokens."""
+"""Attention and norms held constant: what lies behind is linear in the tokens."""
 
 from __future__ import annotations
 
