@@ -175,6 +175,8 @@ class ProbeCallback(LookCallback):
         self._all_views = list({view.key: view for other in group for view in other.views}.values())
         self.looks.neighbours = 0  # filters beside this one say more when fit starts
         is_new = stage == "fit" and begins_anew(trainer)
+        if is_new:
+            self.looks.load({})  # what was explained belongs to the run before
         self._settle(settings_of(group), is_new)
         self.session.prepare(trainer, is_new)
         self._tried = -1

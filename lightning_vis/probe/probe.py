@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from lightning_vis.arguments import count_of, floats_of, indices_of, names_of, quoted, tensor_of
@@ -170,6 +171,7 @@ class Probe:
         found = hashlib.sha256(str(tuple(self.images.shape)).encode())
         found.update(_numpy(self.images).tobytes())
         known = self.labels if self.labels is not None else self.truth
+        known = known.float() if known is not None and known.dtype == torch.bfloat16 else known  # of which NumPy has none
         found.update(b"" if known is None else known.numpy().tobytes())
         return found.hexdigest()[:16]
 

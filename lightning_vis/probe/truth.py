@@ -17,7 +17,8 @@ def truth_of(given: Any, images: Tensor) -> Tensor:
     """Labels as they were given, on the CPU.
 
     Args:
-        given: classes ``(N,)``, multi-hot or soft vectors ``(N, C)``, numbers ``(N,)`` or ``(N, K)``, label maps ``(N, H, W)``.
+        given: classes ``(N,)``, multi-hot or soft vectors ``(N, C)``, numbers ``(N,)`` or ``(N, K)``, label maps ``(N, H, W)``;
+            maps of 0 and 255 alone are masks as picture files have them, 255 the object.
         images: ``(N, C, H, W)``.
 
     Raises:
@@ -32,7 +33,12 @@ def truth_of(given: Any, images: Tensor) -> Tensor:
             f"Probe(labels): expected one class index per image, ({count},), or multi-hot labels ({count}, classes), numbers"
             f" ({count}, K) or label maps ({count}, H, W); got {tuple(truth.shape)}"
         )
-    return truth.clone()
+    return (truth > 0).to(truth.dtype) if is_map and _is_picture(truth) else truth.clone()
+
+
+def _is_picture(truth: Tensor) -> bool:
+    """Whether a map holds nothing but black and white; 255 beside other classes is what belongs to none."""
+    return bool(((truth == 0) | (truth == IGNORED)).all()) and bool((truth == IGNORED).any())
 
 
 def labels_in(truth: Tensor) -> Tensor | None:
