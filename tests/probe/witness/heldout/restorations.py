@@ -353,25 +353,25 @@ CASES = {
     ),
     "denoiser, the noise is subtracted in forward": (
         make_dncnn,
-        dict(task="reconstruction", net="", head="", target="batch[0]", image="batch[0]"),
+        dict(task="reconstruction", net="", head="", target="image", image="batch[0]"),
     ),
     "autoencoder on flat pixels": (
         make_ae,
-        dict(task="reconstruction", net="decoder", head="", target="batch[0]", image="batch[0]"),
+        dict(task="reconstruction", net="decoder", head="", target="image", image="batch[0]"),
     ),
     "variational autoencoder": (
         make_vae,
-        dict(task="reconstruction", net="vae", head="[0]", target="batch['image']", image="batch['image']"),
+        dict(task="reconstruction", net="vae", head="[0]", target="image", image="batch['image']"),
     ),
     "masked patches, the batch is a tensor": (
         make_mae,
-        dict(task=("reconstruction", "unknown"), net="mae", head="[0]", target="batch", image="batch"),
+        dict(task=("reconstruction", "unknown"), net="mae", head="[0]", target="image", image="batch"),
     ),
     "diffusion, noise is predicted": (make_diffusion, dict(task=("unknown", "regression"), net="eps_model", head="")),
     "GAN, manual": (make_dcgan, dict(task=("unknown", "binary"))),
     "sketch to photograph, manual": (
         make_pix2pix,
-        dict(task="reconstruction", net="gen", head="", target="batch['photo']", image="batch['sketch']"),
+        dict(task=("reconstruction", "regression"), net="gen", head="", target="batch['photo']", image="batch['sketch']"),
     ),
     "colours from lightness": (
         make_colours,
@@ -379,11 +379,11 @@ CASES = {
     ),
     "inpainting with a mask channel": (
         make_inpainting,
-        dict(task="reconstruction", net="gen", head="", target="batch['image']", image="batch['image']"),
+        dict(task="reconstruction", net="gen", head="", target="image", image="batch['image']"),
     ),
     "vector-quantised autoencoder": (
         make_quantised,
-        dict(task="reconstruction", net="vqvae", head="[0]", target="batch[0]", image="batch[0]"),
+        dict(task="reconstruction", net="vqvae", head="[0]", target="image", image="batch[0]"),
     ),
     "deblurring, Charbonnier": (
         make_charbonnier,
