@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from lightning_vis.model.places import Path
-from lightning_vis.probe.witness.functions import ALIKE, LINKS
+from lightning_vis.probe.witness.functions import ALIKE, LINKS, MOVES
 from lightning_vis.probe.witness.notes import Call, Node
 
 MOST_AFTER, MOST_BEFORE = 200, 4000
@@ -61,12 +61,14 @@ class Way:
         names: of the functions in between.
         has_weights: whether weights of the step's own lie in between.
         is_alike: whether answers are compared with answers.
+        is_moving: whether answers say where the pixels of something else are taken from.
     """
 
     ends: list[End] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     has_weights: bool = False
     is_alike: bool = False
+    is_moving: bool = False
 
     @property
     def first(self) -> End:
@@ -91,8 +93,14 @@ class Way:
         of_own = [each for each in node.parents if each.trained and not each.sources]
         others = [each for each in node.parents if each.frozen and each.sources and not each.touched]
         self.is_alike |= node.name in ALIKE and bool(answers) and len(answers) + len(others) > 1
+        self.is_moving |= node.name in MOVES and not _is_moved(node)
         self.has_weights |= node.direct or (node.name in ALIKE and len(answers) == 1 and len(of_own) > 0)
         return [each for each in node.parents if each.is_answer]
+
+
+def _is_moved(node: Node) -> bool:
+    """Whether it is the pixels of an answer that are taken from somewhere else."""
+    return any(node.places.get(each.at) == 0 for each in node.parents if each.is_answer)
 
 
 def way_back(node: Node) -> Way:

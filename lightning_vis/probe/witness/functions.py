@@ -44,6 +44,8 @@ SLICES = frozenset("__getitem__ split chunk unbind narrow select tensor_split ma
 PART_OF_ROW = frozenset(("__getitem__", "split", "chunk", "narrow", "tensor_split"))
 BENDS = frozenset("softplus exp log relu digamma lgamma tanh square pow".split())
 """After these a product with the target is none of the logits."""
+MOVES = frozenset(("grid_sample", "grid_sampler"))
+"""Their second tensor says where the pixels of the first are taken from."""
 COMPARISONS = frozenset("eq ne gt lt ge le __eq__ __ne__ __gt__ __lt__ __ge__ __le__".split())
 CUTS = COMPARISONS | frozenset("detach data argmax argsort isnan sign bincount histc one_hot".split())
 """No gradient goes through them."""

@@ -118,7 +118,7 @@ def as_whole(case: Case) -> Case:
 
 def judge(case: Case) -> Ruling:
     """The task, and what decided; `UNKNOWN` with a reason wherever nothing is certain."""
-    for rule in (_compared, _weighted, _of_image, _of_itself):
+    for rule in (_moving, _compared, _weighted, _of_image, _of_itself):
         ruling = rule(case)
         if ruling is not None:
             return ruling
@@ -127,6 +127,11 @@ def judge(case: Case) -> Ruling:
 
 def _unknown(why: str) -> Ruling:
     return UNKNOWN, why
+
+
+def _moving(case: Case) -> Ruling | None:
+    """Motion, depth, a homography: pixels that it moves meet others, which say nothing of what it answers itself."""
+    return _unknown("the answer says where pixels are taken from") if case.encounter.way.is_moving else None
 
 
 def _compared(case: Case) -> Ruling | None:
@@ -168,9 +173,17 @@ def _of_image(case: Case) -> Ruling | None:
     target, answer = case.encounter.target, case.encounter.answer
     if target is not None and case.sources.fed - target.sources:
         return _unknown("the target is one of several inputs")
+    if _is_mixed(case):
+        return _unknown("the answer is mixed with what the network did not get")
     if case.encounter.kind in (NUMBER, SIGMOID) and target is not None and answer.shape == target.shape:
         return "reconstruction", "the target is the image itself"
     return None
+
+
+def _is_mixed(case: Case) -> bool:
+    """Whether the batch adds more to the answer, behind the network, than to the target: it is a part of a picture."""
+    got = frozenset[Path]().union(*(call.sources for call in case.encounter.way.calls))
+    return bool(case.encounter.answer.sources - got - _sources_of_target(case))
 
 
 def _of_itself(case: Case) -> Ruling | None:

@@ -19,6 +19,7 @@ from lightning_vis.probe.witness.functions import (
     LOSSES,
     NUMBER,
     PICKS,
+    PRODUCTS,
     REDUCTIONS,
     SCALES,
     SIGMOID,
@@ -68,7 +69,7 @@ class Encounter:
 
 def encounters(nodes: Sequence[Node], roots: Sequence[Node]) -> list[Encounter]:
     """All that is to be seen, in the order of the step; where something is trained, only what leads there."""
-    found = _first_of_each([each for node in nodes if (each := _encounter(node)) is not None])
+    found = _without_weights(_first_of_each([each for node in nodes if (each := _encounter(node)) is not None]))
     found = found or [each for node in nodes if (each := _among_answers(node)) is not None]
     leading = {node.at for node in ancestors(roots, len(nodes))}
     on_path = [each for each in found if each.node.at in leading]
@@ -79,6 +80,17 @@ def _first_of_each(found: Sequence[Encounter]) -> list[Encounter]:
     """Without products of what has been picked by a label already: these are weights."""
     picked = {each.node.at for each in found if each.node.name in PICKS}
     return [each for each in found if each.is_named or each.node.at in picked or not _is_made_of(each.answer, picked)]
+
+
+def _without_weights(found: Sequence[Encounter]) -> list[Encounter]:
+    """Without products that are compared with something of the batch only later: these are masks, or mixtures of pictures."""
+    compared = [each.answer for each in found if each.target is not None and each.target.sources and not _is_product(each)]
+    before = {node.at for node in ancestors(compared)}
+    return [each for each in found if not (_is_product(each) and each.node.at in before)]
+
+
+def _is_product(each: Encounter) -> bool:
+    return not each.is_named and each.node.name in PRODUCTS
 
 
 def _is_made_of(answer: Node, picked: set[int]) -> bool:
