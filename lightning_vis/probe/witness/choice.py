@@ -40,17 +40,18 @@ def concluded(
 
 
 def _wholes(cases: Sequence[Case]) -> list[Case]:
-    """Losses of one kind that take an answer's columns, each of them once, take it as a whole: labels one by one, numbers."""
+    """Losses of one kind that take an answer's columns, each of them once, take it as a whole: labels one by one, numbers, maps."""
     return [as_whole(each) if _is_shared_out(each, cases) else each for each in cases]
 
 
 def _is_shared_out(case: Case, cases: Sequence[Case]) -> bool:
     same = [each for each in cases if _is_same_head(each, case) and each.sources.origin == BATCH]
     met = [each for each in same if each.encounter.is_named]
-    is_row = len(case.shape) == 2 and case.shape[0] == case.count and case.encounter.kind in (SIGMOID, NUMBER)
+    has_rows = case.is_picture or (len(case.shape) == 2 and case.shape[0] == case.count)
+    is_apart = has_rows and case.encounter.kind in (SIGMOID, NUMBER)
     is_alike = len({(each.encounter.kind, each.encounter.node.name, each.sources.target) for each in met}) == 1
     sizes = [each.encounter.answer.size for each in met]
-    return is_row and len(same) == len(met) > 1 and is_alike and sum(sizes) == case.end.node.size and not _meet_again(met)
+    return is_apart and len(same) == len(met) > 1 and is_alike and sum(sizes) == case.end.node.size and not _meet_again(met)
 
 
 def _meet_again(cases: Sequence[Case]) -> bool:

@@ -42,6 +42,7 @@ SUMS = frozenset(("add", "__add__", "__radd__", "sub", "__sub__"))
 REDUCTIONS = frozenset("sum mean max amax amin min std var norm logsumexp nansum nanmean".split())
 SLICES = frozenset("__getitem__ split chunk unbind narrow select tensor_split masked_select".split())
 PART_OF_ROW = frozenset(("__getitem__", "split", "chunk", "narrow", "tensor_split"))
+STACKS = frozenset("cat concat concatenate vstack row_stack".split())
 BENDS = frozenset("softplus exp log relu digamma lgamma tanh square pow".split())
 """After these a product with the target is none of the logits."""
 MOVES = frozenset(("grid_sample", "grid_sampler"))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from lightning_vis.model.places import Path
-from lightning_vis.probe.witness.ancestry import End, chain_of, descendants
+from lightning_vis.probe.witness.ancestry import End, chain_of, descendants, leaves_of_rows
 from lightning_vis.probe.witness.functions import (
     ANGLE,
     DIFFERENCES,
@@ -83,10 +83,12 @@ class Case:
 
     @property
     def is_wide(self) -> bool:
-        """Whether the target has many entries for each image."""
-        target = self.encounter.target
-        is_flat = target is not None and len(target.shape) <= 2 and target.shape[:1] == (self.count,)
-        return target is not None and target.size >= 4 * self.count and not is_flat
+        """Whether the target has many entries for each image, in rows only if all of the answer is in such rows too."""
+        target, answer = self.encounter.target, self.encounter.answer
+        if target is None or target.size < 4 * self.count:
+            return False
+        is_flat = len(target.shape) <= 2 and target.shape[:1] == (self.count,)
+        return not is_flat or (target.shape == answer.shape and answer.size == self.end.node.size)
 
     @property
     def classes(self) -> int:
@@ -98,8 +100,17 @@ def case_of(encounter: Encounter, batch: Batch) -> Case:
     """An encounter with its sources and the shape of its answer."""
     end = encounter.way.first
     chain = (*chain_of(end.call), end.call)
-    shape = encounter.answer.shape if _is_of_step(encounter, end, batch.count) else end.node.shape
-    return Case(encounter, end, chain, sources_of(encounter, chain, batch), shape, batch.count)
+    sources, rows = sources_of(encounter, chain, batch), _leaves_of_some(encounter, end, batch.count)
+    sources = replace(sources, image=tuple(leaf for leaf in sources.image if not rows or leaf in rows))
+    shape = encounter.answer.shape if rows or _is_of_step(encounter, end, batch.count) else end.node.shape
+    return Case(encounter, end, chain, sources, shape, batch.count)
+
+
+def _leaves_of_some(encounter: Encounter, end: End, count: int) -> frozenset[Path] | None:
+    """Where views of the images went through the network as one: leaves of those whose answer is taken, one row per image."""
+    answer, every = encounter.answer, end.node.shape
+    is_some = answer.shape[:1] == (count,) and answer.shape[1:] == every[1:] and every[0] > count
+    return leaves_of_rows((answer, 0, count)) if is_some else None
 
 
 def _is_of_step(encounter: Encounter, end: End, count: int) -> bool:

@@ -15,8 +15,8 @@ from torch.overrides import TorchFunctionMode
 from lightning_vis.model.compiled import eagerly
 from lightning_vis.model.places import Path, leaves
 from lightning_vis.probe.witness.choice import concluded
-from lightning_vis.probe.witness.functions import BY_HAND, LOSSES, OF_FIRST, SILENT, is_of_shape_only, name_of
-from lightning_vis.probe.witness.notes import Call, Node, Notes, facts_of, range_of
+from lightning_vis.probe.witness.functions import BY_HAND, LOSSES, OF_FIRST, SILENT, SLICES, is_of_shape_only, name_of
+from lightning_vis.probe.witness.notes import Call, Node, Notes, facts_of, range_of, row_of
 from lightning_vis.probe.witness.testimony import Testimony
 
 MOST_TROUBLE = 5
@@ -170,6 +170,8 @@ class Witness(TorchFunctionMode):
         node = self._notes.add(name, parents, tensor)
         node.function, node.nth = function, nth
         node.places = {each.at: place for place, (_, each) in reversed([*enumerate(given)]) if each is not None}
+        if name in SLICES:
+            node.row = row_of(tensor, given[0][0])
         if name in LOSSES or name in BY_HAND:
             _look_into(node, given)
 
