@@ -37,6 +37,8 @@ BY_HAND = PICKS | PRODUCTS | DIFFERENCES
 
 SIZES = frozenset("pow __pow__ square abs absolute norm vector_norm linalg_norm linalg_vector_norm log1p sqrt cosh".split())
 """How large a difference is."""
+MAXIMA = frozenset(("max", "maximum", "where"))
+"""Of two multiples of a difference they take the one that counts: a quantile's loss."""
 SQUARES = frozenset(("mul", "multiply", "__mul__"))
 SUMS = frozenset(("add", "__add__", "__radd__", "sub", "__sub__"))
 REDUCTIONS = frozenset("sum mean max amax amin min std var norm logsumexp nansum nanmean".split())

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from lightning_vis.model.places import Path
-from lightning_vis.probe.witness.ancestry import End, chain_of, descendants, leaves_of_rows
+from lightning_vis.probe.witness.ancestry import End, ancestors, chain_of, descendants, leaves_of_rows, way_back
 from lightning_vis.probe.witness.functions import (
     ANGLE,
     DIFFERENCES,
@@ -22,6 +22,7 @@ from lightning_vis.probe.witness.functions import (
     PROBABLE,
     PRODUCTS,
     REDUCTIONS,
+    SCALES,
     SIGMOID,
     SOFTMAX,
 )
@@ -119,7 +120,19 @@ def _is_of_step(encounter: Encounter, end: End, count: int) -> bool:
     is_several = len(way.calls) > 1 and encounter.kind != ANGLE and not way.is_alike
     is_row = answer.shape[:1] == (count,) and len(answer.shape) <= 2
     is_pooled = bool(way.names & REDUCTIONS) and answer.shape != end.node.shape and is_row
-    return is_pooled or is_several
+    return is_pooled or is_several or (is_row and _is_located(encounter, end))
+
+
+def _is_located(encounter: Encounter, end: End) -> bool:
+    """Whether half of an answer says how sure the other half is: it scales the difference, or the loss is given both."""
+    node, answer = encounter.node, encounter.answer
+    if encounter.kind != NUMBER or 2 * answer.size != end.node.size:
+        return False
+    after = [node, *descendants(node)]
+    scaling = [each for each in after if each.name in SCALES or each.name == "gaussian_nll_loss"]
+    beside = [each for one in scaling for each in one.parents if each.is_answer and each not in (answer, *after)]
+    halves = [each for each in beside if each.size == answer.size and not set(ancestors([each])) & {answer}]
+    return any({one.node.at for one in way_back(each).ends} == {end.node.at} for each in halves)
 
 
 def as_whole(case: Case) -> Case:

@@ -173,7 +173,7 @@ class Notes:
         return self._weight(tensor) if isinstance(tensor, nn.Parameter) else self._alias(tensor)
 
     def _weight(self, tensor: Tensor) -> Node | None:
-        if tensor.numel() == 1 and tensor.ndim < 2:
+        if is_number(tensor):
             return None  # a learned temperature or loss weight is no layer
         node = self.add("weight", [], tensor)
         node.weight = "trained" if id(tensor) in self.weights else "frozen"
@@ -192,6 +192,11 @@ def _storage(tensor: Tensor) -> StorageWeakRef | None:
         return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
     except Exception:  # sparse tensors and the like have none
         return None
+
+
+def is_number(tensor: Tensor) -> bool:
+    """Whether it is one number, as a learned temperature is, and no layer of one weight."""
+    return tensor.numel() == 1 and tensor.ndim < 2
 
 
 def row_of(tensor: Tensor, whole: Tensor) -> int | None:

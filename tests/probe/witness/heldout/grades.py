@@ -331,7 +331,7 @@ CASES = {
         make_uncertain,
         dict(task="regression", net="net", target="batch['weight_kg']", image="batch['image']"),
     ),
-    "three quantiles, pinball": (
+    "three quantiles in a loop, pinball": (
         make_quantiles,
         dict(task="regression", net="net", target="batch[1]", image="batch[0]"),
     ),
