@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from lightning_vis.model.places import Path
-from lightning_vis.probe.witness.ancestry import End, chain_of, descendants
+from lightning_vis.probe.witness.ancestry import End, ancestors, chain_of, descendants, leaves_of_rows, way_back
 from lightning_vis.probe.witness.functions import (
     ANGLE,
     DIFFERENCES,
@@ -22,6 +22,7 @@ from lightning_vis.probe.witness.functions import (
     PROBABLE,
     PRODUCTS,
     REDUCTIONS,
+    SCALES,
     SIGMOID,
     SOFTMAX,
 )
@@ -83,10 +84,12 @@ class Case:
 
     @property
     def is_wide(self) -> bool:
-        """Whether the target has many entries for each image."""
-        target = self.encounter.target
-        is_flat = target is not None and len(target.shape) <= 2 and target.shape[:1] == (self.count,)
-        return target is not None and target.size >= 4 * self.count and not is_flat
+        """Whether the target has many entries for each image, in rows only if all of the answer is in such rows too."""
+        target, answer = self.encounter.target, self.encounter.answer
+        if target is None or target.size < 4 * self.count:
+            return False
+        is_flat = len(target.shape) <= 2 and target.shape[:1] == (self.count,)
+        return not is_flat or (target.shape == answer.shape and answer.size == self.end.node.size)
 
     @property
     def classes(self) -> int:
@@ -98,8 +101,17 @@ def case_of(encounter: Encounter, batch: Batch) -> Case:
     """An encounter with its sources and the shape of its answer."""
     end = encounter.way.first
     chain = (*chain_of(end.call), end.call)
-    shape = encounter.answer.shape if _is_of_step(encounter, end, batch.count) else end.node.shape
-    return Case(encounter, end, chain, sources_of(encounter, chain, batch), shape, batch.count)
+    sources, rows = sources_of(encounter, chain, batch), _leaves_of_some(encounter, end, batch.count)
+    sources = replace(sources, image=tuple(leaf for leaf in sources.image if not rows or leaf in rows))
+    shape = encounter.answer.shape if rows or _is_of_step(encounter, end, batch.count) else end.node.shape
+    return Case(encounter, end, chain, sources, shape, batch.count)
+
+
+def _leaves_of_some(encounter: Encounter, end: End, count: int) -> frozenset[Path] | None:
+    """Where views of the images went through the network as one: leaves of those whose answer is taken, one row per image."""
+    answer, every = encounter.answer, end.node.shape
+    is_some = answer.shape[:1] == (count,) and answer.shape[1:] == every[1:] and every[0] > count
+    return leaves_of_rows((answer, 0, count)) if is_some else None
 
 
 def _is_of_step(encounter: Encounter, end: End, count: int) -> bool:
@@ -108,7 +120,19 @@ def _is_of_step(encounter: Encounter, end: End, count: int) -> bool:
     is_several = len(way.calls) > 1 and encounter.kind != ANGLE and not way.is_alike
     is_row = answer.shape[:1] == (count,) and len(answer.shape) <= 2
     is_pooled = bool(way.names & REDUCTIONS) and answer.shape != end.node.shape and is_row
-    return is_pooled or is_several
+    return is_pooled or is_several or (is_row and _is_located(encounter, end))
+
+
+def _is_located(encounter: Encounter, end: End) -> bool:
+    """Whether half of an answer says how sure the other half is: it scales the difference, or the loss is given both."""
+    node, answer = encounter.node, encounter.answer
+    if encounter.kind != NUMBER or 2 * answer.size != end.node.size:
+        return False
+    after = [node, *descendants(node)]
+    scaling = [each for each in after if each.name in SCALES or each.name == "gaussian_nll_loss"]
+    beside = [each for one in scaling for each in one.parents if each.is_answer and each not in (answer, *after)]
+    halves = [each for each in beside if each.size == answer.size and not set(ancestors([each])) & {answer}]
+    return any({one.node.at for one in way_back(each).ends} == {end.node.at} for each in halves)
 
 
 def as_whole(case: Case) -> Case:
@@ -118,7 +142,7 @@ def as_whole(case: Case) -> Case:
 
 def judge(case: Case) -> Ruling:
     """The task, and what decided; `UNKNOWN` with a reason wherever nothing is certain."""
-    for rule in (_compared, _weighted, _of_image, _of_itself):
+    for rule in (_moving, _compared, _weighted, _of_image, _of_itself):
         ruling = rule(case)
         if ruling is not None:
             return ruling
@@ -127,6 +151,11 @@ def judge(case: Case) -> Ruling:
 
 def _unknown(why: str) -> Ruling:
     return UNKNOWN, why
+
+
+def _moving(case: Case) -> Ruling | None:
+    """Motion, depth, a homography: pixels that it moves meet others, which say nothing of what it answers itself."""
+    return _unknown("the answer says where pixels are taken from") if case.encounter.way.is_moving else None
 
 
 def _compared(case: Case) -> Ruling | None:
@@ -168,9 +197,17 @@ def _of_image(case: Case) -> Ruling | None:
     target, answer = case.encounter.target, case.encounter.answer
     if target is not None and case.sources.fed - target.sources:
         return _unknown("the target is one of several inputs")
+    if _is_mixed(case):
+        return _unknown("the answer is mixed with what the network did not get")
     if case.encounter.kind in (NUMBER, SIGMOID) and target is not None and answer.shape == target.shape:
         return "reconstruction", "the target is the image itself"
     return None
+
+
+def _is_mixed(case: Case) -> bool:
+    """Whether the batch adds more to the answer, behind the network, than to the target: it is a part of a picture."""
+    got = frozenset[Path]().union(*(call.sources for call in case.encounter.way.calls))
+    return bool(case.encounter.answer.sources - got - _sources_of_target(case))
 
 
 def _of_itself(case: Case) -> Ruling | None:

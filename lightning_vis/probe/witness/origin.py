@@ -70,10 +70,22 @@ def sources_of(encounter: Encounter, chain: Sequence[Call], batch: Batch) -> Sou
     fed = batch.pictured(everyone) & sources
     origin = _origin(target, fed)
     is_of_batch = origin == BATCH and target is not None
-    leaves = tuple(leaf for leaf in batch.shapes if leaf in target.sources - fed) if is_of_batch and target is not None else ()
+    found = _compared(target, sources, fed) if is_of_batch and target is not None else frozenset[Path]()
     own = batch.pictured(chain) & sources
     made = frozenset(node.name for node in ancestors([target])) if is_of_batch and target is not None else frozenset[str]()
-    return Sources(origin, leaves, fed, tuple(leaf for leaf in batch.shapes if leaf in own), made)
+    return Sources(
+        origin,
+        tuple(leaf for leaf in batch.shapes if leaf in found),
+        fed,
+        tuple(leaf for leaf in batch.shapes if leaf in own),
+        made,
+    )
+
+
+def _compared(target: Node, sources: frozenset[Path], fed: frozenset[Path]) -> frozenset[Path]:
+    """The leaves that an answer is compared with, without those that weigh both sides."""
+    leaves = target.sources - fed
+    return leaves - sources or leaves
 
 
 def _origin(target: Node | None, fed: frozenset[Path]) -> str:

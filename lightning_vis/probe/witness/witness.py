@@ -15,8 +15,8 @@ from torch.overrides import TorchFunctionMode
 from lightning_vis.model.compiled import eagerly
 from lightning_vis.model.places import Path, leaves
 from lightning_vis.probe.witness.choice import concluded
-from lightning_vis.probe.witness.functions import BY_HAND, LOSSES, OF_FIRST, SILENT, is_of_shape_only, name_of
-from lightning_vis.probe.witness.notes import Call, Node, Notes, facts_of, range_of
+from lightning_vis.probe.witness.functions import BY_HAND, LOSSES, OF_FIRST, SILENT, SLICES, is_of_shape_only, name_of
+from lightning_vis.probe.witness.notes import Call, Node, Notes, facts_of, is_number, range_of, row_of
 from lightning_vis.probe.witness.testimony import Testimony
 
 MOST_TROUBLE = 5
@@ -50,8 +50,7 @@ class Witness(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self._module, self._images, self._head = module, images, head
-        held = {id(each) for each in module.parameters() if not each.requires_grad}
-        self._notes = Notes(weights - held, torch.is_grad_enabled())
+        self._notes = Notes(_looked_at(module, weights), torch.is_grad_enabled())
         self._shapes: dict[Path, tuple[int, ...]] = {}
         self._counts: Counter[str] = Counter()
         self._roots: list[Node] = []
@@ -170,6 +169,8 @@ class Witness(TorchFunctionMode):
         node = self._notes.add(name, parents, tensor)
         node.function, node.nth = function, nth
         node.places = {each.at: place for place, (_, each) in reversed([*enumerate(given)]) if each is not None}
+        if name in SLICES:
+            node.row = row_of(tensor, given[0][0])
         if name in LOSSES or name in BY_HAND:
             _look_into(node, given)
 
@@ -212,6 +213,13 @@ class Witness(TorchFunctionMode):
         elif call.has_weights:
             node.frozen = True
         return node
+
+
+def _looked_at(module: nn.Module, weights: set[int]) -> set[int]:
+    """Ids of the weights whose answers count: those that are trained; all of them where that is nothing but a temperature."""
+    trained = [each for each in module.parameters() if each.requires_grad and id(each) in weights]
+    is_calibrated = bool(trained) and all(is_number(each) for each in trained)
+    return {id(each) for each in (module.parameters() if is_calibrated else trained)}
 
 
 def _is_masked(name: str, given: Given) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.data import TensorDataset
 
-from .parts import UNKNOWN, Case, Module, Want, dense, frozen, mlp, pairs, stepped
+from .parts import LABELS, UNKNOWN, Case, Module, Want, dense, frozen, mlp, pairs, pictures, stepped
 
 AGAIN = Want("reconstruction", chain="net", image="batch[0]")
 
@@ -93,6 +94,37 @@ def diffusion(self, batch):
     return F.mse_loss(self.net(batch[0] * 0.7 + noise * 0.7), noise)
 
 
+def moved(images, flow):
+    """As a flow of two channels says, in parts of the picture."""
+    where = F.affine_grid(torch.eye(2, 3).expand(len(images), -1, -1), images.shape, align_corners=False)
+    return F.grid_sample(images, where + flow.movedim(1, -1), align_corners=False)
+
+
+def registered(self, batch):
+    flow = self.net(batch[0])
+    return ((moved(batch[1], flow) - batch[2]) ** 2).mean() + (flow**2).mean()
+
+
+def turned(self, batch):
+    """The picture that is made again is looked at from elsewhere, and so is the target."""
+    still = torch.zeros(len(batch[0]), 2, 16, 16)
+    return F.mse_loss(moved(self.net(batch[0]), still), moved(batch[0], still))
+
+
+def cut_out(self, batch):
+    """Alpha mattes that are trained by what they compose."""
+    alpha = self.net(batch[0]).sigmoid()
+    return F.l1_loss(alpha * batch[1] + (1 - alpha) * batch[2], batch[0])
+
+
+def three():
+    return TensorDataset(pictures(), pictures() * 0.9, pictures() * 0.8)
+
+
+def three_with_masks():
+    return TensorDataset(pictures(), LABELS["masks"](), LABELS["masks"]())
+
+
 def of_all(self):
     """The frozen ones too, as many people do."""
     return torch.optim.Adam(self.parameters(), 0.05)
@@ -112,5 +144,9 @@ CASES = [
     Case("perceptual", perceptual, AGAIN),
     Case("perceptual, the frozen in the optimizer", lambda: perceptual(of_all), AGAIN),
     Case("autoencoder and classes", with_classes, Want("multiclass", chain="encoder -> head", target="batch[1]")),
+    Case("a flow that moves another picture", stepped(registered, data=three, net=lambda: dense(2)), UNKNOWN),
+    Case("a flow that moves a mask", stepped(registered, data=three_with_masks, net=lambda: dense(2)), UNKNOWN),
+    Case("made again, moved as its target", stepped(turned, net=lambda: dense(3)), AGAIN),
+    Case("mattes that compose the image", stepped(cut_out, data=three, net=lambda: dense(1)), UNKNOWN),
     Case("diffusion", stepped(diffusion, net=lambda: dense(3)), UNKNOWN),
 ]
