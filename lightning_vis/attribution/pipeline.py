@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from lightning_vis.attribution.views import View, evidence, grad_cam, saliency, 
 from lightning_vis.frames import Frame, Maps
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
 from lightning_vis.model.answer.embedding import EMBEDDING_TASK, references
-from lightning_vis.model.answer.numbers import REGRESSION_TASK
+from lightning_vis.model.answer.numbers import REGRESSION_TASK, numbers_in
 from lightning_vis.model.answer.output import answer_of, ends_in_sigmoid
 from lightning_vis.model.answer.words import Words
 from lightning_vis.model.feature_map import FeatureMap
@@ -104,7 +105,7 @@ def try_look(model: nn.Module, probe: Probe, views: Iterable[View], running: For
     try:
         frame = _look(model, probe, placed, running, failures, start)
     except Exception as error:  # before any view, or while the model was put back
-        names = [view.key for view in views] + [TWINS] * (probe.twins is not None)
+        names = [view.key for view in views] + [TWINS] * (probe.twins_for(running.answer) is not None)
         failed = dict.fromkeys(names or [running.answer.task], error)  # a task without any view too
         return Attempt(None, failed | failures, places)
     return Attempt(frame, failures, places)
@@ -147,7 +148,7 @@ def _look(
         maps = _attempt_maps(views, found, places, failures, probe, answer) | own
         frame = build_frame(probe, maps, views, found, answer, values) if maps or not views or values is not None else None
         seconds = {"pass": time.perf_counter() - start}
-        answers = _attempt_twins(model, probe, running, last_layer, failures)
+        answers = _attempt_twins(run, values, probe, running, last_layer, failures)
     if answers is not None:
         seconds["twins"] = time.perf_counter() - start - seconds["pass"]
         frame = _with_twin_result(frame or build_frame(probe, {}, [], {}, running.answer), answers)
@@ -199,7 +200,7 @@ def look_at_twins(model: nn.Module, probe: Probe, running: ForwardConfig | None 
 
     Args:
         model: any network whose output `lightning_vis.model.scores.class_scores` reads.
-        probe: with twins.
+        probe: with twins; what is compared on them is told by the task.
         running: how the model is run; by calling it, if None.
         layer: where channels are compared; None for nowhere.
 
@@ -209,22 +210,46 @@ def look_at_twins(model: nn.Module, probe: Probe, running: ForwardConfig | None 
     if probe.twins is None:
         raise ValueError(f"the probe {probe.name!r} has no twins: give it masks and labels of at least two classes")
     running = running or ForwardConfig()
+    running = replace(running, answer=_with_spread(running.answer, probe))
     with preserve_state(model):
         run = running.prepare(model, probe.twins.batch(), rows=probe.twins.rows())
         return evaluate_twins(run, probe.twins, layer, running.chunk_size)
 
 
 def _attempt_twins(
-    model: nn.Module, probe: Probe, running: ForwardConfig, layer: str | None, failures: dict[str, Exception]
+    seen: Pass,
+    values: Tensor | None,
+    probe: Probe,
+    running: ForwardConfig,
+    layer: str | None,
+    failures: dict[str, Exception],
 ) -> TwinResult | None:
-    if probe.twins is None or running.answer.kind.twins is None:
+    twins = probe.twins_for(running.answer)
+    if twins is None:
         return None
     try:
-        run = running.prepare(model, probe.twins.batch(), rows=probe.twins.rows())
-        return evaluate_twins(run, probe.twins, layer, running.chunk_size)
+        asked = replace(running, answer=_with_spread(_as_explained(seen, values), probe))
+        run = asked.prepare(seen.model, twins.batch(), rows=twins.rows())
+        return evaluate_twins(run, twins, layer, running.chunk_size)
     except Exception as error:
         failures[TWINS] = error
         return None
+
+
+def _as_explained(run: Pass, values: Tensor | None) -> Answer:
+    """The answer with the number that the maps explain: twins are asked for the same one."""
+    answer = run.answer
+    chosen = run.explained("label", values) if answer.kind is REGRESSION_TASK and values is not None else None
+    return answer if chosen is None else replace(answer, facts=replace(answer.facts, component=int(chosen[0])))
+
+
+def _with_spread(answer: Answer, probe: Probe) -> Answer:
+    """The answer with the spread of the probe's own targets, where that of the training's is not known."""
+    if answer.kind is not REGRESSION_TASK or probe.truth is None or math.isfinite(answer.facts.spread):
+        return answer
+    true = numbers_in(probe.truth)
+    at = min(answer.facts.component or 0, true.shape[1] - 1)
+    return replace(answer, facts=replace(answer.facts, spread=float(true[:, at].std(correction=0))))
 
 
 def _with_twin_result(frame: Frame, answers: TwinResult) -> Frame:

@@ -260,7 +260,8 @@ class ProbeCallback(LookCallback):
         """What is looked through and monitored, now that it is known what the network answers."""
         answer = self.session.answer
         self.looks.settle(answer)
-        tags = tags_of(self.monitor.tags, answer)
+        probe = self.session.probe
+        tags = tags_of(self.monitor.tags, answer, None if probe is None else probe.twins_for(answer))
         refuse_missing(trainer, self.monitor.tags, tags, answer)
         self.monitor.tags = tags
 

@@ -24,7 +24,8 @@ from lightning_vis.probe.labels import class_names_of
 from lightning_vis.probe.selection import pick
 from lightning_vis.probe.slices import Slices, slices_of
 from lightning_vis.probe.truth import answer_of_truth, labels_in, masks_in, truth_of, with_maps
-from lightning_vis.reliance.twins import twins_of
+from lightning_vis.reliance.evaluate import can_ask
+from lightning_vis.reliance.twins import Twins, twins_of
 from lightning_vis.reliance.validation import Typical
 
 
@@ -182,6 +183,14 @@ class Probe:
         if answer.task == SEGMENTATION_TASK.name and self.truth is not None and self.truth.ndim < 3:
             return with_maps(self.labels, self.masks) if self.masks is not None else None
         return self.truth
+
+    def twins_for(self, answer: Answer) -> Twins | None:
+        """The twins, if a task has answers that can be compared on them.
+
+        A picture that is to be made again has to be the image itself: of twins no other one is known.
+        """
+        is_other = answer.task == RECONSTRUCTION_TASK.name and self.truth_for(answer) is not self.images
+        return self.twins if self.twins is not None and can_ask(answer, self.twins) and not is_other else None
 
     def call(self, model: nn.Module, forward: Callable[[Tensor], Any] | None = None) -> Callable[[Tensor], Any] | None:
         """How a model is run on the images: with the other arguments, if there are any."""

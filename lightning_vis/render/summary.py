@@ -81,19 +81,33 @@ def words(frames: Sequence[Frame], inputs: Inputs) -> list[str]:
 
 
 def _moved(frame: Frame) -> list[str]:
-    """What the twins showed; numbers move by spreads of their targets, and have no alert."""
+    """What the twins showed, in the words of the task; numbers, masks, embeddings and errors have no alert."""
     effects = [frame.numbers.get(f"reliance/{name}_effect", np.nan) for name in ("background", "object")]
-    if not np.isfinite(effects).all():
+    if not np.isfinite(effects[0]):
         return []
-    if frame.task == REGRESSION:
-        background, thing = (f"{each:.2g}" for each in effects)
-        moved = f"{background} spreads of the targets"
-    else:
-        background, thing = (str(round(100 * each)) for each in effects)
-        moved = f"{background} points"
-    said = f"Swapping the background moves the answer by {moved}, swapping the object by {thing}."
+    what, unit = MOVED.get(frame.task, MOVED[MULTICLASS])
+    background, thing = (
+        f"{each:.2g}" if unit in UNSCALED else str(round(100 * each)) if np.isfinite(each) else "" for each in effects
+    )
+    also = f", swapping the object by {thing}" if np.isfinite(effects[1]) else ""
+    said = f"Swapping the background moves {what} by {background} {unit}{also}."
     alert = frame.numbers.get("reliance/alert", 0.0 if frame.task == MULTICLASS else np.nan)
     return [said, *([f"The alert is {ALERTS[alert]}."] if alert in ALERTS else [])]
+
+
+MOVED = {
+    MULTICLASS: ("the answer", "points"),
+    "ordinal": ("the answer", "% of the scale of grades"),
+    REGRESSION: ("the answer", "spreads of the targets"),
+    "segmentation": ("the IoU of the object", "points"),
+    "embedding": ("the embedding", "in cosine"),
+    "reconstruction": ("the error on the object", "in squared error"),
+}
+"""What swapping moves, and in what unit, by task."""
+
+
+UNSCALED = ("spreads of the targets", "in cosine", "in squared error")
+"""Units of numbers that are no shares."""
 
 
 ALERTS = {0.0: "off", 0.5: "amber", 1.0: "red"}
