@@ -188,7 +188,10 @@ def _backward(score: Tensor, sites: Sequence[Tensor], again: bool) -> Sequence[T
         site.grad = None
         site.retain_grad()
     score.backward(retain_graph=again)  # type: ignore[no-untyped-call]
-    return [site.grad for site in sites]
+    found = [site.grad for site in sites]
+    for site in sites:
+        site.grad = None  # else the next pass would add to it
+    return found
 
 
 def _records(
