@@ -85,7 +85,7 @@ export function answersOf(model) {
 }
 
 function answerOf(look) {
-  if (taskOf(look) === CLASSES) return "";
+  if (taskOf(look) === CLASSES && !look?.head) return "";
   return look.answer || (look.task === "unknown" ? NOT_KNOWN : "");
 }
 

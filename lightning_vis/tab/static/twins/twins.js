@@ -22,7 +22,9 @@ export class Twins {
     return Promise.resolve();
   }
 
-  update(model) {
+  // Twins are asked of the first head, whichever one is looked through.
+  update({ wholes, ...shown }) {
+    const model = { ...shown, runs: wholes };
     const structure = JSON.stringify(model.runs.map((run) => [run.name, run.colour, run.twins?.key, wasAsked(run)]));
     replace(this.root, structure, () => this.build(model));
     this.width = this.root.clientWidth || this.page.stage.clientWidth;
