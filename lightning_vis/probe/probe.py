@@ -24,7 +24,7 @@ from lightning_vis.probe.hard_examples import check_choice, hard_examples
 from lightning_vis.probe.labels import class_names_of
 from lightning_vis.probe.selection import pick
 from lightning_vis.probe.slices import Slices, slices_of
-from lightning_vis.probe.truth import answer_of_truth, labels_in, masks_in, truth_of, with_maps
+from lightning_vis.probe.truth import HALVES, answer_of_truth, halves_in, labels_in, masks_in, truth_of, with_maps
 from lightning_vis.reliance.evaluate import can_ask
 from lightning_vis.reliance.twins import Twins, twins_of
 from lightning_vis.reliance.validation import Typical
@@ -99,7 +99,8 @@ class Probe:
         self.name = name
         self.class_names = tuple(_class_names(() if class_names is None else class_names))
         whole = None if self.slices is not None else given  # of a volume one slice has a mask
-        self.twins = None if whole is None else twins_of(whole, labels, masks, backgrounds, typical, self.class_names)
+        groups, named = (labels, self.class_names) if labels is not None else (halves_in(truth), HALVES)
+        self.twins = None if whole is None else twins_of(whole, groups, masks, backgrounds, typical, named)
         self.images = given.flatten(0, 1) if are_twins else given
         self.truth = None if truth is None else truth.repeat_interleave(count, 0)
         self.truths = {head: each.repeat_interleave(count, 0) for head, each in known.items()}

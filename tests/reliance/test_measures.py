@@ -256,3 +256,26 @@ def test_numbers_without_a_spread_are_not_measured():
     probe.truth = torch.full((4, 1), 7.0)
     with pytest.raises(ValueError, match="told in spreads of the targets, and these have none"):
         look_at_twins(Sees("object", ANSWERS["regression"]), probe, ForwardConfig(answer=Answer("regression")))
+
+
+@pytest.mark.parametrize("backgrounds", [True, False])
+def test_numbers_that_are_no_classes_have_twins_of_their_halves(backgrounds):
+    ages = torch.tensor([20.5, 31.2, 42.1, 57.9])
+    given = scene()
+    images = given.images + ages[:, None, None, None] * given.masks[:, None]
+    plates = {kind: torch.full((2, 1, SIZE, SIZE), value) for kind, value in KINDS.items()} if backgrounds else None
+    probe = Probe(images, ages, given.masks, plates)
+    assert probe.twins.labels.tolist() == [0, 0, 1, 1]
+    assert backgrounds or probe.twins.kinds == ("lower half's", "upper half's")
+    numbers = look(Sees("object", lambda seen, *_: 1.0 * seen[:, None]), probe, []).numbers
+    assert numbers["reliance/background_effect"] == pytest.approx(0, abs=1e-5)
+    assert numbers["reliance/object_effect"] > 0.5
+    assert "reliance/worst_group" not in numbers
+
+
+def test_soft_yes_and_no_are_parted_in_the_middle():
+    soft = torch.tensor([0.9, 0.95, 0.1, 0.8])
+    probe = Probe(scene().images, soft, scene().masks)
+    assert probe.twins.labels.tolist() == [1, 1, 0, 1]
+    assert Probe(scene().images, torch.full((4,), 2.5), scene().masks).twins is None
+    assert Probe(scene().images, torch.tensor([0.6, 0.7, 0.8, 0.9]), scene().masks).twins is None
