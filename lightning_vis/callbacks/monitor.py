@@ -12,6 +12,9 @@ from lightning_vis.frames import Frame
 from lightning_vis.model.answer.answer import Answer
 from lightning_vis.probe.probe import Probe
 from lightning_vis.reliance.alert import RED, Alert, AlertState, Measurement, Thresholds, advance, most_telling, sentence
+from lightning_vis.reliance.evaluate import can_ask
+from lightning_vis.reliance.measures import BACKGROUND, OBJECT, SHARE, effects_of
+from lightning_vis.reliance.twins import Twins
 
 OnAlert = Literal["warn", "stop"] | Callable[[Alert], Any]
 
@@ -22,7 +25,7 @@ ALERT = "reliance/alert"
 AGE = "reliance/age"
 
 
-TWIN_TAGS = ("reliance/background_effect", "reliance/object_effect", "reliance/background_share", ALERT)
+TWIN_TAGS = (BACKGROUND, OBJECT, SHARE, ALERT)
 
 
 @dataclass
@@ -136,12 +139,12 @@ def monitored_tags(probe: Probe, view_keys: list[str]) -> tuple[str, ...]:
     return twins if key is None else (*twins, f"attribution/{key}/lift")
 
 
-def tags_of(tags: Sequence[str], answer: Answer) -> tuple[str, ...]:
+def tags_of(tags: Sequence[str], answer: Answer, twins: Twins | None) -> tuple[str, ...]:
     """Those of the monitored numbers that a task has: no alert of numbers whose thresholds nobody has calibrated."""
-    kind = answer.kind
-    none = TWIN_TAGS if kind.twins is None else () if answer.task in ALERTED else (ALERT,)
-    maps = () if kind.score is not None else tuple(tag for tag in tags if tag.startswith("attribution/"))
-    return tuple(tag for tag in tags if tag not in (*none, *maps))
+    asked = twins is not None and can_ask(answer, twins)
+    known = (*effects_of(answer.task), *([ALERT] if answer.task in ALERTED else [])) if asked else ()
+    maps = () if answer.kind.score is not None else tuple(tag for tag in tags if tag.startswith("attribution/"))
+    return tuple(tag for tag in tags if tag not in maps and (tag in known or tag not in TWIN_TAGS))
 
 
 ALERTED = ("multiclass", "binary", "multilabel")

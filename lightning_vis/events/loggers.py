@@ -108,15 +108,27 @@ def film_tag(probe: str, key: str) -> str:
 
 def descriptions(frame: Frame, inputs: Inputs) -> dict[str, str]:
     """How to read each picture, by tag."""
-    layers = ", ".join(f"{each.title}: layer `{each.layer}`" for each in frame.maps.values())
     notes = "".join(f"\n\nNote: {note}." for note in frame.notes)
-    card, strip = (_CARD, _STRIP) if frame.task == MULTICLASS else (_card_of_task(frame, inputs), _strip_of_task(frame, inputs))
-    cards = {f"{inputs.name}/{index}": f"{card}\n\n{layers}.{notes}" for index in range(len(inputs.pictures))}
-    return (
-        {"twins": _TWINS}
-        | cards
-        | {film_tag(inputs.name, key): f"{strip}\n\n{each.title}: layer `{each.layer}`." for key, each in frame.maps.items()}
-    )
+    seen = frame.each_head(inputs)
+    card = "\n\n".join(_card(*each) for each in seen)
+    cards = {f"{inputs.name}/{index}": f"{card}{notes}" for index in range(len(inputs.pictures))}
+    return {"twins": _TWINS} | cards | {tag: said for each in seen for tag, said in _strips(*each).items()}
+
+
+def _card(frame: Frame, inputs: Inputs) -> str:
+    """How to read what a card shows of one head."""
+    layers = ", ".join(f"{each.title}: layer `{each.layer}`" for each in frame.maps.values())
+    return f"{_CARD if _is_of_classes(frame) else _card_of_task(frame, inputs)}\n\n{layers}."
+
+
+def _strips(frame: Frame, inputs: Inputs) -> dict[str, str]:
+    said = _STRIP if _is_of_classes(frame) else _strip_of_task(frame, inputs)
+    return {film_tag(inputs.name, key): f"{said}\n\n{each.title}: layer `{each.layer}`." for key, each in frame.maps.items()}
+
+
+def _is_of_classes(frame: Frame) -> bool:
+    """Whether it tells classes apart, and there is no other head beside it."""
+    return frame.task == MULTICLASS and not frame.head
 
 
 def _card_of_task(frame: Frame, inputs: Inputs) -> str:

@@ -58,6 +58,24 @@ def labels_in(truth: Tensor) -> Tensor | None:
     return flat.long() if is_class and bool((flat >= 0).all()) else None
 
 
+HALVES = ("lower half", "upper half")
+"""What numbers are called where objects are compared by them."""
+
+
+def halves_in(truth: Tensor | None) -> Tensor | None:
+    """Which images have the lower and which the upper numbers ``(N,)``, where the truth is one number for each that is no class.
+
+    Numbers between 0 and 1 are parted in their middle, which is that of soft yes and no too, others at their median; None where
+    all are alike.
+    """
+    if truth is None or not truth.is_floating_point() or truth.numel() != len(truth) or not bool(truth.isfinite().all()):
+        return None
+    flat = truth.reshape(len(truth))
+    is_share = bool(((flat >= 0) & (flat <= 1)).all())
+    upper = flat > (0.5 if is_share else flat.median())
+    return upper.long() if 0 < int(upper.sum()) < len(upper) else None
+
+
 def masks_in(truth: Tensor | None) -> Tensor | None:
     """Masks ``(N, H, W)`` of the largest objects in label maps; None where an image has none."""
     if truth is None or truth.ndim < 3 or (truth.is_floating_point() and not is_yes_or_no(truth)):

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_vis.attribution.pipeline import TWINS, Attempt, try_look
+from lightning_vis.attribution.heads import Head, key_of
+from lightning_vis.attribution.pipeline import TWINS, Attempt, try_heads
 from lightning_vis.attribution.places import said_of_places
 from lightning_vis.attribution.views import View, views_of
 from lightning_vis.callbacks.monitor import Monitor, lift_view, progress
@@ -19,9 +20,10 @@ from lightning_vis.callbacks.session.drawings import of_maps
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.frames import Frame
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
+from lightning_vis.model.answer.labels import ABSENT
 from lightning_vis.model.feature_map import FeatureMap
-from lightning_vis.model.run import Chosen
-from lightning_vis.model.scores import PROBABILITIES, Score
+from lightning_vis.model.run import Chosen, ForwardConfig
+from lightning_vis.model.scores import PROBABILITIES, TARGETS, Score
 from lightning_vis.probe.probe import Probe
 from lightning_vis.render.twins import with_twins
 
@@ -50,16 +52,20 @@ class MapLooks:
         self._why = ""  # a monitored view rests
         self._session, self._score = session, score
         self._asked: list[View] = []  # before it is known what the network answers
-        self._chosen: dict[str, Tensor] = {}  # what is explained for good, by target
+        self._chosen: dict[str, Tensor] = {}  # what is explained for good, by target; of another head with its name behind it
+        self._others: dict[str, list[View]] = {}  # through what the other heads are looked at
+        self._places: dict[str, Mapping[str | None, FeatureMap]] = {}  # where those look
 
     def open(self, views: Sequence[View]) -> None:
         """A run begins: everything is tried again."""
         self.views = self._asked = list(views)
         self.places, self.failed, self._why = {}, "", ""
+        self._others, self._places = {}, {}
 
     def settle(self, answer: Answer) -> None:
         """It is known what the network answers: those views are left through which it can be seen."""
         self.views = views_of(answer, self._asked, self._score)
+        self._others = {each.name: views_of(each.answer, self._asked, None) for each in self._session.finder.heads}
 
     @property
     def layer(self) -> str | None:
@@ -70,7 +76,8 @@ class MapLooks:
     def summary(self) -> str:
         """What is looked at, through what, where."""
         session = self._session
-        keys = ", ".join(view.key for view in self.views)
+        others = [key_of(view.key, head) for head, views in self._others.items() for view in views]
+        keys = ", ".join([*(view.key for view in self.views), *others])
         layer = f" at layer {self.layer!r}" if self.layer else ""
         bypassed = "".join(f"; {each}" for each in said_of_places(self.views, self.places))
         within = f" of the submodule {session.finder.name!r}" if session.finder.name else ""
@@ -80,7 +87,8 @@ class MapLooks:
     def reading(self) -> str:
         """What the network answers and where the images come from, in sentences."""
         notes = [f"{each[0].upper()}{each[1:]}." for each in self._session.notes]
-        return " ".join(filter(None, (self._session.answer.said, *notes)))
+        others = [f"{each.name}: {each.answer.said}" for each in self._session.finder.heads if each.answer.said]
+        return " ".join(filter(None, (self._session.answer.said, *others, *notes)))
 
     def can_see(self, module: nn.Module) -> bool:
         """Whether there is anything to see: not while all views rest, nor before lazy layers have their shapes."""
@@ -117,7 +125,9 @@ class MapLooks:
         with session.counted("watching over it") as parts:
             views = self._monitored() if numbers_only else self.views
             is_early = when["epoch"] < 1 and when["moment"] not in ("validate", "test")
-            found = self._try_look(trainer, module, session.probe, bool(monitor.tags), views, is_early=is_early)
+            running = replace(session.forward_config(trainer, module, self._score), is_early=is_early)
+            others = [] if numbers_only else self._heads(module, running)
+            found = self._try_look(module, session.probe, running, bool(monitor.tags), views, others)
             parts |= {} if found is None else found.seconds
         if found is None:
             return None
@@ -133,12 +143,13 @@ class MapLooks:
 
     def _keep_choice(self, frame: Frame, *, is_early: bool) -> None:
         """What is explained after the first epoch is explained from then on: a row that changes by itself is a lie."""
-        if is_early or self._session.answer.kind.first is None:
-            return
-        for view in self.views:
-            maps = frame.maps.get(view.key)
-            if maps is not None and isinstance(view.target, str) and (maps.classes >= 0).all():
-                self._chosen.setdefault(view.target, torch.as_tensor(maps.classes))
+        own = [("", self._session.answer, self.views)]
+        others = [(each.name, each.answer, self._others.get(each.name, [])) for each in self._session.finder.heads]
+        for head, answer, views in own + others if not is_early else ():
+            for view in views if answer.kind.first is not None else ():
+                maps = frame.maps.get(key_of(view.key, head) if head else view.key)
+                if maps is not None and isinstance(view.target, str) and (maps.classes >= 0).all():
+                    self._chosen.setdefault(_chosen_of(view.target, head), torch.as_tensor(maps.classes))
 
     def state(self) -> dict[str, Tensor]:
         """What is explained for good, by target, for a checkpoint."""
@@ -173,19 +184,42 @@ class MapLooks:
             self._draw(logger.last)
         return list(logger.leave(inputs))
 
+    def _heads(self, module: nn.Module, running: ForwardConfig) -> list[Head]:
+        """The other heads, each with those of its views that do not rest."""
+        found = []
+        for name, probe, own in self._session.heads(module, running):
+            views = [
+                each for each in self._others.get(name, []) if key_of(each.key, name) not in self._session.failures.resting
+            ]
+            settled = replace(own, chosen=self._choice(name, len(probe)), places=self._places.get(name, {}))
+            found.append(Head(name, probe, settled, views))
+        return found
+
+    def _choice(self, head: str, count: int) -> Chosen:
+        """What is explained for good, by target."""
+        known = {target: self._chosen.get(_chosen_of(target, head)) for target in (*TARGETS, ABSENT)}
+        return {target: rows for target, rows in known.items() if rows is not None and len(rows) == count}
+
     def _try_look(
-        self, trainer: Any, module: nn.Module, probe: Probe, monitored: bool, views: Sequence[View], *, is_early: bool
+        self,
+        module: nn.Module,
+        probe: Probe,
+        running: ForwardConfig,
+        monitored: bool,
+        views: Sequence[View],
+        others: Sequence[Head],
     ) -> Frame | None:
         """A look whose failures are dealt with: a view rests, the twins are asked again next time."""
-        chosen: Chosen = {target: rows for target, rows in self._chosen.items() if len(rows) == len(probe)}
-        running = replace(self._session.forward_config(trainer, module, self._score), chosen=chosen, is_early=is_early)
-        running = replace(running, places=self.places)
+        running = replace(running, chosen=self._choice("", len(probe)), places=self.places)
+        first = Head(self._session.head, probe, running, self._awake(views))
         try:
-            attempt = try_look(module, probe, self._awake(views), running)
+            attempt, places = try_heads(module, [first, *others])
         except Exception as error:
-            attempt = Attempt(None, {TWINS: error}, self.places)
+            attempt, places = Attempt(None, {TWINS: error}, self.places), ()
         self.places = attempt.places
-        failures = dict(attempt.failures)
+        self._places |= {head.name: each for head, each in zip(others, places[1:], strict=False)}
+        told = {head.key(head.running.answer.task) for head in others if not head.views and self._others.get(head.name)}
+        failures = {key: each for key, each in attempt.failures.items() if key not in told}  # its views rest, and have said why
         twins = failures.pop(TWINS, None)
         says_later = twins is not None and monitored and self._session.failures.on_error == "warn"
         self._why = next((str(failures[view.key]) for view in self._monitored() if view.key in failures), self._why)
@@ -205,4 +239,11 @@ class MapLooks:
 
     def _layers_of(self, views: Sequence[View]) -> dict[str, str]:
         named = {view.key: [self.layer if layer is None else layer for layer in view.layers] for view in views}
+        for head, own in self._others.items():
+            named |= {key_of(view.key, head): [layer for layer in view.layers if layer is not None] for view in own}
         return {key: ", ".join(repr(layer) for layer in layers if layer) for key, layers in named.items()}
+
+
+def _chosen_of(target: str, head: str) -> str:
+    """Under what name the choice of a head is kept; "" is the first one."""
+    return f"{target}@{head}" if head else target

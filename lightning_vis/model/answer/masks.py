@@ -199,4 +199,15 @@ def _maps(facts: Facts, values: Tensor, truth: Tensor | None, size: Sequence[int
     return {"mask": own.detach().float().sigmoid()}
 
 
-SEGMENTATION_TASK = Task("segmentation", LOG_ODDS, _scores, _chosen, _score, _said, _explains, _truth, maps=_maps)
+def _on_objects(facts: Facts, values: Tensor, images: Tensor, masks: Tensor) -> Tensor:
+    """IoU of each object's mask and what is predicted as each class, ``(M, C)``."""
+    regions, true = is_predicted(values, facts.is_sigmoid), masks[:, None] > 0.5
+    if regions.shape[2:] != masks.shape[1:]:
+        regions = interpolate(regions.float(), size=masks.shape[1:], mode="nearest") > 0.5
+    both, either = (regions & true).flatten(2).sum(2), (regions | true).flatten(2).sum(2)
+    return both / either.clamp_min(1)
+
+
+SEGMENTATION_TASK = Task(
+    "segmentation", LOG_ODDS, _scores, _chosen, _score, _said, _explains, _truth, on_objects=_on_objects, maps=_maps
+)

@@ -111,8 +111,14 @@ def _named(names: Sequence[str], at: int, count: int, behind: str) -> str:
 
 
 def _in_spreads(facts: Facts, values: Tensor) -> Tensor:
-    """The explained number in spreads of the targets, there and back, ``(M, 2)``."""
-    number = values[:, facts.component or 0].float() / (facts.spread if math.isfinite(facts.spread) and facts.spread > 0 else 1)
+    """The explained number in spreads of the targets, there and back, ``(M, 2)``.
+
+    Raises:
+        ValueError: no spread is known.
+    """
+    if not (math.isfinite(facts.spread) and facts.spread > 0):
+        raise ValueError("how far a number moves is told in spreads of the targets, and these have none that is known")
+    number = values[:, facts.component or 0].float() / facts.spread
     return torch.stack((number, -number), 1)
 
 

@@ -43,6 +43,9 @@ def answer_of(it: Testimony, truth: Tensor | None, asked: Asked, *, at_meeting: 
     if it.task == UNKNOWN and words.task is not None:
         read = replace(read, facts=replace(Facts(), head=None), said="")
     given = words.over(read)
+    place = place_of(words.head, "head")
+    if place is not None and it.task != UNKNOWN and it.is_called(place):  # the name of a submodule is no place
+        given = replace(given, facts=replace(given.facts, head=read.facts.head))
     return given if given.task == it.task else replace(given, said=_said_by_user(it, given))
 
 

@@ -85,7 +85,7 @@ export function answersOf(model) {
 }
 
 function answerOf(look) {
-  if (taskOf(look) === CLASSES) return "";
+  if (taskOf(look) === CLASSES && !look?.head) return "";
   return look.answer || (look.task === "unknown" ? NOT_KNOWN : "");
 }
 
@@ -130,14 +130,32 @@ function isOutput(part) {
   return part?.layer === OUTPUT;
 }
 
-// Whether the answers of a look are numbers, which move by spreads of their targets.
-export function isOfNumbers(look) {
-  return look?.task === "regression";
+// What swapping moves where it is no class's probability, and the unit of numbers that are no shares.
+const MOVED = {
+  ordinal: { share: "% of the scale" }, regression: { unit: "spreads" }, segmentation: { what: "the IoU of the object" },
+  embedding: { what: "the embedding", unit: "in cosine" }, reconstruction: { what: "the error on the object", unit: "in squared error", least: 0 },
+};
+
+// Up to where an axis of what moves goes at least, where that is no share; errors have no size of their own.
+export function leastMoved(look) {
+  return MOVED[look?.task]?.unit ? MOVED[look.task].least ?? 0.5 : null;
 }
 
 // By how much an answer moves.
 export function movedOf(look, value, points) {
-  return (isOfNumbers(look) ? `${value.toFixed(2)} spreads` : `${Math.round(100 * value)} ${points}`).replace("-", "−");
+  const { unit, share } = MOVED[look?.task] || {};
+  const number = Math.abs(value) < 0.01 ? String(Number(value.toPrecision(2))) : value.toFixed(2);
+  return (unit ? `${number} ${unit}` : `${Math.round(100 * value)} ${share || points}`).replace("-", "−");
+}
+
+// What swapping moves.
+export function whatMoves(look) {
+  return MOVED[look?.task]?.what || "the answer";
+}
+
+// What stands below a twin: of an object's own class how probable it is, how well its mask is met; of a picture the error.
+export function onTwins(look) {
+  return { segmentation: "IoU of the object and what is predicted as its class", reconstruction: "squared error on the object" }[look?.task] || "probability of the object's own class";
 }
 
 function whoseOf(parts) {
