@@ -185,17 +185,19 @@ def _each(model: nn.Module, heads: Sequence[Head]) -> list[Attempt]:
     placed = [find_places(model, head.probe, run, head.views) for head, run in zip(heads, settled, strict=True)]
     runs = [replace(run, places=places) for run, (places, _) in zip(settled, placed, strict=True)]
     alike = [run.forward is runs[0].forward for run in runs]
-    shared = [each[:3] for each in zip(heads, placed, runs, alike, strict=True) if each[3]]
-    kept = Kept({name: site for head, place, run in shared for name, site in _sites(head, place, run).items()})
+    shared: dict[str, Site] = {}
+    for head, (_, failures), run, is_alike in zip(heads, placed, runs, alike, strict=True):
+        shared |= _sites(head, failures, run) if is_alike else {}
+    kept = Kept(shared)
     return [
         _attempt(model, head.probe, [*head.views], replace(run, kept=kept if is_alike else None), dict(failures), start)
         for head, run, is_alike, (_, failures), start in zip(heads, runs, alike, placed, starts, strict=True)
     ]
 
 
-def _sites(head: Head, placed: tuple[Places, Mapping[str, Exception]], running: ForwardConfig) -> dict[str, Site]:
+def _sites(head: Head, failures: Mapping[str, Exception], running: ForwardConfig) -> dict[str, Site]:
     """Where the views of a head look that have a place, by name."""
-    views = [view for view in head.views if view.key not in placed[1]]
+    views = [view for view in head.views if view.key not in failures]
     names = {name for view in views for name in view.layers if name is not None and name != INPUT}
     return {**{name: plain_site(name) for name in names}, **running.sites}
 

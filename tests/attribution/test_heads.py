@@ -90,7 +90,7 @@ def test_all_heads_cost_one_forward_pass_and_a_backward_pass_for_each_explained_
     look(net, probe(), views, head=HEADS, forward=forward)
     passes = [count for count in seen if count == (4, True)]
     assert passes == [(4, True)]
-    assert len(seen) - 1 <= 2 * len(HEADS)  # to find the layers, and to see whether a sigmoid ends it, each once
+    assert len(seen) - 1 <= 2 * len(HEADS)  # of one image, to find the layers and to see whether there is a sigmoid
     before = len(back)
     look(net, alone("kind"), views, head="kind")
     of_one = len(back) - before
