@@ -48,7 +48,7 @@ def evidence_map(record: Recording) -> Tensor:
     Returns:
         ``(N, h, w)``, signed.
     """
-    _check_maps(record)
+    check_maps(record)
     weights = record.gradient.flatten(2).sum(2)
     return torch.einsum("nk,nk...->n...", weights, record.activation)
 
@@ -64,12 +64,17 @@ def grad_cam_map(record: Recording) -> Tensor:
     Returns:
         ``(N, h, w)``, at least 0, unscaled.
     """
-    _check_maps(record)
+    check_maps(record)
     weights = record.gradient.flatten(2).mean(2)
     return torch.einsum("nk,nk...->n...", weights, record.activation).relu()
 
 
-def _check_maps(record: Recording) -> None:
+def check_maps(record: Recording) -> None:
+    """Refuses what holds no grid.
+
+    Raises:
+        ValueError: the layer returns no maps.
+    """
     if record.activation.ndim not in (4, 5):
         shape = tuple(record.activation.shape)
         raise ValueError(f"the layer returns {shape}, no maps (N, K, h, w): name a convolution or a block before the pooling")
