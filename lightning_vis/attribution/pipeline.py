@@ -123,7 +123,7 @@ def _look(
         found = _record(run, views, last_layer, running.chunk_size, failures) if views else {}
         values = _values(run, found, running.chunk_size, is_needed=not (views and failures))
         own = {} if values is None else own_maps(values, probe.truth_for(answer), probe, answer)
-        maps = _attempt_maps(views, found, last_layer, failures, probe, answer) | own
+        maps = _beside_controls(_attempt_maps(views, found, last_layer, failures, probe, answer), views, failures) | own
         frame = build_frame(probe, maps, views, found, answer, values) if maps or not views or values is not None else None
         seconds = {"pass": time.perf_counter() - start}
         answers = _attempt_twins(model, probe, running, last_layer, failures)
@@ -255,3 +255,13 @@ def _attempt_maps(
         except Exception as error:
             failures[view.key] = error
     return maps
+
+
+def _beside_controls(maps: dict[str, Maps], views: list[View], failures: dict[str, Exception]) -> dict[str, Maps]:
+    """Without the views whose control failed, and the other way round: neither is shown alone."""
+    for view in views:
+        pair = [view.key] if view.beside is None else [view.key, view.beside.key]
+        why = next((failures[key] for key in pair if key in failures), None)
+        if why is not None:
+            failures |= dict.fromkeys(pair, why)
+    return {key: each for key, each in maps.items() if key not in failures}
