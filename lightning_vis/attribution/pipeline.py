@@ -133,6 +133,31 @@ def _look(
     return None if frame is None else replace(frame, seconds=seconds, notes=(*frame.notes, *said_of_places(places, views)))
 
 
+def seconds_of_pass(model: nn.Module, probe: Probe, running: ForwardConfig) -> float:
+    """What one pass forward and back will take, as far as a forward pass tells, in seconds; the model is left as it was.
+
+    Args:
+        model: to be looked at.
+        probe: with as many images as there will be.
+        running: how the model is run.
+    """
+    seconds = []
+    with preserve_state(model):
+        run = running.prepare(model, probe.images)
+        for _ in range(2):  # the first one may have to warm up
+            start = time.perf_counter()
+            with torch.no_grad():
+                for part in run.parts(running.chunk_size):
+                    part.output(part.images.clone())
+            run.images.flatten()[:1].cpu()  # whatever is still being computed is waited for
+            seconds.append(time.perf_counter() - start)
+    return BACK_AND_FORTH * min(seconds)
+
+
+BACK_AND_FORTH = 3.0
+"""Forward passes that one forward and backward pass takes about as long as."""
+
+
 def _run_of(model: nn.Module, probe: Probe, running: ForwardConfig) -> Pass:
     """The probe, ready to be run, with what is explained where that takes the whole of it."""
     run = running.prepare(model, probe.images, probe.truth_for(running.answer))

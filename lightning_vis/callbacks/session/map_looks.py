@@ -10,17 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_vis.attribution.pipeline import TWINS, Attempt, try_look
+from lightning_vis.attribution.pipeline import TWINS, Attempt, seconds_of_pass, try_look
 from lightning_vis.attribution.places import said_of_places
 from lightning_vis.attribution.views import View, views_of
+from lightning_vis.callbacks.budget import MANY
 from lightning_vis.callbacks.monitor import Monitor, lift_view, progress
 from lightning_vis.callbacks.schedule import is_spaced
 from lightning_vis.callbacks.session.drawings import of_maps
 from lightning_vis.callbacks.session.session import Session
+from lightning_vis.constants import ALONE
 from lightning_vis.frames import Frame
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
 from lightning_vis.model.feature_map import FeatureMap
-from lightning_vis.model.run import Chosen
+from lightning_vis.model.run import Chosen, ForwardConfig
 from lightning_vis.model.scores import PROBABILITIES, Score
 from lightning_vis.probe.probe import Probe
 from lightning_vis.render.twins import with_twins
@@ -51,11 +53,14 @@ class MapLooks:
         self._session, self._score = session, score
         self._asked: list[View] = []  # before it is known what the network answers
         self._chosen: dict[str, Tensor] = {}  # what is explained for good, by target
+        self._many_at = 0  # which look had the views of many passes last, counted from 1
+        self._pass_seconds: float | None = None  # what one pass takes, once that has been measured
 
     def open(self, views: Sequence[View]) -> None:
         """A run begins: everything is tried again."""
         self.views = self._asked = list(views)
         self.places, self.failed, self._why = {}, "", ""
+        self._many_at, self._pass_seconds = 0, None
 
     def settle(self, answer: Answer) -> None:
         """It is known what the network answers: those views are left through which it can be seen."""
@@ -114,14 +119,14 @@ class MapLooks:
         assert session.probe is not None  # `can_see` has been asked
         spent = session.budget.spent
         with session.counted("watching over it") as parts:
-            views = self._monitored() if numbers_only else self.views
             is_early = when["epoch"] < 1 and when["moment"] not in ("validate", "test")
+            views = self._monitored() if numbers_only else self._due(trainer, module, when["moment"])
             found = self._try_look(trainer, module, session.probe, bool(monitor.tags), views, is_early=is_early)
             parts |= {} if found is None else found.seconds
         if found is None:
             return None
         self._keep_choice(found, is_early=is_early)
-        frame = replace(found, **when)
+        frame = replace(found, **when, notes=(*found.notes, *_without(self._awake(self.views), views)))
         if frame.moment not in ("validate", "test"):
             shown = session.probe.twins.shown if session.probe.twins is not None else 1
             frame = monitor.judge(frame, *progress(trainer, frame.epoch), shown)
@@ -129,6 +134,43 @@ class MapLooks:
             self._keep(trainer, frame)
             session.logger.write_seconds(frame, session.budget.spent - spent)
         return frame
+
+    def _due(self, trainer: Any, module: nn.Module, moment: str) -> Sequence[View]:
+        """The views of a look: those of many passes at spaced looks and the last one, as long as there is time."""
+        many = self._many()
+        count = self._session.logger.film.count + 1
+        is_turn = is_spaced(count, self._many_at) or moment in ("end", *ALONE)
+        if many and is_turn and self._has_time(trainer, module, many):
+            self._many_at = count
+            return self.views
+        return [view for view in self.views if view not in many]
+
+    def _many(self) -> list[View]:
+        return [view for view in self._awake(self.views) if view.passes > 1]
+
+    def _has_time(self, trainer: Any, module: nn.Module, many: Sequence[View]) -> bool:
+        if self._pass_seconds is None:
+            self._pass_seconds = self._measured(trainer, module)
+        return not self._session.pauses(MANY, trainer, self._pass_seconds * sum(view.passes for view in many))
+
+    def _measured(self, trainer: Any, module: nn.Module) -> float:
+        """Seconds of one pass; 0 if it fails: the look will say why."""
+        assert self._session.probe is not None
+        try:
+            return seconds_of_pass(module, self._session.probe, self._running(trainer, module, {}, is_early=True))
+        except Exception:
+            return 0.0
+
+    def owes(self, trainer: Any, last: Frame) -> bool:
+        """Whether views of many passes have no map in the last look, and there is time for one more look.
+
+        Args:
+            trainer: whose training has ended.
+            last: what the last look found.
+        """
+        missing = [view for view in self._many() if view.key not in last.maps]
+        seconds = (self._pass_seconds or 0.0) * sum(view.passes for view in missing)
+        return bool(missing) and not self._session.pauses(MANY, trainer, seconds)
 
     def _keep_choice(self, frame: Frame, *, is_early: bool) -> None:
         """What is explained after the first epoch is explained from then on: a row that changes by itself is a lie."""
@@ -177,8 +219,7 @@ class MapLooks:
     ) -> Frame | None:
         """A look whose failures are dealt with: a view rests, the twins are asked again next time."""
         chosen: Chosen = {target: rows for target, rows in self._chosen.items() if len(rows) == len(probe)}
-        running = replace(self._session.forward_config(trainer, module, self._score), chosen=chosen, is_early=is_early)
-        running = replace(running, places=self.places)
+        running = self._running(trainer, module, chosen, is_early=is_early)
         try:
             attempt = try_look(module, probe, self._awake(views), running)
         except Exception as error:
@@ -194,14 +235,27 @@ class MapLooks:
         self._session.failures.rest(failures, self._layers_of(views))
         return attempt.frame
 
+    def _running(self, trainer: Any, module: nn.Module, chosen: Chosen, *, is_early: bool) -> ForwardConfig:
+        config = self._session.forward_config(trainer, module, self._score)
+        return replace(config, chosen=chosen, is_early=is_early, places=self.places)
+
     def _awake(self, views: Sequence[View]) -> list[View]:
         return [view for view in views if view.key not in self._session.failures.resting]
 
     def _monitored(self) -> list[View]:
         probe = self._session.probe
-        key = None if probe is None else lift_view(probe, [view.key for view in self.views])
+        key = None if probe is None else lift_view(probe, self.views)
         return [view for view in self.views if view.key == key]
 
     def _layers_of(self, views: Sequence[View]) -> dict[str, str]:
         named = {view.key: [self.layer if layer is None else layer for layer in view.layers] for view in views}
         return {key: ", ".join(repr(layer) for layer in layers if layer) for key, layers in named.items()}
+
+
+def _without(asked: Sequence[View], seen: Sequence[View]) -> list[str]:
+    """That a look has no maps of some views, in a sentence."""
+    missing = [view for view in asked if view.passes > 1 and view not in seen]
+    names = ", ".join(view.title or view.name for view in missing)
+    passes = sum(view.passes for view in missing)
+    said = f"no maps of {names} at this look: they take {passes} passes, and are made at some looks while there is time"
+    return [said] if missing else []
