@@ -1,5 +1,7 @@
 """One pass over a network, maps made of it, and a frame made of the maps."""
 
+from lightning_vis.attribution.deletion import Faithfulness as Faithfulness
+from lightning_vis.attribution.deletion import faithfulness as faithfulness
 from lightning_vis.attribution.maps import evidence_map as evidence_map
 from lightning_vis.attribution.maps import grad_cam_map as grad_cam_map
 from lightning_vis.attribution.maps import is_drawable as is_drawable

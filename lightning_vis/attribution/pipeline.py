@@ -119,7 +119,7 @@ def _look(
     places = running.places
     last_layer = places[None].layer if None in places else None
     with preserve_state(model):
-        answer, run = running.answer, _run_of(model, probe, running)
+        answer, run = running.answer, run_of(model, probe, running)
         found = _record(run, views, last_layer, running.chunk_size, failures) if views else {}
         values = _values(run, found, running.chunk_size, is_needed=not (views and failures))
         own = {} if values is None else own_maps(values, probe.truth_for(answer), probe, answer)
@@ -158,7 +158,7 @@ BACK_AND_FORTH = 3.0
 """Forward passes that one forward and backward pass takes about as long as."""
 
 
-def _run_of(model: nn.Module, probe: Probe, running: ForwardConfig) -> Pass:
+def run_of(model: nn.Module, probe: Probe, running: ForwardConfig) -> Pass:
     """The probe, ready to be run, with what is explained where that takes the whole of it."""
     run = running.prepare(model, probe.images, probe.truth_for(running.answer))
     if running.answer.kind is REGRESSION_TASK and running.chunk_size is not None and running.score is None:

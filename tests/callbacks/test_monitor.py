@@ -19,11 +19,11 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 from worlds import NAMES, TYPICAL, Classifier, Unvalidated, loader, plates, scenes, twin_probe
 
+from lightning_vis.attribution import evidence, occlusion, saliency
 from lightning_vis.attribution.metrics import edge_map, lift
 from lightning_vis.attribution.pipeline import look, look_at_twins
 from lightning_vis.attribution.views import grad_cam
 from lightning_vis.callbacks.filters import FilterMaximizationCallback
-from lightning_vis.attribution import evidence, grad_cam, occlusion, saliency
 from lightning_vis.callbacks.monitor import Monitor, monitored_tags
 from lightning_vis.callbacks.probe import GradCAMCallback, ProbeCallback
 from lightning_vis.frames import filters_of
