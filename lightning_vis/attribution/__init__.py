@@ -26,6 +26,7 @@ from lightning_vis.attribution.metrics import edge_map as edge_map
 from lightning_vis.attribution.metrics import lift as lift
 from lightning_vis.attribution.metrics import pointing as pointing
 from lightning_vis.attribution.metrics import resized as resized
+from lightning_vis.attribution.views import View as View
 from lightning_vis.attribution.views import evidence as evidence
 from lightning_vis.attribution.views import grad_cam as grad_cam
 from lightning_vis.attribution.views import saliency as saliency

@@ -1,4 +1,4 @@
-"""Guided backpropagation and deconvolution: other rules for going back through ReLU."""
+"""Guided backpropagation and deconvolution: other rules for the way back."""
 
 from __future__ import annotations
 

@@ -18,8 +18,16 @@ DENSITY = Scale("density", DENSITY_LIMIT)
 """Of maps in no unit that people know: drawn by their shape alone."""
 
 
-SHARES = Scale(signed=True, by_area=True)
-"""Of maps that are shares of the score: drawn as the score that there would be if the whole image were like one place."""
+WIDE = Scale("density", 5.0)
+"""Of the same where places are large: a cloud is no more than some times as strong as its mean."""
+
+
+PIXELS = Scale("density", DENSITY_LIMIT, signed=True)
+"""Of shares of the score that single pixels have: of both signs side by side, so that no sum of them is near the score."""
+
+
+PLACES = Scale(signed=True, by_area=True)
+"""Of shares that a layer's places have: drawn as the score that there would be if the whole image were like one place."""
 
 
 def input_x_gradient(target: Target = "predicted") -> View:
@@ -35,7 +43,7 @@ def input_x_gradient(target: Target = "predicted") -> View:
     Returns:
         A view of `lightning_vis.attribution.methods.products.product_map`; it shares the one pass.
     """
-    return View("input_x_gradient", (INPUT,), product_map, target=target, scale=SHARES, title="input x gradient")
+    return View("input_x_gradient", (INPUT,), product_map, target=target, scale=PIXELS, title="input x gradient")
 
 
 def grad_cam_plus_plus(layer: str | None = None, target: Target = "predicted") -> View:
@@ -61,7 +69,7 @@ def hires_cam(layer: str | None = None, target: Target = "predicted") -> View:
     Returns:
         A view of `lightning_vis.attribution.methods.products.product_map`; it shares the one pass.
     """
-    return View("hires_cam", (layer,), product_map, target=target, scale=SHARES, title="HiResCAM")
+    return View("hires_cam", (layer,), product_map, target=target, scale=PLACES, title="HiResCAM")
 
 
 def layer_cam(layer: str | None = None, target: Target = "predicted") -> View:
@@ -106,7 +114,7 @@ def integrated_gradients(target: Target = "predicted") -> View:
         A view of `lightning_vis.attribution.methods.products.product_map`.
     """
     recorder = PathGradients()
-    return View("integrated_gradients", (INPUT,), product_map, recorder, target, scale=SHARES, title="integrated gradients")
+    return View("integrated_gradients", (INPUT,), product_map, recorder, target, scale=PIXELS, title="integrated gradients")
 
 
 def occlusion(target: Target = "predicted") -> View:
@@ -136,7 +144,7 @@ def score_cam(layer: str | None = None, target: Target = "predicted") -> View:
     Returns:
         A view of `lightning_vis.attribution.methods.masks.score_cam_map`.
     """
-    return View("score_cam", (layer,), score_cam_map, ChannelScores(), target, scale=DENSITY, title="Score-CAM")
+    return View("score_cam", (layer,), score_cam_map, ChannelScores(), target, scale=WIDE, title="Score-CAM")
 
 
 def guided_backprop(target: Target = "predicted") -> View:

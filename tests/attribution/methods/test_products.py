@@ -15,7 +15,7 @@ from lightning_vis.attribution.pipeline import look, try_look
 from lightning_vis.attribution.places import find_places
 from lightning_vis.attribution.recorders import record
 from lightning_vis.attribution.records import Record
-from lightning_vis.constants import INPUT
+from lightning_vis.constants import INPUT, SENSITIVITIES
 from lightning_vis.model.run import ForwardConfig
 from lightning_vis.probe.probe import Probe
 from tests.attribution.test_recorders import counting
@@ -135,3 +135,10 @@ def test_views_are_named_as_people_look_for_them(make):
     assert make().key == make.__name__
     assert make(target="label").key == f"{make.__name__}+label"
     assert pickle.loads(pickle.dumps(make())) == make()
+
+
+@pytest.mark.parametrize("make", [attribution.smooth_grad, attribution.saliency])
+def test_only_what_shows_sensitivity_is_said_to(make):
+    assert make().title in SENSITIVITIES
+    others = [*ONE_PASS, attribution.integrated_gradients, attribution.score_cam, attribution.guided_backprop]
+    assert not {each().title for each in others} & {*SENSITIVITIES}
