@@ -6,6 +6,7 @@ background tells nothing.
 
 from __future__ import annotations
 
+import copy
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from network import SmallCNN, dataset
 from torch.utils.data import DataLoader
 
 from lightning_vis import Probe, attribution, look
-from lightning_vis.attribution.methods.controls import ShuffledWeights
+from lightning_vis.attribution.methods.controls import ShuffledWeights, shuffle
 from lightning_vis.attribution.methods.correlation import rank_correlation
 from lightning_vis.render.canvas.tiles import drawn, fit, jpeg
 
@@ -78,19 +79,33 @@ def row(tiles: list[np.ndarray]) -> np.ndarray:
 def table(model: SmallCNN, probe: Probe, views: list[attribution.View]) -> str:
     """Markdown: what each view costs, how far its maps are those of shuffled weights, and what deletion says."""
     curves = attribution.faithfulness(model, probe, views)
-    lines = [
-        "| view | passes | shuffled weights | the same, magnitudes | deletion | insertion | lift |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    words = ("view", "passes", "all shuffled", "magnitudes", "head shuffled", "magnitudes", "deletion", "insertion", "lift")
+    lines = [f"| {' | '.join(words)} |", "|---" * len(words) + "|"]
     for view in views:
-        frame, control = (look(model, probe, [replace(each, control=None)]) for each in (view, shuffled(view)))
-        maps, others = (torch.from_numpy(each.maps[view.key].values) for each in (frame, control))
-        alike = [float(rank_correlation(*pair).nanmean()) for pair in ((maps, others), (maps.abs(), others.abs()))]
+        frame = look(model, probe, [replace(view, control=None)])
+        alike = [*compared(model, model, shuffled(view), view, probe), *compared(model, without_head(model), view, view, probe)]
         gains, lift = curves[view.key], frame.numbers[f"attribution/{view.key}/lift"]
         cells = [f"`{view.name}`", str(view.passes), *(f"{each:.2f}" for each in alike)]
         cells += [f"{gains.deletion_gain:+.2f}", f"{gains.insertion_gain:+.2f}", f"{lift:.2f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def compared(
+    model: SmallCNN, other: SmallCNN, control: attribution.View, view: attribution.View, probe: Probe
+) -> tuple[float, float]:
+    """Rank correlation of the label's maps of two networks, with signs and of magnitudes: the mean over images."""
+    pair = [(model, view), (other, control)]
+    made = [look(net, probe, [replace(each, target="label", control=None)]).maps for net, each in pair]
+    maps, others = (torch.from_numpy(next(iter(each.values())).values) for each in made)
+    return tuple(float(rank_correlation(*each).nanmean()) for each in ((maps, others), (maps.abs(), others.abs())))
+
+
+def without_head(model: SmallCNN) -> SmallCNN:
+    """The network with the weights of its head shuffled."""
+    other = copy.deepcopy(model)
+    shuffle(other.head)
+    return other
 
 
 def shuffled(view: attribution.View) -> attribution.View:
