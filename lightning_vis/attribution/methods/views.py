@@ -150,8 +150,8 @@ def score_cam(layer: str | None = None, target: Target = "predicted") -> View:
 def guided_backprop(target: Target = "predicted") -> View:
     """Gradients that pass each ReLU where they are above 0 and it was active (J. T. Springenberg et al., 2014).
 
-    It shows edges of the image whatever the network has learned: beside it stands the same of shuffled weights, and a note says
-    how alike the two are.
+    Its maps are known to stay much as they are where the weights of upper layers are random (J. Adebayo et al., 2018): beside it
+    stands the same of shuffled weights, and a note says how alike the two are.
 
     Args:
         target: the explained class.
@@ -167,8 +167,8 @@ def guided_backprop(target: Target = "predicted") -> View:
 def deconvolution(target: Target = "predicted") -> View:
     """Gradients that pass each ReLU where they are above 0, active or not; captum's Deconvolution (M. D. Zeiler, R. Fergus, 2014).
 
-    It shows edges of the image whatever the network has learned: beside it stands the same of shuffled weights, and a note says
-    how alike the two are.
+    Its maps are known to stay much as they are where the weights of upper layers are random (J. Adebayo et al., 2018): beside it
+    stands the same of shuffled weights, and a note says how alike the two are.
 
     Args:
         target: the explained class.

@@ -104,5 +104,10 @@ def test_what_is_explained_is_chosen_at_the_image_itself(make):
         net[1].weight.copy_(torch.tensor([[1.0], [-1.0]]))
     frame = look(net.eval(), Probe(torch.tensor([[[[0.01]]], [[[-0.01]]]])), [make()])
     assert frame.maps[make().key].classes.tolist() == [0, 1]
-    gradient = recorded(make().recorder, net, torch.tensor([[[[0.01]]]]), 0).records[INPUT].gradient
-    assert gradient.item() == pytest.approx(1.0)
+    found = make().recorder(prepare(net, images(1, 1, 1) * 0 + torch.tensor(0.01), score=logit), {"predicted": [INPUT]})
+    assert found.explained["predicted"].records[INPUT].gradient.item() == pytest.approx(1.0)
+    half = nn.Sequential(nn.Flatten(), nn.Linear(2, 2, bias=False))  # two pixels, so that noise has a contrast to go by
+    with torch.no_grad():
+        half[1].weight.copy_(torch.tensor([[1.0, 1.0], [-1.0, -1.0]]))
+    found = make().recorder(prepare(half, torch.tensor([[[[1.0, -0.99]]]]), score=logit), {"predicted": [INPUT]})
+    torch.testing.assert_close(found.explained["predicted"].records[INPUT].gradient, torch.ones(1, 1, 1, 2))

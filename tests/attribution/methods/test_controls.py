@@ -60,13 +60,18 @@ def test_shuffling_keeps_each_tensors_values_and_moves_nearly_all():
 
 
 def test_what_is_explained_is_what_the_network_itself_answers():
-    net = trained_looking(Residual()).eval()
+    net = trained_looking(Residual(), 1).eval()
     frame = look(net, Probe(images(4)), [guided_backprop()])
     assert list(frame.maps) == KEYS
     one, other = (frame.maps[key] for key in KEYS)
     assert one.classes.tolist() == other.classes.tolist() == net(images(4)).argmax(1).tolist() == frame.predicted.tolist()
     assert not np.allclose(one.values, other.values)
     assert other.title == "guided backprop (random weights)"
+    shuffle(net)
+    now = net(images(4)).argmax(1)
+    assert now.tolist() != frame.predicted.tolist()  # it would explain something else
+    again = look(net, Probe(images(4), torch.from_numpy(frame.predicted)), [guided_backprop("label")])
+    np.testing.assert_allclose(other.values, again.maps["guided_backprop+label"].values, rtol=1e-4, atol=1e-7)
 
 
 def test_the_control_is_that_of_a_network_with_those_weights():
