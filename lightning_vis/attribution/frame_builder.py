@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lightning_vis.attribution.maps import evidence_map, is_drawable, prefix_shares
+from lightning_vis.attribution.methods.correlation import rank_correlation
 from lightning_vis.attribution.metrics import background_lift, edge_map, lift, pointing
 from lightning_vis.attribution.records import Explained, Record, Recorded
 from lightning_vis.attribution.views import View
@@ -125,7 +126,14 @@ def build_frame(
             share = _explained_share(maps[view.key].values, found[view.key].explained[view.target])
             numbers[f"attribution/{view.key}/explained"] = share
             numbers |= _in_prefix(view, found[view.key].explained[view.target])
-    notes = (*_notes(maps, found), *_of_names(probe, answer, values), *_of_shares(numbers), *_of_broken(values))
+        rise = found[view.key].explained[view.target].rise if view.key in maps else None
+        if rise is not None and probe.slices is None:
+            numbers[f"attribution/{view.key}/completeness"] = _share(maps[view.key].values.sum(axis=(1, 2)), _numpy(rise))
+    alike = _against_controls(maps, views)
+    numbers |= {f"attribution/{view.key}/random_weights": each for view, each in alike.items()}
+    of_controls = map(_said_of_control, alike, alike.values())
+    of_answers = (*_of_names(probe, answer, values), *_of_shares(numbers), *_of_broken(values))
+    notes = (*_notes(maps, found), *of_controls, *of_answers)
     frame = Frame(probe.name, *_classes(said, len(probe)), maps, numbers=numbers, per_image=per_image, notes=notes)
     captions = said.captions or (("",) * len(probe) if answer.task != MULTICLASS else ())
     wrong = said.wrong or ((None,) * len(probe) if answer.task != MULTICLASS else ())
@@ -166,9 +174,28 @@ def _against(maps: Tensor, masks: Tensor) -> dict[str, Array]:
 
 def _explained_share(values: Array, explained: Explained) -> float:
     """How much of the score the mean of the evidence map accounts for: 1 for global average pooling + a linear head."""
-    score = _numpy(explained.score.float())
-    total = float(np.abs(score).sum())
-    return max(0.0, 1 - float(np.abs(score - values.mean(axis=(1, 2))).sum()) / total) if total > 0 else 0.0
+    return _share(values.mean(axis=(1, 2)), _numpy(explained.score.float()))
+
+
+def _share(found: Array, whole: Array) -> float:
+    """How much of numbers ``(N,)`` others account for: 1 if all, 0 if they are as far off as nothing would be."""
+    total = float(np.abs(whole).sum())
+    return max(0.0, 1 - float(np.abs(whole - found).sum()) / total) if total > 0 else 0.0
+
+
+def _against_controls(maps: Mapping[str, Maps], views: Sequence[View]) -> dict[View, float]:
+    """How alike views and their controls are, the mean over the images whose maps show anything."""
+    both = [(view, view.beside) for view in views if view.key in maps]
+    pairs = {view: (maps[view.key].values, maps[other.key].values) for view, other in both if other and other.key in maps}
+    found = {view: rank_correlation(*map(torch.from_numpy, pair)) for view, pair in pairs.items()}
+    return {view: float(each.nanmean()) for view, each in found.items() if not each.isnan().all()}
+
+
+def _said_of_control(view: View, alike: float) -> str:
+    return (
+        f"{view.title or view.name}: the rank correlation with the maps of shuffled weights beside it is {alike:.2f}"
+        " (1: nothing of what was learned is in it)"
+    )
 
 
 def _in_prefix(view: View, explained: Explained) -> dict[str, float]:

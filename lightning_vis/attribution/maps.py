@@ -52,7 +52,7 @@ def evidence_map(record: Recording) -> Tensor:
     Returns:
         ``(N, h, w)``, signed.
     """
-    _check_maps(record)
+    check_maps(record)
     if getattr(record, "by_cell", False):
         return _products(record) * record.activation[0, 0].numel()
     weights = record.gradient.flatten(2).sum(2)
@@ -73,7 +73,7 @@ def grad_cam_map(record: Recording) -> Tensor:
     Returns:
         ``(N, h, w)``, at least 0, unscaled.
     """
-    _check_maps(record)
+    check_maps(record)
     if getattr(record, "is_held", False):
         return _products(record).relu()
     weights = record.gradient.flatten(2).mean(2)
@@ -92,7 +92,12 @@ def prefix_shares(record: Recording, prefix: Recording) -> Tensor:
     return before / (before + cells).clamp_min(EMPTY)
 
 
-def _check_maps(record: Recording) -> None:
+def check_maps(record: Recording) -> None:
+    """Refuses what holds no grid.
+
+    Raises:
+        ValueError: the layer returns no maps.
+    """
     if record.activation.ndim not in (4, 5):
         shape = tuple(record.activation.shape)
         raise ValueError(f"the layer returns {shape}, no maps (N, K, h, w): name a convolution or a block before the pooling")

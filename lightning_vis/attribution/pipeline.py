@@ -213,11 +213,11 @@ def _look(
     places = running.places
     last_layer = places[None].layer if None in places else None
     with preserve_state(model):
-        answer, run = running.answer, _run_of(model, probe, running)
+        answer, run = running.answer, run_of(model, probe, running)
         found = _record(run, views, places, running.chunk_size, failures) if views else {}
         values = _values(run, found, running.chunk_size, is_needed=not (views and failures))
         own = {} if values is None else own_maps(values, probe.truth_for(answer), probe, answer)
-        maps = _attempt_maps(views, found, places, failures, probe, answer) | own
+        maps = _beside_controls(_attempt_maps(views, found, places, failures, probe, answer), views, failures) | own
         frame = build_frame(probe, maps, views, found, answer, values) if maps or not views or values is not None else None
         seconds = {"pass": time.perf_counter() - start}
         answers = _attempt_twins(run, values, probe, running, last_layer, failures)
@@ -227,7 +227,32 @@ def _look(
     return None if frame is None else replace(frame, seconds=seconds, notes=(*frame.notes, *said_of_places(views, places)))
 
 
-def _run_of(model: nn.Module, probe: Probe, running: ForwardConfig) -> Pass:
+def seconds_of_pass(model: nn.Module, probe: Probe, running: ForwardConfig) -> float:
+    """What one pass forward and back will take, as far as a forward pass tells, in seconds; the model is left as it was.
+
+    Args:
+        model: to be looked at.
+        probe: with as many images as there will be.
+        running: how the model is run.
+    """
+    seconds = []
+    with preserve_state(model):
+        run = running.prepare(model, probe.images)
+        for _ in range(2):  # the first one may have to warm up
+            start = time.perf_counter()
+            with torch.no_grad():
+                for part in run.parts(running.chunk_size):
+                    part.output(part.images.clone())
+            run.images.flatten()[:1].cpu()  # whatever is still being computed is waited for
+            seconds.append(time.perf_counter() - start)
+    return BACK_AND_FORTH * min(seconds)
+
+
+BACK_AND_FORTH = 3.0
+"""Forward passes that one forward and backward pass takes about as long as."""
+
+
+def run_of(model: nn.Module, probe: Probe, running: ForwardConfig) -> Pass:
     """The probe, ready to be run, with what is explained where that takes the whole of it."""
     run = running.prepare(model, probe.images, probe.truth_for(running.answer))
     if running.answer.kind is REGRESSION_TASK and running.chunk_size is not None and running.score is None:
@@ -370,3 +395,13 @@ def _attempt_maps(
         except Exception as error:
             failures[view.key] = error
     return maps
+
+
+def _beside_controls(maps: dict[str, Maps], views: list[View], failures: dict[str, Exception]) -> dict[str, Maps]:
+    """Without the views whose control failed, and the other way round: neither is shown alone."""
+    for view in views:
+        pair = [view.key] if view.beside is None else [view.key, view.beside.key]
+        why = next((failures[key] for key in pair if key in failures), None)
+        if why is not None:
+            failures |= dict.fromkeys(pair, why)
+    return {key: each for key, each in maps.items() if key not in failures}

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from lightning_vis.attribution.maps import evidence_map, grad_cam_map
 from lightning_vis.attribution.recorders import gradients, held_gradients
 from lightning_vis.attribution.records import Recorder
 from lightning_vis.attribution.views import View
@@ -46,7 +47,8 @@ def find_places(
 def looked_at(view: View, places: Places) -> tuple[list[str], Recorder]:
     """The layers of a view by name, and how they are recorded: a view that names none looks at tokens where they are in place."""
     default = places.get(None)
-    if default is not None and default.front is not None and view.layers == (None,) and view.recorder is gradients:
+    is_ours = view.layers == (None,) and view.recorder is gradients and view.to_map in (evidence_map, grad_cam_map)
+    if default is not None and default.front is not None and is_ours:
         return [default.front.name], held_gradients
     named = [default.layer if name is None and default is not None else str(name) for name in view.layers]
     return named, view.recorder

@@ -33,11 +33,16 @@ class Record:
 
 @dataclass(frozen=True)
 class Explained:
-    """One target's answer: what is explained in each image ``(N, ...)``, its score ``(N,)``, and the records by layer."""
+    """One target's answer: what is explained in each image ``(N, ...)``, its score ``(N,)``, and the records by layer.
+
+    `rise` is what a map of shares should add up to, ``(N,)``: the score minus that of an empty image; None where no such
+    image was asked.
+    """
 
     chosen: Tensor | None
     score: Tensor
     records: dict[str, Record] = field(default_factory=dict)
+    rise: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ def in_chunks(recorder: Recorder, run: Pass, requests: Requests, chunk_size: int
 def _join(parts: list[Explained]) -> Explained:
     records = {name: _joined([each.records[name] for each in parts]) for name in parts[0].records}
     score = torch.cat([each.score for each in parts])
-    return Explained(_cat([each.chosen for each in parts]), score, records)
+    return Explained(_cat([each.chosen for each in parts]), score, records, _cat([each.rise for each in parts]))
 
 
 def _joined(parts: list[Record]) -> Record:

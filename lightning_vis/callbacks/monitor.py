@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from lightning_vis.attribution.views import View
 from lightning_vis.callbacks.failures import warn
 from lightning_vis.frames import Frame
 from lightning_vis.model.answer.answer import Answer
@@ -132,10 +133,10 @@ class Monitor:
             warn(change.sentence + (" The training stops here, because on_alert='stop'." if stops else ""))
 
 
-def monitored_tags(probe: Probe, view_keys: list[str]) -> tuple[str, ...]:
+def monitored_tags(probe: Probe, views: Sequence[View]) -> tuple[str, ...]:
     """The numbers that go through the log: those of the twins, and one lift where there are masks."""
     twins = TWIN_TAGS if probe.twins is not None else ()
-    key = lift_view(probe, view_keys)
+    key = lift_view(probe, views)
     return twins if key is None else (*twins, f"attribution/{key}/lift")
 
 
@@ -182,11 +183,12 @@ def refuse_unmeasured(trainer: Any, tags: Sequence[str]) -> None:
             )
 
 
-def lift_view(probe: Probe, view_keys: list[str]) -> str | None:
-    """The view whose lift is logged: Grad-CAM, else the first one; None without masks or views."""
-    if probe.masks is None or not view_keys:
+def lift_view(probe: Probe, views: Sequence[View]) -> str | None:
+    """The view whose lift is logged: Grad-CAM, else the first that each look has; None without masks or such views."""
+    keys = [view.key for view in views if view.passes == 1]
+    if probe.masks is None or not keys:
         return None
-    return "grad_cam" if "grad_cam" in view_keys else view_keys[0]
+    return "grad_cam" if "grad_cam" in keys else keys[0]
 
 
 def progress(trainer: Any, epoch: int) -> tuple[float, float | None]:

@@ -153,7 +153,7 @@ class ProbeCallback(LookCallback):
     @property
     def tags(self) -> tuple[str, ...]:
         """The numbers that go through the Trainer's log."""
-        return () if self.probe is None else monitored_tags(self.probe, [view.key for view in self._all_views])
+        return () if self.probe is None else monitored_tags(self.probe, self._all_views)
 
     @property
     def state_key(self) -> str:
@@ -286,7 +286,7 @@ class ProbeCallback(LookCallback):
             return None
         finished = finished_steps(trainer, moment)
         last = self.session.logger.last
-        if last is not None and last.finished_steps == finished and not self._is_new_average(trainer, last, moment):
+        if last is not None and last.finished_steps == finished and not self._is_worth_another(trainer, last, moment):
             return last
         numbers_only |= moment not in ("start", "end") and self.session.pauses("looks", trainer)
         again = moment == "step" and finished == self._tried  # gradients are accumulated
@@ -308,6 +308,10 @@ class ProbeCallback(LookCallback):
             self.session.take(probe)
             self._settle_task(trainer, pl_module)
             self._look(trainer, pl_module, moment)
+
+    def _is_worth_another(self, trainer: Any, last: Frame, moment: str) -> bool:
+        """Whether the finished network is looked at once more, though a look has seen it."""
+        return self._is_new_average(trainer, last, moment) or (moment == "end" and self.looks.owes(trainer, last))
 
     def _is_new_average(self, trainer: Any, last: Frame, moment: str) -> bool:
         """Whether another callback has left an average of weights in the finished network that no look has seen."""

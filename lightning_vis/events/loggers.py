@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
-from lightning_vis.constants import ERROR, LOG_ODDS, MULTICLASS, TARGET_UNIT
+from lightning_vis.constants import ERROR, LOG_ODDS, MULTICLASS, SENSITIVITIES, TARGET_UNIT
 from lightning_vis.frames import Array, Frame, Inputs, Maps
 from lightning_vis.render.canvas.tiles import jpeg
 
@@ -148,12 +148,17 @@ def _view_of_task(maps: Maps) -> str:
     unit = f", in {_said_of(maps.unit)}" if maps.unit else ""
     if maps.is_output:
         return f"**{maps.title}**{unit}: the output itself, not what it rests on."
+    if maps.scale.kind != "log" and maps.title not in SENSITIVITIES:
+        return f"**{maps.title}**: its shape alone, in multiples of its own mean{_SIGNS if maps.scale.signed else ''}."
     if maps.scale.kind != "log":
         return f"**{maps.title}**: where a small change of the image matters; it does not show what the answer rests on."
     if not maps.scale.signed:
         return f"**{maps.title}**{unit}: how much of what is named below it lies where."
     speaks = ("speaks for", "against it") if maps.unit == LOG_ODDS else ("raises", "lowers it")
     return f"**{maps.title}**{unit}: warm {speaks[0]} what is named below it, blue {speaks[1]}."
+
+
+_SIGNS = "; warm speaks for what is named below it, blue against it"
 
 
 def _said_of(unit: str) -> str:

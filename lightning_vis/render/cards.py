@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from lightning_vis.constants import BINARY, LOG_ODDS, MULTICLASS, MULTILABEL, UNKNOWN
+from lightning_vis.constants import BINARY, LOG_ODDS, MULTICLASS, MULTILABEL, SENSITIVITIES, UNKNOWN
 from lightning_vis.frames import Array, Frame, Inputs, Maps
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, TEXT, WIDTH, WRONG
 from lightning_vis.render.canvas.text import cut, lines_of, lines_within, text_width, write
@@ -159,7 +159,7 @@ def _small_tile(
     name_state(sheet, corner, maps, index)
     room, left = width - SMALL - GAP, x + SMALL + GAP
     mean = maps.values[index].mean() if np.isfinite(maps.values[index]).all() else np.nan
-    if width > WIDTH // 2:
+    if width > WIDTH // 2 and maps.title in SENSITIVITIES:
         said = [f"{_title(frame, maps)}: where a small", "change matters, not what the", f"answer rests on (mean {mean:.2g})"]
     else:
         said = [_title(frame, maps), f"of {inputs.explained(maps, index)}", f"mean {mean:.2g}"]

@@ -11,13 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from lightning_vis.attribution.heads import Head, key_of
-from lightning_vis.attribution.pipeline import TWINS, Attempt, try_heads
+from lightning_vis.attribution.pipeline import TWINS, Attempt, seconds_of_pass, try_heads
 from lightning_vis.attribution.places import said_of_places
 from lightning_vis.attribution.views import View, views_of
+from lightning_vis.callbacks.budget import MANY
 from lightning_vis.callbacks.monitor import Monitor, lift_view, progress
 from lightning_vis.callbacks.schedule import is_spaced
 from lightning_vis.callbacks.session.drawings import of_maps
 from lightning_vis.callbacks.session.session import Session
+from lightning_vis.constants import ALONE
 from lightning_vis.frames import Frame
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
 from lightning_vis.model.answer.labels import ABSENT
@@ -55,12 +57,15 @@ class MapLooks:
         self._chosen: dict[str, Tensor] = {}  # what is explained for good, by target; of another head with its name behind it
         self._others: dict[str, list[View]] = {}  # through what the other heads are looked at
         self._places: dict[str, Mapping[str | None, FeatureMap]] = {}  # where those look
+        self._many_at = 0  # which look had the views of many passes last, counted from 1
+        self._pass_seconds: float | None = None  # what one pass takes, once that has been measured
 
     def open(self, views: Sequence[View]) -> None:
         """A run begins: everything is tried again."""
         self.views = self._asked = list(views)
         self.places, self.failed, self._why = {}, "", ""
         self._others, self._places = {}, {}
+        self._many_at, self._pass_seconds = 0, None
 
     def settle(self, answer: Answer) -> None:
         """It is known what the network answers: those views are left through which it can be seen."""
@@ -123,16 +128,16 @@ class MapLooks:
         assert session.probe is not None  # `can_see` has been asked
         spent = session.budget.spent
         with session.counted("watching over it") as parts:
-            views = self._monitored() if numbers_only else self.views
             is_early = when["epoch"] < 1 and when["moment"] not in ("validate", "test")
             running = replace(session.forward_config(trainer, module, self._score), is_early=is_early)
             others = [] if numbers_only else self._heads(module, running)
+            views = self._monitored() if numbers_only else self._due(trainer, module, when["moment"])
             found = self._try_look(module, session.probe, running, bool(monitor.tags), views, others)
             parts |= {} if found is None else found.seconds
         if found is None:
             return None
         self._keep_choice(found, is_early=is_early)
-        frame = replace(found, **when)
+        frame = replace(found, **when, notes=(*found.notes, *_without(self._awake(self.views), views)))
         if frame.moment not in ("validate", "test"):
             shown = session.probe.twins.shown if session.probe.twins is not None else 1
             frame = monitor.judge(frame, *progress(trainer, frame.epoch), shown)
@@ -140,6 +145,43 @@ class MapLooks:
             self._keep(trainer, frame)
             session.logger.write_seconds(frame, session.budget.spent - spent)
         return frame
+
+    def _due(self, trainer: Any, module: nn.Module, moment: str) -> Sequence[View]:
+        """The views of a look: those of many passes at spaced looks and the last one, as long as there is time."""
+        many = self._many()
+        count = self._session.logger.film.count + 1
+        is_turn = is_spaced(count, self._many_at) or moment in ("end", *ALONE)
+        if many and is_turn and self._has_time(trainer, module, many):
+            self._many_at = count
+            return self.views
+        return [view for view in self.views if view not in many]
+
+    def _many(self) -> list[View]:
+        return [view for view in self._awake(self.views) if view.passes > 1]
+
+    def _has_time(self, trainer: Any, module: nn.Module, many: Sequence[View]) -> bool:
+        if self._pass_seconds is None:
+            self._pass_seconds = self._measured(trainer, module)
+        return not self._session.pauses(MANY, trainer, self._pass_seconds * sum(view.passes for view in many))
+
+    def _measured(self, trainer: Any, module: nn.Module) -> float:
+        """Seconds of one pass; 0 if it fails: the look will say why."""
+        assert self._session.probe is not None
+        try:
+            return seconds_of_pass(module, self._session.probe, self._running(trainer, module, {}, is_early=True))
+        except Exception:
+            return 0.0
+
+    def owes(self, trainer: Any, last: Frame) -> bool:
+        """Whether views of many passes have no map in the last look, and there is time for one more look.
+
+        Args:
+            trainer: whose training has ended.
+            last: what the last look found.
+        """
+        missing = [view for view in self._many() if view.key not in last.maps]
+        seconds = (self._pass_seconds or 0.0) * sum(view.passes for view in missing)
+        return bool(missing) and not self._session.pauses(MANY, trainer, seconds)
 
     def _keep_choice(self, frame: Frame, *, is_early: bool) -> None:
         """What is explained after the first epoch is explained from then on: a row that changes by itself is a lie."""
@@ -229,12 +271,16 @@ class MapLooks:
         self._session.failures.rest(failures, self._layers_of(views))
         return attempt.frame
 
+    def _running(self, trainer: Any, module: nn.Module, chosen: Chosen, *, is_early: bool) -> ForwardConfig:
+        config = self._session.forward_config(trainer, module, self._score)
+        return replace(config, chosen=chosen, is_early=is_early, places=self.places)
+
     def _awake(self, views: Sequence[View]) -> list[View]:
         return [view for view in views if view.key not in self._session.failures.resting]
 
     def _monitored(self) -> list[View]:
         probe = self._session.probe
-        key = None if probe is None else lift_view(probe, [view.key for view in self.views])
+        key = None if probe is None else lift_view(probe, self.views)
         return [view for view in self.views if view.key == key]
 
     def _layers_of(self, views: Sequence[View]) -> dict[str, str]:
@@ -247,3 +293,12 @@ class MapLooks:
 def _chosen_of(target: str, head: str) -> str:
     """Under what name the choice of a head is kept; "" is the first one."""
     return f"{target}@{head}" if head else target
+
+
+def _without(asked: Sequence[View], seen: Sequence[View]) -> list[str]:
+    """That a look has no maps of some views, in a sentence."""
+    missing = [view for view in asked if view.passes > 1 and view not in seen]
+    names = ", ".join(view.title or view.name for view in missing)
+    passes = sum(view.passes for view in missing)
+    said = f"no maps of {names} at this look: they take {passes} passes, and are made at some looks while there is time"
+    return [said] if missing else []

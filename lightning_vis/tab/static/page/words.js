@@ -99,6 +99,8 @@ export function agreed(said) {
   return new Set(said.map(([, text]) => text)).size === 1 ? known[0]?.[1] || "" : known.map(([name, text]) => `${name}: ${text}`).join(" ");
 }
 
+const SENSITIVITIES = ["saliency", "SmoothGrad"]; // titles; as in constants.py
+
 // How the colours of a view are to be read, run by run.
 export function readingOf(model) {
   const { view } = model;
@@ -111,6 +113,7 @@ function readingOfParts(parts, { title, scale }) {
   const whose = whoseOf(parts);
   const inUnit = unit ? ` in ${unit === TARGET_UNIT ? `the ${unit}` : unit}` : "";
   if (isOutput(parts[0])) return `The ${title}${ofOne(parts)}${inUnit && `,${inUnit}`}: the output itself, not what it rests on.`;
+  if (scale.kind !== "log" && !SENSITIVITIES.includes(title)) return `${title} of ${whose}: its shape alone, in multiples of its own mean.${scale.signed ? " Warm: for, blue: against." : ""}`;
   if (scale.kind !== "log") return `Sensitivity of ${whose}: where a small change would matter; not what the answer rests on.`;
   if (!scale.signed) return `Where the evidence for ${whose} lies${inUnit && `,${inUnit}`}.`;
   return unit === LOG_ODDS ? `Evidence${inUnit}: warm speaks for ${whose}, blue against it.` : `Evidence${inUnit}: warm raises ${whose}, blue lowers it.`;
