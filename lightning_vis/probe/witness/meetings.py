@@ -172,7 +172,13 @@ def is_tilted(node: Node) -> bool:
 
 def _scaled(node: Node) -> list[Node]:
     """A difference, and what it is in other units, or times a weight."""
-    return [node, *(kid for kid in node.kids if kid.name in SCALES and sum(each.touched for each in kid.parents) == 1)]
+    once = _times(node)
+    return [node, *once, *(each for kid in once for each in _times(kid))]
+
+
+def _times(node: Node) -> list[Node]:
+    """Its products and quotients with what is no answer."""
+    return [kid for kid in node.kids if kid.name in SCALES and sum(each.touched for each in kid.parents) == 1]
 
 
 def _is_size(kid: Node) -> bool:
@@ -189,24 +195,32 @@ def _is_even(node: Node) -> bool:
 
 def _kind_of_product(node: Node, answer: Node, target: Node, way: Way) -> str | None:
     """Probabilities or their logarithms, or bare logits beside what tells how they are meant, times the target."""
-    if _is_rate(node, answer) or _is_cosine(node, answer, target):
-        return NUMBER if _is_rate(node, answer) else ANGLE
-    if way.links:
-        kind = only(way.links) if len(way.links) == 1 else None
-    else:
-        after = [kid for end in way.ends for kid in descendants(end.node)]
-        beside = {BESIDE[kid.name] for kid in after if kid.name in BESIDE} | {SIGMOID for kid in after if _is_softplus(kid)}
-        kind = only(beside) if len(beside) == 1 and not way.names & BENDS else None
+    if _is_rate(node, answer):
+        return NUMBER
+    if _is_cosine(node, answer, target):
+        return ANGLE
+    kind = only(way.links) if len(way.links) == 1 else None if way.links else _kind_beside(way)
     is_index = kind == SIGMOID and not target.shape and not target.dtype.is_floating_point and target.dtype != torch.bool
     return None if is_index else kind
+
+
+def _kind_beside(way: Way) -> str | None:
+    """How bare logits are meant: what else is made of them tells it."""
+    after = [kid for end in way.ends for kid in descendants(end.node)]
+    beside = {BESIDE[kid.name] for kid in after if kid.name in BESIDE} | {SIGMOID for kid in after if _is_softplus(kid)}
+    return only(beside) if len(beside) == 1 and not way.names & BENDS else None
 
 
 def _is_rate(node: Node, answer: Node) -> bool:
     """Whether a count times the logarithm of a rate is taken from the rate itself: Poisson."""
     others = [each for kid in node.kids if kid.name in DIFFERENCES for each in kid.parents if each is not node]
-    return any(
-        (each.name == "exp" and answer in each.parents) or (answer.name == "log" and each in answer.parents) for each in others
-    )
+    if answer.name == "log":
+        return any(each in answer.parents for each in others)
+    return any(each.name == "exp" and each.shape == answer.shape and _ends(each) == _ends(answer) for each in others)
+
+
+def _ends(node: Node) -> set[int]:
+    return {end.node.at for end in way_back(node).ends}
 
 
 def _is_cosine(node: Node, answer: Node, target: Node) -> bool:
@@ -242,7 +256,7 @@ def _among_answers(node: Node) -> Encounter | None:
 
 def _is_distance(node: Node, way: Way) -> bool:
     """Whether vectors of one network are subtracted from each other, and their differences squared and summed."""
-    length = node.shape[-1] if node.shape else 0
+    length = node.shape[-1] if len(node.shape) > 1 else 0
     is_of_one = len({id(end.call.module) for end in way.ends}) == 1 and {end.node.shape[-1] for end in way.ends} == {length}
     sizes = [kid for kid in node.kids if _is_size(kid)]
     summed = [each for kid in sizes for each in (kid, *kid.kids) if each.shape == node.shape[:-1]]

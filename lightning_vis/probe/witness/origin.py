@@ -72,6 +72,7 @@ def sources_of(encounter: Encounter, chain: Sequence[Call], batch: Batch) -> Sou
     is_of_batch = origin == BATCH and target is not None
     found = _compared(target, sources, fed) if is_of_batch and target is not None else frozenset[Path]()
     own = batch.pictured(chain) & sources
+    own = own & target.sources if origin == IMAGE and target is not None else own  # not a mask that goes in beside it
     made = frozenset(node.name for node in ancestors([target])) if is_of_batch and target is not None else frozenset[str]()
     return Sources(
         origin,
