@@ -212,8 +212,8 @@ def _weights(case: Case) -> frozenset[Path]:
 
 def _is_mixed(case: Case) -> bool:
     """Whether the batch adds more to the answer, behind the network, than to the target: it is a part of a picture."""
-    got = frozenset[Path]().union(*(call.sources for call in case.encounter.way.calls))
-    return bool(case.encounter.answer.sources - got - _sources_of_target(case))
+    added = case.encounter.answer.sources - case.encounter.way.sources
+    return bool(added - _sources_of_target(case))
 
 
 def _of_itself(case: Case) -> Ruling | None:

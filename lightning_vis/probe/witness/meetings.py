@@ -71,7 +71,7 @@ class Encounter:
 def encounters(nodes: Sequence[Node], roots: Sequence[Node]) -> list[Encounter]:
     """All that is to be seen, in the order of the step; where something is trained, only what leads there."""
     found = _without_weights(_first_of_each([each for node in nodes if (each := _encounter(node)) is not None]))
-    found = found or [each for node in nodes if (each := _among_answers(node)) is not None]
+    found = found or _apart([each for node in nodes if (each := _among_answers(node)) is not None], nodes)
     leading = {node.at for node in ancestors(roots, len(nodes))}
     on_path = [each for each in found if each.node.at in leading]
     return on_path or found
@@ -85,7 +85,8 @@ def _first_of_each(found: Sequence[Encounter]) -> list[Encounter]:
 
 def _without_weights(found: Sequence[Encounter]) -> list[Encounter]:
     """Without products that are compared with something of the batch only later: these are masks, or mixtures of pictures."""
-    compared = [each.answer for each in found if each.target is not None and each.target.sources and not _is_product(each)]
+    of_batch = [each for each in found if each.target is not None and each.target.sources and not each.target.touched]
+    compared = [each.answer for each in of_batch if not _is_product(each)]
     before = {node.at for node in ancestors(compared)}
     return [each for each in found if not (_is_product(each) and each.node.at in before)]
 
@@ -252,6 +253,20 @@ def _among_answers(node: Node) -> Encounter | None:
         return None
     way.is_alike = True
     return Encounter(node, ANGLE, answers[0], None, way, False)
+
+
+def _apart(found: list[Encounter], nodes: Sequence[Node]) -> list[Encounter]:
+    """Without distances where the batch says something of answers that are none: these may be for consistency alone."""
+    distances = [each for each in found if each.node.name in DIFFERENCES]
+    behind = {node.at for each in distances for node in (each.node, *descendants(each.node))}
+    is_told = any(_is_told(node) and node.at not in behind for node in nodes) if distances else False
+    return [each for each in found if not (is_told and each in distances)]
+
+
+def _is_told(node: Node) -> bool:
+    """Whether something of the batch meets an answer."""
+    is_of_batch = any(each.sources and not each.touched for each in node.parents)
+    return not node.later and is_of_batch and any(each.is_answer for each in node.parents)
 
 
 def _is_distance(node: Node, way: Way) -> bool:

@@ -230,6 +230,33 @@ def apart_as_classes(self, batch):
     return (one - other).square().sum(-1).mean()
 
 
+def margins_and_consistency(self, batch):
+    """Margins of classes by hand, which nobody knows; two views of an image shall have the same scores."""
+    one, other = self.net(batch[0]), self.net(batch[0].flip(3))
+    margins = F.relu(1 + one - one.gather(1, batch[1][:, None])).mean()
+    return margins + (one - other).square().sum(1).mean()
+
+
+def softened(self, batch):
+    """The labels go into the margin, too; how sure they are is not all of the target."""
+    soft = F.one_hot(batch[1], 4) * (1 - batch[2][:, None]) + batch[2][:, None] / 4
+    return F.cross_entropy(self.margin(self.net(batch[0]), batch[1]), soft)
+
+
+class Margin(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, 4)
+
+    def forward(self, features, labels):
+        return self.layer(features) - 0.1 * F.one_hot(labels, 4)
+
+
+def with_margin():
+    data = with_numbers(0.1)()
+    return Module({"net": wide(), "margin": Margin()}, softened), data
+
+
 def better(self, batch):
     """Which of two images: their scores are subtracted."""
     return F.relu(1 - self.net(batch[0])[:, 0] + self.net(batch[0].flip(3))[:, 0]).square().mean()
@@ -299,6 +326,8 @@ CASES = [
     Case("squares of what is known", stepped(known_ones, with_numbers(0), lambda: cnn(1)), Want("regression", "net", "", "batch[2]")),
     Case("triplets by hand", stepped(apart, net=wide), Want("embedding", "net", "", image="batch[0]")),
     Case("triplets of probabilities", stepped(apart_as_classes, net=wide), UNKNOWN),
+    Case("margins and consistency", stepped(margins_and_consistency, net=wide), UNKNOWN),
+    Case("margin that takes the labels", with_margin, Want("multiclass", "net -> margin", "", "batch[1] and batch[2]")),
     Case("better of two by hand", stepped(better, net=lambda: cnn(1)), UNKNOWN),
     Case("neighbouring numbers alike", stepped(smooth, net=wide), UNKNOWN),
     Case("averages alike", stepped(averages_alike, net=wide), UNKNOWN),
