@@ -81,6 +81,11 @@ class Way:
         return sorted({end.call for end in self.ends}, key=lambda call: call.order)
 
     @property
+    def sources(self) -> frozenset[Path]:
+        """Leaves of the batch that the calls were given."""
+        return frozenset[Path]().union(*(call.sources for call in self.calls))
+
+    @property
     def links(self) -> set[str]:
         """Links on the way, and those that the calls end with."""
         return {LINKS[name] for name in self.names | {end.node.name for end in self.ends} if name in LINKS}

@@ -195,7 +195,7 @@ def _of_image(case: Case) -> Ruling | None:
     if case.sources.origin != IMAGE:
         return None
     target, answer = case.encounter.target, case.encounter.answer
-    if target is not None and case.sources.fed - target.sources:
+    if target is not None and case.sources.fed - target.sources - _weights(case):
         return _unknown("the target is one of several inputs")
     if _is_mixed(case):
         return _unknown("the answer is mixed with what the network did not get")
@@ -204,10 +204,16 @@ def _of_image(case: Case) -> Ruling | None:
     return None
 
 
+def _weights(case: Case) -> frozenset[Path]:
+    """What of the batch the difference is multiplied with: a mask, even if the network is given it too."""
+    scaled = [kid for kid in case.encounter.node.kids if kid.name in PRODUCTS and case.encounter.node.name in DIFFERENCES]
+    return frozenset[Path]().union(*(each.sources for kid in scaled for each in kid.parents if not each.touched))
+
+
 def _is_mixed(case: Case) -> bool:
     """Whether the batch adds more to the answer, behind the network, than to the target: it is a part of a picture."""
-    got = frozenset[Path]().union(*(call.sources for call in case.encounter.way.calls))
-    return bool(case.encounter.answer.sources - got - _sources_of_target(case))
+    added = case.encounter.answer.sources - case.encounter.way.sources
+    return bool(added - _sources_of_target(case))
 
 
 def _of_itself(case: Case) -> Ruling | None:

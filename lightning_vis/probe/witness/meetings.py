@@ -71,7 +71,7 @@ class Encounter:
 def encounters(nodes: Sequence[Node], roots: Sequence[Node]) -> list[Encounter]:
     """All that is to be seen, in the order of the step; where something is trained, only what leads there."""
     found = _without_weights(_first_of_each([each for node in nodes if (each := _encounter(node)) is not None]))
-    found = found or [each for node in nodes if (each := _among_answers(node)) is not None]
+    found = found or _apart([each for node in nodes if (each := _among_answers(node)) is not None], nodes)
     leading = {node.at for node in ancestors(roots, len(nodes))}
     on_path = [each for each in found if each.node.at in leading]
     return on_path or found
@@ -85,7 +85,8 @@ def _first_of_each(found: Sequence[Encounter]) -> list[Encounter]:
 
 def _without_weights(found: Sequence[Encounter]) -> list[Encounter]:
     """Without products that are compared with something of the batch only later: these are masks, or mixtures of pictures."""
-    compared = [each.answer for each in found if each.target is not None and each.target.sources and not _is_product(each)]
+    of_batch = [each for each in found if each.target is not None and each.target.sources and not each.target.touched]
+    compared = [each.answer for each in of_batch if not _is_product(each)]
     before = {node.at for node in ancestors(compared)}
     return [each for each in found if not (_is_product(each) and each.node.at in before)]
 
@@ -172,7 +173,13 @@ def is_tilted(node: Node) -> bool:
 
 def _scaled(node: Node) -> list[Node]:
     """A difference, and what it is in other units, or times a weight."""
-    return [node, *(kid for kid in node.kids if kid.name in SCALES and sum(each.touched for each in kid.parents) == 1)]
+    once = _times(node)
+    return [node, *once, *(each for kid in once for each in _times(kid))]
+
+
+def _times(node: Node) -> list[Node]:
+    """Its products and quotients with what is no answer."""
+    return [kid for kid in node.kids if kid.name in SCALES and sum(each.touched for each in kid.parents) == 1]
 
 
 def _is_size(kid: Node) -> bool:
@@ -189,24 +196,32 @@ def _is_even(node: Node) -> bool:
 
 def _kind_of_product(node: Node, answer: Node, target: Node, way: Way) -> str | None:
     """Probabilities or their logarithms, or bare logits beside what tells how they are meant, times the target."""
-    if _is_rate(node, answer) or _is_cosine(node, answer, target):
-        return NUMBER if _is_rate(node, answer) else ANGLE
-    if way.links:
-        kind = only(way.links) if len(way.links) == 1 else None
-    else:
-        after = [kid for end in way.ends for kid in descendants(end.node)]
-        beside = {BESIDE[kid.name] for kid in after if kid.name in BESIDE} | {SIGMOID for kid in after if _is_softplus(kid)}
-        kind = only(beside) if len(beside) == 1 and not way.names & BENDS else None
+    if _is_rate(node, answer):
+        return NUMBER
+    if _is_cosine(node, answer, target):
+        return ANGLE
+    kind = only(way.links) if len(way.links) == 1 else None if way.links else _kind_beside(way)
     is_index = kind == SIGMOID and not target.shape and not target.dtype.is_floating_point and target.dtype != torch.bool
     return None if is_index else kind
+
+
+def _kind_beside(way: Way) -> str | None:
+    """How bare logits are meant: what else is made of them tells it."""
+    after = [kid for end in way.ends for kid in descendants(end.node)]
+    beside = {BESIDE[kid.name] for kid in after if kid.name in BESIDE} | {SIGMOID for kid in after if _is_softplus(kid)}
+    return only(beside) if len(beside) == 1 and not way.names & BENDS else None
 
 
 def _is_rate(node: Node, answer: Node) -> bool:
     """Whether a count times the logarithm of a rate is taken from the rate itself: Poisson."""
     others = [each for kid in node.kids if kid.name in DIFFERENCES for each in kid.parents if each is not node]
-    return any(
-        (each.name == "exp" and answer in each.parents) or (answer.name == "log" and each in answer.parents) for each in others
-    )
+    if answer.name == "log":
+        return any(each in answer.parents for each in others)
+    return any(each.name == "exp" and each.shape == answer.shape and _ends(each) == _ends(answer) for each in others)
+
+
+def _ends(node: Node) -> set[int]:
+    return {end.node.at for end in way_back(node).ends}
 
 
 def _is_cosine(node: Node, answer: Node, target: Node) -> bool:
@@ -240,9 +255,23 @@ def _among_answers(node: Node) -> Encounter | None:
     return Encounter(node, ANGLE, answers[0], None, way, False)
 
 
+def _apart(found: list[Encounter], nodes: Sequence[Node]) -> list[Encounter]:
+    """Without distances where the batch says something of answers that are none: these may be for consistency alone."""
+    distances = [each for each in found if each.node.name in DIFFERENCES]
+    behind = {node.at for each in distances for node in (each.node, *descendants(each.node))}
+    is_told = any(_is_told(node) and node.at not in behind for node in nodes) if distances else False
+    return [each for each in found if not (is_told and each in distances)]
+
+
+def _is_told(node: Node) -> bool:
+    """Whether something of the batch meets an answer."""
+    is_of_batch = any(each.sources and not each.touched for each in node.parents)
+    return not node.later and is_of_batch and any(each.is_answer for each in node.parents)
+
+
 def _is_distance(node: Node, way: Way) -> bool:
     """Whether vectors of one network are subtracted from each other, and their differences squared and summed."""
-    length = node.shape[-1] if node.shape else 0
+    length = node.shape[-1] if len(node.shape) > 1 else 0
     is_of_one = len({id(end.call.module) for end in way.ends}) == 1 and {end.node.shape[-1] for end in way.ends} == {length}
     sizes = [kid for kid in node.kids if _is_size(kid)]
     summed = [each for kid in sizes for each in (kid, *kid.kids) if each.shape == node.shape[:-1]]

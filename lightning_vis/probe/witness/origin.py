@@ -70,8 +70,11 @@ def sources_of(encounter: Encounter, chain: Sequence[Call], batch: Batch) -> Sou
     fed = batch.pictured(everyone) & sources
     origin = _origin(target, fed)
     is_of_batch = origin == BATCH and target is not None
-    found = _compared(target, sources, fed) if is_of_batch and target is not None else frozenset[Path]()
+    weights = sources - encounter.way.sources
+    found = _compared(target, weights, fed) if is_of_batch and target is not None else frozenset[Path]()
     own = batch.pictured(chain) & sources
+    again = own & target.sources if origin == IMAGE and target is not None else frozenset[Path]()
+    own = again or own  # a mask goes in beside what is made again
     made = frozenset(node.name for node in ancestors([target])) if is_of_batch and target is not None else frozenset[str]()
     return Sources(
         origin,
@@ -82,10 +85,10 @@ def sources_of(encounter: Encounter, chain: Sequence[Call], batch: Batch) -> Sou
     )
 
 
-def _compared(target: Node, sources: frozenset[Path], fed: frozenset[Path]) -> frozenset[Path]:
-    """The leaves that an answer is compared with, without those that weigh both sides."""
+def _compared(target: Node, weights: frozenset[Path], fed: frozenset[Path]) -> frozenset[Path]:
+    """The leaves that an answer is compared with, without those that it is multiplied with behind the network, too."""
     leaves = target.sources - fed
-    return leaves - sources or leaves
+    return leaves - weights or leaves
 
 
 def _origin(target: Node | None, fed: frozenset[Path]) -> str:

@@ -117,6 +117,24 @@ def cut_out(self, batch):
     return F.l1_loss(alpha * batch[1] + (1 - alpha) * batch[2], batch[0])
 
 
+def filled_in(self, batch):
+    """Holes that the batch brings along: they go in, and weigh the loss."""
+    again = self.net(torch.cat([batch[0] * batch[1], batch[1]], 1))
+    return ((again - batch[0]) * (1 - batch[1])).abs().mean()
+
+
+def one_of_two(self, batch):
+    return (self.net(torch.cat([batch[0], batch[1]], 1)) - batch[0]).abs().mean()
+
+
+def with_mask():
+    return TensorDataset(pictures(), LABELS["mask"]())
+
+
+def of_four():
+    return nn.Conv2d(4, 3, 3, padding=1)
+
+
 def three():
     return TensorDataset(pictures(), pictures() * 0.9, pictures() * 0.8)
 
@@ -147,6 +165,8 @@ CASES = [
     Case("a flow that moves another picture", stepped(registered, data=three, net=lambda: dense(2)), UNKNOWN),
     Case("a flow that moves a mask", stepped(registered, data=three_with_masks, net=lambda: dense(2)), UNKNOWN),
     Case("made again, moved as its target", stepped(turned, net=lambda: dense(3)), AGAIN),
+    Case("holes of the batch", stepped(filled_in, with_mask, of_four), AGAIN),
+    Case("one of two inputs again", stepped(one_of_two, with_mask, of_four), UNKNOWN),
     Case("mattes that compose the image", stepped(cut_out, data=three, net=lambda: dense(1)), UNKNOWN),
     Case("diffusion", stepped(diffusion, net=lambda: dense(3)), UNKNOWN),
 ]

@@ -359,7 +359,7 @@ CASES = {
         make_aesthetic,
         dict(task=("unknown", "regression", "ordinal"), net="score", head=""),
     ),
-    "Cox partial likelihood": (
+    "partial likelihood of Cox": (
         make_cox,
         dict(task=("unknown", "regression"), net="net", head="", image="batch['ct']"),
     ),

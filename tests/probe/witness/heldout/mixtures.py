@@ -272,7 +272,7 @@ CASES = {
         make_collate,
         dict(task="multiclass", net="clf", head="", target="batch[1]", image="batch[0]"),
     ),
-    "distillation with labels": (
+    "distillation of a frozen teacher, with labels": (
         make_hinton,
         dict(task="multiclass", net="student", head="", target="batch[1]", image="batch[0]"),
     ),
