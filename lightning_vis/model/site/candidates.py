@@ -189,7 +189,7 @@ def _in_order(found: list[Met], layouts: dict[int, Layout], image: Tensor) -> di
 def _works_on_last(module: nn.Module, tensor: Tensor) -> bool:
     if isinstance(module, nn.LayerNorm):
         return tuple(module.normalized_shape) == tensor.shape[-1:]
-    return isinstance(module, nn.Linear) and tensor.shape[-1] in (module.in_features, module.out_features)
+    return isinstance(module, nn.Linear) and tensor.ndim > 0 and tensor.shape[-1] in (module.in_features, module.out_features)
 
 
 def named_candidates(found: list[Met], image: Tensor) -> dict[str, Candidate]:

@@ -145,3 +145,24 @@ def test_a_named_layer_is_measured_too_as_the_definition_has_it():
     assert found["deep"].said_bypassed.endswith("% of the answer's gradient at the image bypasses layer 'deep'")
     assert found["stem"].said_bypassed == ""
     assert "holds no grid" in str(found["fc:input"])
+
+
+class Summed(nn.Linear):
+    """A linear layer of the user's own that returns one number."""
+
+    def forward(self, x):
+        return super().forward(x).sum()
+
+
+def test_a_number_alone_is_no_site():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.fc, self.aside = Plain(), nn.Linear(3, 3), Summed(3, 1)
+
+        def forward(self, x):
+            x = self.body(x)
+            self.aside(x)
+            return self.fc(x)
+
+    assert last_feature_map(Net(), images(1)).layer == "body.6"
