@@ -102,11 +102,17 @@ def candidates_of(run: Run, image: Tensor) -> list[Candidate]:
     in_front = {id(met.tensor) for met in found[: run.front]}
     groups: dict[int, list[Met]] = {}
     for met in found:
-        if id(met.tensor) in layouts and met.tensor.shape != image.shape:
+        if id(met.tensor) in layouts:
             groups.setdefault(id(met.tensor), []).append(met)
-    chosen = [_holder([met for met in group if met in once], group) for group in groups.values()]
+    learned = [group for group in groups.values() if group[0].tensor.shape != image.shape or _is_made(group)]
+    chosen = [_holder([met for met in group if met in once], group) for group in learned]
     held = [met for met in chosen if met is not None]
     return [_candidate(met, layouts[id(met.tensor)], is_in_front=id(met.tensor) in in_front) for met in held]
+
+
+def _is_made(group: list[Met]) -> bool:
+    """Whether something that learns made a tensor: one as large as the image may be the image itself, scaled or flipped."""
+    return any(met.side == OUTPUT_SIDE and any(True for _ in met.module.parameters()) for met in group)
 
 
 def _holder(once: list[Met], group: list[Met]) -> Met | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from lightning_vis.model.compiled import eagerly
@@ -233,7 +234,7 @@ class Witness(TorchFunctionMode):
 def _looked_at(module: nn.Module, weights: set[int]) -> set[int]:
     """Ids of the weights whose answers count: those that are trained; all of them where that is nothing but a temperature."""
     trained = [each for each in module.parameters() if each.requires_grad and id(each) in weights]
-    is_calibrated = bool(trained) and all(is_number(each) for each in trained)
+    is_calibrated = bool(trained) and all(not is_lazy(each) and is_number(each) for each in trained)
     return {id(each) for each in (module.parameters() if is_calibrated else trained)}
 
 
