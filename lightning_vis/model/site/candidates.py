@@ -170,8 +170,9 @@ def _layouts(found: list[Met], image: Tensor) -> dict[int, Layout]:
             continue
         is_last = id(met.tensor) in last
         layout = layout_of(shape, rows, size, known, is_last=is_last)
-        if layout is None and image.ndim == 5:
-            layout = layout_of_frames(shape, rows, image.shape[1], size[-2:], is_last=is_last)
+        if layout is None and image.ndim == 5:  # (N, T, C, H, W), or (N, C, T, H, W)
+            by_frame = [layout_of_frames(shape, rows, image.shape[at], size[-2:], is_last=is_last) for at in (1, 2)]
+            layout = next(filter(None, by_frame), None)
         if layout is not None:
             layouts[id(met.tensor)] = layout
             known.pop(layout.grid, None)  # the latest one stands last
