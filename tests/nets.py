@@ -109,6 +109,79 @@ class PooledLinear(nn.Module):
         return self.fc(self.features(x).mean(dim=(2, 3)))
 
 
+class Tokens(nn.Module):
+    """Patches, a prefix, blocks; read at the first token of the prefix, or at the mean of the patches."""
+
+    def __init__(self, prefix=1, mean=False, batch_first=True, blocks=3):
+        super().__init__()
+        self.patches, self.is_mean, self.batch_first = nn.Conv2d(3, 16, 4, 4), mean, batch_first
+        self.prefix = nn.Parameter(torch.randn(1, prefix, 16))
+        layer = nn.TransformerEncoderLayer(16, 2, 32, 0.0, batch_first=batch_first, norm_first=True)
+        self.blocks = nn.TransformerEncoder(layer, blocks, enable_nested_tensor=False)
+        self.norm, self.head = nn.LayerNorm(16), nn.Linear(16, 3)
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat((self.prefix.expand(len(x), -1, -1), x), 1)
+        x = self.blocks(x) if self.batch_first else self.blocks(x.transpose(0, 1)).transpose(0, 1)
+        x = self.norm(x)
+        return self.head(x[:, self.prefix.shape[1] :].mean(1) if self.is_mean else x[:, 0])
+
+
+class UNet(nn.Module):
+    """A classifier on a U-Net: most of the answer goes over the skip."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 6, 3, 1, 1), nn.ReLU())
+        self.deep = nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(6, 8, 3, 1, 1), nn.ReLU(), nn.Upsample(scale_factor=2))
+        self.fc = nn.Linear(14, 3)
+
+    def forward(self, x):
+        first = self.stem(x)
+        return self.fc(torch.cat((first, self.deep(first)), 1).mean((2, 3)))
+
+
+class TwoTowers(nn.Module):
+    """Two branches that meet after the pooling: nothing but the image is a bottleneck."""
+
+    def __init__(self):
+        super().__init__()
+        self.one = nn.Sequential(nn.Conv2d(3, 4, 3, 1, 1), nn.ReLU())
+        self.two = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU())
+        self.fc = nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.fc(torch.cat((self.one(x).mean((2, 3)), 3 * self.two(x).mean((2, 3))), 1))
+
+
+class Shared(nn.Module):
+    """One activation module for everything, as EfficientNet-Lite has it: what enters the pooling has no other name."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.act = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU6()
+        self.pool, self.fc = nn.AdaptiveAvgPool2d(1), nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = self.act(self.norm(self.conv(self.act(x))))
+        return self.fc(self.pool(x).flatten(1))
+
+
+class Swinlike(nn.Module):
+    """Channels last, merged once, read at the mean."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.norm, self.merge = nn.Conv2d(3, 8, 2, 2), nn.LayerNorm(8), nn.Linear(32, 16)
+        self.last, self.head = nn.LayerNorm(16), nn.Linear(16, 3)
+
+    def forward(self, x):
+        x = self.norm(self.patches(x).permute(0, 2, 3, 1))
+        x = torch.cat([x[:, i::2, j::2] for i in (0, 1) for j in (0, 1)], -1)
+        return self.head(self.last(self.merge(x)).mean((1, 2)))
+
+
 def trained_looking(net, seed=0):
     """The net with norms as after a training (no mean of 0, no variance of 1) and weights large enough for real gradients."""
     generator = torch.Generator().manual_seed(seed)

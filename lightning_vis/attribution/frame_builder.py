@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_vis.attribution.maps import evidence_map, is_drawable
+from lightning_vis.attribution.maps import evidence_map, is_drawable, prefix_shares
+from lightning_vis.attribution.methods.correlation import rank_correlation
 from lightning_vis.attribution.metrics import background_lift, edge_map, lift, pointing
 from lightning_vis.attribution.records import Explained, Record, Recorded
 from lightning_vis.attribution.views import View
 from lightning_vis.constants import BACKGROUND_CLASSES, INPUT, MULTICLASS, OUTPUT
 from lightning_vis.frames import Array, Frame, Maps, Scale
-from lightning_vis.model.answer.answer import CLASSES, Answer
+from lightning_vis.model.answer.answer import CLASSES, Answer, answers_are_numbers
 from lightning_vis.model.answer.masks import SEGMENTATION_TASK
 from lightning_vis.model.answer.numbers import REGRESSION_TASK, number
 from lightning_vis.model.answer.task import Facts, Said
@@ -118,13 +119,21 @@ def build_frame(
     """
     truth = probe.truth_for(answer)
     facts = _facts_as_explained(answer, found)
-    said = _numbers_of(found) if values is None else answer.kind.said(facts, values, truth, probe.class_names)
+    said = _numbers_of(found) if values is None else replace(answer, facts=facts).told(values, truth, probe.class_names)
     per_image, numbers = _measure(maps, probe, said)
     for view in views:
         if view.key in maps and view.to_map is evidence_map and probe.slices is None:
             share = _explained_share(maps[view.key].values, found[view.key].explained[view.target])
             numbers[f"attribution/{view.key}/explained"] = share
-    notes = (*_notes(maps, found), *_of_names(probe, answer, values))
+            numbers |= _in_prefix(view, found[view.key].explained[view.target])
+        rise = found[view.key].explained[view.target].rise if view.key in maps else None
+        if rise is not None and probe.slices is None:
+            numbers[f"attribution/{view.key}/completeness"] = _share(maps[view.key].values.sum(axis=(1, 2)), _numpy(rise))
+    alike = _against_controls(maps, views)
+    numbers |= {f"attribution/{view.key}/random_weights": each for view, each in alike.items()}
+    of_controls = map(_said_of_control, alike, alike.values())
+    of_answers = (*_of_names(probe, answer, values), *_of_shares(numbers), *_of_broken(values))
+    notes = (*_notes(maps, found), *of_controls, *of_answers)
     frame = Frame(probe.name, *_classes(said, len(probe)), maps, numbers=numbers, per_image=per_image, notes=notes)
     captions = said.captions or (("",) * len(probe) if answer.task != MULTICLASS else ())
     wrong = said.wrong or ((None,) * len(probe) if answer.task != MULTICLASS else ())
@@ -165,9 +174,34 @@ def _against(maps: Tensor, masks: Tensor) -> dict[str, Array]:
 
 def _explained_share(values: Array, explained: Explained) -> float:
     """How much of the score the mean of the evidence map accounts for: 1 for global average pooling + a linear head."""
-    score = _numpy(explained.score.float())
-    total = float(np.abs(score).sum())
-    return max(0.0, 1 - float(np.abs(score - values.mean(axis=(1, 2))).sum()) / total) if total > 0 else 0.0
+    return _share(values.mean(axis=(1, 2)), _numpy(explained.score.float()))
+
+
+def _share(found: Array, whole: Array) -> float:
+    """How much of numbers ``(N,)`` others account for: 1 if all, 0 if they are as far off as nothing would be."""
+    total = float(np.abs(whole).sum())
+    return max(0.0, 1 - float(np.abs(whole - found).sum()) / total) if total > 0 else 0.0
+
+
+def _against_controls(maps: Mapping[str, Maps], views: Sequence[View]) -> dict[View, float]:
+    """How alike views and their controls are, the mean over the images whose maps show anything."""
+    both = [(view, view.beside) for view in views if view.key in maps]
+    pairs = {view: (maps[view.key].values, maps[other.key].values) for view, other in both if other and other.key in maps}
+    found = {view: rank_correlation(*map(torch.from_numpy, pair)) for view, pair in pairs.items()}
+    return {view: float(each.nanmean()) for view, each in found.items() if not each.isnan().all()}
+
+
+def _said_of_control(view: View, alike: float) -> str:
+    return (
+        f"{view.title or view.name}: the rank correlation with the maps of shuffled weights beside it is {alike:.2f}"
+        " (1: nothing of what was learned is in it)"
+    )
+
+
+def _in_prefix(view: View, explained: Explained) -> dict[str, float]:
+    """How much of the evidence lies in tokens that belong to no place, where there are such tokens."""
+    shares = [prefix_shares(each, each.prefix) for each in explained.records.values() if each.prefix is not None]
+    return {f"attribution/{view.key}/prefix": float(torch.stack(shares).mean())} if shares else {}
 
 
 def _notes(maps: Mapping[str, Maps], found: Mapping[str, Recorded]) -> tuple[str, ...]:
@@ -187,6 +221,29 @@ def _of_names(probe: Probe, answer: Answer, values: Tensor | None) -> list[str]:
     return [f"the probe has {named}, but the model gives scores for {scored}"]
 
 
+def _of_broken(values: Tensor | None) -> list[str]:
+    broken = 0 if values is None else int((~answers_are_numbers(values)).sum())
+    return (
+        [f"{broken} of {len(values)} answers {'is' if broken == 1 else 'are'} not a number"]
+        if broken and values is not None
+        else []
+    )
+
+
+def _of_shares(numbers: Mapping[str, float]) -> list[str]:
+    """Where evidence does not account for the score, and where much of it lies in no place."""
+    found = []
+    for tag, share in numbers.items():
+        key, what = tag.removeprefix("attribution/").rsplit("/", 1) if tag.startswith("attribution/") else ("", "")
+        if what == "explained" and share < EXPLAINED:
+            found.append(f"{key} accounts for {share:.0%} of the score")
+        if what == "prefix" and share > IN_PREFIX:
+            found.append(f"{share:.0%} of {key} lies in tokens that belong to no place of the image")
+    return found
+
+
+EXPLAINED, IN_PREFIX = 0.9, 0.1
+"""Shares below which, and above which, it is said."""
 _NAMED = (MULTICLASS, "binary", "multilabel", "segmentation")
 
 

@@ -40,7 +40,11 @@ def evidence_map(record: Recording) -> Tensor:
     1 means: one unit of the score if the whole image were like this place. For global average pooling followed by a linear
     head, the mean of the map plus the head's bias is the score.
 
-    Source: after R. R. Selvaraju et al., 2017, "Grad-CAM", without its ReLU.
+    Of tokens each cell has its own gradient instead of the mean one: gradient times activation, times h w. With attention and
+    norms held constant the mean of the map plus what lies in the prefix and in biases is the score.
+
+    Source: after R. R. Selvaraju et al., 2017, "Grad-CAM", without its ReLU; for tokens A. Ali et al., 2022, "XAI for
+    Transformers: Better Explanations through Conservative Propagation".
 
     Args:
         record: of a layer, ``(N, K, h, w)``.
@@ -48,13 +52,18 @@ def evidence_map(record: Recording) -> Tensor:
     Returns:
         ``(N, h, w)``, signed.
     """
-    _check_maps(record)
+    check_maps(record)
+    if getattr(record, "by_cell", False):
+        return _products(record) * record.activation[0, 0].numel()
     weights = record.gradient.flatten(2).sum(2)
     return torch.einsum("nk,nk...->n...", weights, record.activation)
 
 
 def grad_cam_map(record: Recording) -> Tensor:
     """ReLU of the sum over channels of (spatial mean of the gradient) x activation.
+
+    Where attention and norms were held constant, of each cell's own gradient x activation: the mean of gradients of tokens
+    says nothing of a class token's answer.
 
     Source: R. R. Selvaraju et al., 2017, "Grad-CAM: Visual Explanations from Deep Networks".
 
@@ -64,12 +73,31 @@ def grad_cam_map(record: Recording) -> Tensor:
     Returns:
         ``(N, h, w)``, at least 0, unscaled.
     """
-    _check_maps(record)
+    check_maps(record)
+    if getattr(record, "is_held", False):
+        return _products(record).relu()
     weights = record.gradient.flatten(2).mean(2)
     return torch.einsum("nk,nk...->n...", weights, record.activation).relu()
 
 
-def _check_maps(record: Recording) -> None:
+def _products(record: Recording) -> Tensor:
+    """Gradient x activation of each cell, summed over channels, ``(N, h, w)``."""
+    return (record.gradient * record.activation).sum(1)
+
+
+def prefix_shares(record: Recording, prefix: Recording) -> Tensor:
+    """How much of gradient x activation lies in tokens that belong to no place: ``(N,)`` in 0..1, by magnitude."""
+    cells = _products(record).flatten(1).abs().sum(1)
+    before = (prefix.gradient * prefix.activation).sum(2).abs().sum(1)
+    return before / (before + cells).clamp_min(EMPTY)
+
+
+def check_maps(record: Recording) -> None:
+    """Refuses what holds no grid.
+
+    Raises:
+        ValueError: the layer returns no maps.
+    """
     if record.activation.ndim not in (4, 5):
         shape = tuple(record.activation.shape)
         raise ValueError(f"the layer returns {shape}, no maps (N, K, h, w): name a convolution or a block before the pooling")

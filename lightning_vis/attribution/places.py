@@ -9,6 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from lightning_vis.attribution.maps import evidence_map, grad_cam_map
+from lightning_vis.attribution.recorders import gradients, held_gradients
+from lightning_vis.attribution.records import Recorder
 from lightning_vis.attribution.views import View
 from lightning_vis.constants import INPUT
 from lightning_vis.model.answer.output import answer_of
@@ -16,12 +19,12 @@ from lightning_vis.model.feature_map import ROWS, FeatureMap, feature_maps
 from lightning_vis.model.run import ForwardConfig, Pass
 from lightning_vis.probe.probe import Probe
 
-Places = dict[str | None, FeatureMap]
+Places = Mapping[str | None, FeatureMap]
 
 
 def find_places(
     model: nn.Module, probe: Probe, running: ForwardConfig, views: Iterable[View]
-) -> tuple[Places, dict[str, Exception]]:
+) -> tuple[dict[str | None, FeatureMap], dict[str, Exception]]:
     """The places of views by what their layers are called, and, by the keys of the views, why some have none.
 
     Args:
@@ -41,10 +44,28 @@ def find_places(
     return {**running.places, **places}, failed
 
 
-def said_of_places(places: Mapping[str | None, FeatureMap], views: Iterable[View]) -> tuple[str, ...]:
-    """What a reader should know of where views look: how much of the answer bypasses it."""
-    names = dict.fromkeys(name for view in views for name in view.layers if name in places)
-    return tuple(filter(None, (places[name].said_bypassed for name in names)))
+def looked_at(view: View, places: Places) -> tuple[list[str], Recorder]:
+    """The layers of a view by name, and how they are recorded: a view that names none looks at tokens where they are in place."""
+    default = places.get(None)
+    is_ours = view.layers == (None,) and view.recorder is gradients and view.to_map in (evidence_map, grad_cam_map)
+    if default is not None and default.front is not None and is_ours:
+        return [default.front.name], held_gradients
+    named = [default.layer if name is None and default is not None else str(name) for name in view.layers]
+    return named, view.recorder
+
+
+def said_of_places(views: Iterable[View], places: Places) -> tuple[str, ...]:
+    """What a reader should know of where views look: how much of the answer bypasses it, what was held constant."""
+    looked = [(view, *looked_at(view, places)) for view in views]
+    by_name = {each.layer: each for each in places.values()}
+    passed = dict.fromkeys(name for _, names, _ in looked for name in names if name in by_name)
+    held = dict.fromkeys(names[0] for _, names, recorder in looked if recorder is held_gradients)
+    return (*filter(None, (by_name[name].said_bypassed for name in passed)), *map(said_of_held, held))
+
+
+def said_of_held(layer: str) -> str:
+    """How tokens are explained."""
+    return f"tokens at {layer!r}: gradient x activation with attention and norms held constant (A. Ali et al., 2022)"
 
 
 def _found(

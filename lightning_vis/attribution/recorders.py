@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,8 +14,9 @@ from lightning_vis.arguments import chunk_size_of, names_of, quoted, tensor_of
 from lightning_vis.attribution.records import Explained, Record, Recorded, Requests, in_chunks
 from lightning_vis.constants import INPUT
 from lightning_vis.model.answer.answer import CLASSES, Answer
+from lightning_vis.model.held import Held
 from lightning_vis.model.layers import known_layers
-from lightning_vis.model.run import Pass, prepare
+from lightning_vis.model.run import Kept, Pass, prepare
 from lightning_vis.model.scores import PROBABILITIES, Score, Target, log_odds, notes_of
 from lightning_vis.model.site.collector import collected, one_each
 from lightning_vis.model.site.site import Site, plain_site
@@ -87,20 +89,47 @@ def gradients(run: Pass, requests: Requests) -> Recorded:
             raise
     for parameter in run.model.parameters():  # `preserve_state` puts the flags back
         parameter.requires_grad_(False)
-    return _gradients(run, requests, _backward)
+    return _gradients(replace(run, kept=None), requests, _backward)
+
+
+def held_gradients(run: Pass, requests: Requests) -> Recorded:
+    """As `gradients`, with attention and norms held constant (`lightning_vis.model.held.Held`): a pass of its own."""
+
+    @contextmanager
+    def held() -> Iterator[None]:
+        with run.context(), Held():
+            yield
+
+    found = gradients(replace(run, context=held, kept=None), requests)
+    return replace(found, explained={target: _as_held(each) for target, each in found.explained.items()})
+
+
+def _as_held(explained: Explained) -> Explained:
+    records = {name: replace(each, by_cell=True, is_held=True) for name, each in explained.records.items()}
+    return replace(explained, records=records)
 
 
 def _gradients(run: Pass, requests: Requests, differentiate: Differentiate) -> Recorded:
-    names = list(dict.fromkeys(name for layers in requests.values() for name in layers))
-    images = run.images.detach().clone().requires_grad_()
-    sites = {name: run.sites.get(name) or plain_site(name) for name in names if name != INPUT}
-    with collected(run.model, sites) as met, run.context():
+    names = dict.fromkeys(name for layers in requests.values() for name in layers if name != INPUT)
+    sites = {name: run.sites.get(name) or plain_site(name) for name in names}
+    kept = run.kept if run.kept is not None and run.kept.has(sites) else Kept(sites)
+    with collected(run.model, kept.sites if kept.images is None else {}) as met, run.context():
+        images = _run_once(run, kept, met)
+        tensors = {INPUT: images, **one_each(run.model, {name: kept.met[name] for name in names}, sites)}
+        values = run.values(kept.output)
+        explained = _explain(run, kept.output, values, requests, tensors, differentiate)
+    return Recorded(None if values is None else values.detach(), explained, _notes(run.answer, kept.output))
+
+
+def _run_once(run: Pass, kept: Kept, met: Mapping[str, list[Any]]) -> Tensor:
+    """The images that went in; they go in now, if they have not yet."""
+    if kept.images is None:
+        images = run.images.detach().clone().requires_grad_()
         # A copy goes in: the model may change its input in place, and a leaf may not be changed.
-        output = run.forward(images.clone())
-        tensors = {INPUT: images, **one_each(run.model, met, sites)}
-        values = run.values(output)
-        explained = _explain(run, output, values, requests, tensors, differentiate)
-    return Recorded(None if values is None else values.detach(), explained, _notes(run.answer, output))
+        kept.output = run.forward(images.clone())
+        kept.met = {name: list(found) for name, found in met.items()}  # without what comes again while going back
+        kept.images = images
+    return kept.images
 
 
 def _notes(answer: Answer, output: Any) -> tuple[str, ...]:
@@ -138,7 +167,7 @@ def _explain(
         if not isinstance(score, Tensor) or score.shape != (len(run.images),):
             shape = f"shape {tuple(score.shape)}" if isinstance(score, Tensor) else quoted(score)
             raise ValueError(f"score= returned {shape} for {len(run.images)} images: one number per image")
-        again = position + 1 < len(groups)
+        again = position + 1 < len(groups) or run.kept is not None
         records = _records(run, score, {name: tensors[name] for name in layers}, differentiate, again)
         for target in targets:
             explained[target] = Explained(chosen, score.detach(), records)
@@ -169,7 +198,10 @@ def _backward(score: Tensor, sites: Sequence[Tensor], again: bool) -> Sequence[T
         site.grad = None
         site.retain_grad()
     score.backward(retain_graph=again)  # type: ignore[no-untyped-call]
-    return [site.grad for site in sites]
+    found = [site.grad for site in sites]
+    for site in sites:
+        site.grad = None  # else the next pass would add to it
+    return found
 
 
 def _records(
@@ -197,4 +229,4 @@ def _record(site: Site | None, activation: Tensor, gradient: Tensor) -> Record:
     maps, before = site.layout.maps, site.layout.before
     prefix, its_gradient = before(activation), before(gradient)
     beside = None if prefix is None or its_gradient is None else Record(prefix, its_gradient)
-    return Record(maps(activation), maps(gradient), beside)
+    return Record(maps(activation), maps(gradient), beside, site.layout.is_tokens)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -20,20 +20,29 @@ class Record:
         activation: ``(N, K, h, w)``, the layer's output (for `INPUT` the images), detached.
         gradient: the same shape, d score / d activation.
         prefix: of tokens that stand before those of the image's cells, ``(N, P, K)`` each; None where there are none.
+        by_cell: whether the gradient differs from cell to cell, as it does for tokens: its mean would say little.
+        is_held: whether attention and norms behind it were held constant (`lightning_vis.model.held`).
     """
 
     activation: Tensor
     gradient: Tensor
     prefix: Record | None = None
+    by_cell: bool = False
+    is_held: bool = False
 
 
 @dataclass(frozen=True)
 class Explained:
-    """One target's answer: what is explained in each image ``(N, ...)``, its score ``(N,)``, and the records by layer."""
+    """One target's answer: what is explained in each image ``(N, ...)``, its score ``(N,)``, and the records by layer.
+
+    `rise` is what a map of shares should add up to, ``(N,)``: the score minus that of an empty image; None where no such
+    image was asked.
+    """
 
     chosen: Tensor | None
     score: Tensor
     records: dict[str, Record] = field(default_factory=dict)
+    rise: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -70,13 +79,13 @@ def in_chunks(recorder: Recorder, run: Pass, requests: Requests, chunk_size: int
 def _join(parts: list[Explained]) -> Explained:
     records = {name: _joined([each.records[name] for each in parts]) for name in parts[0].records}
     score = torch.cat([each.score for each in parts])
-    return Explained(_cat([each.chosen for each in parts]), score, records)
+    return Explained(_cat([each.chosen for each in parts]), score, records, _cat([each.rise for each in parts]))
 
 
 def _joined(parts: list[Record]) -> Record:
     prefixes = [each.prefix for each in parts if each.prefix is not None]
     activation, gradient = (torch.cat([getattr(each, kind) for each in parts]) for kind in ("activation", "gradient"))
-    return Record(activation, gradient, _joined(prefixes) if prefixes else None)
+    return replace(parts[0], activation=activation, gradient=gradient, prefix=_joined(prefixes) if prefixes else None)
 
 
 def _cat(parts: list[Tensor | None]) -> Tensor | None:

@@ -26,6 +26,7 @@ class FeatureMap:
         note: what to know about it.
         site: how the tensor there holds the image's grid.
         bypassed: the share of the answer's gradient at the image that does not come through it, 0 for a bottleneck.
+        front: of tokens that attention mixes the place where each still is of its own part of the image.
     """
 
     layer: str
@@ -33,6 +34,7 @@ class FeatureMap:
     note: str
     site: Site
     bypassed: float = 0.0
+    front: Site | None = None
 
     @property
     def said_bypassed(self) -> str:
@@ -92,7 +94,8 @@ def feature_maps(
 def _feature_map(choice: Choice) -> FeatureMap:
     site = choice.candidate.site
     shape = tuple(site.layout.maps(choice.candidate.tensor.detach()).shape[1:])
-    return FeatureMap(site.name, shape, _note(choice), site, choice.bypassed)
+    front = None if choice.front is None else choice.front.site
+    return FeatureMap(site.name, shape, _note(choice), site, choice.bypassed, front)
 
 
 def _note(choice: Choice) -> str:

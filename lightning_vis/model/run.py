@@ -20,6 +20,27 @@ Chosen = Mapping[Target, Tensor]
 """What is explained in each image for a target, where that is fixed."""
 
 
+@dataclass
+class Kept:
+    """One forward pass that several heads explain, kept until all of them have gone back through it.
+
+    Attributes:
+        sites: all that any of them wants, by name.
+        images: that went in; None before.
+        output: that came out.
+        met: what stood at each site.
+    """
+
+    sites: Mapping[str, Site]
+    images: Tensor | None = None
+    output: Any = None
+    met: Mapping[str, list[Any]] = field(default_factory=dict)
+
+    def has(self, sites: Mapping[str, Site]) -> bool:
+        """Whether these sites are among its own."""
+        return all(self.sites.get(name) == site for name, site in sites.items())
+
+
 @dataclass(frozen=True)
 class Pass:
     """One model and one batch, ready to be run by a recorder.
@@ -35,6 +56,7 @@ class Pass:
         chosen: what is explained, where that is fixed.
         is_early: whether the first epoch runs, in which nothing is chosen for good.
         sites: where named layers hold the image's grid; one that is not among them returns maps ``(N, K, h, w)``.
+        kept: the forward pass that other heads explain too, if there is one.
     """
 
     model: nn.Module
@@ -47,6 +69,7 @@ class Pass:
     chosen: Chosen = field(default_factory=dict)
     is_early: bool = False
     sites: Mapping[str, Site] = field(default_factory=dict)
+    kept: Kept | None = None
 
     def part(self, rows: slice) -> Pass:
         """Some of the images, with what belongs to them."""
@@ -54,7 +77,8 @@ class Pass:
         truth = None if self.truth is None else self.truth[rows]
         chosen = {target: each[rows] for target, each in self.chosen.items()}
         forward = self.forward if len(at) == len(self.images) else at_rows(self.forward, at)
-        return replace(self, images=self.images[rows], truth=truth, chosen=chosen, forward=forward)
+        kept = self.kept if len(at) == len(self.images) else None
+        return replace(self, images=self.images[rows], truth=truth, chosen=chosen, forward=forward, kept=kept)
 
     def parts(self, chunk_size: int | None) -> Iterator[Pass]:
         """At most so many images at a time."""
@@ -115,6 +139,7 @@ class ForwardConfig:
     chosen: Chosen = field(default_factory=dict)
     is_early: bool = False
     places: Mapping[str | None, FeatureMap] = field(default_factory=dict)
+    kept: Kept | None = None
 
     def prepare(self, model: nn.Module, images: Tensor, truth: Tensor | None = None, rows: Tensor | None = None) -> Pass:
         """Images on the model's device and in its precision.
@@ -127,9 +152,16 @@ class ForwardConfig:
         """
         run = prepare(model, images, truth, self.forward, self.score, self.context, self.convert)
         forward = run.forward if rows is None else at_rows(run.forward, rows)
-        chosen = self.chosen if rows is None else {}
-        run = replace(run, forward=forward, answer=self.answer, chosen=chosen, is_early=self.is_early)
-        return replace(run, sites={each.layer if name is None else name: each.site for name, each in self.places.items()})
+        chosen, kept = (self.chosen, self.kept) if rows is None else ({}, None)
+        run = replace(run, forward=forward, answer=self.answer, chosen=chosen, is_early=self.is_early, kept=kept)
+        return replace(run, sites=self.sites)
+
+    @property
+    def sites(self) -> dict[str, Site]:
+        """Where the places that are known lie, by name."""
+        sites = {each.layer if name is None else name: each.site for name, each in self.places.items()}
+        fronts = {each.front.name: each.front for each in self.places.values() if each.front is not None}
+        return sites | fronts
 
 
 def prepare(

@@ -17,7 +17,8 @@ def truth_of(given: Any, images: Tensor) -> Tensor:
     """Labels as they were given, on the CPU.
 
     Args:
-        given: classes ``(N,)``, multi-hot or soft vectors ``(N, C)``, numbers ``(N,)`` or ``(N, K)``, label maps ``(N, H, W)``.
+        given: classes ``(N,)``, multi-hot or soft vectors ``(N, C)``, numbers ``(N,)`` or ``(N, K)``, label maps ``(N, H, W)``;
+            maps of 0 and 255 alone are masks as picture files have them, 255 the object.
         images: ``(N, C, H, W)``.
 
     Raises:
@@ -32,7 +33,12 @@ def truth_of(given: Any, images: Tensor) -> Tensor:
             f"Probe(labels): expected one class index per image, ({count},), or multi-hot labels ({count}, classes), numbers"
             f" ({count}, K) or label maps ({count}, H, W); got {tuple(truth.shape)}"
         )
-    return truth.clone()
+    return (truth > 0).to(truth.dtype) if is_map and _is_picture(truth) else truth.clone()
+
+
+def _is_picture(truth: Tensor) -> bool:
+    """Whether a map holds nothing but black and white; 255 beside other classes is what belongs to none."""
+    return bool(((truth == 0) | (truth == IGNORED)).all()) and bool((truth == IGNORED).any())
 
 
 def labels_in(truth: Tensor) -> Tensor | None:
@@ -50,6 +56,24 @@ def labels_in(truth: Tensor) -> Tensor | None:
     flat = truth.reshape(len(truth))
     is_class = not flat.is_floating_point() or bool((flat.remainder(1) == 0).all())
     return flat.long() if is_class and bool((flat >= 0).all()) else None
+
+
+HALVES = ("lower half", "upper half")
+"""What numbers are called where objects are compared by them."""
+
+
+def halves_in(truth: Tensor | None) -> Tensor | None:
+    """Which images have the lower and which the upper numbers ``(N,)``, where the truth is one number for each that is no class.
+
+    Numbers between 0 and 1 are parted in their middle, which is that of soft yes and no too, others at their median; None where
+    all are alike.
+    """
+    if truth is None or not truth.is_floating_point() or truth.numel() != len(truth) or not bool(truth.isfinite().all()):
+        return None
+    flat = truth.reshape(len(truth))
+    is_share = bool(((flat >= 0) & (flat <= 1)).all())
+    upper = flat > (0.5 if is_share else flat.median())
+    return upper.long() if 0 < int(upper.sum()) < len(upper) else None
 
 
 def masks_in(truth: Tensor | None) -> Tensor | None:

@@ -125,7 +125,7 @@ def test_maps_that_are_not_finite_are_said(net, probe):
     with torch.no_grad():
         net.fc.weight[0, 0] = torch.nan
     frame = look(net, probe, [saliency(0)])
-    assert frame.notes == ("4 of the maps of saliency+0 are not finite",)
+    assert frame.notes == ("4 of the maps of saliency+0 are not finite", "4 of 4 answers are not a number")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_vis.attribution.pipeline import look, try_look
-from lightning_vis.attribution.views import evidence, grad_cam
+from lightning_vis.attribution.views import evidence, grad_cam, saliency
 from lightning_vis.callbacks.probe import ProbeCallback
 from lightning_vis.model.run import ForwardConfig
 from lightning_vis.probe.probe import Probe, answer_of_labels
@@ -236,3 +236,27 @@ def test_what_is_chosen_after_the_first_epoch_is_kept_also_by_a_run_that_goes_on
     module = Tags()
     trainer([again], max_epochs=5).fit(module, data, ckpt_path=tmp_path / "last.ckpt")
     assert all(each == kept[0] for each in explained(again))
+
+
+class Squashed(nn.Module):
+    """A network whose forward ends in a sigmoid."""
+
+    def __init__(self, net, pick=lambda values: values):
+        super().__init__()
+        self.net, self.pick = net, pick
+
+    def forward(self, x):
+        return self.pick(self.net(x).sigmoid())
+
+
+@pytest.mark.parametrize("pick", [lambda values: values, lambda values: {"out": values.squeeze(-1).view(values.shape)}])
+@pytest.mark.parametrize("task", ["binary", "multilabel", "ordinal"])
+def test_a_sigmoid_in_forward_is_not_squashed_again(task, pick):
+    torch.manual_seed(0)
+    net = net_for(task)
+    frames = [look(each, Probe(images(3)), [saliency()], task=task) for each in (net, Squashed(net, pick))]
+    assert frames[0].said == frames[1].said
+    assert all("probabilities" in note for note in frames[1].notes[:1])
+    if task == "multilabel":
+        share = float(net(images(3)).detach().sigmoid()[0].max())
+        assert f"{share:.2f}" in frames[1].said[0]

@@ -9,6 +9,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from modules import Classifier, TwoOptimizers, loader
+from nets import Tokens, TwoTowers
 from torch import nn
 
 from lightning_vis.callbacks.probe import GradCAMCallback, ProbeCallback, SaliencyCallback
@@ -16,6 +17,7 @@ from lightning_vis.probe.probe import Probe
 
 pytestmark = [  # what Lightning says about set-ups that are as they are on purpose
     pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no"),
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf"),  # of dynamo itself
     pytest.mark.filterwarnings("ignore:Found 1 module.* in eval mode at the start of training"),
 ]
 
@@ -125,6 +127,29 @@ class Accumulates(Classifier):
         """Lightning would drop the gradients."""
 
 
+class Tokenized(Classifier):
+    """A transformer whose head is 0 at first, so that the dry run wakes it."""
+
+    def __init__(self):
+        super().__init__(Tokens())
+        nn.init.zeros_(self.net.head.weight)
+
+
+class Branched(Classifier):
+    """No place is a bottleneck, so that each look measures what bypasses it."""
+
+    def __init__(self):
+        super().__init__(TwoTowers())
+
+
+class PartlyCompiled(Classifier):
+    """The blocks of a transformer are compiled."""
+
+    def __init__(self):
+        super().__init__(Tokens())
+        self.net.blocks = torch.compile(self.net.blocks, backend="eager")
+
+
 SETUPS = {
     "validation": (Classifier, {}),
     "no validation": (Classifier, {"validated": False}),
@@ -140,6 +165,10 @@ SETUPS = {
     "random streams, buffers, counters and logs in forward": (Drawing, {}),
     "partly frozen by hand": (PartlyFrozen, {}),
     "partly frozen by hand, no validation": (PartlyFrozen, {"validated": False}),
+    "tokens": (Tokenized, {}),
+    "tokens, bf16-mixed": (Tokenized, {"precision": "bf16-mixed"}),
+    "tokens, blocks compiled": (PartlyCompiled, {"num_sanity_val_steps": 1}),
+    "branches": (Branched, {}),
     "clipped": (Classifier, {"gradient_clip_val": 0.1}),
 }
 

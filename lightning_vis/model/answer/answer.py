@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lightning_vis.arguments import quoted
@@ -18,7 +19,7 @@ from lightning_vis.model.answer.labels import MULTILABEL_TASK
 from lightning_vis.model.answer.masks import SEGMENTATION_TASK
 from lightning_vis.model.answer.numbers import REGRESSION_TASK
 from lightning_vis.model.answer.pictures import DENSE_TASK, RECONSTRUCTION_TASK
-from lightning_vis.model.answer.task import Facts, Task
+from lightning_vis.model.answer.task import Facts, Said, Task
 from lightning_vis.model.answer.unknown import UNKNOWN_TASK
 
 _TASKS = (
@@ -32,6 +33,9 @@ TASKS: Mapping[str, Task] = {task.name: task for task in _TASKS}
 
 
 UNKNOWN = UNKNOWN_TASK.name
+
+
+NO_NUMBER = "not a number"
 
 
 def check_task(task: Any) -> str:
@@ -81,6 +85,23 @@ class Answer:
         """The answer in an output; raises ValueError as the task does."""
         return self.kind.values(self.facts, output)
 
+    def told(self, values: Tensor, truth: Tensor | None, names: Sequence[str]) -> Said:
+        """What a network answers, in the words of its task; an answer that is no number is neither right nor wrong.
+
+        Args:
+            values: ``(N, ...)`` in the numbers of the task.
+            truth: ``(N, ...)`` what is true, if it is known.
+            names: of classes, labels, grades or numbers.
+        """
+        are_numbers = answers_are_numbers(values)
+        if bool(are_numbers.all()) or self.task == EMBEDDING_TASK.name:  # nearness speaks of several images at once
+            return self.kind.said(self.facts, values, truth, names)
+        rows = are_numbers.nonzero()[:, 0]
+        if not len(rows):
+            return Said((NO_NUMBER,) * len(values), (None,) * len(values))
+        some = self.kind.said(self.facts, values[rows], None if truth is None else truth[rows.to(truth.device)], names)
+        return _among(some, rows.tolist(), len(values))
+
     def state(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
         facts = asdict(self.facts)
@@ -101,3 +122,27 @@ class Answer:
 
 CLASSES = Answer(MULTICLASS)
 """One class for each image, wherever in the output its scores are."""
+
+
+def answers_are_numbers(values: Tensor) -> Tensor:
+    """Whether each answer can be read: ``(N,)`` bool. A score of minus infinity is one that a network has ruled out."""
+    flat = values.detach().reshape(len(values), -1)
+    is_broken = flat.isnan() | (flat == torch.inf)
+    return ~is_broken.any(1) & ~(flat == -torch.inf).all(1)
+
+
+def _among(some: Said, rows: Sequence[int], count: int) -> Said:
+    """The same for all images, where nothing is known of the others."""
+    at = {row: position for position, row in enumerate(rows)}
+    captions = tuple(some.captions[at[row]] if row in at else NO_NUMBER for row in range(count)) if some.captions else ()
+    wrong = tuple(some.wrong[at[row]] if row in at else None for row in range(count)) if some.wrong else ()
+    predicted = None if some.predicted is None else _filled(some.predicted, rows, count, -1)
+    probability = None if some.probability is None else _filled(some.probability, rows, count, torch.nan)
+    per_image = {tag: _filled(each, rows, count, torch.nan) for tag, each in some.per_image.items()}
+    return Said(captions, wrong, predicted, probability, per_image, some.numbers)
+
+
+def _filled(values: Tensor, rows: Sequence[int], count: int, other: float) -> Tensor:
+    whole = torch.full((count, *values.shape[1:]), other, dtype=values.dtype, device=values.device)
+    whole[torch.tensor(rows, device=values.device)] = values
+    return whole

@@ -43,8 +43,25 @@ def classes_in(truth: Tensor | None) -> Tensor | None:
     return (one.round() if one.is_floating_point() else one).long()
 
 
+def whole_classes_in(truth: Tensor | None) -> Tensor | None:
+    """As `classes_in`, of one class among several.
+
+    Raises:
+        ValueError: a number between two classes.
+    """
+    is_number = truth is not None and truth.is_floating_point() and (truth.ndim == 1 or truth.shape[1:] == (1,))
+    if truth is not None and is_number and bool((truth.remainder(1) != 0).any()):
+        broken = float(truth[truth.remainder(1) != 0].flatten()[0])
+        raise ValueError(f"task='multiclass': expected labels that are classes, whole numbers; got {broken:.3g}")
+    return classes_in(truth)
+
+
 def _chosen(facts: Facts, target: Target, values: Tensor, truth: Tensor | None) -> Tensor:
     return classes_of(target, values, classes_in(truth))
+
+
+def _chosen_class(facts: Facts, target: Target, values: Tensor, truth: Tensor | None) -> Tensor:
+    return classes_of(target, values, whole_classes_in(truth))
 
 
 def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[str]) -> Said:
@@ -97,7 +114,7 @@ def _shares(facts: Facts, values: Tensor) -> Tensor:
     return values.float().softmax(1)
 
 
-MULTICLASS_TASK = Task(MULTICLASS, LOG_ODDS, _scores, _chosen, _log_odds, _said, no_words, no_words, _shares)
+MULTICLASS_TASK = Task(MULTICLASS, LOG_ODDS, _scores, _chosen_class, _log_odds, _said, no_words, no_words, _shares)
 
 
 BINARY_TASK = Task("binary", LOG_ODDS, _two_scores, _chosen, _log_odds, _yes_or_no, _explained_word, _true_word, _shares)

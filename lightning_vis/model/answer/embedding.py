@@ -84,4 +84,8 @@ def _truth(facts: Facts, truth: Tensor, names: Sequence[str]) -> tuple[str, ...]
     return tuple(name_of(names, int(each)) if each >= 0 else "" for each in truth) if truth.ndim == 1 else ()
 
 
-EMBEDDING_TASK = Task("embedding", "cosine", _vectors, _chosen, _score, _said, _explains, _truth)
+def _directions(facts: Facts, values: Tensor) -> Tensor:
+    return normalize(values.float(), dim=1)
+
+
+EMBEDDING_TASK = Task("embedding", "cosine", _vectors, _chosen, _score, _said, _explains, _truth, _directions)

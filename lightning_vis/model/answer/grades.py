@@ -16,14 +16,43 @@ from lightning_vis.model.answer.task import Facts, Said, Target, Task
 def _logits(facts: Facts, output: Any) -> Tensor:
     """``(N, K - 1)``: the log-odds of being above grade 0, above 1, ..."""
     values = answer_of(facts, output)
-    if values.ndim != 2:
+    if values.ndim != 2 or not values.shape[1]:
         raise ValueError(f"task='ordinal': expected cumulative logits (N, grades - 1); got {tuple(values.shape)}")
     return logits_of(facts, values)
 
 
-def grades_in(truth: Tensor) -> Tensor:
-    """True grades ``(N,)``: as they are, or counted where they are given as levels ``(N, K - 1)``."""
-    return (truth > 0.5).sum(1) if truth.ndim == 2 and truth.shape[1] > 1 else truth.reshape(len(truth)).long()
+def grades_in(truth: Tensor, levels: int | None = None) -> Tensor:
+    """True grades ``(N,)``: as they are, counted where they are given as levels ``(N, K - 1)``, found where they are one-hot.
+
+    Args:
+        truth: of any of these kinds.
+        levels: how many the answer has; None: it is not known yet.
+
+    Raises:
+        ValueError: neither grades nor levels nor one-hot, or a grade that the answer has not.
+    """
+    if truth.ndim == 1 or truth.shape[1:] == (1,):
+        grades = truth.reshape(len(truth)).long()
+    elif truth.ndim == 2 and _are_levels(truth) and levels in (None, truth.shape[1]):
+        grades = (truth > 0.5).sum(1)
+    elif truth.ndim == 2 and bool(((truth > 0.5).sum(1) == 1).all()) and levels in (None, truth.shape[1] - 1):
+        grades = truth.argmax(1)
+    else:
+        raise ValueError(f"{_EXPECTED}; got {tuple(truth.shape)}")
+    if levels is not None and len(grades) and int(grades.max()) > levels:
+        raise ValueError(f"task='ordinal': there is a label {int(grades.max())}, but the answer has the grades 0 to {levels}")
+    return grades
+
+
+_EXPECTED = (
+    "task='ordinal': expected labels that are grades (N,), levels (N, grades - 1), 1 as far as they are reached, or one-hot"
+)
+
+
+def _are_levels(truth: Tensor) -> bool:
+    """Whether no level is reached above one that is not."""
+    reached = truth > 0.5
+    return bool((reached[:, 1:] <= reached[:, :-1]).all())
 
 
 def _chosen(facts: Facts, target: Target, values: Tensor, truth: Tensor | None) -> Tensor:
@@ -40,7 +69,7 @@ def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[st
     said = (values > 0).sum(1).cpu()
     if truth is None:
         return Said(tuple(f"grade {_grade(names, int(each))}" for each in said), (None,) * len(said))
-    true = grades_in(truth).cpu()
+    true = grades_in(truth, values.shape[1]).cpu()
     pairs = list(zip(said.tolist(), true.tolist(), strict=True))
     captions = tuple(f"grade {_grade(names, one)}{_behind(names, other)}" for one, other in pairs)
     wrong = tuple(one != other if other >= 0 else None for one, other in pairs)

@@ -18,6 +18,11 @@ from lightning_vis.model.answer.task import Facts, Said, Target, Task
 def _numbers(facts: Facts, output: Any) -> Tensor:
     """``(N, K)``, whatever shape an image's numbers have."""
     values = answer_of(facts, output)
+    if values.ndim > 3 and min(values.shape[2:]) > 1:
+        raise ValueError(
+            f"task='regression': expected numbers for each image, (N, K); got {tuple(values.shape)}, numbers at each pixel:"
+            " task='reconstruction' compares them with a picture, score= explains one of them"
+        )
     return values.reshape(len(values), -1)
 
 
@@ -48,8 +53,14 @@ def farthest(values: Tensor, truth: Tensor | None) -> int:
     if truth is None or numbers_in(truth).shape != values.shape:
         return 0
     true = numbers_in(truth).to(values.device)
-    off = (values.detach().float() - true).abs().mean(0)
-    return int((off / true.std(0, correction=0).clamp_min(1e-12)).argmax()) if values.shape[1] > 1 else 0
+    off, spread = (values.detach().float() - true).abs().nanmean(0), _spreads(true)
+    off = torch.where(spread > 0, off / spread, torch.nan).nan_to_num(-1.0)  # of a constant nobody knows what is far
+    return int(off.argmax()) if values.shape[1] > 1 else 0
+
+
+def _spreads(true: Tensor) -> Tensor:
+    """Standard deviations of numbers ``(N, K)``, those that are missing left out: ``(K,)``."""
+    return (true - true.nanmean(0)).square().nanmean(0).sqrt()
 
 
 def _score(values: Tensor, chosen: Tensor) -> Tensor:
@@ -66,10 +77,20 @@ def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[st
         return Said(tuple(f"{name}{number(each)}" for each in said.tolist()), nobody)
     off = said - true
     rows = zip(said.tolist(), true.tolist(), off.tolist(), strict=True)
-    captions = tuple(f"{name}{number(one)} (true {number(other)}, {signed(by)})" for one, other, by in rows)
+    captions = tuple(f"{name}{number(one)}{_against(other, by)}" for one, other, by in rows)
     known = math.isfinite(facts.spread) and facts.spread > 0
     per_image = {"answers/error": off / facts.spread} if known else {}
-    return Said(captions, nobody, per_image=per_image, numbers={"answers/mean_error": float(off.abs().mean())})
+    return Said(captions, nobody, per_image=per_image, numbers=_mean_error(off))
+
+
+def _against(true: float, off: float) -> str:
+    """What is true and how far off the answer is; nothing where it is missing."""
+    return f" (true {number(true)}, {signed(off)})" if math.isfinite(true) else ""
+
+
+def _mean_error(off: Tensor) -> dict[str, float]:
+    known = off[off.isfinite()].abs()
+    return {"answers/mean_error": float(known.mean())} if len(known) else {}
 
 
 def number(value: float) -> str:
@@ -90,8 +111,14 @@ def _named(names: Sequence[str], at: int, count: int, behind: str) -> str:
 
 
 def _in_spreads(facts: Facts, values: Tensor) -> Tensor:
-    """The explained number in spreads of the targets, there and back, ``(M, 2)``."""
-    number = values[:, facts.component or 0].float() / (facts.spread if math.isfinite(facts.spread) and facts.spread > 0 else 1)
+    """The explained number in spreads of the targets, there and back, ``(M, 2)``.
+
+    Raises:
+        ValueError: no spread is known.
+    """
+    if not (math.isfinite(facts.spread) and facts.spread > 0):
+        raise ValueError("how far a number moves is told in spreads of the targets, and these have none that is known")
+    number = values[:, facts.component or 0].float() / facts.spread
     return torch.stack((number, -number), 1)
 
 
@@ -103,7 +130,11 @@ def _explains(facts: Facts, chosen: Tensor, names: Sequence[str]) -> tuple[str, 
 
 def _truth(facts: Facts, truth: Tensor, names: Sequence[str]) -> tuple[str, ...]:
     rows = numbers_in(truth)
-    return tuple(", ".join(number(each) for each in row[:3].tolist()) + (", ..." if len(row) > 3 else "") for row in rows)
+    return tuple(", ".join(map(_known, row[:3].tolist())) + (", ..." if len(row) > 3 else "") for row in rows)
+
+
+def _known(value: float) -> str:
+    return number(value) if math.isfinite(value) else "not known"
 
 
 REGRESSION_TASK = Task(

@@ -53,3 +53,17 @@ def log_scores_of(facts: Facts, values: Tensor) -> Tensor:
     """Scores of classes in dimension 1 whose softmax are their probabilities."""
     is_so = are_probabilities(values) if facts.probabilities is None else facts.probabilities
     return values.clamp_min(torch.finfo(values.dtype).tiny).log() if is_so else values
+
+
+def ends_in_sigmoid(values: Tensor) -> bool:
+    """Whether numbers come straight from a sigmoid, as their graph tells; what only views, picks or copies lies between."""
+    node = values.grad_fn
+    while node is not None and type(node).__name__.removesuffix("0").removesuffix("1").removesuffix("Backward") in _HANDED_ON:
+        node = node.next_functions[0][0]
+    return type(node).__name__.startswith("SigmoidBackward")
+
+
+_HANDED_ON = (
+    *("View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Select", "Slice", "T", "Transpose", "Permute", "Clone"),
+    *("ToCopy", "Expand", "Alias", "Index"),
+)

@@ -53,7 +53,31 @@ def _maps(facts: Facts, values: Tensor, truth: Tensor | None, size: Sequence[int
     return {ERROR: errors.mean(1)} if errors.ndim >= 4 else {}
 
 
-RECONSTRUCTION_TASK = Task("reconstruction", "squared error", _picture, _chosen, None, _said, no_words, no_words, maps=_maps)
+def _on_objects(facts: Facts, values: Tensor, images: Tensor, masks: Tensor) -> Tensor:
+    """Mean squared error over the pixels of each object, ``(M, 1)``.
+
+    Raises:
+        ValueError: the answer has not the image's shape.
+    """
+    errors = squared(values, images)
+    if errors is None:
+        raise ValueError(f"an answer {tuple(values.shape)} cannot be compared with twins {tuple(images.shape)}")
+    per_pixel = errors.mean(1)
+    return ((per_pixel * masks).flatten(1).sum(1) / masks.flatten(1).sum(1).clamp_min(1e-12))[:, None]
+
+
+RECONSTRUCTION_TASK = Task(
+    "reconstruction",
+    "squared error",
+    _picture,
+    _chosen,
+    None,
+    _said,
+    no_words,
+    no_words,
+    on_objects=_on_objects,
+    maps=_maps,
+)
 
 
 DENSE_TASK = Task("regression", "squared error", _picture, _chosen, None, _said, no_words, no_words, maps=_maps)

@@ -76,8 +76,10 @@ class Task:
         score: ``(values, chosen) -> (N,)``, the number that is differentiated; None: nothing is, unless a user says what.
         said: ``(facts, values, truth, names) -> Said``.
         explains: ``(facts, chosen, names) -> (N,)`` in words; empty where an index names a class.
-        twins: ``(facts, values) -> (M, C)``, what answers on twins are compared by, half the summed difference; None where
-            nothing is.
+        twins: ``(facts, values) -> (M, C)``, what answers on twins are compared by; None where nothing is, or where it takes
+            more than answers.
+        on_objects: ``(facts, values, images, masks) -> (M, C)``, likewise where it takes the twins and where the objects
+            lie in them, ``(M, H, W)``.
         truth: ``(truth) -> (N,)`` in words, given names too; empty where it is a class.
         maps: ``(facts, values, truth, (N, C, H, W)) -> (N, h, w)`` by view key: maps that need no gradient.
         first: as `chosen`, while the first epoch runs; None: as later. Where there is one, what is chosen at its end is kept.
@@ -92,6 +94,7 @@ class Task:
     explains: Callable[[Facts, Tensor, Sequence[str]], tuple[str, ...]]
     truth: Callable[[Facts, Tensor, Sequence[str]], tuple[str, ...]]
     twins: Callable[[Facts, Tensor], Tensor] | None = None
+    on_objects: Callable[[Facts, Tensor, Tensor, Tensor], Tensor] | None = None
     maps: Callable[[Facts, Tensor, Tensor | None, Sequence[int]], Mapping[str, Tensor]] = no_maps
     first: Callable[[Facts, Target, Tensor, Tensor | None], Chosen] | None = None
 

@@ -14,10 +14,14 @@ from lightning_vis.model.site.candidates import Candidate
 
 @dataclass(frozen=True)
 class Choice:
-    """A candidate, and the share of the answer's gradient at the image that does not come through it."""
+    """A candidate, and the share of the answer's gradient at the image that does not come through it.
+
+    Of tokens that attention mixes also the last bottleneck in front of all attention.
+    """
 
     candidate: Candidate
     bypassed: float
+    front: Candidate | None = None
 
 
 def bottleneck(score: Tensor, image: Tensor, candidates: Sequence[Candidate]) -> Choice | None:

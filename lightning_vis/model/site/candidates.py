@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lightning_vis.model.held import AttentionSpy
 from lightning_vis.model.layers import named_layers
 from lightning_vis.model.places import Path, leaves
-from lightning_vis.model.site.layout import LAST, MAPS, Grid, Layout, fits, layout_of
+from lightning_vis.model.site.layout import Grid, Layout, fits, layout_of, layout_of_frames
 from lightning_vis.model.site.order import lies_in_order
 from lightning_vis.model.site.site import INPUT_SIDE, OUTPUT_SIDE, Site
 
@@ -31,19 +32,36 @@ class Met:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A site and its tensor in this run."""
+    """A site and its tensor in this run, and whether it was there before any attention was paid."""
 
     site: Site
     module: nn.Module
     tensor: Tensor
+    is_in_front: bool = False
 
 
-def met_in(model: nn.Module, run: Callable[[], Any]) -> tuple[list[Met], Any]:
-    """What entered and left the modules while the network ran, in order, and what came out of it."""
+@dataclass(frozen=True)
+class Run:
+    """One run of a network.
+
+    Attributes:
+        met: what entered and left the modules, in order.
+        output: what came out of it.
+        front: how many of `met` came before attention was paid for the first time; 0 where none is.
+    """
+
+    met: list[Met]
+    output: Any
+    front: int
+
+
+def run_of(model: nn.Module, run: Callable[[], Any]) -> Run:
+    """Runs a network, and takes down what enters and leaves its modules."""
     found: list[Met] = []
-    with _watched(model, found):
+    fronts: list[int] = []
+    with _watched(model, found), AttentionSpy(lambda: fronts.append(len(found))):
         output = run()
-    return found, output
+    return Run(found, output, *(fronts or [0]))
 
 
 @contextmanager
@@ -68,25 +86,27 @@ def _watched(model: nn.Module, found: list[Met]) -> Iterator[None]:
         yield
 
 
-def candidates_of(found: list[Met], rows: int, image: Tensor) -> list[Candidate]:
+def candidates_of(run: Run, image: Tensor) -> list[Candidate]:
     """The sites among what was met, in the order in which their tensors were first met.
 
     A tensor that several modules hand on belongs to the last of them, to a block rather than to its last layer; one that no
     module made belongs to the first that takes it.
 
     Args:
-        found: what was met.
-        rows: how many images were run.
-        image: ``(rows, C, H, W)`` what was run: it is no site, nor is what is made anew while a layer is run twice.
+        run: of the network.
+        image: ``(N, C, H, W)`` what was run: it is no site, nor is what is made anew while a layer is run twice.
     """
-    layouts = _in_order(found, _layouts(found, rows, tuple(image.shape[2:])), image)
+    found = run.met
+    layouts = _in_order(found, _layouts(found, image), image)
     once = _once(found)
+    in_front = {id(met.tensor) for met in found[: run.front]}
     groups: dict[int, list[Met]] = {}
     for met in found:
         if id(met.tensor) in layouts and met.tensor.shape != image.shape:
             groups.setdefault(id(met.tensor), []).append(met)
     chosen = [_holder([met for met in group if met in once], group) for group in groups.values()]
-    return [_candidate(met, layouts[id(met.tensor)]) for met in chosen if met is not None]
+    held = [met for met in chosen if met is not None]
+    return [_candidate(met, layouts[id(met.tensor)], is_in_front=id(met.tensor) in in_front) for met in held]
 
 
 def _holder(once: list[Met], group: list[Met]) -> Met | None:
@@ -95,8 +115,9 @@ def _holder(once: list[Met], group: list[Met]) -> Met | None:
     if makers and all(_reduces(met.module) for met in makers):
         return None  # what was pooled says more than what pooling left
     handed = [met for met in once if met.side == OUTPUT_SIDE and not _is_through(met.module)]
+    alone = [met for met in handed if not met.place]  # what else a module returns may have been made of it within
     taken = [met for met in once if met.side == INPUT_SIDE]
-    return handed[-1] if handed else taken[0] if taken else None
+    return next(iter([*alone[-1:], *handed[-1:], *taken]), None)
 
 
 def _reduces(module: nn.Module) -> bool:
@@ -123,12 +144,13 @@ def _once(found: list[Met]) -> list[Met]:
     return [met for met in found if times[met.layer, met.side] == 1 and "parametrizations" not in met.layer.split(".")]
 
 
-def _candidate(met: Met, layout: Layout) -> Candidate:
-    return Candidate(Site(met.layer, met.side, met.place, layout), met.module, met.tensor)
+def _candidate(met: Met, layout: Layout, *, is_in_front: bool = False) -> Candidate:
+    return Candidate(Site(met.layer, met.side, met.place, layout), met.module, met.tensor, is_in_front)
 
 
-def _layouts(found: list[Met], rows: int, size: Grid) -> dict[int, Layout]:
+def _layouts(found: list[Met], image: Tensor) -> dict[int, Layout]:
     """The layouts of the tensors that hold the grid; what was met before helps with what comes after."""
+    rows, size = len(image), tuple(image.shape[2:])
     last = {id(met.tensor) for met in found if _works_on_last(met.module, met.tensor)}
     layouts: dict[int, Layout] = {}
     known: dict[Grid, None] = {}
@@ -140,10 +162,14 @@ def _layouts(found: list[Met], rows: int, size: Grid) -> dict[int, Layout]:
         is_attention = len(shape) == 4 and shape[2] in counts and tuple(shape[2:]) not in known
         if id(met.tensor) in layouts or is_attention:
             continue
-        layout = layout_of(shape, rows, size, known, is_last=id(met.tensor) in last)
+        is_last = id(met.tensor) in last
+        layout = layout_of(shape, rows, size, known, is_last=is_last)
+        if layout is None and image.ndim == 5:
+            layout = layout_of_frames(shape, rows, image.shape[1], size[-2:], is_last=is_last)
         if layout is not None:
             layouts[id(met.tensor)] = layout
-            known |= {layout.grid: None} if layout.kind in (MAPS, LAST) and fits(layout.grid, size) else {}
+            known.pop(layout.grid, None)  # the latest one stands last
+            known |= {layout.grid: None} if layout.frames == 1 and fits(layout.grid, size) else {}
     return layouts
 
 
@@ -156,9 +182,7 @@ def _in_order(found: list[Met], layouts: dict[int, Layout], image: Tensor) -> di
     for met in found:
         if id(met.tensor) in layouts:
             firsts.setdefault(layouts[id(met.tensor)], met.tensor)
-    wrong = {
-        each for each, tensor in firsts.items() if each.kind not in (MAPS, LAST) and not lies_in_order(each, tensor, image)
-    }
+    wrong = {each for each, tensor in firsts.items() if each.is_tokens and not lies_in_order(each, tensor, image)}
     return {key: layout for key, layout in layouts.items() if layout not in wrong}
 
 
@@ -168,9 +192,9 @@ def _works_on_last(module: nn.Module, tensor: Tensor) -> bool:
     return isinstance(module, nn.Linear) and tensor.shape[-1] in (module.in_features, module.out_features)
 
 
-def named_candidates(found: list[Met], rows: int, image: Tensor) -> dict[str, Candidate]:
+def named_candidates(found: list[Met], image: Tensor) -> dict[str, Candidate]:
     """Every site by its name: of a layer that returns several tensors the first that holds the grid."""
-    layouts = _in_order(found, _layouts(found, rows, tuple(image.shape[2:])), image)
+    layouts = _in_order(found, _layouts(found, image), image)
     named: dict[str, Candidate] = {}
     for met in found:
         if id(met.tensor) in layouts:

@@ -13,11 +13,14 @@ from lightning_vis.model.layers import called_often, find_layer, known_layers, u
 from lightning_vis.model.places import leaves
 from lightning_vis.model.scores import describe
 from lightning_vis.model.site.bottleneck import Choice, bottleneck, choice_of
-from lightning_vis.model.site.candidates import Candidate, candidates_of, met_in, named_candidates, times_met
-from lightning_vis.model.site.layout import LAST, MAPS
+from lightning_vis.model.site.candidates import Candidate, candidates_of, named_candidates, run_of, times_met
+from lightning_vis.model.site.layout import MAPS
 from lightning_vis.model.site.order import may_lie_in_order
 from lightning_vis.model.site.site import split
 from lightning_vis.model.snapshot.snapshot import preserve_state
+
+DOUBTED = 8
+"""Tokens in another order than that of the rows: after so many places no more tokens are asked."""
 
 Found = Choice | Exception
 """A site with what bypasses it, or why there is none."""
@@ -73,12 +76,12 @@ def _wake(model: nn.Module) -> None:
 
 def _dry_run(model: nn.Module, images: Tensor, forward: Callable[[Tensor], Any], read: Callable[[Any], Any]) -> _Run:
     image = images.detach().clone().requires_grad_()
-    found, output = met_in(model, lambda: forward(image.clone()))
-    answers = [each for _, each in leaves(read(output)) if each.is_floating_point()]
-    candidates = candidates_of(found, len(image), image)
+    run = run_of(model, lambda: forward(image.clone()))
+    answers = [each for _, each in leaves(read(run.output)) if each.is_floating_point()]
+    candidates = candidates_of(run, image)
     told = [each for each in candidates if not _is_answer(each, answers)]
-    times = times_met(found)
-    return _Run(image, told, named_candidates(found, len(image), image), times, _projection(answers), output)
+    named = named_candidates(run.met, image)
+    return _Run(image, told, named, times_met(run.met), _projection(answers), run.output)
 
 
 def _is_answer(candidate: Candidate, answers: Sequence[Tensor]) -> bool:
@@ -107,21 +110,38 @@ def _default(model: nn.Module, run: _Run) -> Choice:
     if not run.candidates:
         raise ValueError(f"no layer of the model gives a feature map (N, K, h, w) above 1 x 1; {known_layers(model)}")
     found = bottleneck(run.score, run.image, run.candidates)
-    while found is not None and not _holds(run, found.candidate):
+    for _ in range(DOUBTED):
+        if found is None or _holds(run, found.candidate):
+            break
         run = replace(run, candidates=[each for each in run.candidates if each is not found.candidate])
         found = bottleneck(run.score, run.image, run.candidates)
+    else:
+        sure = [each for each in run.candidates if not each.site.layout.is_tokens]
+        found = bottleneck(run.score, run.image, sure)
     if found is None:
         raise ValueError(
             f"the model's output, {describe(run.output)} for {len(run.image)} images, does not depend on any feature map through gradients"
             " (is its forward wrapped in torch.no_grad()?)"
         )
-    return found
+    return replace(found, front=_front(run, found))
+
+
+def _front(run: _Run, last: Choice) -> Candidate | None:
+    """Where tokens, which attention mixes from block to block, still are each of its own place: the last bottleneck in front.
+
+    Maps are not asked for it, though some block may pay attention: convolutions hold them together.
+    """
+    in_front = [each for each in run.candidates if each.is_in_front]
+    if last.candidate.site.layout.kind == MAPS or not in_front:
+        return None
+    found = bottleneck(run.score, run.image, in_front)
+    return None if found is None or found.bypassed else found.candidate
 
 
 def _holds(run: _Run, candidate: Candidate) -> bool:
     """Whether tokens lie in the order of the image's rows here too: blocks may have sorted them into windows."""
     layout = candidate.site.layout
-    return layout.kind in (MAPS, LAST) or may_lie_in_order(layout, candidate.tensor, run.image)
+    return not layout.is_tokens or may_lie_in_order(layout, candidate.tensor, run.image)
 
 
 def _named(model: nn.Module, run: _Run, name: str) -> Choice:

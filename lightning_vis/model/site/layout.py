@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -28,11 +28,18 @@ class Layout:
         kind: one of `MAPS`, `LAST`, `TOKENS`, `SEQUENCE`, `FLAT`.
         grid: cells along each axis of the image.
         prefix: of tokens, how many stand before the grid's and belong to no place.
+        frames: of clips whose frames the network takes one by one, how many make a clip: ``(N frames, ...)``.
     """
 
     kind: str
     grid: Grid
     prefix: int = 0
+    frames: int = 1
+
+    @property
+    def is_tokens(self) -> bool:
+        """Whether each cell is a token of its own."""
+        return self.kind not in (MAPS, LAST)
 
     @property
     def cells(self) -> int:
@@ -40,11 +47,14 @@ class Layout:
         return math.prod(self.grid)
 
     def maps(self, tensor: Tensor) -> Tensor:
-        """The same values as maps ``(N, K, h, w)``; maps of another size than the grid stay so.
+        """The same values as maps ``(N, K, h, w)``, of frames ``(N, K, frames, h, w)``; maps of another size stay so.
 
         Raises:
             ValueError: tokens of another number than the grid has cells.
         """
+        if self.frames > 1:
+            maps = replace(self, frames=1).maps(tensor)
+            return maps.reshape(-1, self.frames, *maps.shape[1:]).movedim(1, 2)
         if self.kind == MAPS:
             return tensor
         if self.kind == LAST:
@@ -71,6 +81,20 @@ def written(grid: Grid) -> str:
     return " x ".join(map(str, grid))
 
 
+def layout_of_frames(shape: Sequence[int], rows: int, frames: int, size: Grid, *, is_last: bool) -> Layout | None:
+    """The layout of a tensor whose rows are the frames of clips; tokens of frames are not told apart.
+
+    Args:
+        shape: of the tensor.
+        rows: how many clips were run.
+        frames: of a clip.
+        size: of a frame, ``(H, W)``.
+        is_last: as `layout_of`.
+    """
+    found = layout_of(shape, rows * frames, size, is_last=is_last) if len(shape) == 4 else None
+    return None if found is None else replace(found, frames=frames)
+
+
 def layout_of(
     shape: Sequence[int], rows: int, size: Grid, known: Iterable[Grid] = (), *, is_last: bool = False
 ) -> Layout | None:
@@ -80,7 +104,7 @@ def layout_of(
         shape: of the tensor.
         rows: how many images were run, a number that nothing else in the network has.
         size: of the images, ``(H, W)`` or ``(D, H, W)``.
-        known: grids of maps that were met before, the first of them that of the patches.
+        known: grids that were met before, the latest one last.
         is_last: whether the layer that made it works on the last axis, as `torch.nn.LayerNorm` and `torch.nn.Linear` do.
     """
     shape, known = tuple(shape), list(known)
@@ -89,9 +113,9 @@ def layout_of(
     if len(shape) != 3:
         return None
     if shape[0] == rows:
-        met = {math.prod(grid): grid for grid in known}
-        is_flat = shape[2] in met and shape[1] not in met
-        return Layout(FLAT, met[shape[2]]) if is_flat else _of_tokens(TOKENS, shape[1], size, known)
+        latest = next((grid for grid in reversed(known) if math.prod(grid) in shape[1:]), None)
+        is_flat = not is_last and latest is not None and math.prod(latest) != shape[1]
+        return Layout(FLAT, latest) if latest is not None and is_flat else _of_tokens(TOKENS, shape[1], size, known)
     return _of_tokens(SEQUENCE, shape[0], size, known) if shape[1] == rows else None
 
 

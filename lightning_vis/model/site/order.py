@@ -15,7 +15,7 @@ NEAR = 1
 SMALL = 3
 """Cells along an axis, up to which a miss by one would prove nothing."""
 OWN, MOST = 0.8, 0.75
-"""A cell's own part of the image ranks above so many of all parts, and does so for so many of the cells asked."""
+"""A cell's own part of the image ranks above so many of the other parts, and does so for so many of the cells asked."""
 
 
 def lies_in_order(layout: Layout, tensor: Tensor, image: Tensor) -> bool:
@@ -40,7 +40,7 @@ def may_lie_in_order(layout: Layout, tensor: Tensor, image: Tensor) -> bool:
         tensor: laid out so, anywhere in the network.
         image: the leaf from which it was computed.
     """
-    ranks = [float((felt < felt.flatten()[cell]).float().mean()) for cell, felt in _felt(layout, tensor, image)]
+    ranks = [float((felt < felt.flatten()[cell]).sum()) / (layout.cells - 1) for cell, felt in _felt(layout, tensor, image)]
     return sum(rank >= OWN for rank in ranks) >= MOST * len(ranks)
 
 

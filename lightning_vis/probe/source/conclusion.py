@@ -34,7 +34,7 @@ def answer_of(it: Testimony, truth: Tensor | None, asked: Asked, *, at_meeting: 
         probabilities=it.values == "probabilities",
         is_dense=is_dense,
         is_sigmoid=it.task == "segmentation" and _is_each_for_itself(it, truth),
-        spread=_spread(it, truth),
+        spread=_spread(it, truth, asked.words.component),
         words=("fake", "real") if it.task == "binary" and it.origin == "constant" else ("no", "yes"),
     )
     unit = "standardised" if it.task == "regression" and not is_dense and it.made & _ARITHMETIC else ""
@@ -43,6 +43,9 @@ def answer_of(it: Testimony, truth: Tensor | None, asked: Asked, *, at_meeting: 
     if it.task == UNKNOWN and words.task is not None:
         read = replace(read, facts=replace(Facts(), head=None), said="")
     given = words.over(read)
+    place = place_of(words.head, "head")
+    if place is not None and it.task != UNKNOWN and it.is_called(place):  # the name of a submodule is no place
+        given = replace(given, facts=replace(given.facts, head=read.facts.head))
     return given if given.task == it.task else replace(given, said=_said_by_user(it, given))
 
 
@@ -68,10 +71,14 @@ def _is_each_for_itself(it: Testimony, truth: Tensor | None) -> bool:
     return several and (it.loss in _SIGMOIDS or overlap)
 
 
-def _spread(it: Testimony, truth: Tensor | None) -> float:
+def _spread(it: Testimony, truth: Tensor | None, component: int | None) -> float:
+    """Standard deviation of the targets; of several numbers that of the one that is named, since each has its own."""
     if it.task != "regression" or truth is None or len(truth) < 2:
         return float("nan")
-    return float(truth.reshape(len(truth), -1).float().std(0, correction=0).mean())
+    numbers = truth.reshape(len(truth), -1).float()
+    at = 0 if numbers.shape[1] == 1 else component
+    is_known = at is not None and 0 <= at < numbers.shape[1]
+    return float(numbers[:, at].std(correction=0)) if is_known and at is not None else float("nan")
 
 
 def truth_in(it: Testimony, batch: Any, target: Tensor | None, count: int, words: Words) -> Tensor | None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lightning_vis.arguments import count_of, floats_of, names_of, quoted
-from lightning_vis.model.answer.words import Words
+from lightning_vis.model.answer.words import Words, place_of
+from lightning_vis.model.places import Path
 from lightning_vis.probe.hard_examples import CHOICES
 
 
@@ -92,8 +93,22 @@ class Source:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a user has said of the images and of the answer; and whether a score of their own is explained."""
+    """What a user has said of the images and of the answer; and whether a score of their own is explained.
+
+    Of a network with several heads `others` are what is said of those beside the first.
+    """
 
     words: Words = field(default_factory=Words)
     choice: Choice = field(default_factory=Choice)
     has_score: bool = False
+    others: tuple[Words, ...] = ()
+
+    @property
+    def paths(self) -> tuple[Path | None, tuple[Path, ...]]:
+        """Where the first head is, and the others."""
+        found = [place_of(each.head, "head") for each in (self.words, *self.others)]
+        return found[0], tuple(each for each in found[1:] if each is not None)
+
+    def of(self, other: Words) -> Asked:
+        """The same of another head alone."""
+        return Asked(other, self.choice)

@@ -12,7 +12,7 @@ from lightning_vis.probe.witness.judgement import Case, as_whole, case_of, judge
 from lightning_vis.probe.witness.meetings import encounters, is_tilted
 from lightning_vis.probe.witness.notes import Call, Node, Notes
 from lightning_vis.probe.witness.origin import BATCH, CONSTANT, ORIGINS, Batch
-from lightning_vis.probe.witness.testimony import UNKNOWN, Argument, Head, Meeting, Testimony
+from lightning_vis.probe.witness.testimony import UNKNOWN, Argument, Head, Meeting, Testimony, is_named
 
 Judged = tuple[Case, str, str]
 """A case, its task, and what decided."""
@@ -70,8 +70,7 @@ def _first_of_head(judged: Sequence[Judged], head: Path | None) -> list[Judged]:
 
 def _has_name(case: Case, head: Path) -> bool:
     """Whether a head is called so: by its place in the output, the end of it, or the submodule that returns it."""
-    path = case.end.path
-    return (bool(path) and path[-len(head) :] == head) or case.end.call.name == ".".join(map(str, head))
+    return is_named(head, case.end.path, case.end.call.name)
 
 
 def _nothing(notes: Notes) -> str:

@@ -65,3 +65,8 @@ def test_an_answer_of_the_wrong_shape_is_refused():
         BINARY.values(Facts(), torch.zeros(2, 3))
     with pytest.raises(ValueError, match=r"task='multiclass': expected scores \(N, classes\) of at least two classes"):
         MULTICLASS.values(Facts(head=()), torch.zeros(2, 1))
+
+
+def test_a_number_between_two_classes_is_none():
+    with pytest.raises(ValueError, match="expected labels that are classes, whole numbers; got 0.7"):
+        TASKS["multiclass"].chosen(Facts(), "label", torch.zeros(2, 3), torch.tensor([0.7, 1.0]))

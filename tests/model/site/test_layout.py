@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lightning_vis.model.site.layout import LAST, MAPS, SEQUENCE, TOKENS, Layout, fits, layout_of
+from lightning_vis.model.site.layout import FLAT, LAST, MAPS, SEQUENCE, TOKENS, Layout, fits, layout_of, layout_of_frames
 
 PATCHES = [(14, 14)]
 
@@ -33,6 +33,15 @@ PATCHES = [(14, 14)]
         ((3, 8, 4, 4, 4), (32, 32, 32), [], False, Layout(MAPS, (4, 4, 4))),
         ((3, 4, 4, 4, 96), (32, 32, 32), [], False, Layout(LAST, (4, 4, 4))),
         ((12, 49, 96), (56, 56), [(14, 14)], False, None),  # windows: their batch axis is not that of the images
+        (
+            (3, 64, 16),
+            (64, 64),
+            [(8, 8), (4, 4)],
+            False,
+            Layout(FLAT, (4, 4)),
+        ),  # 64 channels of 16 cells, as the latest grid is
+        ((3, 65, 64), (64, 64), [(8, 8)], True, Layout(TOKENS, (8, 8), 1)),  # 64 features, not 64 cells
+        ((3, 65, 64), (64, 64), [(8, 8)], False, Layout(FLAT, (8, 8))),
         ((3, 1000), (224, 224), PATCHES, False, None),
         ((3, 768, 20), (224, 224), PATCHES, False, None),
     ],
@@ -76,3 +85,12 @@ def test_tokens_of_another_image_size_are_refused():
         ValueError, match="there are 16 tokens where 9 of a grid of 3 x 3 were expected: the images have another"
     ):
         Layout(TOKENS, (3, 3), 1).maps(torch.zeros(2, 17, 8))
+
+
+def test_frames_that_are_run_one_by_one_come_back_as_clips():
+    clips = torch.randn(3, 5, 7, 2, 4)  # three clips of five frames, seven channels
+    found = layout_of_frames((15, 7, 2, 4), 3, 5, (16, 32), is_last=False)
+    assert found == Layout(MAPS, (2, 4), frames=5)
+    assert torch.equal(found.maps(clips.flatten(0, 1)), clips.movedim(1, 2))
+    assert layout_of_frames((15, 7), 3, 5, (16, 32), is_last=False) is None
+    assert layout_of_frames((3, 7, 2, 4), 3, 5, (16, 32), is_last=False) is None
