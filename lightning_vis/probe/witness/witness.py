@@ -54,7 +54,9 @@ class Witness(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self._module, self._images, self._head, self._others = module, images, head, others
-        self._notes = Notes(_looked_at(module, weights), torch.is_grad_enabled())
+        is_calibrated = _is_calibrated(module, weights)
+        looked_at = module.parameters() if is_calibrated else _trained(module, weights)
+        self._notes = Notes({id(each) for each in looked_at}, torch.is_grad_enabled() and not is_calibrated)
         self._shapes: dict[Path, tuple[int, ...]] = {}
         self._counts: Counter[str] = Counter()
         self._roots: list[Node] = []
@@ -231,11 +233,14 @@ class Witness(TorchFunctionMode):
         return node
 
 
-def _looked_at(module: nn.Module, weights: set[int]) -> set[int]:
-    """Ids of the weights whose answers count: those that are trained; all of them where that is nothing but a temperature."""
-    trained = [each for each in module.parameters() if each.requires_grad and id(each) in weights]
-    is_calibrated = bool(trained) and all(not is_lazy(each) and is_number(each) for each in trained)
-    return {id(each) for each in (module.parameters() if is_calibrated else trained)}
+def _trained(module: nn.Module, weights: set[int]) -> list[nn.Parameter]:
+    return [each for each in module.parameters() if each.requires_grad and id(each) in weights]
+
+
+def _is_calibrated(module: nn.Module, weights: set[int]) -> bool:
+    """Whether nothing but a temperature or the like is trained: then the network that it cools is looked at."""
+    trained = _trained(module, weights)
+    return bool(trained) and all(not is_lazy(each) and is_number(each) for each in trained)
 
 
 def _is_masked(name: str, given: Given) -> bool:

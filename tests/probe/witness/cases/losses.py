@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 
 import torch
 from torch import nn
@@ -276,11 +277,13 @@ def nearest_vector(self, batch):
     return (1 - (found * true).sum(1)).mean()
 
 
-def cooled():
+def cooled(context):
     def step(self, batch):
-        return F.cross_entropy(self.net(batch[0]) * self.cold, batch[1])
+        with context():
+            z = self.net(batch[0])
+        return F.cross_entropy(z * self.cold, batch[1])
 
-    return Module({"net": frozen(cnn(4)), "cold": nn.Parameter(torch.ones(1))}, step), pairs()
+    return lambda: (Module({"net": frozen(cnn(4)), "cold": nn.Parameter(torch.ones(1))}, step), pairs())
 
 
 def two():
@@ -332,5 +335,6 @@ CASES = [
     Case("neighbouring numbers alike", stepped(smooth, net=wide), UNKNOWN),
     Case("averages alike", stepped(averages_alike, net=wide), UNKNOWN),
     Case("cosine to a vector by hand", stepped(nearest_vector, lambda: TensorDataset(pictures(), chance(8)), wide), Want("embedding", "net", "", "batch[1]")),
-    Case("temperature alone", cooled, CLASSES),
+    Case("temperature alone", cooled(nullcontext), CLASSES),
+    Case("temperature alone, without gradients", cooled(torch.no_grad), CLASSES),
 ]  # fmt: skip
