@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from lightning_vis.attribution.records import Explained, Record, Recorded
 from lightning_vis.attribution.views import View
 from lightning_vis.constants import BACKGROUND_CLASSES, INPUT, MULTICLASS, OUTPUT
 from lightning_vis.frames import Array, Frame, Maps, Scale
-from lightning_vis.model.answer.answer import CLASSES, Answer, answers_are_numbers
+from lightning_vis.model.answer.answer import CLASSES, NO_NUMBER, Answer
 from lightning_vis.model.answer.masks import SEGMENTATION_TASK
 from lightning_vis.model.answer.numbers import REGRESSION_TASK, number
 from lightning_vis.model.answer.task import Facts, Said
@@ -125,7 +126,7 @@ def build_frame(
             share = _explained_share(maps[view.key].values, found[view.key].explained[view.target])
             numbers[f"attribution/{view.key}/explained"] = share
             numbers |= _in_prefix(view, found[view.key].explained[view.target])
-    notes = (*_notes(maps, found), *_of_names(probe, answer, values), *_of_shares(numbers), *_of_broken(values))
+    notes = (*_notes(maps, found), *_of_names(probe, answer, values), *_of_shares(numbers), *_of_broken(values, answer))
     frame = Frame(probe.name, *_classes(said, len(probe)), maps, numbers=numbers, per_image=per_image, notes=notes)
     captions = said.captions or (("",) * len(probe) if answer.task != MULTICLASS else ())
     wrong = said.wrong or ((None,) * len(probe) if answer.task != MULTICLASS else ())
@@ -135,7 +136,8 @@ def build_frame(
 def _numbers_of(found: Mapping[str, Recorded]) -> Said:
     """Of an answer that nobody knows the number that a user's score gives, if there is one."""
     scores = [explained.score for each in found.values() for explained in each.explained.values()]
-    return Said(tuple(number(each) for each in scores[0].float().tolist())) if scores else Said()
+    words = (number(each) if math.isfinite(each) else NO_NUMBER for each in (scores[0].float().tolist() if scores else ()))
+    return Said(tuple(words))
 
 
 def _classes(said: Said, count: int) -> tuple[Array, Array]:
@@ -165,10 +167,14 @@ def _against(maps: Tensor, masks: Tensor) -> dict[str, Array]:
 
 
 def _explained_share(values: Array, explained: Explained) -> float:
-    """How much of the score the mean of the evidence map accounts for: 1 for global average pooling + a linear head."""
-    score = _numpy(explained.score.float())
-    total = float(np.abs(score).sum())
-    return max(0.0, 1 - float(np.abs(score - values.mean(axis=(1, 2))).sum()) / total) if total > 0 else 0.0
+    """How much of the score the mean of the evidence map accounts for: 1 for global average pooling + a linear head.
+
+    NaN where no image has a score: of what is no number nothing is explained, and nothing is left out.
+    """
+    score, mean = _numpy(explained.score.float()), values.mean(axis=(1, 2))
+    known = np.isfinite(score) & np.isfinite(mean)
+    total = float(np.abs(score[known]).sum())
+    return max(0.0, 1 - float(np.abs(score - mean)[known].sum()) / total) if total > 0 else math.nan
 
 
 def _in_prefix(view: View, explained: Explained) -> dict[str, float]:
@@ -194,8 +200,8 @@ def _of_names(probe: Probe, answer: Answer, values: Tensor | None) -> list[str]:
     return [f"the probe has {named}, but the model gives scores for {scored}"]
 
 
-def _of_broken(values: Tensor | None) -> list[str]:
-    broken = 0 if values is None else int((~answers_are_numbers(values)).sum())
+def _of_broken(values: Tensor | None, answer: Answer) -> list[str]:
+    broken = 0 if values is None else int((~answer.are_numbers(values)).sum())
     return (
         [f"{broken} of {len(values)} answers {'is' if broken == 1 else 'are'} not a number"]
         if broken and values is not None

@@ -260,3 +260,37 @@ def test_a_sigmoid_in_forward_is_not_squashed_again(task, pick):
     if task == "multilabel":
         share = float(net(images(3)).detach().sigmoid()[0].max())
         assert f"{share:.2f}" in frames[1].said[0]
+
+
+class Breaking(nn.Module):
+    """A network whose answers to the first images are no numbers."""
+
+    def __init__(self, net, count=2):
+        super().__init__()
+        self.net, self.count = net, count
+
+    def forward(self, images):
+        output, at = self.net(images), torch.arange(len(images))
+        broken = (at < self.count).reshape(-1, *[1] * (output.ndim - 1))
+        return output + torch.where(broken, torch.nan, 0)
+
+
+@pytest.mark.parametrize("task", TRUTH)
+def test_answers_that_are_no_numbers_are_called_so_and_take_no_others_along(task):
+    net, probe = net_for(task), Probe(X, TRUTH[task])
+    whole, frame = (look(each, probe, task=task) for each in (net, Breaking(net)))
+    inputs = probe.inputs()
+    assert [frame.caption(at, inputs) for at in (0, 1)] == ["not a number"] * 2
+    assert [frame.is_wrong(at, inputs) for at in (0, 1)] == [None] * 2
+    assert all(np.isfinite(each.values[2:]).all() for each in frame.maps.values())
+    assert sum("not a number" in note for note in frame.notes) == 1
+    if task not in ("embedding", "regression"):  # where the others count for what is compared, or chosen
+        assert [frame.caption(at, inputs) for at in (2, 3, 4)] == [whole.caption(at, inputs) for at in (2, 3, 4)]
+
+
+def test_of_scores_that_are_no_numbers_no_share_is_said():
+    frame = look(Breaking(net_for("multiclass"), 5), Probe(X, TRUTH["multiclass"]))
+    assert not any("accounts for" in note for note in frame.notes)
+    own = look(Breaking(net_for("multiclass")), Probe(X), task="unknown", score=lambda output, _: output[:, 0])
+    assert own.said[:2] == ("not a number",) * 2
+    assert "nan" not in "".join(own.said)
