@@ -83,6 +83,8 @@ class Answer:
 
     def values(self, output: Any) -> Tensor:
         """The answer in an output; raises ValueError as the task does."""
+        if self.facts.unreadable:
+            raise ValueError(self.facts.unreadable)
         return self.kind.values(self.facts, output)
 
     def told(self, values: Tensor, truth: Tensor | None, names: Sequence[str]) -> Said:

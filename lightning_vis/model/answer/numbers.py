@@ -53,12 +53,12 @@ def farthest(values: Tensor, truth: Tensor | None) -> int:
     if truth is None or numbers_in(truth).shape != values.shape:
         return 0
     true = numbers_in(truth).to(values.device)
-    off, spread = (values.detach().float() - true).abs().nanmean(0), _spreads(true)
+    off, spread = (values.detach().float() - true).abs().nanmean(0), spreads(true)
     off = torch.where(spread > 0, off / spread, torch.nan).nan_to_num(-1.0)  # of a constant nobody knows what is far
     return int(off.argmax()) if values.shape[1] > 1 else 0
 
 
-def _spreads(true: Tensor) -> Tensor:
+def spreads(true: Tensor) -> Tensor:
     """Standard deviations of numbers ``(N, K)``, those that are missing left out: ``(K,)``."""
     return (true - true.nanmean(0)).square().nanmean(0).sqrt()
 

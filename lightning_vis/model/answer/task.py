@@ -27,6 +27,7 @@ class Facts:
         is_sigmoid: of classes at each pixel, whether each is a yes or no of its own.
         spread: standard deviation of the targets, in their unit; NaN where it is not known.
         words: of no and yes.
+        unreadable: why the answer cannot be read as its task has it; empty if it can.
     """
 
     head: Path | None = None
@@ -36,6 +37,7 @@ class Facts:
     is_sigmoid: bool = False
     spread: float = float("nan")
     words: tuple[str, str] = ("no", "yes")
+    unreadable: str = ""
 
 
 @dataclass(frozen=True)

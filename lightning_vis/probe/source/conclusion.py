@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
+from lightning_vis.model.answer.numbers import spreads
 from lightning_vis.model.answer.task import Facts
 from lightning_vis.model.answer.words import Words, place_of
 from lightning_vis.model.places import at
@@ -78,7 +79,7 @@ def _spread(it: Testimony, truth: Tensor | None, component: int | None) -> float
     numbers = truth.reshape(len(truth), -1).float()
     at = 0 if numbers.shape[1] == 1 else component
     is_known = at is not None and 0 <= at < numbers.shape[1]
-    return float(numbers[:, at].std(correction=0)) if is_known and at is not None else float("nan")
+    return float(spreads(numbers)[at]) if is_known and at is not None else float("nan")
 
 
 def truth_in(it: Testimony, batch: Any, target: Tensor | None, count: int, words: Words) -> Tensor | None:
