@@ -69,6 +69,8 @@ def record(
     chunk_size = chunk_size_of(chunk_size)
     labels, target = _split(targets, len(images))
     run = prepare(model, images, labels, forward, score, context, convert)
+    if labels is not None and bool((labels < 0).any()):  # no labels that nobody knows: all that is asked for has to be there
+        run = replace(run, chosen={target: labels})
     with preserve_state(model):
         recorded = in_chunks(gradients, run, {target: list(dict.fromkeys(layers))}, chunk_size)
     return recorded.explained[target].records

@@ -294,3 +294,80 @@ def test_of_scores_that_are_no_numbers_no_share_is_said():
     own = look(Breaking(net_for("multiclass")), Probe(X), task="unknown", score=lambda output, _: output[:, 0])
     assert own.said[:2] == ("not a number",) * 2
     assert "nan" not in "".join(own.said)
+
+
+SQUASHED = {
+    "binary": (TRUTH["binary"], 1),
+    "multilabel": (HOT, 3),
+    "ordinal": (TRUTH["ordinal"], 3),
+    None: (TRUTH["binary"], 1),
+}
+
+
+def by_hand(z):
+    return 1 / (1 + (-z).exp())
+
+
+def cut(z):
+    return z.sigmoid().clamp(1e-6, 1 - 1e-6)
+
+
+@pytest.mark.parametrize("task", SQUASHED)
+@pytest.mark.parametrize("squash", [torch.sigmoid, cut])
+def test_probabilities_are_not_squashed_again(task, squash):
+    truth, width = SQUASHED[task]
+    net, probe = trained_looking(PooledLinear(width)), Probe(X, truth)
+    plain, frame = look(net, probe, task=task), look(Then(net, squash), probe, task=task)
+    assert frame.said == plain.said
+    assert frame.wrong == plain.wrong
+    np.testing.assert_allclose(frame.probability, plain.probability, atol=1e-5)
+    np.testing.assert_allclose(frame.maps["evidence"].values, plain.maps["evidence"].values, rtol=1e-3, atol=1e-4)
+    assert "the model returns probabilities" in " ".join(frame.notes)
+
+
+@pytest.mark.parametrize("task", SQUASHED)
+def test_numbers_between_0_and_1_that_may_be_either_are_refused(task):
+    truth, width = SQUASHED[task]
+    net = trained_looking(PooledLinear(width))
+    with pytest.raises(ValueError, match=r"whether they are probabilities or logits cannot be seen: .* torch.sigmoid"):
+        look(Then(net, by_hand), Probe(X, truth), task=task)
+    look(Then(net, lambda z: by_hand(z) * 4 - 2), Probe(X, truth), task=task)  # these are no probabilities
+
+
+def test_sigmoids_of_several_classes_and_a_softmax_of_labels_are_refused_with_a_remedy_that_works():
+    net = trained_looking(PooledLinear(3))
+    several, shares = (Then(net, each) for each in (torch.sigmoid, lambda z: z.softmax(1)))
+    with pytest.raises(ValueError, match="task='multilabel' reads it so"):
+        look(several, Probe(X, TRUTH["multiclass"]))
+    look(several, Probe(X, TRUTH["multiclass"]), task="multilabel")
+    with pytest.raises(ValueError, match="task='multiclass' reads it so"):
+        look(shares, Probe(X, TRUTH["ordinal"]), task="ordinal")
+    look(shares, Probe(X, TRUTH["multiclass"]), task="multiclass")
+
+
+def test_masks_of_black_and_white_are_refused_where_there_are_several_classes():
+    with pytest.raises(ValueError, match="hold nothing but 0 and 255, and the answer has 3 classes"):
+        look(net_for("segmentation"), Probe(X, 255 * MASKS))
+    look(net_for("segmentation"), Probe(X, MASKS))
+
+
+def test_a_number_at_each_pixel_is_no_number_of_the_image():
+    net, probe = Then(net_for("segmentation"), lambda z: z[:, 0]), Probe(X, torch.rand(5))
+    with pytest.raises(ValueError, match=r"expected numbers for each image, \(N, K\); got 144, one at each pixel"):
+        look(net, probe)
+    assert look(net, probe, component=3).said[0].startswith("number 3")
+    look(net, probe, task="reconstruction")
+
+
+def test_what_another_task_was_read_from_is_not_said_of_the_one_that_is_given():
+    assert "multilabel" in look(net_for("multilabel"), Probe(X, HOT)).answer
+    levels = torch.tensor([[0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1], [0, 0, 0]])
+    assert look(net_for("ordinal"), Probe(X, levels), task="ordinal").answer == ""
+
+
+def test_a_network_without_values_is_refused_in_one_sentence():
+    with pytest.raises(ValueError, match="the model's weights are on the device 'meta', where nothing has a value"):
+        look(net_for("multiclass").to("meta"), Probe(X))
+    for task in ("multiclass", "reconstruction"):
+        with pytest.raises(ValueError, match=r"the model's output, a tensor .*, is on the device 'meta'"):
+            look(Then(net_for(task), lambda z: z.to("meta")), Probe(X), task=task)

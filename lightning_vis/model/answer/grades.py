@@ -105,7 +105,11 @@ def _explains(facts: Facts, chosen: Tensor, names: Sequence[str]) -> tuple[str, 
 
 
 def _truth(facts: Facts, truth: Tensor, names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(f"grade {_grade(names, int(each))}" if each >= 0 else "" for each in grades_in(truth))
+    try:
+        grades = grades_in(truth)
+    except ValueError:  # which is said where they are compared with an answer
+        return ("",) * len(truth)
+    return tuple(f"grade {_grade(names, int(each))}" if each >= 0 else "" for each in grades)
 
 
 def _shares(facts: Facts, values: Tensor) -> Tensor:

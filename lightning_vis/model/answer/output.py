@@ -140,4 +140,4 @@ _ARITHMETIC = frozenset("Add Sub Rsub Mul Div Neg Pow Relu".split())
 """What has no bounds has none behind it, whatever it is added to or multiplied by."""
 
 
-_UNBOUNDED = re.compile("mm$|Conv|Norm|Sum|elu|Linear|Dot$")
+_UNBOUNDED = re.compile("[Mm]m$|Conv|Norm|Sum|elu|Linear|Dot$")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import torch
+
 from lightning_vis.model.places import Path
 from lightning_vis.probe.witness.ancestry import End, ancestors, chain_of, descendants, leaves_of_rows, way_back
 from lightning_vis.probe.witness.functions import (
@@ -263,14 +265,19 @@ def _sources_of_target(case: Case) -> frozenset[Path]:
 
 def _kinds_of_target(case: Case) -> set[bool]:
     """Whether what the target is made of in the batch is floating."""
-    todo, seen, kinds = [case.encounter.target], set[int](), set[bool]()
+    return {each.is_floating_point for each in _types_of_target(case)}
+
+
+def _types_of_target(case: Case) -> set[torch.dtype]:
+    """Of what the target is made of in the batch."""
+    todo, seen, kinds = [case.encounter.target], set[int](), set[torch.dtype]()
     while todo:
         node = todo.pop()
         if node is None or node.at in seen:
             continue
         seen.add(node.at)
         if node.leaf is not None:
-            kinds.add(node.dtype.is_floating_point)
+            kinds.add(node.dtype)
         todo += node.parents
     return kinds
 
@@ -322,12 +329,19 @@ def _number(case: Case) -> Ruling:
     if origin == BATCH and case.sources.made & HOTS:
         return _unknown("numbers whose targets are classes")
     if origin == BATCH and SIGMOID in encounter.way.links and _kinds_of_target(case) == {False}:
-        return _sigmoid(case)
+        return _whole(case)
     if origin != BATCH or not _is_measured(case):
         return _unknown(f"{encounter.loss} takes what is no number of the batch: the target is {_said(case)}")
     if case.is_part:
         return _only_part(case)
     return _unknown("numbers behind a softmax") if is_soft else ("regression", "")
+
+
+def _whole(case: Case) -> Ruling:
+    """Squares of a sigmoid and whole numbers: a sigmoid reaches no other whole numbers than no and yes."""
+    if case.sources.made & SCALES and _types_of_target(case) != {torch.bool}:
+        return _unknown("whole numbers that are scaled may be shares of something")
+    return _sigmoid(case)
 
 
 def _is_measured(case: Case) -> bool:
