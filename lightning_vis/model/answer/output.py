@@ -58,17 +58,19 @@ def log_scores_of(facts: Facts, values: Tensor) -> Tensor:
     return values.clamp_min(torch.finfo(values.dtype).tiny).log() if is_so else values
 
 
-PROBABILITIES, SHARES, OPEN, UNCLEAR = "probabilities", "shares", "open", "unclear"
-"""Of a yes or no each; of a softmax; numbers without bounds; between bounds, but nobody knows what they are."""
+PROBABILITIES, SHARES, LOGARITHMS, OPEN, UNCLEAR = "probabilities", "shares", "logarithms", "open", "unclear"
+"""Of a yes or no each; of a softmax; logarithms of either; numbers without bounds; nobody knows what."""
 
 
 def squash_of(values: Tensor) -> str:
-    """How the numbers of an output come about: one of the four above; without a graph it is unclear."""
+    """How the numbers of an output come about: one of the five above; without a graph it is unclear."""
     origins = _origins(values, _HANDED_ON)
     if origins <= {"Sigmoid", "Hardsigmoid"}:
         return PROBABILITIES
     if origins == {"Softmax"}:
         return SHARES
+    if origins <= {"LogSigmoid", "LogSoftmax", "Log"}:
+        return LOGARITHMS
     return OPEN if any(_UNBOUNDED.search(each) for each in _origins(values, _HANDED_ON | _ARITHMETIC)) else UNCLEAR
 
 
@@ -103,6 +105,8 @@ def _unreadable(task: str, squash: str, is_single: bool, is_share: bool) -> str:
         return (
             f"task={task!r}: expected a yes or no of each number; the output ends in a softmax: task='multiclass' reads it so"
         )
+    if squash == LOGARITHMS and (is_single or task in ("multilabel", "ordinal")):
+        return f"task={task!r}: the output ends in a logarithm, which is no logit: let forward return logits, or torch.sigmoid"
     if squash == UNCLEAR and is_share and (is_single or task in ("multilabel", "ordinal")):
         return (
             f"task={task!r}: all numbers lie between 0 and 1, and whether they are probabilities or logits cannot be seen:"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lightning_vis.model.answer.output import OPEN, PROBABILITIES, SHARES, UNCLEAR, settled, squash_of
+from lightning_vis.model.answer.output import LOGARITHMS, OPEN, PROBABILITIES, SHARES, UNCLEAR, settled, squash_of
 from lightning_vis.model.answer.task import Facts
 
 WEIGHT = torch.randn(3, 2, generator=torch.Generator().manual_seed(0)).requires_grad_()
@@ -21,6 +21,8 @@ SQUASHES = {
     "averaged": (torch.stack([Z, 2 * Z]).sigmoid().mean(0), PROBABILITIES),
     "softmax": (Z.softmax(1), SHARES),
     "a column of a softmax": (Z.softmax(1)[:, 1], SHARES),
+    "the logarithm of a sigmoid": (F.logsigmoid(Z), LOGARITHMS),
+    "the logarithm of a softmax": (Z.log_softmax(1), LOGARITHMS),
     "logits": (Z, OPEN),
     "a temperature": (Z / WEIGHT[0, 0].exp() - 1, OPEN),
     "a gate": (Z * Z.sigmoid(), OPEN),
@@ -48,6 +50,9 @@ CASES = [  # task, shape, squash, whether all lie between 0 and 1, whether they 
     ("multilabel", (4, 3), PROBABILITIES, True, True, ""),
     ("multilabel", (4, 3), SHARES, True, None, "softmax"),
     ("multilabel", (4, 3), UNCLEAR, True, None, "cannot be seen"),
+    ("multilabel", (4, 3), LOGARITHMS, False, None, "is no logit"),
+    ("multiclass", (4, 3), LOGARITHMS, False, None, ""),
+    ("binary", (4, 2), LOGARITHMS, False, None, ""),
     ("ordinal", (4, 3), SHARES, True, None, "task='multiclass'"),
     ("multiclass", (4, 1), PROBABILITIES, True, True, ""),
     ("multiclass", (4, 3), PROBABILITIES, True, None, "task='multilabel'"),
