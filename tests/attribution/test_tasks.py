@@ -334,12 +334,15 @@ def test_numbers_between_0_and_1_that_may_be_either_are_refused(task):
     look(Then(net, lambda z: by_hand(z) * 4 - 2), Probe(X, truth), task=task)  # these are no probabilities
 
 
-def test_sigmoids_of_several_classes_and_a_softmax_of_labels_are_refused_with_a_remedy_that_works():
-    net = trained_looking(PooledLinear(3))
-    several, shares = (Then(net, each) for each in (torch.sigmoid, lambda z: z.softmax(1)))
-    with pytest.raises(ValueError, match="task='multilabel' reads it so"):
-        look(several, Probe(X, TRUTH["multiclass"]))
-    look(several, Probe(X, TRUTH["multiclass"]), task="multilabel")
+def test_sigmoids_of_several_classes_have_the_probabilities_that_the_network_returns():
+    net = Then(trained_looking(PooledLinear(3)), torch.sigmoid)
+    frame, shares = look(net, Probe(X, TRUTH["multiclass"])), net(X).detach()
+    np.testing.assert_allclose(frame.probability, shares.amax(1), atol=1e-6)
+    assert frame.predicted.tolist() == shares.argmax(1).tolist()
+
+
+def test_a_softmax_of_labels_is_refused_with_a_remedy_that_works():
+    shares = Then(trained_looking(PooledLinear(3)), lambda z: z.softmax(1))
     with pytest.raises(ValueError, match="task='multiclass' reads it so"):
         look(shares, Probe(X, TRUTH["ordinal"]), task="ordinal")
     look(shares, Probe(X, TRUTH["multiclass"]), task="multiclass")
@@ -371,3 +374,27 @@ def test_a_network_without_values_is_refused_in_one_sentence():
     for task in ("multiclass", "reconstruction"):
         with pytest.raises(ValueError, match=r"the model's output, a tensor .*, is on the device 'meta'"):
             look(Then(net_for(task), lambda z: z.to("meta")), Probe(X), task=task)
+
+
+class Two(Tags):
+    """Two numbers, of which the second one is far off."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = PooledLinear(2)
+
+    def training_step(self, batch, _):
+        return nn.functional.mse_loss(self.net(batch[0]), batch[1])
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 1e-4)
+
+
+def test_what_one_training_explained_is_not_kept_for_the_next_one(trainer):
+    truth = torch.stack([torch.rand(20), 50 + torch.rand(20)], 1)
+    data, callback = DataLoader(TensorDataset(images(20), truth), 5), ProbeCallback(Probe(images(20)[:4], truth[:4]))
+    for _ in range(2):
+        trainer([callback], max_epochs=2).fit(Two(), data)
+        classes = [frame.maps["evidence"].classes.tolist() for frame in callback.film.frames]
+        assert classes[0] == [0] * 4  # the first, while nothing is chosen
+        assert classes[-1] == [1] * 4  # the one farthest off

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lightning_vis.arguments import quoted
 from lightning_vis.constants import LOG_ODDS, MULTICLASS
-from lightning_vis.model.answer.classes import BINARY_TASK, MULTICLASS_TASK
+from lightning_vis.model.answer.classes import BINARY_TASK, EACH_CLASS_TASK, MULTICLASS_TASK
 from lightning_vis.model.answer.embedding import EMBEDDING_TASK
 from lightning_vis.model.answer.grades import ORDINAL_TASK
 from lightning_vis.model.answer.labels import MULTILABEL_TASK
@@ -74,7 +74,12 @@ class Answer:
     @property
     def kind(self) -> Task:
         """Its task with all that it can do."""
-        return DENSE_TASK if self.task == REGRESSION_TASK.name and self.facts.is_dense else TASKS[self.task]
+        variants = {
+            REGRESSION_TASK.name: (self.facts.is_dense, DENSE_TASK),
+            MULTICLASS: (self.facts.is_sigmoid, EACH_CLASS_TASK),
+        }
+        is_other, variant = variants.get(self.task, (False, UNKNOWN_TASK))
+        return variant if is_other else TASKS[self.task]
 
     @property
     def score_unit(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lightning_vis.arguments import class_indices_of
 from lightning_vis.constants import LOG_ODDS, MULTICLASS
 from lightning_vis.model.answer.output import answer_of, log_scores_of, logits_of
 from lightning_vis.model.answer.task import Facts, Said, Target, Task, name_of, no_words
@@ -76,21 +77,22 @@ def _chosen_class(facts: Facts, target: Target, values: Tensor, truth: Tensor | 
 
 
 def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[str]) -> Said:
-    probability, predicted = values.float().softmax(1).max(1)
+    shares = _shares(facts, values)
+    probability, predicted = shares.max(1)
     labels = classes_in(truth)
     wrong = (
         () if labels is None or bool((labels >= 0).all()) else _differs(predicted.tolist(), labels.tolist(), values.shape[1])
     )
-    return Said((), wrong, predicted, probability, _of_labels(values, labels))
+    return Said((), wrong, predicted, probability, _of_labels(shares, labels))
 
 
-def _of_labels(values: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
+def _of_labels(shares: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
     """The probability of each image's label: where there are no masks, it shows how far the training is."""
-    if labels is None or int(labels.max()) >= values.shape[1] or not bool((labels >= 0).any()):
+    if labels is None or int(labels.max()) >= shares.shape[1] or not bool((labels >= 0).any()):
         return {}
     labels = labels.cpu()
-    shares = values.float().softmax(1).cpu().gather(1, labels.clamp_min(0)[:, None]).squeeze(1)
-    return {"answers/label": torch.where(labels >= 0, shares, torch.nan)}
+    own = shares.cpu().gather(1, labels.clamp_min(0)[:, None]).squeeze(1)
+    return {"answers/label": torch.where(labels >= 0, own, torch.nan)}
 
 
 def _yes_or_no(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[str]) -> Said:
@@ -138,10 +140,32 @@ def _log_odds(values: Tensor, chosen: Tensor) -> Tensor:
 
 
 def _shares(facts: Facts, values: Tensor) -> Tensor:
+    return values.float().sigmoid() if facts.is_sigmoid else values.float().softmax(1)
+
+
+def _softmax(facts: Facts, values: Tensor) -> Tensor:
+    """Twins are compared by shares of one: several yes and no have no one distance."""
     return values.float().softmax(1)
 
 
+def _logits_each(facts: Facts, output: Any) -> Tensor:
+    """``(N, C)``, of each class whether it is the one."""
+    values = answer_of(facts, output)
+    if values.ndim != 2 or values.shape[1] < 2:
+        raise ValueError(f"task='multiclass': expected logits (N, classes) of at least two classes; got {tuple(values.shape)}")
+    return logits_of(facts, values)
+
+
+def _own_logit(values: Tensor, chosen: Tensor) -> Tensor:
+    """A class's own log-odds, whatever the others have."""
+    return values.gather(1, class_indices_of(chosen, values)[:, None]).squeeze(1)
+
+
 MULTICLASS_TASK = Task(MULTICLASS, LOG_ODDS, _scores, _chosen_class, _log_odds, _said, no_words, _true_class, _shares)
+
+
+EACH_CLASS_TASK = Task(MULTICLASS, LOG_ODDS, _logits_each, _chosen_class, _own_logit, _said, no_words, _true_class, _softmax)
+"""One class for each image, out of a yes or no for each class: their probabilities do not sum to one."""
 
 
 BINARY_TASK = Task("binary", LOG_ODDS, _two_scores, _chosen, _log_odds, _yes_or_no, _explained_word, _true_word, _shares)

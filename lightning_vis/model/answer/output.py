@@ -90,8 +90,8 @@ def settled(facts: Facts, task: str, values: Tensor, squash: str, *, is_share: b
         is_share: whether all numbers, of all images, lie between 0 and 1.
     """
     is_single = values.numel() == len(values) or (values.ndim > 3 and values.shape[1] == 1)
-    if squash == PROBABILITIES and (is_single or task != MULTICLASS):
-        return replace(facts, probabilities=True)
+    if squash == PROBABILITIES:
+        return replace(facts, probabilities=True, is_sigmoid=facts.is_sigmoid or (task == MULTICLASS and not is_single))
     if squash == SHARES and is_single:  # one column of two: the probability of yes
         return replace(facts, probabilities=True)
     return replace(facts, unreadable=_unreadable(task, squash, is_single, is_share))
@@ -99,8 +99,6 @@ def settled(facts: Facts, task: str, values: Tensor, squash: str, *, is_share: b
 
 def _unreadable(task: str, squash: str, is_single: bool, is_share: bool) -> str:
     """Why an output cannot be read as its task has it; "" if it can."""
-    if squash == PROBABILITIES and not is_single and task == MULTICLASS:
-        return "the output ends in a sigmoid of several classes, a yes or no of each: task='multilabel' reads it so"
     if squash == SHARES and task in ("multilabel", "ordinal"):
         return (
             f"task={task!r}: expected a yes or no of each number; the output ends in a softmax: task='multiclass' reads it so"

@@ -24,7 +24,7 @@ class Facts:
         component: which of several numbers is explained; None: it is chosen.
         probabilities: whether the answer's numbers are probabilities; None where it is seen from them.
         is_dense: of numbers, whether there is one at each pixel.
-        is_sigmoid: of classes at each pixel, whether each is a yes or no of its own.
+        is_sigmoid: of classes, for each image or at each pixel, whether each is a yes or no of its own.
         spread: standard deviation of the targets, in their unit; NaN where it is not known.
         words: of no and yes.
         unreadable: why the answer cannot be read as its task has it; empty if it can.

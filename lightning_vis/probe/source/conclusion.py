@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lightning_vis.constants import MULTICLASS
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
 from lightning_vis.model.answer.numbers import spreads
 from lightning_vis.model.answer.task import Facts
@@ -34,7 +35,7 @@ def answer_of(it: Testimony, truth: Tensor | None, asked: Asked, *, at_meeting: 
         head=() if at_meeting else it.head,
         probabilities=it.values == "probabilities",
         is_dense=is_dense,
-        is_sigmoid=it.task == "segmentation" and _is_each_for_itself(it, truth),
+        is_sigmoid=_is_each_for_itself(it, truth) if it.task == "segmentation" else _is_each_class(it),
         spread=_spread(it, truth, asked.words.component),
         words=("fake", "real") if it.task == "binary" and it.origin == "constant" else ("no", "yes"),
     )
@@ -62,6 +63,11 @@ def _said_by_user(it: Testimony, given: Answer) -> str:
     """Whose word it is; what was read is said too, where it was something else."""
     said = f"Read as {given.task}, because task={given.task!r} says so."
     return said if it.task == UNKNOWN else f"{said} The step looks like {it.task}."
+
+
+def _is_each_class(it: Testimony) -> bool:
+    """Whether one class for each image is told by a yes or no for each class."""
+    return it.task == MULTICLASS and it.loss in _SIGMOIDS
 
 
 def _is_each_for_itself(it: Testimony, truth: Tensor | None) -> bool:

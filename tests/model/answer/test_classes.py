@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from lightning_vis.model.answer.answer import TASKS
+from lightning_vis.model.answer.answer import TASKS, Answer
 from lightning_vis.model.answer.task import Facts
 
 BINARY, MULTICLASS = TASKS["binary"], TASKS["multiclass"]
@@ -96,3 +96,12 @@ def test_where_all_classes_are_known_no_words_are_needed():
 def test_one_probability_is_that_of_the_second_of_two_classes():
     found = MULTICLASS.values(Facts(probabilities=True), torch.tensor([[0.75], [0.25]]))
     torch.testing.assert_close(found.softmax(1)[:, 1], torch.tensor([0.75, 0.25]))
+
+
+def test_of_classes_with_a_sigmoid_each_the_probability_is_the_sigmoid_and_the_score_the_own_logit():
+    kind = Answer("multiclass", Facts(is_sigmoid=True)).kind
+    values = torch.tensor([[math.log(3.0), 0.0, 5.0], [math.log(3.0), 0.0, -1.0]])
+    said = kind.said(Facts(is_sigmoid=True), values, torch.tensor([0, 0]), ())
+    torch.testing.assert_close(said.probability[1], torch.tensor(0.75))
+    torch.testing.assert_close(said.per_image["answers/label"], torch.tensor([0.75, 0.75]))
+    assert kind.score(values, torch.tensor([2, 0])).tolist() == [5.0, pytest.approx(math.log(3.0))]

@@ -55,7 +55,7 @@ CASES = [  # task, shape, squash, whether all lie between 0 and 1, whether they 
     ("binary", (4, 2), LOGARITHMS, False, None, ""),
     ("ordinal", (4, 3), SHARES, True, None, "task='multiclass'"),
     ("multiclass", (4, 1), PROBABILITIES, True, True, ""),
-    ("multiclass", (4, 3), PROBABILITIES, True, None, "task='multilabel'"),
+    ("multiclass", (4, 3), PROBABILITIES, True, True, ""),
     ("multiclass", (4, 3), SHARES, True, None, ""),
     ("multiclass", (4, 3), UNCLEAR, True, None, ""),
     ("multiclass", (4, 1), UNCLEAR, True, None, "cannot be seen"),
