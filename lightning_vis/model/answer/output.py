@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lightning_vis.constants import MULTICLASS
-from lightning_vis.model.answer.task import Facts
+from lightning_vis.model.answer.task import SIGMOID, Facts
 from lightning_vis.model.places import at, leaves, written
 from lightning_vis.model.scores import are_probabilities, describe
 
@@ -42,6 +42,11 @@ def _only_tensor(output: Any) -> Tensor:
             f"the model returned {describe(output)}, and which tensor is its answer is not known: name it with head="
         )
     return found[0]
+
+
+def as_compared(facts: Facts, values: Tensor) -> Tensor:
+    """Numbers as they meet their target, as far as that is known."""
+    return values.sigmoid() if facts.change == SIGMOID else values
 
 
 def logits_of(facts: Facts, values: Tensor) -> Tensor:

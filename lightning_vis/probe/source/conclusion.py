@@ -39,7 +39,9 @@ def answer_of(it: Testimony, truth: Tensor | None, asked: Asked, *, at_meeting: 
         spread=_spread(it, truth, asked.words.component),
         words=("fake", "real") if it.task == "binary" and it.origin == "constant" else ("no", "yes"),
     )
+    facts = replace(facts, change="" if at_meeting else it.change)
     unit = "standardised" if it.task == "regression" and not is_dense and it.made & _ARITHMETIC else ""
+    unit = unit if facts.is_compared else "the network's own unit"
     words = asked.words
     read = Answer(it.task, facts, unit, _said(it, asked))
     if it.task == UNKNOWN and words.task is not None:

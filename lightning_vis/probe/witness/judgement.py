@@ -11,6 +11,7 @@ from lightning_vis.model.places import Path
 from lightning_vis.probe.witness.ancestry import End, ancestors, chain_of, descendants, leaves_of_rows, way_back
 from lightning_vis.probe.witness.functions import (
     ANGLE,
+    CHANGES,
     DIFFERENCES,
     DIVISIONS,
     HOTS,
@@ -387,6 +388,18 @@ _BY_KIND: dict[str, Callable[[Case], Ruling]] = {SOFTMAX: _soft, SIGMOID: _sigmo
 
 
 VALUED = ("multiclass", "multilabel", "binary", "ordinal", "segmentation")
+
+
+def change_of(case: Case, task: str) -> str:
+    """What the step makes of numbers that the network returns before they meet their target, in words; "" where nothing."""
+    if task not in ("regression", "reconstruction") or case.is_made_by_step:
+        return ""
+    names = {LINKED.get(name, name) for name in case.encounter.way.names if name in CHANGES}
+    return ", ".join(sorted(names | ({"sigmoid"} if case.encounter.node.name in OF_LOGITS else set())))
+
+
+OF_LOGITS = ("binary_cross_entropy_with_logits", "multilabel_soft_margin_loss")
+LINKED = {"log_sigmoid": "logsigmoid"}
 
 
 def values_of(case: Case, task: str) -> str:
