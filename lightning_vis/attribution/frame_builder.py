@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from lightning_vis.attribution.records import Explained, Record, Recorded
 from lightning_vis.attribution.views import View
 from lightning_vis.constants import BACKGROUND_CLASSES, INPUT, MULTICLASS, OUTPUT
 from lightning_vis.frames import Array, Frame, Maps, Scale
-from lightning_vis.model.answer.answer import CLASSES, Answer, answers_are_numbers
+from lightning_vis.model.answer.answer import CLASSES, NO_NUMBER, Answer
 from lightning_vis.model.answer.masks import SEGMENTATION_TASK
 from lightning_vis.model.answer.numbers import REGRESSION_TASK, number
 from lightning_vis.model.answer.task import Facts, Said
@@ -132,7 +133,7 @@ def build_frame(
     alike = _against_controls(maps, views)
     numbers |= {f"attribution/{view.key}/random_weights": each for view, each in alike.items()}
     of_controls = map(_said_of_control, alike, alike.values())
-    of_answers = (*_of_names(probe, answer, values), *_of_shares(numbers), *_of_broken(values))
+    of_answers = (*_of_names(probe, answer, values), *_of_shares(numbers), *_of_broken(values, answer))
     notes = (*_notes(maps, found), *of_controls, *of_answers)
     frame = Frame(probe.name, *_classes(said, len(probe)), maps, numbers=numbers, per_image=per_image, notes=notes)
     captions = said.captions or (("",) * len(probe) if answer.task != MULTICLASS else ())
@@ -143,7 +144,8 @@ def build_frame(
 def _numbers_of(found: Mapping[str, Recorded]) -> Said:
     """Of an answer that nobody knows the number that a user's score gives, if there is one."""
     scores = [explained.score for each in found.values() for explained in each.explained.values()]
-    return Said(tuple(number(each) for each in scores[0].float().tolist())) if scores else Said()
+    words = (number(each) if math.isfinite(each) else NO_NUMBER for each in (scores[0].float().tolist() if scores else ()))
+    return Said(tuple(words))
 
 
 def _classes(said: Said, count: int) -> tuple[Array, Array]:
@@ -178,9 +180,13 @@ def _explained_share(values: Array, explained: Explained) -> float:
 
 
 def _share(found: Array, whole: Array) -> float:
-    """How much of numbers ``(N,)`` others account for: 1 if all, 0 if they are as far off as nothing would be."""
-    total = float(np.abs(whole).sum())
-    return max(0.0, 1 - float(np.abs(whole - found).sum()) / total) if total > 0 else 0.0
+    """How much of numbers ``(N,)`` others account for: 1 if all, 0 if they are as far off as nothing would be.
+
+    NaN where there is no number but 0: of what is no number nothing is explained, and nothing is left out.
+    """
+    known = np.isfinite(whole) & np.isfinite(found)
+    total = float(np.abs(whole[known]).sum())
+    return max(0.0, 1 - float(np.abs(whole - found)[known].sum()) / total) if total > 0 else math.nan
 
 
 def _against_controls(maps: Mapping[str, Maps], views: Sequence[View]) -> dict[View, float]:
@@ -221,8 +227,8 @@ def _of_names(probe: Probe, answer: Answer, values: Tensor | None) -> list[str]:
     return [f"the probe has {named}, but the model gives scores for {scored}"]
 
 
-def _of_broken(values: Tensor | None) -> list[str]:
-    broken = 0 if values is None else int((~answers_are_numbers(values)).sum())
+def _of_broken(values: Tensor | None, answer: Answer) -> list[str]:
+    broken = 0 if values is None else int((~answer.are_numbers(values)).sum())
     return (
         [f"{broken} of {len(values)} answers {'is' if broken == 1 else 'are'} not a number"]
         if broken and values is not None

@@ -17,12 +17,14 @@ from lightning_vis.attribution.heads import Head, joined
 from lightning_vis.attribution.places import Places, find_places, looked_at, said_of_places
 from lightning_vis.attribution.records import Recorded, Recorder, in_chunks
 from lightning_vis.attribution.views import View, evidence, grad_cam, saliency, views_of
-from lightning_vis.constants import INPUT
+from lightning_vis.constants import INPUT, MULTICLASS
 from lightning_vis.frames import Frame, Maps
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
 from lightning_vis.model.answer.embedding import EMBEDDING_TASK, references
-from lightning_vis.model.answer.numbers import REGRESSION_TASK, numbers_in
-from lightning_vis.model.answer.output import answer_of, ends_in_sigmoid
+from lightning_vis.model.answer.masks import SEGMENTATION_TASK
+from lightning_vis.model.answer.numbers import REGRESSION_TASK, numbers_in, spreads
+from lightning_vis.model.answer.output import UNCLEAR, answer_of, are_shares, settled, squash_of
+from lightning_vis.model.answer.task import Facts
 from lightning_vis.model.answer.words import Words, words_of
 from lightning_vis.model.feature_map import FeatureMap
 from lightning_vis.model.run import ForwardConfig, Kept, Pass, answered
@@ -91,7 +93,7 @@ def look(
     """
     if not isinstance(probe, Probe):
         raise TypeError(f"probe={quoted(probe)}: expected a Probe, like Probe(images, labels)")
-    said = words_of(task, head, component, None, unit)
+    said, probe = words_of(task, head, component, None, unit), probe.laid_out(model)
     probe.check_heads(head)
     run = probe.call(model, forward)
     asked = usual_views() if views is None else views
@@ -116,7 +118,7 @@ def _head_of(words: Words, probe: Probe, running: ForwardConfig, views: Sequence
 def try_look(model: nn.Module, probe: Probe, views: Iterable[View], running: ForwardConfig) -> Attempt:
     """As `look`, but a view that fails takes no other along; places that are known spare the dry run."""
     start, views = time.perf_counter(), list(views)
-    running = _settled(model, probe, running)
+    running = _settled(model, probe, running, views)
     places, failures = find_places(model, probe, running, views)
     return _attempt(model, probe, views, replace(running, places=places), failures, start)
 
@@ -135,22 +137,39 @@ def _attempt(
     return Attempt(frame, failures, places)
 
 
-def _settled(model: nn.Module, probe: Probe, running: ForwardConfig) -> ForwardConfig:
-    """Knows whether yes and no come out of a sigmoid, where nobody has seen the loss: one image is run to see."""
+def _settled(model: nn.Module, probe: Probe, running: ForwardConfig, views: Sequence[View]) -> ForwardConfig:
+    """Knows whether the output is probabilities already, where nobody has seen the loss: one image is run to see.
+
+    Classes that only labels told of are seen in the pass that is recorded, if there is one.
+    """
     answer = running.answer
-    if answer.facts.probabilities is not None or answer.task not in SIGMOIDS or running.score is not None:
+    is_seen_later = answer.task == MULTICLASS and views
+    if answer.facts.probabilities is not None or answer.task not in SIGMOIDS or is_seen_later or running.score is not None:
         return running
     try:
         with preserve_state(model), torch.enable_grad():
             run = running.prepare(model, probe.images[:1], rows=torch.zeros(1, dtype=torch.long))
             values = answer_of(answer.facts, run.output(run.images.clone().requires_grad_()))
+            squash = squash_of(values)
+            is_share = squash == UNCLEAR and _answers_shares(model, probe, running)
     except Exception:  # which is said where the whole probe is run
         return running
-    known = replace(answer.facts, probabilities=ends_in_sigmoid(values) or None)
-    return replace(running, answer=replace(answer, facts=known))
+    return _with_facts(running, settled(answer.facts, answer.task, values, squash, is_share=is_share))
 
 
-SIGMOIDS = ("binary", "multilabel", "ordinal", "segmentation")
+def _answers_shares(model: nn.Module, probe: Probe, running: ForwardConfig) -> bool:
+    """Whether all answers to all images lie between 0 and 1."""
+    run = replace(running, kept=None).prepare(model, probe.images)
+    with torch.no_grad():
+        outputs = (part.output(part.images.clone()) for part in run.parts(running.chunk_size))
+        return all(are_shares(answer_of(running.answer.facts, each)) for each in outputs)
+
+
+def _with_facts(running: ForwardConfig, facts: Facts) -> ForwardConfig:
+    return replace(running, answer=replace(running.answer, facts=facts))
+
+
+SIGMOIDS = ("binary", MULTICLASS, "multilabel", "ordinal", "segmentation")
 """Tasks that a sigmoid at the end of a network turns into probabilities."""
 
 
@@ -181,9 +200,9 @@ def try_heads(model: nn.Module, heads: Sequence[Head]) -> tuple[Attempt, tuple[M
 def _each(model: nn.Module, heads: Sequence[Head]) -> list[Attempt]:
     """What a look at each head finds; those that are run as the first one is go back through its forward pass."""
     starts = [time.perf_counter() for _ in heads]
-    settled = [_settled(model, head.probe, head.running) for head in heads]
-    placed = [find_places(model, head.probe, run, head.views) for head, run in zip(heads, settled, strict=True)]
-    runs = [replace(run, places=places) for run, (places, _) in zip(settled, placed, strict=True)]
+    known = [_settled(model, head.probe, head.running, head.views) for head in heads]
+    placed = [find_places(model, head.probe, run, head.views) for head, run in zip(heads, known, strict=True)]
+    runs = [replace(run, places=places) for run, (places, _) in zip(known, placed, strict=True)]
     alike = [run.forward is runs[0].forward for run in runs]
     shared: dict[str, Site] = {}
     for head, (_, failures), run, is_alike in zip(heads, placed, runs, alike, strict=True):
@@ -215,7 +234,11 @@ def _look(
     with preserve_state(model):
         answer, run = running.answer, run_of(model, probe, running)
         found = _record(run, views, places, running.chunk_size, failures) if views else {}
+        seen = next((each.facts for each in found.values() if each.facts is not None), None)
+        if seen is not None:  # another answer than the labels told of
+            return _look(model, probe, views, _with_facts(running, seen), failures, start)
         values = _values(run, found, running.chunk_size, is_needed=not (views and failures))
+        _refuse_guesses(probe, answer, values)
         own = {} if values is None else own_maps(values, probe.truth_for(answer), probe, answer)
         maps = _beside_controls(_attempt_maps(views, found, places, failures, probe, answer), views, failures) | own
         frame = build_frame(probe, maps, views, found, answer, values) if maps or not views or values is not None else None
@@ -225,6 +248,28 @@ def _look(
         seconds["twins"] = time.perf_counter() - start - seconds["pass"]
         frame = _with_twin_result(frame or build_frame(probe, {}, [], {}, running.answer), answers)
     return None if frame is None else replace(frame, seconds=seconds, notes=(*frame.notes, *said_of_places(views, places)))
+
+
+def _refuse_guesses(probe: Probe, answer: Answer, values: Tensor | None) -> None:
+    """Refuses what could only be guessed of the labels, or of which of many numbers is meant.
+
+    Raises:
+        ValueError: black and white masks for several classes, or a number at each pixel where one for each image is said.
+    """
+    if values is None:
+        return
+    is_several = answer.task == SEGMENTATION_TASK.name and not answer.facts.is_sigmoid and values.shape[1] > 2
+    if probe.has_pictures and is_several:
+        raise ValueError(
+            f"Probe(labels): the label maps hold nothing but 0 and 255, and the answer has {values.shape[1]} classes: which of"
+            " them is meant is not known, pass maps of class indices"
+        )
+    pixels, is_named = math.prod(probe.images.shape[-2:]), answer.facts.component is not None
+    if answer.kind is REGRESSION_TASK and values.shape[1] == pixels > 1 and not is_named:
+        raise ValueError(
+            f"task='regression': expected numbers for each image, (N, K); got {pixels}, one at each pixel:"
+            " task='reconstruction' compares them with a picture, component= explains one of them"
+        )
 
 
 def seconds_of_pass(model: nn.Module, probe: Probe, running: ForwardConfig) -> float:
@@ -346,7 +391,7 @@ def _with_spread(answer: Answer, probe: Probe) -> Answer:
         return answer
     true = numbers_in(probe.truth)
     at = min(answer.facts.component or 0, true.shape[1] - 1)
-    return replace(answer, facts=replace(answer.facts, spread=float(true[:, at].std(correction=0))))
+    return replace(answer, facts=replace(answer.facts, spread=float(spreads(true)[at])))
 
 
 def _with_twin_result(frame: Frame, answers: TwinResult) -> Frame:

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from lightning_vis.arguments import chunk_size_of, names_of, quoted, tensor_of
 from lightning_vis.attribution.records import Explained, Record, Recorded, Requests, in_chunks
-from lightning_vis.constants import INPUT
+from lightning_vis.constants import INPUT, MULTICLASS
 from lightning_vis.model.answer.answer import CLASSES, Answer
+from lightning_vis.model.answer.output import answer_of, are_shares, settled, squash_of
+from lightning_vis.model.answer.task import Facts
 from lightning_vis.model.held import Held
 from lightning_vis.model.layers import known_layers
 from lightning_vis.model.run import Kept, Pass, prepare
@@ -67,6 +69,8 @@ def record(
     chunk_size = chunk_size_of(chunk_size)
     labels, target = _split(targets, len(images))
     run = prepare(model, images, labels, forward, score, context, convert)
+    if labels is not None and bool((labels < 0).any()):  # no labels that nobody knows: all that is asked for has to be there
+        run = replace(run, chosen={target: labels})
     with preserve_state(model):
         recorded = in_chunks(gradients, run, {target: list(dict.fromkeys(layers))}, chunk_size)
     return recorded.explained[target].records
@@ -118,7 +122,8 @@ def _gradients(run: Pass, requests: Requests, differentiate: Differentiate) -> R
         tensors = {INPUT: images, **one_each(run.model, {name: kept.met[name] for name in names}, sites)}
         values = run.values(kept.output)
         explained = _explain(run, kept.output, values, requests, tensors, differentiate)
-    return Recorded(None if values is None else values.detach(), explained, _notes(run.answer, kept.output))
+    notes, facts = _notes(run.answer, kept.output), _facts_seen(run, kept.output)
+    return Recorded(None if values is None else values.detach(), explained, notes, facts)
 
 
 def _run_once(run: Pass, kept: Kept, met: Mapping[str, list[Any]]) -> Tensor:
@@ -130,6 +135,19 @@ def _run_once(run: Pass, kept: Kept, met: Mapping[str, list[Any]]) -> Tensor:
         kept.met = {name: list(found) for name, found in met.items()}  # without what comes again while going back
         kept.images = images
     return kept.images
+
+
+def _facts_seen(run: Pass, output: Any) -> Facts | None:
+    """What the graph of an output tells, where only labels have told that it is one class for each image."""
+    answer = run.answer
+    if answer.task != MULTICLASS or answer.facts.probabilities is not None or run.score is not None:
+        return None
+    try:
+        values = answer_of(answer.facts, output)
+    except ValueError:  # of several tensors the one that looks like scores is read
+        return None
+    seen = settled(answer.facts, answer.task, values, squash_of(values), is_share=are_shares(values))
+    return None if seen == answer.facts else seen
 
 
 def _notes(answer: Answer, output: Any) -> tuple[str, ...]:

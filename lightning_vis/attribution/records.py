@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from lightning_vis.model.answer.task import Facts
 from lightning_vis.model.run import Pass
 from lightning_vis.model.scores import Target
 
@@ -53,11 +54,13 @@ class Recorded:
         values: ``(N, ...)`` the answer in the numbers of its task, None where only the user's score reads it.
         explained: by target.
         notes: what a reader should know, in sentences.
+        facts: what was seen of the output, where only labels had told what it means.
     """
 
     values: Tensor | None
     explained: dict[Target, Explained]
     notes: tuple[str, ...] = ()
+    facts: Facts | None = None
 
 
 Requests = Mapping[Target, Sequence[str]]
@@ -73,7 +76,8 @@ def in_chunks(recorder: Recorder, run: Pass, requests: Requests, chunk_size: int
         return found[0]
     explained = {target: _join([each.explained[target] for each in found]) for target in requests}
     notes = tuple(dict.fromkeys(note for each in found for note in each.notes))
-    return Recorded(_cat([each.values for each in found]), explained, notes)
+    facts = found[0].facts if all(each.facts == found[0].facts for each in found) else None
+    return Recorded(_cat([each.values for each in found]), explained, notes, facts)
 
 
 def _join(parts: list[Explained]) -> Explained:

@@ -255,8 +255,11 @@ class ProbeCallback(LookCallback):
         """The probe is known: the first look, and the one line that is said where nothing is wrong."""
         self.session.take(probe)
         self._settle_task(trainer, module)
-        is_untrained = finished_steps(trainer, moment) == 0
-        seen = self._look(trainer, module, "start") if is_untrained else None
+        finished = finished_steps(trainer, moment)
+        is_untrained = finished == 0
+        # The first step of lazy layers was over before there was anything to look at, and nothing has changed since.
+        is_late = self._waits and is_early(finished, self.at_steps, trainer.current_epoch)
+        seen = self._look(trainer, module, "start") if is_untrained or is_late else None
         if self.session.logger.writers and not trainer.fast_dev_run and (seen is not None or not is_untrained):
             seen_with = f"{self.looks.summary()}; see them with: tensorboard --logdir {where(trainer)}"
             log(trainer, f"{seen_with}. {self.looks.reading()}".rstrip(". "))

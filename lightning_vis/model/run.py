@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from lightning_vis.model.answer.answer import CLASSES, Answer
 from lightning_vis.model.call import at_rows
 from lightning_vis.model.feature_map import FeatureMap
-from lightning_vis.model.scores import Score, Target, log_odds, logit
+from lightning_vis.model.places import leaves
+from lightning_vis.model.scores import Score, Target, describe, log_odds, logit
 from lightning_vis.model.site.site import Site
 
 Chosen = Mapping[Target, Tensor]
@@ -86,9 +87,9 @@ class Pass:
         return (self.part(slice(start, start + size)) for start in range(0, len(self.images), size))
 
     def output(self, images: Tensor) -> Any:
-        """What the model returns for images, in its context."""
+        """What the model returns for images, in its context; raises ValueError as `with_values`."""
         with self.context():
-            return self.forward(images)
+            return with_values(self.forward(images))
 
     def values(self, output: Any) -> Tensor | None:
         """The answer in an output; None where only a score of the user's own knows how to read it.
@@ -177,13 +178,27 @@ def prepare(
     return Pass(model, on_model(model, images, convert), forward or model, truth, score, context)
 
 
+def with_values(output: Any) -> Any:
+    """An output as it is.
+
+    Raises:
+        ValueError: it has no values.
+    """
+    if any(tensor.is_meta for _, tensor in leaves(output)):
+        raise ValueError(f"the model's output, {describe(output)}, is {NO_VALUES}: return it on a device that has them")
+    return output
+
+
+NO_VALUES = "on the device 'meta', where nothing has a value"
+
+
 def answered(run: Pass, chunk_size: int | None = None) -> Tensor:
     """What the network answers to all images, ``(N, ...)`` in the numbers of its task: one forward pass without gradients."""
     found = []
     with torch.no_grad():
         for part in run.parts(chunk_size):
             with part.context():
-                found.append(part.answer.values(part.forward(part.images.clone())).detach())
+                found.append(part.answer.values(with_values(part.forward(part.images.clone()))).detach())
     return torch.cat(found)
 
 
@@ -192,5 +207,9 @@ def on_model(model: nn.Module, images: Tensor, convert: Callable[[Tensor], Tenso
     weight = next((value for value in model.parameters() if value.is_floating_point()), None)
     if weight is None:
         return images.detach()
+    if weight.is_meta:
+        raise ValueError(
+            f"the model's weights are {NO_VALUES}: give them values with model.to_empty(device='cpu') and load them"
+        )
     images = images.detach().to(weight.device)
     return images.to(weight.dtype) if convert is None else convert(images)

@@ -26,6 +26,7 @@ from lightning_vis.probe.source.batches import collater
 from lightning_vis.probe.source.conclusion import answer_of
 from lightning_vis.probe.source.images import Taken, first_rows, head_of, taken_of
 from lightning_vis.probe.source.source import Asked, Source
+from lightning_vis.probe.truth import are_pictures, without_white
 from lightning_vis.probe.witness.dry_run import dry_run
 from lightning_vis.probe.witness.testimony import Testimony, counted, name_of
 from lightning_vis.probe.witness.witness import Witness
@@ -325,7 +326,7 @@ def _probe_of(taken: Taken, source: Source, asked: Asked, answer: Answer) -> Pro
     probe = Probe(taken.images, taken.labels, taken.masks, **(known | asked.choice.arguments))
     probe.indices = taken.indices
     if taken.truth is not None and (probe.truth is None or answer.task not in ("multiclass", "binary", "embedding")):
-        probe.truth = taken.truth
+        probe.truth, probe.has_pictures = without_white(taken.truth), are_pictures(taken.truth)
     return probe
 
 

@@ -24,8 +24,18 @@ from lightning_vis.probe.display import Array, concealed, display_of
 from lightning_vis.probe.hard_examples import check_choice, hard_examples
 from lightning_vis.probe.labels import class_names_of
 from lightning_vis.probe.selection import pick
-from lightning_vis.probe.slices import Slices, slices_of
-from lightning_vis.probe.truth import HALVES, answer_of_truth, halves_in, labels_in, masks_in, truth_of, with_maps
+from lightning_vis.probe.slices import Slices, axis_of, slices_of
+from lightning_vis.probe.truth import (
+    HALVES,
+    answer_of_truth,
+    are_pictures,
+    halves_in,
+    labels_in,
+    masks_in,
+    truth_of,
+    with_maps,
+    without_signs,
+)
 from lightning_vis.reliance.evaluate import can_ask
 from lightning_vis.reliance.twins import Twins, twins_of
 from lightning_vis.reliance.validation import Typical
@@ -64,6 +74,7 @@ class Probe:
         truths: the same of each head, by name, where labels of several were given.
         indices: where the images lie in their data set, if they come from one.
         shown: whether people may see the images.
+        has_pictures: whether the labels are masks as picture files have them, black and white.
 
     Raises:
         ValueError: shapes that do not fit each other; the message quotes them.
@@ -92,6 +103,7 @@ class Probe:
         self.slices = _slices(given, slices, are_twins)
         count = given.shape[1] if are_twins else 1
         objects = given[:, 0] if are_twins else given if self.slices is None else self.slices.of_images(given)
+        self.has_pictures = hasattr(labels, "shape") and are_pictures(torch.as_tensor(labels))
         known = {str(head): truth_of(each, objects) for head, each in labels.items()} if isinstance(labels, Mapping) else {}
         truth = next(iter(known.values()), None) if isinstance(labels, Mapping) else None
         truth = truth_of(labels, objects) if truth is None and labels is not None else truth
@@ -113,6 +125,7 @@ class Probe:
         self.mean, self.std = mean, std
         self.indices: tuple[int, ...] | None = None
         self.shown = inputs
+        self._asked = slices, window, channels
         self._display = display_of(_numpy(self._flat(self.images)), mean, std, window, channels)
 
     @classmethod
@@ -191,7 +204,8 @@ class Probe:
             return self.labels
         if answer.task == SEGMENTATION_TASK.name and self.truth is not None and self.truth.ndim < 3:
             return with_maps(self.labels, self.masks) if self.masks is not None else None
-        return self.truth
+        is_yes_or_no = answer.task in ("binary", "multilabel") and self.truth is not None
+        return without_signs(self.truth) if is_yes_or_no and self.truth is not None else self.truth
 
     def twins_for(self, answer: Answer) -> Twins | None:
         """The twins, if a task has answers that can be compared on them.
@@ -223,6 +237,16 @@ class Probe:
         probe = copy.copy(self)
         probe.truth, probe.labels = truth, None if truth is None else labels_in(truth)
         probe.twins, probe.class_names, probe.truths = None, (), {}
+        return probe
+
+    def laid_out(self, model: nn.Module) -> Probe:
+        """The same images, the channels of volumes and clips where a network takes them, if their shape leaves that open."""
+        axis = None if self.slices is None else axis_of(self.images.shape, model)
+        if axis is None or self.slices is None or (axis == self.slices.axis and not self.slices.is_doubtful):
+            return self
+        probe, (given, window, channels) = copy.copy(self), self._asked
+        probe.slices = slices_of(self.images, given, axis)
+        probe._display = display_of(_numpy(probe._flat(self.images)), self.mean, self.std, window, channels)
         return probe
 
     def inputs(self, answer: Answer = CLASSES) -> Inputs:

@@ -33,12 +33,30 @@ def truth_of(given: Any, images: Tensor) -> Tensor:
             f"Probe(labels): expected one class index per image, ({count},), or multi-hot labels ({count}, classes), numbers"
             f" ({count}, K) or label maps ({count}, H, W); got {tuple(truth.shape)}"
         )
-    return (truth > 0).to(truth.dtype) if is_map and _is_picture(truth) else truth.clone()
+    return without_white(truth).clone()
 
 
-def _is_picture(truth: Tensor) -> bool:
-    """Whether a map holds nothing but black and white; 255 beside other classes is what belongs to none."""
-    return bool(((truth == 0) | (truth == IGNORED)).all()) and bool((truth == IGNORED).any())
+def without_white(truth: Tensor) -> Tensor:
+    """Masks as picture files have them as maps of 0 and 1; all else as it is."""
+    return (truth > 0).to(truth.dtype) if are_pictures(truth) else truth
+
+
+def are_pictures(truth: Tensor) -> bool:
+    """Whether maps hold nothing but black and white, some of them both.
+
+    255 beside other classes is what belongs to none, and so is a whole map of it.
+    """
+    if truth.ndim < 3:
+        return False
+    white = (truth == IGNORED).flatten(1)
+    is_mixed = white.any(1) & ~white.all(1)
+    return bool(is_mixed.any()) and bool(((truth == 0) | (truth == IGNORED)).all())
+
+
+def without_signs(truth: Tensor) -> Tensor:
+    """Labels of -1 and 1 alone, as hinge losses have them, as 0 and 1; with 0 among them -1 is what nobody knows."""
+    is_hinge = bool(((truth == -1) | (truth == 1)).all()) and bool((truth == -1).any()) and bool((truth == 1).any())
+    return (truth > 0).to(truth.dtype) if is_hinge else truth
 
 
 def labels_in(truth: Tensor) -> Tensor | None:

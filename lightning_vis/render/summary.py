@@ -162,9 +162,15 @@ def _measured(first: Frame, last: Frame) -> str:
     if not tag:
         return ""
     unit = f" ({last.unit})" if tag == IN_UNIT and last.unit else ""
-    before = first.numbers.get(tag, np.nan)
+    is_same = last.task != REGRESSION or _explained(first) == _explained(last)  # of several numbers one is chosen later
+    before = first.numbers.get(tag, np.nan) if is_same else np.nan
     began = f"{before:.3g} at first, " if np.isfinite(before) else ""
     return f"{MEASURES[tag]}{unit}: {began}{last.numbers[tag]:.3g} at last."
+
+
+def _explained(frame: Frame) -> set[int]:
+    """Which of several numbers its maps explain."""
+    return {int(each) for maps in frame.maps.values() for each in maps.classes if not maps.head}
 
 
 def _correctness(frame: Frame, inputs: Inputs) -> Array:

@@ -129,7 +129,8 @@ class Session:
         sessions = [each for each in (self, *sessions_of(trainer)) if each._given is None]  # a user's probe has its own
         indices = next((each._resumed["indices"] for each in sessions if each._resumed.get("indices")), None)
         source = source_of(trainer, module, self.finder.step)
-        return self.finder.take(module, self._given, source, self._asked, indices)
+        probe = self.finder.take(module, self._given, source, self._asked, indices)
+        return None if probe is None else probe.laid_out(module)
 
     @property
     def _asked(self) -> Asked:

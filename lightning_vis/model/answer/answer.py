@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from lightning_vis.arguments import quoted
-from lightning_vis.constants import MULTICLASS
-from lightning_vis.model.answer.classes import BINARY_TASK, MULTICLASS_TASK
+from lightning_vis.constants import LOG_ODDS, MULTICLASS
+from lightning_vis.model.answer.classes import BINARY_TASK, EACH_CLASS_TASK, MULTICLASS_TASK
 from lightning_vis.model.answer.embedding import EMBEDDING_TASK
 from lightning_vis.model.answer.grades import ORDINAL_TASK
 from lightning_vis.model.answer.labels import MULTILABEL_TASK
 from lightning_vis.model.answer.masks import SEGMENTATION_TASK
 from lightning_vis.model.answer.numbers import REGRESSION_TASK
 from lightning_vis.model.answer.pictures import DENSE_TASK, RECONSTRUCTION_TASK
-from lightning_vis.model.answer.task import Facts, Said, Task
+from lightning_vis.model.answer.task import Facts, Said, Task, name_of
 from lightning_vis.model.answer.unknown import UNKNOWN_TASK
 
 _TASKS = (
@@ -74,7 +74,12 @@ class Answer:
     @property
     def kind(self) -> Task:
         """Its task with all that it can do."""
-        return DENSE_TASK if self.task == REGRESSION_TASK.name and self.facts.is_dense else TASKS[self.task]
+        variants = {
+            REGRESSION_TASK.name: (self.facts.is_dense, DENSE_TASK),
+            MULTICLASS: (self.facts.is_sigmoid, EACH_CLASS_TASK),
+        }
+        is_other, variant = variants.get(self.task, (False, UNKNOWN_TASK))
+        return variant if is_other else TASKS[self.task]
 
     @property
     def score_unit(self) -> str:
@@ -83,6 +88,8 @@ class Answer:
 
     def values(self, output: Any) -> Tensor:
         """The answer in an output; raises ValueError as the task does."""
+        if self.facts.unreadable:
+            raise ValueError(self.facts.unreadable)
         return self.kind.values(self.facts, output)
 
     def told(self, values: Tensor, truth: Tensor | None, names: Sequence[str]) -> Said:
@@ -93,14 +100,20 @@ class Answer:
             truth: ``(N, ...)`` what is true, if it is known.
             names: of classes, labels, grades or numbers.
         """
-        are_numbers = answers_are_numbers(values)
-        if bool(are_numbers.all()) or self.task == EMBEDDING_TASK.name:  # nearness speaks of several images at once
-            return self.kind.said(self.facts, values, truth, names)
+        are_numbers = self.are_numbers(values)
         rows = are_numbers.nonzero()[:, 0]
+        if len(rows) == len(values):
+            return self.kind.said(self.facts, values, truth, names)
+        if self.task == EMBEDDING_TASK.name:  # nearness speaks of several images at once
+            return _without(self.kind.said(self.facts, values, truth, names), are_numbers.tolist())
         if not len(rows):
             return Said((NO_NUMBER,) * len(values), (None,) * len(values))
         some = self.kind.said(self.facts, values[rows], None if truth is None else truth[rows.to(truth.device)], names)
-        return _among(some, rows.tolist(), len(values))
+        return _among(_in_words(some, names), rows.tolist(), len(values))
+
+    def are_numbers(self, values: Tensor) -> Tensor:
+        """Whether each answer can be read, ``(N,)`` bool: only what is more or less likely can be ruled out."""
+        return answers_are_numbers(values, may_rule_out=self.kind.unit == LOG_ODDS)
 
     def state(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
@@ -124,11 +137,33 @@ CLASSES = Answer(MULTICLASS)
 """One class for each image, wherever in the output its scores are."""
 
 
-def answers_are_numbers(values: Tensor) -> Tensor:
-    """Whether each answer can be read: ``(N,)`` bool. A score of minus infinity is one that a network has ruled out."""
+def answers_are_numbers(values: Tensor, *, may_rule_out: bool = True) -> Tensor:
+    """Whether each answer can be read: ``(N,)`` bool.
+
+    Args:
+        values: ``(N, ...)`` in the numbers of a task.
+        may_rule_out: whether some of an image's numbers may be minus infinity, as scores are of what a network has ruled out.
+    """
     flat = values.detach().reshape(len(values), -1)
+    if not may_rule_out:
+        return flat.isfinite().all(1)
     is_broken = flat.isnan() | (flat == torch.inf)
     return ~is_broken.any(1) & ~(flat == -torch.inf).all(1)
+
+
+def _in_words(said: Said, names: Sequence[str]) -> Said:
+    """With captions also where class and probability say it: a class that is not there would say nothing."""
+    if said.captions or said.predicted is None or said.probability is None:
+        return said
+    answers = zip(said.predicted.tolist(), said.probability.tolist(), strict=True)
+    return replace(said, captions=tuple(f"{name_of(names, each)} {share:.2f}" for each, share in answers))
+
+
+def _without(said: Said, are_numbers: Sequence[bool]) -> Said:
+    """The same, where nothing is known of those that are no numbers."""
+    captions = tuple(each if is_one else NO_NUMBER for each, is_one in zip(said.captions, are_numbers, strict=True))
+    wrong = tuple(each if is_one else None for each, is_one in zip(said.wrong, are_numbers, strict=True))
+    return replace(said, captions=captions, wrong=wrong)
 
 
 def _among(some: Said, rows: Sequence[int], count: int) -> Said:

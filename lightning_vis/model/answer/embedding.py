@@ -36,9 +36,10 @@ def references(values: Tensor, copies: Tensor, truth: Tensor | None) -> Tensor:
     one = normalize(values.detach(), dim=1)
     if truth is None or truth.ndim != 1:
         return normalize(copies.detach(), dim=1)
-    same = (truth[:, None] == truth[None, :]) & _are_known(truth)
-    same = same.to(values.device) & ~torch.eye(len(one), dtype=torch.bool, device=values.device)
-    others = same.to(one.dtype) @ one
+    same = ((truth[:, None] == truth[None, :]) & _are_known(truth)).to(values.device)
+    are_numbers = one.isfinite().all(1)  # one that is none would take all of its label along
+    same = same & are_numbers & ~torch.eye(len(one), dtype=torch.bool, device=values.device)
+    others = same.to(one.dtype) @ torch.where(are_numbers[:, None], one, 0)
     return normalize(torch.where(same.any(1, keepdim=True), others, copies.detach()), dim=1)
 
 

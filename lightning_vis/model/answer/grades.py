@@ -32,13 +32,15 @@ def grades_in(truth: Tensor, levels: int | None = None) -> Tensor:
         ValueError: neither grades nor levels nor one-hot, or a grade that the answer has not.
     """
     if truth.ndim == 1 or truth.shape[1:] == (1,):
-        grades = truth.reshape(len(truth)).long()
+        grades = _whole(truth.reshape(len(truth)))
     elif truth.ndim == 2 and _are_levels(truth) and levels in (None, truth.shape[1]):
         grades = (truth > 0.5).sum(1)
     elif truth.ndim == 2 and bool(((truth > 0.5).sum(1) == 1).all()) and levels in (None, truth.shape[1] - 1):
         grades = truth.argmax(1)
     else:
         raise ValueError(f"{_EXPECTED}; got {tuple(truth.shape)}")
+    is_known = (truth >= 0).reshape(len(truth), -1).all(1)
+    grades = torch.where(is_known, grades, -1)
     if levels is not None and len(grades) and int(grades.max()) > levels:
         raise ValueError(f"task='ordinal': there is a label {int(grades.max())}, but the answer has the grades 0 to {levels}")
     return grades
@@ -47,6 +49,19 @@ def grades_in(truth: Tensor, levels: int | None = None) -> Tensor:
 _EXPECTED = (
     "task='ordinal': expected labels that are grades (N,), levels (N, grades - 1), 1 as far as they are reached, or one-hot"
 )
+
+
+def _whole(truth: Tensor) -> Tensor:
+    """Grades as whole numbers, -1 where there is none.
+
+    Raises:
+        ValueError: a number between two grades.
+    """
+    known = truth.nan_to_num(-1) if truth.is_floating_point() else truth
+    if bool((known.remainder(1) != 0).any()):
+        broken = float(known[known.remainder(1) != 0][0])
+        raise ValueError(f"task='ordinal': expected labels that are grades, whole numbers; got {broken:.3g}")
+    return known.long()
 
 
 def _are_levels(truth: Tensor) -> bool:
@@ -90,7 +105,11 @@ def _explains(facts: Facts, chosen: Tensor, names: Sequence[str]) -> tuple[str, 
 
 
 def _truth(facts: Facts, truth: Tensor, names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(f"grade {_grade(names, int(each))}" if each >= 0 else "" for each in grades_in(truth))
+    try:
+        grades = grades_in(truth)
+    except ValueError:  # which is said where they are compared with an answer
+        return ("",) * len(truth)
+    return tuple(f"grade {_grade(names, int(each))}" if each >= 0 else "" for each in grades)
 
 
 def _shares(facts: Facts, values: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lightning_vis.arguments import quoted
 from lightning_vis.constants import TARGET_UNIT
-from lightning_vis.model.answer.output import answer_of
+from lightning_vis.model.answer.output import answer_of, as_compared
 from lightning_vis.model.answer.task import Facts, Said, Target, Task
 
 
@@ -23,7 +23,7 @@ def _numbers(facts: Facts, output: Any) -> Tensor:
             f"task='regression': expected numbers for each image, (N, K); got {tuple(values.shape)}, numbers at each pixel:"
             " task='reconstruction' compares them with a picture, score= explains one of them"
         )
-    return values.reshape(len(values), -1)
+    return as_compared(facts, values.reshape(len(values), -1))
 
 
 def numbers_in(truth: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ def _chosen(facts: Facts, target: Target, values: Tensor, truth: Tensor | None) 
         raise ValueError(
             f"component={quoted(asked)}: the answer has {count} number{'s' if count > 1 else ''}, 0 to {count - 1}"
         )
-    at = asked if asked is not None else farthest(values, truth)
+    at = asked if asked is not None else farthest(values, truth if facts.is_compared else None)
     return torch.full((len(values),), at, device=values.device)
 
 
@@ -53,12 +53,12 @@ def farthest(values: Tensor, truth: Tensor | None) -> int:
     if truth is None or numbers_in(truth).shape != values.shape:
         return 0
     true = numbers_in(truth).to(values.device)
-    off, spread = (values.detach().float() - true).abs().nanmean(0), _spreads(true)
+    off, spread = (values.detach().float() - true).abs().nanmean(0), spreads(true)
     off = torch.where(spread > 0, off / spread, torch.nan).nan_to_num(-1.0)  # of a constant nobody knows what is far
     return int(off.argmax()) if values.shape[1] > 1 else 0
 
 
-def _spreads(true: Tensor) -> Tensor:
+def spreads(true: Tensor) -> Tensor:
     """Standard deviations of numbers ``(N, K)``, those that are missing left out: ``(K,)``."""
     return (true - true.nanmean(0)).square().nanmean(0).sqrt()
 
@@ -71,7 +71,11 @@ def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[st
     at = int(_chosen(facts, "label", values, truth)[0]) if len(values) else 0
     said = values[:, at].float().cpu()
     name = _named(names, at, values.shape[1], ": ")
-    true = None if truth is None or numbers_in(truth).shape != values.shape else numbers_in(truth)[:, at].cpu()
+    true = (
+        None
+        if truth is None or not facts.is_compared or numbers_in(truth).shape != values.shape
+        else numbers_in(truth)[:, at].cpu()
+    )
     nobody = (None,) * len(said)
     if true is None:
         return Said(tuple(f"{name}{number(each)}" for each in said.tolist()), nobody)
@@ -116,7 +120,7 @@ def _in_spreads(facts: Facts, values: Tensor) -> Tensor:
     Raises:
         ValueError: no spread is known.
     """
-    if not (math.isfinite(facts.spread) and facts.spread > 0):
+    if not (math.isfinite(facts.spread) and facts.spread > 0 and facts.is_compared):
         raise ValueError("how far a number moves is told in spreads of the targets, and these have none that is known")
     number = values[:, facts.component or 0].float() / facts.spread
     return torch.stack((number, -number), 1)

@@ -11,6 +11,9 @@ from torch import Tensor
 from lightning_vis.model.places import Path
 from lightning_vis.model.scores import Target as Target
 
+SIGMOID = "sigmoid"
+
+
 Chosen = Tensor | None
 """What is explained in each image, one row for each: an index, a vector to be near to, a map of classes."""
 
@@ -24,9 +27,12 @@ class Facts:
         component: which of several numbers is explained; None: it is chosen.
         probabilities: whether the answer's numbers are probabilities; None where it is seen from them.
         is_dense: of numbers, whether there is one at each pixel.
-        is_sigmoid: of classes at each pixel, whether each is a yes or no of its own.
+        is_sigmoid: of classes, for each image or at each pixel, whether each is a yes or no of its own.
         spread: standard deviation of the targets, in their unit; NaN where it is not known.
         words: of no and yes.
+        change: what the step makes of numbers before they meet their target; empty where nothing. After a "sigmoid", which is
+            made here too, they are compared with it, after anything else they are not.
+        unreadable: why the answer cannot be read as its task has it; empty if it can.
     """
 
     head: Path | None = None
@@ -36,6 +42,13 @@ class Facts:
     is_sigmoid: bool = False
     spread: float = float("nan")
     words: tuple[str, str] = ("no", "yes")
+    change: str = ""
+    unreadable: str = ""
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether the answer's numbers are what the target's are."""
+        return self.change in ("", SIGMOID)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,9 @@ class Words:
         """An answer as the user has it: a word that is given is never overruled."""
         facts = answer.facts if self.head is None else replace(answer.facts, head=place_of(self.head, "head"))
         facts = facts if self.component is None else replace(facts, component=self.component)
-        return replace(answer, task=self.task or answer.task, facts=facts, unit=self.unit or answer.unit)
+        task = self.task or answer.task
+        said = answer.said if task == answer.task else ""  # it speaks of another task
+        return replace(answer, task=task, facts=facts, unit=self.unit or answer.unit, said=said)
 
 
 def words_of(task: Any, head: Any, component: Any, labels_at: Any, unit: Any) -> tuple[Words, ...]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from lightning_vis.model.places import Path
 from lightning_vis.probe.witness.ancestry import descendants, link
 from lightning_vis.probe.witness.functions import NUMBER, SIGMOID
-from lightning_vis.probe.witness.judgement import Case, as_whole, case_of, judge, values_of
+from lightning_vis.probe.witness.judgement import Case, as_whole, case_of, change_of, judge, values_of
 from lightning_vis.probe.witness.meetings import encounters, is_tilted
 from lightning_vis.probe.witness.notes import Call, Node, Notes
 from lightning_vis.probe.witness.origin import BATCH, CONSTANT, ORIGINS, Batch
@@ -175,6 +175,7 @@ def _testimony(case: Case, task: str, why: str, judged: Sequence[Judged], notes:
         heads=_heads(case, task, judged),
         frozen=_frozen(notes.calls, case.chain),
         made=case.sources.made,
+        change=change_of(case, task),
         trouble=trouble,
     )
 

@@ -47,6 +47,8 @@ PART_OF_ROW = frozenset(("__getitem__", "split", "chunk", "narrow", "tensor_spli
 STACKS = frozenset("cat concat concatenate vstack row_stack".split())
 BENDS = frozenset("softplus exp log relu digamma lgamma tanh square pow".split())
 """After these a product with the target is none of the logits."""
+CHANGES = frozenset(LINKS) | BENDS | SCALES | SUMS | frozenset("neg negative __neg__ __rsub__ rsub cumsum sin cos".split())
+"""After these a number is another one."""
 MOVES = frozenset(("grid_sample", "grid_sampler"))
 """Their second tensor says where the pixels of the first are taken from."""
 COMPARISONS = frozenset("eq ne gt lt ge le __eq__ __ne__ __gt__ __lt__ __ge__ __le__".split())

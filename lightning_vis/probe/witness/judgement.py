@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import torch
+
 from lightning_vis.model.places import Path
 from lightning_vis.probe.witness.ancestry import End, ancestors, chain_of, descendants, leaves_of_rows, way_back
 from lightning_vis.probe.witness.functions import (
     ANGLE,
+    CHANGES,
     DIFFERENCES,
     DIVISIONS,
     HOTS,
@@ -269,14 +272,19 @@ def _sources_of_target(case: Case) -> frozenset[Path]:
 
 def _kinds_of_target(case: Case) -> set[bool]:
     """Whether what the target is made of in the batch is floating."""
-    todo, seen, kinds = [case.encounter.target], set[int](), set[bool]()
+    return {each.is_floating_point for each in _types_of_target(case)}
+
+
+def _types_of_target(case: Case) -> set[torch.dtype]:
+    """Of what the target is made of in the batch."""
+    todo, seen, kinds = [case.encounter.target], set[int](), set[torch.dtype]()
     while todo:
         node = todo.pop()
         if node is None or node.at in seen:
             continue
         seen.add(node.at)
         if node.leaf is not None:
-            kinds.add(node.dtype.is_floating_point)
+            kinds.add(node.dtype)
         todo += node.parents
     return kinds
 
@@ -328,12 +336,19 @@ def _number(case: Case) -> Ruling:
     if origin == BATCH and case.sources.made & HOTS:
         return _unknown("numbers whose targets are classes")
     if origin == BATCH and SIGMOID in encounter.way.links and _kinds_of_target(case) == {False}:
-        return _sigmoid(case)
+        return _whole(case)
     if origin != BATCH or not _is_measured(case):
         return _unknown(f"{encounter.loss} takes what is no number of the batch: the target is {_said(case)}")
     if case.is_part:
         return _only_part(case)
     return _unknown("numbers behind a softmax") if is_soft else ("regression", "")
+
+
+def _whole(case: Case) -> Ruling:
+    """Squares of a sigmoid and whole numbers: a sigmoid reaches no other whole numbers than no and yes."""
+    if case.sources.made & SCALES and _types_of_target(case) != {torch.bool}:
+        return _unknown("whole numbers that are scaled may be shares of something")
+    return _sigmoid(case)
 
 
 def _is_measured(case: Case) -> bool:
@@ -379,6 +394,18 @@ _BY_KIND: dict[str, Callable[[Case], Ruling]] = {SOFTMAX: _soft, SIGMOID: _sigmo
 
 
 VALUED = ("multiclass", "multilabel", "binary", "ordinal", "segmentation")
+
+
+def change_of(case: Case, task: str) -> str:
+    """What the step makes of numbers that the network returns before they meet their target, in words; "" where nothing."""
+    if task not in ("regression", "reconstruction") or case.is_made_by_step:
+        return ""
+    names = {LINKED.get(name, name) for name in case.encounter.way.names if name in CHANGES}
+    return ", ".join(sorted(names | ({"sigmoid"} if case.encounter.node.name in OF_LOGITS else set())))
+
+
+OF_LOGITS = ("binary_cross_entropy_with_logits", "multilabel_soft_margin_loss")
+LINKED = {"log_sigmoid": "logsigmoid"}
 
 
 def values_of(case: Case, task: str) -> str:

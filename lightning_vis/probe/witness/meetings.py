@@ -161,7 +161,7 @@ def _kind_of_difference(node: Node, answer: Node, target: Node, way: Way) -> str
     is_column = target.shape == (*answer.shape[:-1], 1) and node.shape == answer.shape
     if not (is_equal and is_sized) and not (is_tilted(node) and (is_equal or is_column)):
         return None
-    return only(way.links) if len(way.links) == 1 else NUMBER
+    return SOFTMAX if way.links == {SOFTMAX} else NUMBER
 
 
 def is_tilted(node: Node) -> bool:

@@ -85,6 +85,7 @@ class Testimony:
         heads: all that are known, the chosen one first, then in the order of the step.
         frozen: networks that were called and are not trained.
         made: names of the functions that made the target.
+        change: what the step makes of numbers before they meet it, in names of functions.
         trouble: what went wrong while watching.
         others: what the batch said of the other heads that a user has named, in their order; unknown of those that meet no loss.
     """
@@ -110,6 +111,7 @@ class Testimony:
     heads: tuple[Head, ...] = ()
     frozen: tuple[str, ...] = ()
     made: frozenset[str] = frozenset()
+    change: str = ""
     trouble: tuple[str, ...] = ()
     others: tuple[Testimony, ...] = ()
 
@@ -121,9 +123,16 @@ class Testimony:
         """All of it as plain sentences in one line."""
         if self.task == UNKNOWN:
             return f"Unknown: {self.why}. Pictures and filters only; {_remedy(self.heads)} names what to explain."
-        unit = "; shown in the target's units, no p" if self.task == "regression" else ""
-        first = f"Reads {counted(self.task, self.shape)}: {_met(self)}{unit}{_also(self.heads)}."
+        first = f"Reads {counted(self.task, self.shape)}: {_met(self)}{_unit(self)}{_also(self.heads)}."
         return first + (f" {self.chain[-1]} is looked at; {_listed(self.frozen)} not trained." if self.frozen else "")
+
+
+def _unit(it: Testimony) -> str:
+    """In what units numbers are shown, and what the step makes of them first."""
+    if it.change not in ("", "sigmoid"):
+        return f"; the step makes another number of it before ({it.change}), so that it is not compared with its target"
+    behind = "shown behind the step's sigmoid" if it.change else "shown"
+    return f"; {behind} in the target's units, no p" if it.task == "regression" else ""
 
 
 def is_named(head: Path, path: Path, call: str) -> bool:

@@ -34,6 +34,7 @@ def test_an_answer_that_is_no_number_is_neither_right_nor_wrong(task, broken):
     damaged = values.clone()
     damaged[1].view(-1)[0] = broken
     found, rest = told(answer, damaged, truth, ()), told(answer, values[[0, 2, 3]], truth[[0, 2, 3]], ())
+    assert found.captions[1] == "not a number"
     if rest.captions:
         assert found.captions == (rest.captions[0], "not a number", *rest.captions[1:])
     if rest.wrong:
@@ -62,3 +63,22 @@ def test_a_class_that_is_ruled_out_is_no_broken_answer():
         False,
         True,
     ]
+
+
+def test_a_class_that_is_not_there_is_called_no_number_beside_classes_that_are():
+    values = torch.tensor([[math.nan, 0.0], [0.0, math.log(3.0)]])
+    assert told(Answer("multiclass"), values, None, ("cat", "dog")).captions == ("not a number", "dog 0.75")
+
+
+def test_vectors_that_are_no_numbers_are_called_so_and_the_others_are_compared():
+    values = torch.tensor([[math.nan, 1.0], [1.0, 0.0], [0.6, 0.8]])
+    found = told(Answer("embedding"), values, torch.tensor([0, 0, 0]), ())
+    assert found.captions == ("not a number", "nearest: image 3, 0.60", "nearest: image 2, 0.60")
+    assert found.wrong == (None, False, False)
+
+
+@pytest.mark.parametrize("task", ["regression", "reconstruction", "embedding"])
+def test_numbers_that_are_endless_are_no_answers(task):
+    """Nothing is ruled out by them, as a class is by a score of minus infinity."""
+    assert Answer(task).are_numbers(torch.tensor([[1.0, -math.inf], [1.0, 2.0]])).tolist() == [False, True]
+    assert Answer("multilabel").are_numbers(torch.tensor([[1.0, -math.inf]])).tolist() == [True]

@@ -47,6 +47,8 @@ def test_labels_as_they_may_be_given():
     assert grades_in(torch.tensor([[1, 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0]]), 3).tolist() == [0, 3, 1]  # one-hot
     assert grades_in(torch.tensor([[0.0], [2.0]]), 3).tolist() == [0, 2]
     assert grades_in(torch.tensor([-1, 3]), 3).tolist() == [-1, 3]
+    assert grades_in(torch.tensor([float("nan"), 3.0]), 3).tolist() == [-1, 3]
+    assert grades_in(torch.tensor([[1, -1, -1], [1, 1, 0]]), 3).tolist() == [-1, 2]  # of the first nobody knows the others
 
 
 @pytest.mark.parametrize(
@@ -55,6 +57,7 @@ def test_labels_as_they_may_be_given():
         (torch.tensor([0, 4]), "there is a label 4, but the answer has the grades 0 to 3"),
         (torch.zeros(2, 5, 5), r"expected labels that are grades \(N,\), levels \(N, grades - 1\)"),
         (torch.tensor([[1, 0, 1]]), "expected labels that are grades"),
+        (torch.tensor([0.5, 1.0]), "expected labels that are grades, whole numbers; got 0.5"),
         (torch.tensor([[1, 0, 0, 0, 0, 0], [0, 0, 0, 0, 1, 0]]), r"or one-hot; got \(2, 6\)"),
     ],
 )

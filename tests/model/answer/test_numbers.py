@@ -74,3 +74,21 @@ def test_a_constant_target_is_not_the_farthest():
 def test_a_number_at_each_pixel_is_no_number():
     with pytest.raises(ValueError, match="numbers at each pixel: task='reconstruction' compares them with a picture"):
         Answer("regression").values(torch.zeros(2, 1, 4, 4))
+
+
+def test_numbers_are_compared_as_they_meet_their_target_or_not_at_all():
+    output, truth = torch.tensor([[0.0], [math.log(3.0)]]), torch.tensor([0.5, 0.5])
+    behind = Answer("regression", Facts(change="sigmoid", spread=1.0))
+    said = behind.told(behind.values(output), truth, ())
+    assert said.captions == ("0.5 (true 0.5, +0)", "0.75 (true 0.5, +0.25)")
+    other = Answer("regression", Facts(change="exp", spread=1.0))
+    said = other.told(other.values(output), truth, ())
+    assert (said.captions, dict(said.per_image), dict(said.numbers)) == (("0", "1.1"), {}, {})
+
+
+def test_pictures_are_compared_as_they_meet_their_target_or_not_at_all():
+    output, truth = torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.5)
+    behind, other = (Answer("reconstruction", Facts(change=each)) for each in ("sigmoid", "tanh"))
+    assert behind.told(behind.values(output), truth, ()).captions == ("error 0",)
+    assert other.told(other.values(output), truth, ()).captions == ("",)
+    assert other.kind.maps(other.facts, other.values(output), truth, (1, 1, 2, 2)) == {}

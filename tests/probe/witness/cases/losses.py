@@ -104,6 +104,26 @@ def percent(self, batch):
     return ((batch[1] - 100 * self.net(batch[0])[:, 0].sigmoid()) ** 2).mean()
 
 
+def bools():
+    return TensorDataset(pictures(), numbered(2).bool())
+
+
+def some_shares():
+    return TensorDataset(pictures(), chance())
+
+
+def squares(logits, labels):
+    return ((logits[:, 0].sigmoid() - labels.float()) ** 2).mean()
+
+
+def scaled_squares(logits, grades):
+    return ((logits[:, 0].sigmoid() - grades.float() * 0.25) ** 2).mean()
+
+
+def smoothed_squares(self, batch):
+    return ((self.net(batch[0])[:, 0].sigmoid() - (batch[1] * 0.9 + 0.05)) ** 2).mean()
+
+
 def directions(self, batch):
     return (1 - F.cosine_similarity(F.normalize(self.net(batch[0]), dim=1), batch[1], dim=1)).mean()
 
@@ -305,7 +325,11 @@ CASES = [
     Case("log-cosh", supervised(log_cosh, "age", lambda: cnn(1)), NUMBERS),
     Case("log-cosh by softplus", supervised(log_cosh_by_softplus, "age", lambda: cnn(1)), NUMBERS),
     Case("difference against zero", supervised(against_zero, "age", lambda: cnn(1)), NUMBERS),
-    Case("a score out of a hundred", stepped(percent, lambda: pairs("age"), lambda: cnn(1)), UNKNOWN),
+    Case("a score out of a hundred", stepped(percent, lambda: pairs("age"), lambda: cnn(1)), NUMBERS),
+    Case("squares of whole yes or no", supervised(squares, "two", lambda: cnn(1)), wanted("binary")),
+    Case("squares of shares", stepped(lambda self, batch: squares(self.net(batch[0]), batch[1]), some_shares, lambda: cnn(1)), NUMBERS),
+    Case("squares of scaled grades", supervised(scaled_squares, "classes", lambda: cnn(1)), UNKNOWN),
+    Case("squares of smoothed bools", stepped(smoothed_squares, bools, lambda: cnn(1)), wanted("binary")),
     Case("numbers in two halves", supervised(halves, "four numbers"), NUMBERS),
     Case("labels one by one", supervised(columns, "labels"), wanted("multilabel")),
     Case("some labels one by one", supervised(some_columns, "labels"), UNKNOWN),
