@@ -24,6 +24,7 @@ from lightning_vis.model.answer.embedding import EMBEDDING_TASK, references
 from lightning_vis.model.answer.numbers import REGRESSION_TASK, numbers_in
 from lightning_vis.model.answer.output import answer_of, ends_in_sigmoid
 from lightning_vis.model.answer.words import Words, words_of
+from lightning_vis.model.cut import Cut, said_of_cuts, used_in
 from lightning_vis.model.feature_map import FeatureMap
 from lightning_vis.model.run import ForwardConfig, Kept, Pass, answered
 from lightning_vis.model.scores import TARGETS, Score, Target
@@ -39,12 +40,13 @@ TWINS = "twins"
 class Attempt:
     """A frame of what worked, and what went wrong, by view key; `TWINS` stands for the numbers of the twins.
 
-    Where the views looked is told too, to be handed to the next look.
+    Where the views looked, and what was opened for them, is told too, to be handed to the next look.
     """
 
     frame: Frame | None
     failures: dict[str, Exception] = field(default_factory=dict)
     places: Mapping[str | None, FeatureMap] = field(default_factory=dict)
+    cuts: tuple[Cut, ...] | None = None
 
 
 def usual_views() -> tuple[View, ...]:
@@ -116,9 +118,8 @@ def _head_of(words: Words, probe: Probe, running: ForwardConfig, views: Sequence
 def try_look(model: nn.Module, probe: Probe, views: Iterable[View], running: ForwardConfig) -> Attempt:
     """As `look`, but a view that fails takes no other along; places that are known spare the dry run."""
     start, views = time.perf_counter(), list(views)
-    running = _settled(model, probe, running)
-    places, failures = find_places(model, probe, running, views)
-    return _attempt(model, probe, views, replace(running, places=places), failures, start)
+    running, failures = find_places(model, probe, _settled(model, probe, running), views)
+    return _attempt(model, probe, views, running, failures, start)
 
 
 def _attempt(
@@ -131,8 +132,8 @@ def _attempt(
     except Exception as error:  # before any view, or while the model was put back
         names = [view.key for view in views] + [TWINS] * (probe.twins_for(running.answer) is not None)
         failed = dict.fromkeys(names or [running.answer.task], error)  # a task without any view too
-        return Attempt(None, failed | failures, places)
-    return Attempt(frame, failures, places)
+        return Attempt(None, failed | failures, places, running.cuts)
+    return Attempt(frame, failures, places, running.cuts)
 
 
 def _settled(model: nn.Module, probe: Probe, running: ForwardConfig) -> ForwardConfig:
@@ -154,18 +155,18 @@ SIGMOIDS = ("binary", "multilabel", "ordinal", "segmentation")
 """Tasks that a sigmoid at the end of a network turns into probabilities."""
 
 
-def try_heads(model: nn.Module, heads: Sequence[Head]) -> tuple[Attempt, tuple[Mapping[str | None, FeatureMap], ...]]:
+def try_heads(model: nn.Module, heads: Sequence[Head]) -> tuple[Attempt, tuple[Attempt, ...]]:
     """As `try_look` at several heads of a network, in one frame: the first one's as if there were no other.
 
     Heads that are run alike share one forward pass; each has one backward pass per explained target of its own. A head that
     fails takes no other along; failures have keys that name it.
 
     Returns:
-        What was found, and the places of each head.
+        What was found, and what was found of each head.
     """
     if len(heads) == 1:
         attempt = try_look(model, heads[0].probe, heads[0].views, heads[0].running)
-        return attempt, (attempt.places,)
+        return attempt, (attempt,)
     try:
         with preserve_state(model):
             found = _each(model, heads)
@@ -175,7 +176,7 @@ def try_heads(model: nn.Module, heads: Sequence[Head]) -> tuple[Attempt, tuple[M
         head.key(key): error for head, each in zip(heads[1:], found[1:], strict=True) for key, error in each.failures.items()
     }
     frame = joined(heads, [each.frame for each in found], [each.failures for each in found])
-    return Attempt(frame, {**found[0].failures, **named}, found[0].places), tuple(each.places for each in found)
+    return replace(found[0], frame=frame, failures={**found[0].failures, **named}), tuple(found)
 
 
 def _each(model: nn.Module, heads: Sequence[Head]) -> list[Attempt]:
@@ -183,19 +184,19 @@ def _each(model: nn.Module, heads: Sequence[Head]) -> list[Attempt]:
     starts = [time.perf_counter() for _ in heads]
     settled = [_settled(model, head.probe, head.running) for head in heads]
     placed = [find_places(model, head.probe, run, head.views) for head, run in zip(heads, settled, strict=True)]
-    runs = [replace(run, places=places) for run, (places, _) in zip(settled, placed, strict=True)]
-    alike = [run.forward is runs[0].forward for run in runs]
-    shared = [each[:3] for each in zip(heads, placed, runs, alike, strict=True) if each[3]]
-    kept = Kept({name: site for head, place, run in shared for name, site in _sites(head, place, run).items()})
+    runs = [run for run, _ in placed]
+    alike = [run.forward is runs[0].forward and run.cuts == runs[0].cuts for run in runs]
+    shared = [(head, *each) for head, each, is_alike in zip(heads, placed, alike, strict=True) if is_alike]
+    kept = Kept({name: site for each in shared for name, site in _sites(*each).items()})
     return [
         _attempt(model, head.probe, [*head.views], replace(run, kept=kept if is_alike else None), dict(failures), start)
         for head, run, is_alike, (_, failures), start in zip(heads, runs, alike, placed, starts, strict=True)
     ]
 
 
-def _sites(head: Head, placed: tuple[Places, Mapping[str, Exception]], running: ForwardConfig) -> dict[str, Site]:
+def _sites(head: Head, running: ForwardConfig, failures: Mapping[str, Exception]) -> dict[str, Site]:
     """Where the views of a head look that have a place, by name."""
-    views = [view for view in head.views if view.key not in placed[1]]
+    views = [view for view in head.views if view.key not in failures]
     names = {name for view in views for name in view.layers if name is not None and name != INPUT}
     return {**{name: plain_site(name) for name in names}, **running.sites}
 
@@ -222,7 +223,8 @@ def _look(
     if answers is not None:
         seconds["twins"] = time.perf_counter() - start - seconds["pass"]
         frame = _with_twin_result(frame or build_frame(probe, {}, [], {}, running.answer), answers)
-    return None if frame is None else replace(frame, seconds=seconds, notes=(*frame.notes, *said_of_places(views, places)))
+    notes = (*said_of_places(views, places), *said_of_cuts(used_in(run.forward)))
+    return None if frame is None else replace(frame, seconds=seconds, notes=(*frame.notes, *notes))
 
 
 def _run_of(model: nn.Module, probe: Probe, running: ForwardConfig) -> Pass:
