@@ -159,7 +159,7 @@ class OpenCuts(TorchFunctionMode):
         """Gradients are to be on or off: a region begins or ends."""
         if not torch.is_inference_mode_enabled():
             if torch.is_grad_enabled() and not mode:
-                cut = Cut("no_grad", self._calls())
+                cut = Cut("no_grad", tuple((*each[:2], 0, each[3]) for each in self._calls()))  # enters and sets: twice
                 if self._opens(cut):
                     return
                 self.region = cut
@@ -184,7 +184,10 @@ class OpenCuts(TorchFunctionMode):
 
     def _compute(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         is_inference = torch.is_inference_mode_enabled()
-        if is_inference and INFERENCE in self.cuts:
+        if self.cuts and writes_weights(func, args):  # which autograd refuses
+            with torch.no_grad():
+                result = func(*args, **kwargs)
+        elif is_inference and INFERENCE in self.cuts:
             self.used.add(INFERENCE)
             with torch.inference_mode(False), torch.set_grad_enabled(self._was_enabled and self.region is None):
                 result = func(*args, **kwargs)
@@ -214,6 +217,13 @@ def _frames(frame: FrameType | None, top: FrameType | None) -> Iterator[Call]:
         if not code.co_filename.startswith(NOT_THE_USERS):
             yield code.co_filename, code.co_name, frame.f_lasti, frame.f_lineno
         frame = frame.f_back
+
+
+def writes_weights(func: Any, args: Sequence[Any]) -> bool:
+    """Whether a function changes weights in place."""
+    name = getattr(func, "__name__", "")
+    is_in_place = name in ("__iadd__", "__isub__", "__imul__", "__itruediv__", "__setitem__")
+    return bool(args) and isinstance(args[0], nn.Parameter) and (is_in_place or (name[-1:] == "_" and name[-2:] != "__"))
 
 
 def has_weights(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:

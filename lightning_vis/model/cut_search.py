@@ -98,7 +98,9 @@ def _why(whole: Trial, error: str) -> str:
 def _chains(run: Try, whole: Trial, is_allowed: Callable[[Cut], bool], errors: list[str]) -> list[tuple[tuple[Cut, ...], bool]]:
     """The shortest chains of cuts, each met behind the one before, that let a gradient through; whether a part is among them."""
     found: list[tuple[tuple[Cut, ...], bool]] = []
-    waiting: list[tuple[tuple[Cut, ...], Trial, bool]] = [((cut,), whole, cut in whole.parts) for cut in whole.met if is_allowed(cut)]
+    waiting: list[tuple[tuple[Cut, ...], Trial, bool]] = [
+        ((cut,), whole, cut in whole.parts) for cut in whole.met if is_allowed(cut)
+    ]
     for _ in range(MOST_RUNS):
         if not waiting:
             break
