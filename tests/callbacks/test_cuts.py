@@ -8,7 +8,8 @@ from modules import Classifier, loader
 from nets import images
 from torch import nn
 
-from lightning_vis import ProbeCallback, SaliencyCallback
+from lightning_vis import FilterMaximizationCallback, ProbeCallback, grad_cam, look, maximize, saliency
+from lightning_vis.model.scores import logit
 from lightning_vis.probe.probe import Probe
 
 from .test_identical import fingerprint, same
@@ -124,14 +125,12 @@ def test_the_step_that_cuts_by_itself_is_seen_through_too(trainer):
 
 
 def test_saliency_alone_needs_no_place_and_is_seen_through_all_the_same(trainer, probe):
-    callback = SaliencyCallback(probe=probe, on_error="raise")
+    callback = ProbeCallback(probe, views=[saliency()], on_error="raise")
     trainer([callback]).fit(Transfer(), loader(), loader(12, seed=2))
     assert all((frame.maps["saliency"].values != 0).any() for frame in callback.film.frames)
 
 
 def test_maps_are_those_of_the_network_without_the_cut():
-    from lightning_vis import look
-
     seen = Probe(images(4), labels=[0, 1, 2, 0])
     cut, whole = look(Transfer(), seen), look(Whole(), seen)
     for key, maps in whole.maps.items():
@@ -156,3 +155,55 @@ def test_a_backbone_that_thaws_is_no_longer_called_frozen(trainer, probe):
     said = [any(note.startswith(SAID) for note in frame.notes) for frame in callback.film.frames]
     assert said[0]
     assert not said[-1]
+
+
+def test_filters_of_a_frozen_backbone_are_maximized_and_that_is_said(trainer, probe):
+    def callback():
+        return FilterMaximizationCallback(probe=probe, channels=2, steps=3, max_overhead=1.0, on_error="raise")
+
+    without, seen = fingerprint(trainer, [], Transfer), callback()
+    assert same(fingerprint(trainer, [seen], Transfer), without)
+    whole = callback()
+    trainer([whole]).fit(Whole(), loader(), loader(12, seed=2))
+    first, expected = seen.film.frames[0], whole.film.frames[0]
+    assert len(first.pictures) == 2
+    assert first.pictures.keys() == expected.pictures.keys()
+    assert all((each.values == expected.pictures[key].values).all() for key, each in first.pictures.items())
+    assert [note.startswith(SAID) for note in first.notes] == [True]
+    assert expected.notes == ()
+
+
+class Unopened(Transfer):
+    """A frozen part that goes through NumPy, with a map behind it, or that part with gradients."""
+
+    def __init__(self, is_mended=False):
+        super().__init__()
+        self.behind, self.is_mended = nn.Conv2d(4, 4, 3, padding=1), is_mended
+
+    def forward(self, x):
+        features = self.feature_extractor[:4](x)
+        if not self.is_mended:
+            features = torch.from_numpy(features.detach().numpy())
+        return self.classifier(self.feature_extractor[4:](self.behind(features)))
+
+
+def test_what_cannot_be_opened_is_said_and_both_remedies_work(trainer, probe):
+    sentence = (
+        r"no gradient of the answer reaches the image: detach in forward\(\), test_cuts.py line \d+ stops it, and could not be opened"
+        " for our own pass: compute that part with gradients on, or name a layer behind it"
+    )
+    with pytest.raises(ValueError, match=sentence):
+        look(Unopened(), probe, [saliency()])
+    assert (look(Unopened(is_mended=True), probe, [saliency()]).maps["saliency"].values != 0).any()
+    assert (look(Unopened(), probe, [grad_cam("behind")]).maps["grad_cam.behind"].values != 0).any()
+    with pytest.raises(ValueError, match="no gradient of the answer reaches the image: detach in forward"):
+        maximize(Unopened(), "behind", [0], probe.images, steps=2)
+    maximize(Unopened(is_mended=True), "behind", [0], probe.images, steps=2)
+
+
+def test_captum_finds_the_same_on_the_network_without_the_cut(probe):
+    captum = pytest.importorskip("captum.attr")
+    found = look(Linear(), probe, [saliency("label")], score=logit).maps["saliency.label"].values
+    whole = Whole().eval()
+    theirs = captum.Saliency(whole).attribute(probe.images.clone().requires_grad_(), target=probe.labels).amax(1)
+    assert torch.allclose(torch.as_tensor(found), theirs, rtol=1e-5, atol=1e-8)
