@@ -114,22 +114,31 @@ def maximize(
         model.requires_grad_(False)  # taken back by preserve_state
         torch.manual_seed(seed)  # of layers that draw in eval mode too; likewise
         images = on_model(model, images)
-        run, why = opened(model, layer, images, forward or model)
-        activation = channels_last(model, activation_of(model, layer, images, run), images)
-        wanted, on_images = _on_images(activation, images, named, aim)
-        aim, shape = _cropped(activation, images, aim, size)
-        task = _task(activation, aim, recipe, images, shape, normalisation, seed)
-        rows = _rows_at_once(task, memory, layer, images)
-        parts = _ascended(task, torch.split(wanted, rows), why)
-    return _collected(parts, task, on_images, named)
+
+        def climb(run: Callable[[Tensor], Any]) -> Maximized:
+            activation = channels_last(model, activation_of(model, layer, images, run), images)
+            wanted, on_images = _on_images(activation, images, named, aim)
+            objective, shape = _cropped(activation, images, aim, size)
+            task = _task(activation, objective, recipe, images, shape, normalisation, seed)
+            rows = _rows_at_once(task, memory, layer, images)
+            return _collected([ascend(task, part) for part in torch.split(wanted, rows)], task, on_images, named)
+
+        return _seen_through(climb, lambda: opened(model, layer, images, forward or model), forward or model)
 
 
-def _ascended(task: AscentConfig, rows: Sequence[Tensor], why: str) -> list[AscentResult]:
-    """As `ascend`, which is the first to want a gradient."""
+def _seen_through(
+    climb: Callable[[Callable[[Tensor], Any]], Maximized],
+    find: Callable[[], tuple[Callable[[Tensor], Any], str]],
+    forward: Callable[[Tensor], Any],
+) -> Maximized:
+    """The ascent, once more through what keeps its first gradient from the image, if anything does."""
     try:
-        return [ascend(task, part) for part in rows]
+        return climb(forward)
     except UnreachedError as error:
-        raise UnreachedError(why or str(error)) from error
+        run, why = find()
+        if run is forward:
+            raise UnreachedError(why or str(error)) from error
+        return climb(run)
 
 
 def _on_images(

@@ -203,7 +203,7 @@ def test_what_cannot_be_opened_is_said_and_both_remedies_work(trainer, probe):
 
 def test_captum_finds_the_same_on_the_network_without_the_cut(probe):
     captum = pytest.importorskip("captum.attr")
-    found = look(Linear(), probe, [saliency("label")], score=logit).maps["saliency.label"].values
+    found = look(Linear(), probe, [saliency("label")], score=logit).maps.popitem()[1].values
     whole = Whole().eval()
     theirs = captum.Saliency(whole).attribute(probe.images.clone().requires_grad_(), target=probe.labels).amax(1)
     assert torch.allclose(torch.as_tensor(found), theirs, rtol=1e-5, atol=1e-8)
