@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from lightning_vis.arguments import quoted
 from lightning_vis.attribution.frame_builder import build_frame, maps_of, own_maps
 from lightning_vis.attribution.heads import Head, joined
-from lightning_vis.attribution.places import Places, find_places, looked_at, said_of_places
+from lightning_vis.attribution.places import Places, find_places, looked_at, open_places, said_of_places
+from lightning_vis.attribution.recorders import OffPathError
 from lightning_vis.attribution.records import Recorded, Recorder, in_chunks
 from lightning_vis.attribution.views import View, evidence, grad_cam, saliency, views_of
 from lightning_vis.constants import INPUT
@@ -123,6 +124,19 @@ def try_look(model: nn.Module, probe: Probe, views: Iterable[View], running: For
 
 
 def _attempt(
+    model: nn.Module, probe: Probe, views: list[View], running: ForwardConfig, failures: dict[str, Exception], start: float
+) -> Attempt:
+    """What works of a look; if it turns out that no gradient reaches the image, another one through what keeps it off."""
+    attempt = _attempt_once(model, probe, views, running, dict(failures), start)
+    if running.cuts is not None or not any(isinstance(each, OffPathError) for each in attempt.failures.values()):
+        return attempt
+    opened, failures = open_places(model, probe, running, failures, views)
+    if not opened.cuts and not failures:
+        return replace(attempt, cuts=())
+    return _attempt_once(model, probe, views, replace(opened, kept=None), failures, start)
+
+
+def _attempt_once(
     model: nn.Module, probe: Probe, views: list[View], running: ForwardConfig, failures: dict[str, Exception], start: float
 ) -> Attempt:
     """What works of a look whose places are known."""

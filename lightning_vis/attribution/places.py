@@ -39,24 +39,38 @@ def find_places(
     """
     views = list(views)
     placed, failed, is_reached = _placed(model, probe, running, views)
-    if running.cuts is not None or is_reached or not views:
+    if running.cuts is not None or is_reached is not False:
         return placed, failed
-    opening = _opening(model, probe, running)
-    if opening.why:
-        off = [view.key for view in views if view.key in failed or INPUT in view.layers]
-        return replace(placed, cuts=()), {**failed, **dict.fromkeys(off, ValueError(opening.why))}
-    opened = replace(running, cuts=opening.cuts)
-    return _placed(model, probe, opened, views)[:2] if opening.cuts else (replace(placed, cuts=()), failed)
+    return open_places(model, probe, placed, failed, views)
+
+
+def open_places(
+    model: nn.Module, probe: Probe, placed: ForwardConfig, failed: dict[str, Exception], views: Sequence[View]
+) -> tuple[ForwardConfig, dict[str, Exception]]:
+    """As `find_places`, where no gradient of the answer reaches the image as the network is run.
+
+    Args:
+        model: as `find_places`.
+        probe: likewise.
+        placed: how the network is run, with the places that were found.
+        failed: why others were not.
+        views: whose layers are wanted.
+    """
+    opening = _opening(model, probe, placed)
+    if opening.cuts:
+        return _placed(model, probe, replace(placed, places={}, cuts=opening.cuts), views)[:2]
+    off = [view.key for view in views if view.key in failed or INPUT in view.layers] if opening.why else []
+    return replace(placed, cuts=()), {**failed, **dict.fromkeys(off, ValueError(opening.why))}
 
 
 def _placed(
     model: nn.Module, probe: Probe, running: ForwardConfig, views: Sequence[View]
-) -> tuple[ForwardConfig, dict[str, Exception], bool]:
-    """The places as the network is run now, and whether a gradient was seen to reach the image."""
+) -> tuple[ForwardConfig, dict[str, Exception], bool | None]:
+    """The places as the network is run now, and whether a gradient was seen to reach the image; None where nothing was run."""
     wanted = {name for view in views for name in view.layers if name != INPUT} - set(running.places)
     shifting = {each.layer: name for name, each in running.places.items() if each.bypassed}
     asked = sorted({*wanted, *shifting}, key=str)
-    found, is_reached = _found(model, probe, running, asked) if asked else ({}, False)
+    found, is_reached = _found(model, probe, running, asked) if asked else ({}, None)
     places = {shifting.get(str(name), name): each for name, each in found.items() if isinstance(each, FeatureMap)}
     why = {name: each for name, each in found.items() if isinstance(each, Exception) and name in wanted}
     failed = {view.key: why[name] for view in views for name in view.layers if name in why}
