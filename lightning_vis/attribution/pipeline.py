@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from lightning_vis.arguments import quoted
 from lightning_vis.attribution.frame_builder import build_frame, maps_of, own_maps
 from lightning_vis.attribution.heads import Head, joined
-from lightning_vis.attribution.places import Places, find_places, looked_at, said_of_places
+from lightning_vis.attribution.places import Places, find_places, looked_at, open_places, said_of_places
+from lightning_vis.attribution.recorders import OffPathError
 from lightning_vis.attribution.records import Recorded, Recorder, in_chunks
 from lightning_vis.attribution.views import View, evidence, grad_cam, saliency, views_of
 from lightning_vis.constants import INPUT, MULTICLASS
@@ -26,6 +27,7 @@ from lightning_vis.model.answer.numbers import REGRESSION_TASK, numbers_in, spre
 from lightning_vis.model.answer.output import UNCLEAR, answer_of, are_shares, settled, squash_of
 from lightning_vis.model.answer.task import Facts
 from lightning_vis.model.answer.words import Words, words_of
+from lightning_vis.model.cut import Cut, said_of_cuts, used_in
 from lightning_vis.model.feature_map import FeatureMap
 from lightning_vis.model.run import ForwardConfig, Kept, Pass, answered
 from lightning_vis.model.scores import TARGETS, Score, Target
@@ -41,12 +43,13 @@ TWINS = "twins"
 class Attempt:
     """A frame of what worked, and what went wrong, by view key; `TWINS` stands for the numbers of the twins.
 
-    Where the views looked is told too, to be handed to the next look.
+    Where the views looked, and what was opened for them, is told too, to be handed to the next look.
     """
 
     frame: Frame | None
     failures: dict[str, Exception] = field(default_factory=dict)
     places: Mapping[str | None, FeatureMap] = field(default_factory=dict)
+    cuts: tuple[Cut, ...] | None = None
 
 
 def usual_views() -> tuple[View, ...]:
@@ -118,12 +121,24 @@ def _head_of(words: Words, probe: Probe, running: ForwardConfig, views: Sequence
 def try_look(model: nn.Module, probe: Probe, views: Iterable[View], running: ForwardConfig) -> Attempt:
     """As `look`, but a view that fails takes no other along; places that are known spare the dry run."""
     start, views = time.perf_counter(), list(views)
-    running = _settled(model, probe, running, views)
-    places, failures = find_places(model, probe, running, views)
-    return _attempt(model, probe, views, replace(running, places=places), failures, start)
+    running, failures = find_places(model, probe, _settled(model, probe, running, views), views)
+    return _attempt(model, probe, views, running, failures, start)
 
 
 def _attempt(
+    model: nn.Module, probe: Probe, views: list[View], running: ForwardConfig, failures: dict[str, Exception], start: float
+) -> Attempt:
+    """What works of a look; if it turns out that no gradient reaches the image, another one through what keeps it off."""
+    attempt = _attempt_once(model, probe, views, running, dict(failures), start)
+    if running.cuts is not None or not any(isinstance(each, OffPathError) for each in attempt.failures.values()):
+        return attempt
+    opened, failures = open_places(model, probe, running, failures, views)
+    if not opened.cuts and not failures:
+        return replace(attempt, cuts=())
+    return _attempt_once(model, probe, views, replace(opened, kept=None), failures, start)
+
+
+def _attempt_once(
     model: nn.Module, probe: Probe, views: list[View], running: ForwardConfig, failures: dict[str, Exception], start: float
 ) -> Attempt:
     """What works of a look whose places are known."""
@@ -133,8 +148,8 @@ def _attempt(
     except Exception as error:  # before any view, or while the model was put back
         names = [view.key for view in views] + [TWINS] * (probe.twins_for(running.answer) is not None)
         failed = dict.fromkeys(names or [running.answer.task], error)  # a task without any view too
-        return Attempt(None, failed | failures, places)
-    return Attempt(frame, failures, places)
+        return Attempt(None, failed | failures, places, running.cuts)
+    return Attempt(frame, failures, places, running.cuts)
 
 
 def _settled(model: nn.Module, probe: Probe, running: ForwardConfig, views: Sequence[View]) -> ForwardConfig:
@@ -173,18 +188,18 @@ SIGMOIDS = ("binary", MULTICLASS, "multilabel", "ordinal", "segmentation")
 """Tasks that a sigmoid at the end of a network turns into probabilities."""
 
 
-def try_heads(model: nn.Module, heads: Sequence[Head]) -> tuple[Attempt, tuple[Mapping[str | None, FeatureMap], ...]]:
+def try_heads(model: nn.Module, heads: Sequence[Head]) -> tuple[Attempt, tuple[Attempt, ...]]:
     """As `try_look` at several heads of a network, in one frame: the first one's as if there were no other.
 
     Heads that are run alike share one forward pass; each has one backward pass per explained target of its own. A head that
     fails takes no other along; failures have keys that name it.
 
     Returns:
-        What was found, and the places of each head.
+        What was found, and what was found of each head.
     """
     if len(heads) == 1:
         attempt = try_look(model, heads[0].probe, heads[0].views, heads[0].running)
-        return attempt, (attempt.places,)
+        return attempt, (attempt,)
     try:
         with preserve_state(model):
             found = _each(model, heads)
@@ -194,7 +209,7 @@ def try_heads(model: nn.Module, heads: Sequence[Head]) -> tuple[Attempt, tuple[M
         head.key(key): error for head, each in zip(heads[1:], found[1:], strict=True) for key, error in each.failures.items()
     }
     frame = joined(heads, [each.frame for each in found], [each.failures for each in found])
-    return Attempt(frame, {**found[0].failures, **named}, found[0].places), tuple(each.places for each in found)
+    return replace(found[0], frame=frame, failures={**found[0].failures, **named}), tuple(found)
 
 
 def _each(model: nn.Module, heads: Sequence[Head]) -> list[Attempt]:
@@ -202,10 +217,10 @@ def _each(model: nn.Module, heads: Sequence[Head]) -> list[Attempt]:
     starts = [time.perf_counter() for _ in heads]
     known = [_settled(model, head.probe, head.running, head.views) for head in heads]
     placed = [find_places(model, head.probe, run, head.views) for head, run in zip(heads, known, strict=True)]
-    runs = [replace(run, places=places) for run, (places, _) in zip(known, placed, strict=True)]
-    alike = [run.forward is runs[0].forward for run in runs]
+    runs = [run for run, _ in placed]
+    alike = [run.forward is runs[0].forward and run.cuts == runs[0].cuts for run in runs]
     shared: dict[str, Site] = {}
-    for head, (_, failures), run, is_alike in zip(heads, placed, runs, alike, strict=True):
+    for head, (run, failures), is_alike in zip(heads, placed, alike, strict=True):
         shared |= _sites(head, failures, run) if is_alike else {}
     kept = Kept(shared)
     return [
@@ -247,7 +262,8 @@ def _look(
     if answers is not None:
         seconds["twins"] = time.perf_counter() - start - seconds["pass"]
         frame = _with_twin_result(frame or build_frame(probe, {}, [], {}, running.answer), answers)
-    return None if frame is None else replace(frame, seconds=seconds, notes=(*frame.notes, *said_of_places(views, places)))
+    notes = (*said_of_places(views, places), *said_of_cuts(used_in(run.forward)))
+    return None if frame is None else replace(frame, seconds=seconds, notes=(*frame.notes, *notes))
 
 
 def _refuse_guesses(probe: Probe, answer: Answer, values: Tensor | None) -> None:

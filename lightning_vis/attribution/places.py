@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from lightning_vis.attribution.records import Recorder
 from lightning_vis.attribution.views import View
 from lightning_vis.constants import INPUT
 from lightning_vis.model.answer.output import answer_of
+from lightning_vis.model.cut_search import Opening, Witness, find_cuts
 from lightning_vis.model.feature_map import ROWS, FeatureMap, feature_maps
 from lightning_vis.model.run import ForwardConfig, Pass
 from lightning_vis.probe.probe import Probe
@@ -24,24 +26,57 @@ Places = Mapping[str | None, FeatureMap]
 
 def find_places(
     model: nn.Module, probe: Probe, running: ForwardConfig, views: Iterable[View]
-) -> tuple[dict[str | None, FeatureMap], dict[str, Exception]]:
-    """The places of views by what their layers are called, and, by the keys of the views, why some have none.
+) -> tuple[ForwardConfig, dict[str, Exception]]:
+    """How a network is run with the places of views known, and, by the keys of the views, why some have none.
+
+    Where no gradient of the answer reaches the image, the cuts that keep it off are opened from then on
+    (`lightning_vis.model.cut_search`), and the places are those of the network without them.
 
     Args:
         model: as it will be run.
-        probe: whose first image is run, in one dry run that leaves no trace.
+        probe: whose first image is run, in one dry run that leaves no trace; in some more where no gradient reaches the image.
         running: how; the places that it knows already are kept, and measured anew if something bypasses them.
         views: whose layers are wanted.
     """
     views = list(views)
+    placed, failed, is_reached = _placed(model, probe, running, views)
+    if running.cuts is not None or is_reached is not False:
+        return placed, failed
+    return open_places(model, probe, placed, failed, views)
+
+
+def open_places(
+    model: nn.Module, probe: Probe, placed: ForwardConfig, failed: dict[str, Exception], views: Sequence[View]
+) -> tuple[ForwardConfig, dict[str, Exception]]:
+    """As `find_places`, where no gradient of the answer reaches the image as the network is run.
+
+    Args:
+        model: as `find_places`.
+        probe: likewise.
+        placed: how the network is run, with the places that were found.
+        failed: why others were not.
+        views: whose layers are wanted.
+    """
+    opening = _opening(model, probe, placed)
+    if opening.cuts:
+        return _placed(model, probe, replace(placed, places={}, cuts=opening.cuts), views)[:2]
+    off = [view.key for view in views if view.key in failed or INPUT in view.layers] if opening.why else []
+    return replace(placed, cuts=()), {**failed, **dict.fromkeys(off, ValueError(opening.why))}
+
+
+def _placed(
+    model: nn.Module, probe: Probe, running: ForwardConfig, views: Sequence[View]
+) -> tuple[ForwardConfig, dict[str, Exception], bool | None]:
+    """The places as the network is run now, and whether a gradient was seen to reach the image; None where nothing was run."""
     wanted = {name for view in views for name in view.layers if name != INPUT} - set(running.places)
     shifting = {each.layer: name for name, each in running.places.items() if each.bypassed}
     asked = sorted({*wanted, *shifting}, key=str)
-    found = _found(model, probe, running, asked) if asked else {}
+    found, is_reached = _found(model, probe, running, asked) if asked else ({}, None)
     places = {shifting.get(str(name), name): each for name, each in found.items() if isinstance(each, FeatureMap)}
     why = {name: each for name, each in found.items() if isinstance(each, Exception) and name in wanted}
     failed = {view.key: why[name] for view in views for name in view.layers if name in why}
-    return {**running.places, **places}, failed
+    cuts = () if is_reached and running.cuts is None else running.cuts
+    return replace(running, places={**running.places, **places}, cuts=cuts), failed, is_reached
 
 
 def looked_at(view: View, places: Places) -> tuple[list[str], Recorder]:
@@ -70,13 +105,28 @@ def said_of_held(layer: str) -> str:
 
 def _found(
     model: nn.Module, probe: Probe, running: ForwardConfig, names: Sequence[str | None]
-) -> dict[str | None, FeatureMap | Exception]:
+) -> tuple[dict[str | None, FeatureMap | Exception], bool]:
+    """What names stand for, and whether the graph of that dry run leads from the answer to the image."""
     try:
-        images = probe.images[:1].expand(ROWS, *probe.images.shape[1:])
-        run = running.prepare(model, images, rows=torch.zeros(ROWS, dtype=torch.long))
-        return feature_maps(model, run.images, names, run.output, partial(_read, run))
+        run = _first_image(model, probe, running)
+        witness = Witness(run.output, partial(_read, run))
+        found = feature_maps(model, run.images, names, witness.forward, witness.read)
+        return found, witness.is_reached
     except Exception as error:  # the network itself could not be run
-        return dict.fromkeys(names, error)
+        return dict.fromkeys(names, error), False
+
+
+def _opening(model: nn.Module, probe: Probe, running: ForwardConfig) -> Opening:
+    try:
+        run = _first_image(model, probe, running)
+        return find_cuts(model, run.images, run.output, partial(_read, run))
+    except Exception:  # which is said where the network is run
+        return Opening()
+
+
+def _first_image(model: nn.Module, probe: Probe, running: ForwardConfig) -> Pass:
+    images = probe.images[:1].expand(ROWS, *probe.images.shape[1:])
+    return running.prepare(model, images, rows=torch.zeros(ROWS, dtype=torch.long))
 
 
 def _read(run: Pass, output: Any) -> Any:

@@ -16,6 +16,8 @@ from lightning_vis.constants import INPUT, MULTICLASS
 from lightning_vis.model.answer.answer import CLASSES, Answer
 from lightning_vis.model.answer.output import answer_of, are_shares, settled, squash_of
 from lightning_vis.model.answer.task import Facts
+from lightning_vis.model.cut import through
+from lightning_vis.model.cut_search import find_cuts
 from lightning_vis.model.held import Held
 from lightning_vis.model.layers import known_layers
 from lightning_vis.model.run import Kept, Pass, prepare
@@ -42,7 +44,8 @@ def record(
     """Activations and gradients of any layers and of the images, from one forward and one backward pass.
 
     The model is left exactly as it was. Works inside ``no_grad`` and ``inference_mode``, with frozen parameters, and with
-    in-place layers after the recorded ones.
+    in-place layers after the recorded ones. Where the network itself lets no gradient reach the images, what keeps it off is
+    opened for this pass (`lightning_vis.model.cut_search`).
 
     Args:
         model: any network; it stays on its device and in its precision, and the images follow it there.
@@ -71,9 +74,20 @@ def record(
     run = prepare(model, images, labels, forward, score, context, convert)
     if labels is not None and bool((labels < 0).any()):  # no labels that nobody knows: all that is asked for has to be there
         run = replace(run, chosen={target: labels})
+    requests = {target: list(dict.fromkeys(layers))}
     with preserve_state(model):
-        recorded = in_chunks(gradients, run, {target: list(dict.fromkeys(layers))}, chunk_size)
+        try:
+            recorded = in_chunks(gradients, run, requests, chunk_size)
+        except OffPathError:
+            cuts = find_cuts(model, run.images, run.output).cuts
+            if not cuts:
+                raise
+            recorded = in_chunks(gradients, replace(run, forward=through(run.forward, cuts)), requests, chunk_size)
     return recorded.explained[target].records
+
+
+class OffPathError(ValueError):
+    """The score does not depend on a layer, or on the image."""
 
 
 def gradients(run: Pass, requests: Requests) -> Recorded:
@@ -232,7 +246,7 @@ def _records(
         found = dict(zip(wanted, values, strict=True))
     off = [name for name in tensors if found.get(name) is None]
     if off:
-        raise ValueError(
+        raise OffPathError(
             f"the score does not depend on layer {off[0]!r} through gradients (off the path to the score,"
             f" or computed under no_grad): name another; {known_layers(run.model)}"
         )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lightning_vis.model.answer.answer import CLASSES, Answer
 from lightning_vis.model.call import at_rows
+from lightning_vis.model.cut import Cut, through
 from lightning_vis.model.feature_map import FeatureMap
 from lightning_vis.model.places import leaves
 from lightning_vis.model.scores import Score, Target, describe, log_odds, logit
@@ -128,7 +129,8 @@ class Pass:
 class ForwardConfig:
     """How a model is run: by what function, to what score, in what context, converted how, in chunks of what size.
 
-    What its output means and what of it is explained belong to it too.
+    What its output means and what of it is explained belong to it too, and the cuts in it that we open: None where nobody has
+    looked for any yet.
     """
 
     forward: Callable[[Tensor], Any] | None = None
@@ -141,6 +143,7 @@ class ForwardConfig:
     is_early: bool = False
     places: Mapping[str | None, FeatureMap] = field(default_factory=dict)
     kept: Kept | None = None
+    cuts: tuple[Cut, ...] | None = None
 
     def prepare(self, model: nn.Module, images: Tensor, truth: Tensor | None = None, rows: Tensor | None = None) -> Pass:
         """Images on the model's device and in its precision.
@@ -152,7 +155,7 @@ class ForwardConfig:
             rows: ``(M,)`` the probe images whose other arguments go with them; None: they are the probe's own.
         """
         run = prepare(model, images, truth, self.forward, self.score, self.context, self.convert)
-        forward = run.forward if rows is None else at_rows(run.forward, rows)
+        forward = through(run.forward if rows is None else at_rows(run.forward, rows), self.cuts)
         chosen, kept = (self.chosen, self.kept) if rows is None else ({}, None)
         run = replace(run, forward=forward, answer=self.answer, chosen=chosen, is_early=self.is_early, kept=kept)
         return replace(run, sites=self.sites)

@@ -257,7 +257,7 @@ class Frozen(Net):
         return self.net[-1](features)
 
 
-@task(views=0, refusal="no_grad")
+@task()
 def frozen_backbone(run: Run, **arguments: Any) -> None:
     run.fit(Frozen(), **arguments)
 

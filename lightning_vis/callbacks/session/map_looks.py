@@ -23,6 +23,7 @@ from lightning_vis.constants import ALONE
 from lightning_vis.frames import Frame
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
 from lightning_vis.model.answer.labels import ABSENT
+from lightning_vis.model.cut import Cut, said_of_cuts
 from lightning_vis.model.feature_map import FeatureMap
 from lightning_vis.model.run import Chosen, ForwardConfig
 from lightning_vis.model.scores import PROBABILITIES, TARGETS, Score
@@ -40,6 +41,7 @@ class MapLooks:
     Attributes:
         views: what is looked through.
         places: where the views look, once it is known, None standing for those that name no layer.
+        cuts: what is opened for them; None where nobody has looked yet.
         failed: why the last look gave no numbers; "" if it did.
         draws: whether cards, film strips and animations are drawn.
         neighbours: image tags that other callbacks of the Trainer write.
@@ -48,6 +50,7 @@ class MapLooks:
     def __init__(self, session: Session, score: Score | None) -> None:
         self.views: list[View] = []
         self.places: Mapping[str | None, FeatureMap] = {}
+        self.cuts: tuple[Cut, ...] | None = None
         self.failed = ""
         self.draws = True
         self.neighbours = 0
@@ -56,15 +59,15 @@ class MapLooks:
         self._asked: list[View] = []  # before it is known what the network answers
         self._chosen: dict[str, Tensor] = {}  # what is explained for good, by target; of another head with its name behind it
         self._others: dict[str, list[View]] = {}  # through what the other heads are looked at
-        self._places: dict[str, Mapping[str | None, FeatureMap]] = {}  # where those look
+        self._found: dict[str, Attempt] = {}  # where those look, and what was opened for it
         self._many_at = 0  # which look had the views of many passes last, counted from 1
         self._pass_seconds: float | None = None  # what one pass takes, once that has been measured
 
     def open(self, views: Sequence[View]) -> None:
         """A run begins: everything is tried again."""
         self.views = self._asked = list(views)
-        self.places, self.failed, self._why = {}, "", ""
-        self._others, self._places = {}, {}
+        self.places, self.cuts, self.failed, self._why = {}, None, "", ""
+        self._others, self._found = {}, {}
         self._many_at, self._pass_seconds = 0, None
 
     def settle(self, answer: Answer) -> None:
@@ -84,10 +87,10 @@ class MapLooks:
         others = [key_of(view.key, head) for head, views in self._others.items() for view in views]
         keys = ", ".join([*(view.key for view in self.views), *others])
         layer = f" at layer {self.layer!r}" if self.layer else ""
-        bypassed = "".join(f"; {each}" for each in said_of_places(self.views, self.places))
+        said = "".join(f"; {each}" for each in (*said_of_places(self.views, self.places), *said_of_cuts(self.cuts)))
         within = f" of the submodule {session.finder.name!r}" if session.finder.name else ""
         count = 0 if session.probe is None else len(session.probe)
-        return f"{count} images ({keys or 'no maps'}){layer}{within}{bypassed}"
+        return f"{count} images ({keys or 'no maps'}){layer}{within}{said}"
 
     def reading(self) -> str:
         """What the network answers and where the images come from, in sentences."""
@@ -233,7 +236,8 @@ class MapLooks:
             views = [
                 each for each in self._others.get(name, []) if key_of(each.key, name) not in self._session.failures.resting
             ]
-            settled = replace(own, chosen=self._choice(name, len(probe)), places=self._places.get(name, {}))
+            known = self._found.get(name, Attempt(None))
+            settled = replace(own, chosen=self._choice(name, len(probe)), places=known.places, cuts=known.cuts)
             found.append(Head(name, probe, settled, views))
         return found
 
@@ -252,14 +256,14 @@ class MapLooks:
         others: Sequence[Head],
     ) -> Frame | None:
         """A look whose failures are dealt with: a view rests, the twins are asked again next time."""
-        running = replace(running, chosen=self._choice("", len(probe)), places=self.places)
+        running = replace(running, chosen=self._choice("", len(probe)), places=self.places, cuts=self.cuts)
         first = Head(self._session.head, probe, running, self._awake(views))
         try:
-            attempt, places = try_heads(module, [first, *others])
+            attempt, found = try_heads(module, [first, *others])
         except Exception as error:
-            attempt, places = Attempt(None, {TWINS: error}, self.places), ()
-        self.places = attempt.places
-        self._places |= {head.name: each for head, each in zip(others, places[1:], strict=False)}
+            attempt, found = Attempt(None, {TWINS: error}, self.places, self.cuts), ()
+        self.places, self.cuts = attempt.places, attempt.cuts
+        self._found |= {head.name: replace(each, frame=None) for head, each in zip(others, found[1:], strict=False)}
         told = {head.key(head.running.answer.task) for head in others if not head.views and self._others.get(head.name)}
         failures = {key: each for key, each in attempt.failures.items() if key not in told}  # its views rest, and have said why
         twins = failures.pop(TWINS, None)

@@ -120,8 +120,8 @@ def _default(model: nn.Module, run: _Run) -> Choice:
         found = bottleneck(run.score, run.image, sure)
     if found is None:
         raise ValueError(
-            f"the model's output, {describe(run.output)} for {len(run.image)} images, does not depend on any feature map through gradients"
-            " (is its forward wrapped in torch.no_grad()?)"
+            f"the model's output, {describe(run.output)} for {len(run.image)} images, does not depend on any feature map"
+            " through gradients"
         )
     return replace(found, front=_front(run, found))
 

@@ -115,9 +115,9 @@ def test_volumes_have_maps_with_depth(to_map):
 @pytest.mark.parametrize("kind", [Residual, Tokens])
 def test_all_of_them_cost_one_forward_and_one_backward(kind, monkeypatch):
     net, probe, views = trained_looking(kind()).eval(), Probe(images(4)), [make() for make in ONE_PASS]
-    places, failed = find_places(net, probe, ForwardConfig(), views)
+    running, failed = find_places(net, probe, ForwardConfig(), views)
     with counting(net, monkeypatch) as counts:
-        attempt = try_look(net, probe, views, ForwardConfig(places=places))
+        attempt = try_look(net, probe, views, running)
     assert failed == attempt.failures == {}
     assert counts == {"forward": 1, "grad": 1}
     assert list(attempt.frame.maps) == ["input_x_gradient", "grad_cam_plus_plus", "hires_cam", "layer_cam"]
