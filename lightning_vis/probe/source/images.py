@@ -25,6 +25,7 @@ from lightning_vis.probe.labels import known_labels
 from lightning_vis.probe.probe import Probe
 from lightning_vis.probe.selection import in_turn
 from lightning_vis.probe.source.batches import (
+    can_begin,
     collater,
     further,
     has_same_form,
@@ -285,14 +286,24 @@ def _chosen(
         except Exception as error:
             if choice.choose is not None:
                 raise
-            why = str(error).split("\n")[0]
-            return replace(first, note=f"the first {first.count} images of the first batch are looked at ({why})")
+            return _instead(first, error)
     if choice.choose is not None:
         raise LookupError(f"choose={choice.choose!r} takes data with an index, and a {type(source.loader).__name__} has none")
     if is_stream(source.loader):
         what = f"the data are a stream: the first {first.count} images of its first batch are looked at"
         return replace(first, note=what)
-    return _of_further(it, first, source, choice)
+    if not can_begin(source.loader, is_read=source.is_read):
+        what = f"a {type(source.loader).__name__} that is being read is not begun anew"
+        return replace(first, note=f"{what}: the first {first.count} images of its first batch are looked at")
+    try:
+        return _of_further(it, first, source, choice)
+    except Exception as error:
+        return _instead(first, error)
+
+
+def _instead(first: Chosen, error: Exception) -> Chosen:
+    why = str(error).split("\n")[0]
+    return replace(first, note=f"the first {first.count} images of the first batch are looked at ({why})")
 
 
 def _by_index(
