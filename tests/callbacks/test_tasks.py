@@ -385,6 +385,18 @@ def test_hard_examples_are_chosen_once_and_kept(trainer, tmp_path, choose):
     assert first.session.probe.mean == [0.5]
 
 
+def test_hard_examples_are_chosen_in_the_words_of_the_user(trainer):
+    """The loss is none that is known, so that task= and labels_at= alone say what is a mistake."""
+    callback = ProbeCallback(choose="mistakes", n=5, task="multiclass", labels_at=1, on_error="raise")
+    model, data = Steps(unsure, net=cnn), TensorDataset(X, Y)
+    with torch.no_grad():
+        scores = model.net.eval()(X)
+    odds = torch.stack([row[label] - row[torch.arange(3) != label].logsumexp(0) for row, label in zip(scores, Y, strict=True)])
+    model.train()
+    trainer([callback], max_epochs=1).fit(model, *batches(data))
+    assert callback.session.probe.indices == tuple(odds.argsort(stable=True)[:5].tolist())
+
+
 @pytest.mark.filterwarnings("ignore:lightning_vis.*other images")  # those of an unknown answer have no labels
 def test_a_checkpoint_keeps_the_answer_and_another_one_is_said(trainer, tmp_path):
     data = batches(TensorDataset(X, Y))
