@@ -455,6 +455,26 @@ def test_the_sentence_of_an_unknown_answer_names_remedies_that_work(trainer, rem
     assert "names what to explain" not in told.film.frames[-1].answer
 
 
+def test_an_answer_without_views_that_cannot_be_looked_at_is_said_and_nothing_rests(trainer):
+    def again(m, b):
+        return F.mse_loss(m.net(b[0]), b[0])
+
+    class Breaks(nn.Sequential):
+        steps = 0
+
+        def forward(self, x):
+            self.steps += self.training
+            if not self.training and self.steps:
+                raise RuntimeError("boom")
+            return super().forward(x)
+
+    callback = ProbeCallback()
+    sentence = r"what the network answers could not be looked at: boom \(RuntimeError\)"
+    with pytest.warns(UserWarning, match=sentence):
+        run(trainer, [callback], Steps(again, net=lambda: Breaks(nn.Conv2d(3, 3, 1))), batches(TensorDataset(X, Y))[0])
+    assert callback.session.failures.resting == set()
+
+
 def test_an_unknown_answer_has_filters(trainer):
     callback = FilterMaximizationCallback(channels=2, steps=1, on_error="raise")
     run(trainer, [callback], SETUPS["no loss that is known"][0](), *batches(TensorDataset(X, Y)), num_sanity_val_steps=1)
