@@ -174,6 +174,15 @@ def on_cpu(value: Any, depth: int = 0) -> Any:
     return rebuilt(value, {key: on_cpu(part, depth + 1) for key, part in known}) if known else value
 
 
+def thawed(value: Any) -> Any:
+    """The nest with tensors that were made in inference mode as copies, made outside of it, which a graph may keep."""
+    with torch.inference_mode(False):
+        for path, tensor in leaves(value):
+            if tensor.is_inference():
+                value = replaced(value, path, tensor.clone())
+    return value
+
+
 def written(path: Path, root: str = "batch") -> str:
     """A place as one would write it in Python: ``batch["targets"]["age"]``, ``batch[1]``, ``batch.image``."""
     return root + "".join(_step(key) for key in path)
