@@ -119,7 +119,9 @@ def test_a_given_probe_is_looked_at_through_the_submodule_too(trainer, probe):
 def test_validate_alone_looks_at_a_watched_batch_too(trainer):
     callback = ProbeCallback(on_error="raise")
     trainer([callback]).validate(OnlyNet(), dicts(), verbose=False)
-    assert len(callback.film.frames) == 1
+    assert [frame.task for frame in callback.film.frames] == ["multiclass"]
+    assert set(callback.film.frames[0].maps) == {"evidence", "grad_cam", "saliency"}
+    assert callback.session.finder.step == "validation_step"
 
 
 class Reweighted(Classifier):
