@@ -88,9 +88,8 @@ class MapLooks:
         keys = ", ".join([*(view.key for view in self.views), *others])
         layer = f" at layer {self.layer!r}" if self.layer else ""
         said = "".join(f"; {each}" for each in (*said_of_places(self.views, self.places), *said_of_cuts(self.cuts)))
-        within = f" of the submodule {session.finder.name!r}" if session.finder.name else ""
         count = 0 if session.probe is None else len(session.probe)
-        return f"{count} images ({keys or 'no maps'}){layer}{within}{said}"
+        return f"{count} images ({keys or 'no maps'}){layer}{said}"
 
     def reading(self) -> str:
         """What the network answers and where the images come from, in sentences."""

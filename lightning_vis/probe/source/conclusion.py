@@ -17,7 +17,7 @@ from lightning_vis.model.answer.task import Facts
 from lightning_vis.model.answer.words import Words, place_of
 from lightning_vis.model.places import at
 from lightning_vis.probe.source.source import Asked
-from lightning_vis.probe.witness.testimony import Testimony
+from lightning_vis.probe.witness.testimony import STANDARDISED, Testimony
 
 _SIGMOIDS = ("binary_cross_entropy_with_logits", "binary_cross_entropy", "multilabel_soft_margin_loss", "soft_margin_loss")
 
@@ -41,10 +41,10 @@ def answer_of(it: Testimony, truth: Tensor | None, asked: Asked, *, at_meeting: 
         words=("fake", "real") if it.task == "binary" and it.origin == "constant" else ("no", "yes"),
     )
     facts = replace(facts, change="" if at_meeting else it.change)
-    unit = "standardised" if it.task == "regression" and not is_dense and it.made & _ARITHMETIC else ""
+    unit = STANDARDISED if it.task == "regression" and not is_dense and it.made & _ARITHMETIC else ""
     unit = unit if facts.is_compared else "the network's own unit"
     words = asked.words
-    read = Answer(it.task, facts, unit, _said(it, asked))
+    read = Answer(it.task, facts, unit, _said(it, asked, words.unit or unit))
     if it.task == UNKNOWN and words.task is not None:
         read = replace(read, facts=Facts(is_sigmoid=words.task == "segmentation" and _do_overlap(truth)), said="")
     given = words.over(read)
@@ -57,9 +57,9 @@ def answer_of(it: Testimony, truth: Tensor | None, asked: Asked, *, at_meeting: 
 _ARITHMETIC = frozenset(("sub", "div", "true_divide", "__sub__", "__truediv__", "log", "log1p", "subtract", "divide"))
 
 
-def _said(it: Testimony, asked: Asked) -> str:
+def _said(it: Testimony, asked: Asked, unit: str) -> str:
     """How the output is read; of an unknown one what is explained all the same."""
-    return f"Unknown: {it.why}. What score= returns is explained." if it.task == UNKNOWN and asked.has_score else it.said()
+    return f"Unknown: {it.why}. What score= returns is explained." if it.task == UNKNOWN and asked.has_score else it.said(unit)
 
 
 def _said_by_user(it: Testimony, given: Answer) -> str:

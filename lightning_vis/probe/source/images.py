@@ -92,11 +92,6 @@ class Taken:
         return replace(self, chosen=None)
 
     @property
-    def name(self) -> str:
-        """The submodule that answers."""
-        return self.testimony.chain[-1] if self.testimony.chain else self.testimony.module
-
-    @property
     def channels(self) -> int:
         """Of the images."""
         return int(self.images.shape[1])
