@@ -12,6 +12,7 @@ from torch import Tensor
 from lightning_vis.attribution.maps import evidence_map, is_drawable
 from lightning_vis.attribution.metrics import background_lift, edge_map, lift, pointing
 from lightning_vis.attribution.records import Explained, Record, Recorded
+from lightning_vis.attribution.tokens import token_notes, token_numbers
 from lightning_vis.attribution.views import View
 from lightning_vis.constants import BACKGROUND_CLASSES, INPUT, MULTICLASS, OUTPUT
 from lightning_vis.frames import Array, Frame, Maps, Scale
@@ -124,7 +125,8 @@ def build_frame(
         if view.key in maps and view.to_map is evidence_map and probe.slices is None:
             share = _explained_share(maps[view.key].values, found[view.key].explained[view.target])
             numbers[f"attribution/{view.key}/explained"] = share
-    notes = (*_notes(maps, found), *_of_names(probe, answer, values))
+    numbers |= token_numbers(maps, views, found)
+    notes = (*_notes(maps, found), *token_notes(maps, views, found), *_of_names(probe, answer, values))
     frame = Frame(probe.name, *_classes(said, len(probe)), maps, numbers=numbers, per_image=per_image, notes=notes)
     captions = said.captions or (("",) * len(probe) if answer.task != MULTICLASS else ())
     wrong = said.wrong or ((None,) * len(probe) if answer.task != MULTICLASS else ())

@@ -40,7 +40,12 @@ def evidence_map(record: Recording) -> Tensor:
     1 means: one unit of the score if the whole image were like this place. For global average pooling followed by a linear
     head, the mean of the map plus the head's bias is the score.
 
-    Source: after R. R. Selvaraju et al., 2017, "Grad-CAM", without its ReLU.
+    Where attention lies behind the layer, tokens do not speak with one voice: gradient x activation is taken at each of them,
+    times h w, with attention and the divisors of norms held constant. What follows is then linear up to the layers behind the
+    attention: without them the mean of the map, the prefix and the biases are the score.
+
+    Sources: after R. R. Selvaraju et al., 2017, "Grad-CAM", without its ReLU; A. Ali et al., 2022, "XAI for Transformers:
+    Better Explanations through Conservative Propagation".
 
     Args:
         record: of a layer, ``(N, K, h, w)``.
@@ -49,6 +54,8 @@ def evidence_map(record: Recording) -> Tensor:
         ``(N, h, w)``, signed.
     """
     _check_maps(record)
+    if is_held(record):
+        return _contributions(record).sum(1) * record.activation[0, 0].numel()
     weights = record.gradient.flatten(2).sum(2)
     return torch.einsum("nk,nk...->n...", weights, record.activation)
 
@@ -65,8 +72,34 @@ def grad_cam_map(record: Recording) -> Tensor:
         ``(N, h, w)``, at least 0, unscaled.
     """
     _check_maps(record)
+    if is_held(record):
+        return _contributions(record).sum(1).relu()
     weights = record.gradient.flatten(2).mean(2)
     return torch.einsum("nk,nk...->n...", weights, record.activation).relu()
+
+
+def is_held(record: Recording) -> bool:
+    """Whether attention lies behind the layer, and was held."""
+    return getattr(record, "held", None) is not None
+
+
+def prefix_share(record: Recording) -> Tensor | None:
+    """How much of the evidence lies in tokens that have no place in the image, ``(N,)`` in 0..1; None where there are none.
+
+    The share of the sum of magnitudes over all tokens; NaN where that is 0.
+    """
+    prefix = getattr(record, "prefix", None)
+    if prefix is None:
+        return None
+    beside = _contributions(prefix).sum(-1).abs().sum(1)
+    inside = evidence_map(record).abs().flatten(1).mean(1)
+    return beside / (beside + inside)
+
+
+def _contributions(record: Recording) -> Tensor:
+    """What each number adds to the score in first order."""
+    held: Tensor | None = getattr(record, "held", None)
+    return record.activation * (record.gradient if held is None else held)
 
 
 def _check_maps(record: Recording) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from lightning_vis.arguments import chunk_size_of, names_of, quoted, tensor_of
 from lightning_vis.attribution.records import Explained, Record, Recorded, Requests, in_chunks
 from lightning_vis.constants import INPUT
 from lightning_vis.model.answer.answer import CLASSES, Answer
+from lightning_vis.model.attention import Hold, holding
 from lightning_vis.model.layers import known_layers
 from lightning_vis.model.run import Pass, prepare
 from lightning_vis.model.scores import PROBABILITIES, Score, Target, log_odds, notes_of
@@ -21,6 +23,8 @@ from lightning_vis.model.site.site import Site, plain_site
 from lightning_vis.model.snapshot.snapshot import preserve_state
 
 Differentiate = Callable[[Tensor, Sequence[Tensor], bool], Sequence[Tensor | None]]
+Gradients = tuple[dict[str, Tensor], dict[str, Tensor]]
+"""By layer: of the score, and of the score with attention held, where there is any behind the layer."""
 
 
 def record(
@@ -73,6 +77,8 @@ def record(
 def gradients(run: Pass, requests: Requests) -> Recorded:
     """The plain recorder: one forward pass, then one ``autograd.grad`` per distinct explained class.
 
+    Where attention lies between a layer and the score one more, that goes back to the layer only, is taken with it held.
+
     Args:
         run: the model and the batch.
         requests: the layers wanted for each target.
@@ -95,11 +101,13 @@ def _gradients(run: Pass, requests: Requests, differentiate: Differentiate) -> R
     images = run.images.detach().clone().requires_grad_()
     sites = {name: run.sites.get(name) or plain_site(name) for name in names if name != INPUT}
     with collected(run.model, sites) as met, run.context():
-        # A copy goes in: the model may change its input in place, and a leaf may not be changed.
-        output = run.forward(images.clone())
+        hold = Hold(met)
+        with holding(hold) if sites else nullcontext():
+            # A copy goes in: the model may change its input in place, and a leaf may not be changed.
+            output = run.forward(images.clone())
         tensors = {INPUT: images, **one_each(run.model, met, sites)}
         values = run.values(output)
-        explained = _explain(run, output, values, requests, tensors, differentiate)
+        explained = _explain(run, output, values, requests, tensors, partial(_both, differentiate, hold))
     return Recorded(None if values is None else values.detach(), explained, _notes(run.answer, output))
 
 
@@ -128,7 +136,7 @@ def _explain(
     values: Tensor | None,
     requests: Requests,
     tensors: Mapping[str, Tensor],
-    differentiate: Differentiate,
+    differentiate: Callable[[Tensor, Mapping[str, Tensor], bool], Gradients],
 ) -> dict[Target, Explained]:
     groups = _groups(run, values, requests)
     explained: dict[Target, Explained] = {}
@@ -172,29 +180,48 @@ def _backward(score: Tensor, sites: Sequence[Tensor], again: bool) -> Sequence[T
     return [site.grad for site in sites]
 
 
-def _records(
-    run: Pass, score: Tensor, tensors: Mapping[str, Tensor], differentiate: Differentiate, again: bool
-) -> dict[str, Record]:
+def _both(differentiate: Differentiate, hold: Hold, score: Tensor, tensors: Mapping[str, Tensor], again: bool) -> Gradients:
+    behind = {name: tensor for name, tensor in tensors.items() if name in hold.behind and tensor.requires_grad}
+    held: dict[str, Tensor] = {}
+    if behind and score.requires_grad:
+        with hold.closed():
+            held = _by_name(differentiate, score, behind, again=True)
+    if not hold.reached:  # attention that ran later, and elsewhere
+        held = {}
+    return _by_name(differentiate, score, tensors, again=again), held
+
+
+def _by_name(differentiate: Differentiate, score: Tensor, tensors: Mapping[str, Tensor], *, again: bool) -> dict[str, Tensor]:
     wanted = {name: tensor for name, tensor in tensors.items() if tensor.requires_grad}
-    found: dict[str, Tensor | None] = {}
-    if wanted and score.requires_grad:
-        values = differentiate(score.sum(), list(wanted.values()), again)
-        found = dict(zip(wanted, values, strict=True))
-    off = [name for name in tensors if found.get(name) is None]
+    if not wanted or not score.requires_grad:
+        return {}
+    found = zip(wanted, differentiate(score, list(wanted.values()), again), strict=True)
+    return {name: value for name, value in found if value is not None}
+
+
+def _records(
+    run: Pass,
+    score: Tensor,
+    tensors: Mapping[str, Tensor],
+    differentiate: Callable[[Tensor, Mapping[str, Tensor], bool], Gradients],
+    again: bool,
+) -> dict[str, Record]:
+    gradients, held = differentiate(score.sum(), tensors, again)
+    off = [name for name in tensors if name not in gradients]
     if off:
         raise ValueError(
             f"the score does not depend on layer {off[0]!r} through gradients (off the path to the score,"
             f" or computed under no_grad): name another; {known_layers(run.model)}"
         )
-    gradients = {name: value for name, value in found.items() if value is not None}
-    return {name: _record(run.sites.get(name), tensors[name].detach(), value) for name, value in gradients.items()}
+    return {name: _record(run.sites.get(name), tensors[name].detach(), gradients[name], held.get(name)) for name in tensors}
 
 
-def _record(site: Site | None, activation: Tensor, gradient: Tensor) -> Record:
+def _record(site: Site | None, activation: Tensor, gradient: Tensor, held: Tensor | None) -> Record:
     """Laid out as maps, with what stands before the cells beside them."""
     if site is None:
-        return Record(activation, gradient)
+        return Record(activation, gradient, held=held)
     maps, before = site.layout.maps, site.layout.before
     prefix, its_gradient = before(activation), before(gradient)
-    beside = None if prefix is None or its_gradient is None else Record(prefix, its_gradient)
-    return Record(maps(activation), maps(gradient), beside)
+    its_held = None if held is None else before(held)
+    beside = None if prefix is None or its_gradient is None else Record(prefix, its_gradient, held=its_held)
+    return Record(maps(activation), maps(gradient), beside, None if held is None else maps(held))

@@ -20,11 +20,14 @@ class Record:
         activation: ``(N, K, h, w)``, the layer's output (for `INPUT` the images), detached.
         gradient: the same shape, d score / d activation.
         prefix: of tokens that stand before those of the image's cells, ``(N, P, K)`` each; None where there are none.
+        held: the gradient with attention and the divisors of norms held constant, see `lightning_vis.model.attention`; None
+            where no attention lies between the layer and the score.
     """
 
     activation: Tensor
     gradient: Tensor
     prefix: Record | None = None
+    held: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def _join(parts: list[Explained]) -> Explained:
 def _joined(parts: list[Record]) -> Record:
     prefixes = [each.prefix for each in parts if each.prefix is not None]
     activation, gradient = (torch.cat([getattr(each, kind) for each in parts]) for kind in ("activation", "gradient"))
-    return Record(activation, gradient, _joined(prefixes) if prefixes else None)
+    return Record(activation, gradient, _joined(prefixes) if prefixes else None, _cat([each.held for each in parts]))
 
 
 def _cat(parts: list[Tensor | None]) -> Tensor | None:
