@@ -64,9 +64,12 @@ def passed(net: nn.Module, images: Tensor, target: Tensor, name: str, hold: Hold
 # --- methods ------------------------------------------------------------------------------------------------------------------
 
 
-def averaged(name: str) -> Method:
+def averaged(name: str, *, held: bool = False) -> Method:
+    """Grad-CAM without its ReLU, with attention and norms held or not."""
+
     def method(net: nn.Module, images: Tensor, target: Tensor) -> Tensor:
-        activation, gradient = (cells(net, each) for each in passed(net, images, target, name))
+        hold = Hold({"": [None]}) if held else None
+        activation, gradient = (cells(net, each) for each in passed(net, images, target, name, hold))
         return (activation * gradient.mean((1, 2), keepdim=True)).sum(-1)
 
     return method
@@ -164,14 +167,18 @@ METHODS: dict[str, Method] = {
     "(a) Grad-CAM signed, last block's input": averaged("last block's input"),
     "Grad-CAM signed, last block's first norm": averaged("last block's first norm"),
     "Grad-CAM signed, final norm": averaged("final norm"),
+    "Grad-CAM signed, first block's input": averaged("first block's input"),
+    "Grad-CAM signed, all held, first block's input": averaged("first block's input", held=True),
     "(b) gradient x activation, last block's input": times("last block's input"),
     "gradient x activation, last block's first norm": times("last block's first norm"),
     "(c) gradient x activation, final norm": times("final norm"),
+    "gradient x activation, first block's input": times("first block's input"),
     "(d) gradient x attention, rolled out": generic,
     "(e) LeGrad": legrad,
     "attention rollout": rollout,
     "(f) attention held, last block's input": times("last block's input", "attention"),
     "(f) attention held, last block's first norm": times("last block's first norm", "attention"),
+    "(f) attention held, first block's input": times("first block's input", "attention"),
     "(f) attention and norms held, last block's input": times("last block's input", NORMS),
     "(f) attention and norms held, last block's first norm": times("last block's first norm", NORMS),
     "(f) attention and norms held, middle block's input": times("middle block's input", NORMS),
@@ -192,12 +199,12 @@ def shares(net: nn.Module, images: Tensor, target: Tensor) -> dict[str, float]:
 
 
 def occlusion(net: nn.Module, images: Tensor, target: Tensor, side: int = 8) -> Tensor:
-    """How much the score falls when a patch is grey: ``(N, 8, 8)``."""
+    """How much the score falls when a patch has the image's mean colour: ``(N, 8, 8)``."""
     cuts: Sequence[tuple[int, int]] = [(i, j) for i in range(0, 64, side) for j in range(0, 64, side)]
     with torch.no_grad():
         whole, drops = log_odds(net(images), target), []
         for i, j in cuts:
             other = images.clone()
-            other[:, :, i : i + side, j : j + side] = 0
+            other[:, :, i : i + side, j : j + side] = images.mean((2, 3), keepdim=True)
             drops.append(whole - log_odds(net(other), target))
     return torch.stack(drops, 1).unflatten(1, (64 // side, 64 // side))

@@ -1,11 +1,20 @@
-"""Which map tells the truth of a transformer?"""
+"""Which map tells the truth of a transformer? Prints the tables of tokens.md.
+
+    python benchmarks/tokens.py --folder DIR > benchmarks/tokens.md
+
+Small transformers learn the worlds of `examples/leaves.py`; those that DIR does not hold yet are trained, a minute each.
+Rules are chosen on the first three seeds and reported on the other five.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
@@ -14,16 +23,40 @@ import numpy as np
 import torch
 from backgrounds import plates
 from drawing import PAINTERS
-from experiment import Sources, data_of, probes_of
+from experiment import Data, Sources, data_of, probes_of
 from network import dataset, group_accuracies
+from reliance_table import span, table
+from token_maps import METHODS, occlusion, shares
 from token_networks import NETWORKS
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d, cross_entropy
 
-IMAGES, BATCH = 1200, 50
+from lightning_vis.attribution.metrics import background_lift, lift, pointing
+from lightning_vis.model.scores import log_odds
+from lightning_vis.probe.probe import Probe
+
+CHOOSE, PROVE = (11, 12, 13), (21, 22, 23, 24, 25)
+IMAGES, BATCH, RATE = 1200, 50, 3e-3
 EPOCHS = {"spurious": 3, "balanced": 10}
+ENOUGH, ATTEMPTS = 0.9, 4
+"""Validation accuracy below which a network is trained again, from other weights and for longer."""
+Facts = dict[str, Any]
 
 
-def worlds(seed):
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[*CHOOSE, *PROVE])
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    print(page([facts for seed in args.seeds for facts in facts_of(args.folder, seed)]))
+
+
+# --- networks -----------------------------------------------------------------------------------------------------------------
+
+
+def worlds(seed: int) -> dict[str, tuple[Data, Probe]]:
+    """For each arm what a network learns from, and the images it is looked at with."""
     rng = np.random.default_rng(seed)
     objects = [PAINTERS[name] for name in leaves.CLASSES]
     seen, unseen = (Sources(objects, [plates(draw, count, rng) for draw in leaves.KINDS.values()]) for count in (16, 8))
@@ -33,53 +66,176 @@ def worlds(seed):
     }
 
 
-def train(net, data, seed, epochs):
+def train(net: nn.Module, data: Data, seed: int, epochs: int) -> nn.Module:
     images, labels = dataset(data.train).tensors
     generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=0.02)
-    steps = epochs * (len(images) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
+    optimizer = torch.optim.AdamW(net.parameters(), RATE, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=epochs * (len(images) // BATCH))
     net.train()
     for _ in range(epochs):
         for rows in torch.randperm(len(images), generator=generator).split(BATCH):
-            some = images[rows]
-            flip = torch.rand(len(some), generator=generator) < 0.5
-            some = torch.where(flip[:, None, None, None], some.flip(-1), some)
-            loss = nn.functional.cross_entropy(net(some), labels[rows])
+            flip = torch.rand(len(rows), generator=generator) < 0.5
+            some = torch.where(flip[:, None, None, None], images[rows].flip(-1), images[rows])
             optimizer.zero_grad()
-            loss.backward()
+            cross_entropy(net(some), labels[rows]).backward()
             optimizer.step()
             schedule.step()
     return net.eval()
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seeds", type=int, nargs="+")
-    parser.add_argument("--folder", type=Path)
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    for seed in args.seeds:
-        both = worlds(seed)
-        torch.save(
-            [both["balanced"][1].images, both["balanced"][1].labels, both["balanced"][1].masks],
-            args.folder / f"{seed}-probe.pt",
-        )
-        for arm in leaves.CORRELATION:
-            data = both[arm][0]
-            for name in NETWORKS:
-                file = args.folder / f"{seed}-{arm}-{name.replace(' ', '_')}.pt"
-                if file.exists():
-                    continue
-                start = time.time()
-                torch.manual_seed(seed)
-                net = train(NETWORKS[name](), data, seed, EPOCHS[arm])
-                groups = group_accuracies(net, data.test)
-                images, labels = dataset(data.validation).tensors
-                with torch.no_grad():
-                    accuracy = float((net(images).argmax(1) == labels).float().mean())
-                torch.save({"state": net.state_dict(), "accuracy": accuracy, "groups": groups.tolist()}, file)
-                print(seed, arm, name, round(time.time() - start), "s", accuracy, groups.round(2).tolist(), flush=True)
+def trained(name: str, arm: str, data: Data, seed: int) -> Facts:
+    """A network that has learnt, with its accuracies, and how many did not learn before it."""
+    for attempt in range(ATTEMPTS):
+        torch.manual_seed(seed + 1000 * attempt)
+        net = train(NETWORKS[name](), data, seed + 1000 * attempt, EPOCHS[arm] * (1 + attempt))
+        images, labels = dataset(data.validation).tensors
+        with torch.no_grad():
+            accuracy = float((net(images).argmax(1) == labels).float().mean())
+        if accuracy > ENOUGH:
+            break
+    groups = group_accuracies(net, data.test).tolist()
+    return {"state": net.state_dict(), "accuracy": accuracy, "groups": groups, "attempt": attempt}
+
+
+# --- measures -----------------------------------------------------------------------------------------------------------------
+
+
+def facts_of(folder: Path, seed: int) -> list[Facts]:
+    """What was measured of the networks of a seed, now or before."""
+    memory = folder / f"{seed}.json"
+    if not memory.exists():
+        found = [measured(folder, seed, arm, *world, name) for arm, world in worlds(seed).items() for name in NETWORKS]
+        memory.write_text(json.dumps(found))
+    return json.loads(memory.read_text())
+
+
+def measured(folder: Path, seed: int, arm: str, data: Data, probe: Probe, name: str) -> Facts:
+    file = folder / f"{seed}-{arm}-{name.replace(' ', '_')}.pt"
+    if not file.exists():
+        torch.save(trained(name, arm, data, seed), file)
+    kept = torch.load(file)
+    net = NETWORKS[name]().eval()
+    net.load_state_dict(kept.pop("state"))
+    assert probe.masks is not None
+    with torch.no_grad():
+        target = net(probe.images).argmax(1)
+    drops = occlusion(net, probe.images, target)
+    methods = {each: judged(each, net, probe, target, drops) for each in METHODS if name != "windows, mean" or fits(each)}
+    about = {"seed": seed, "arm": arm, "net": name, "date": time.strftime("%Y-%m-%d"), **kept}
+    return {**about, "prefix": shares(net, probe.images, target), "methods": methods}
+
+
+def fits(method: str) -> bool:
+    """Whether it can be had of windows: attention that is rolled out is one of all tokens."""
+    return not method.startswith(("(d)", "(e)", "attention rollout"))
+
+
+def judged(method: str, net: nn.Module, probe: Probe, target: Tensor, drops: Tensor) -> Facts:
+    maps, masks = METHODS[method](net, probe.images, target).detach(), probe.masks
+    with torch.no_grad():
+        score = log_odds(net(probe.images), target)
+    rank = ranked(adaptive_avg_pool2d(maps[:, None], drops.shape[1:])[:, 0], drops)
+    return {
+        "lift": mean(lift(maps, masks)),
+        "background": mean(background_lift(maps, masks)),
+        "pointing": mean(pointing(maps, masks)),
+        "rank": mean(rank),
+        "size": float(maps.abs().mean() / score.abs().mean()),
+        "seconds": seconds(method, net, probe.images, target),
+    }
+
+
+def mean(values: Tensor) -> float:
+    return float(values.nanmean())
+
+
+def ranked(maps: Tensor, drops: Tensor) -> Tensor:
+    """Rank correlation over the cells of each image (C. Spearman, 1904), NaN where a map is empty."""
+    one, other = (each.flatten(1).double().argsort(1).argsort(1).double() for each in (maps, drops))
+    found = torch.stack([torch.corrcoef(torch.stack(pair))[0, 1] for pair in zip(one, other, strict=True)])
+    return torch.where(maps.flatten(1).abs().amax(1) > 1e-10, found, torch.nan)
+
+
+def seconds(method: str, net: nn.Module, images: Tensor, target: Tensor) -> float:
+    """The time that it takes over that of a forward and a backward pass, the least of five of each."""
+
+    def plain() -> None:
+        leaf = images.clone().requires_grad_()
+        torch.autograd.grad(log_odds(net(leaf), target).sum(), leaf)
+
+    return least(lambda: METHODS[method](net, images, target)) / least(plain)
+
+
+def least(call: Any) -> float:
+    times = []
+    for _ in range(5):
+        start = time.process_time()
+        call()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+# --- tables -------------------------------------------------------------------------------------------------------------------
+
+COLUMNS = [
+    "lift, balanced", "background lift, spurious", "lift, balanced / spurious", "pointing, balanced",
+    "rank correlation, balanced", "rank correlation, spurious", "cost",
+]  # fmt: skip
+
+
+def page(facts: list[Facts]) -> str:
+    parts = [TITLE.format(dates=", ".join(sorted({each["date"] for each in facts})))]
+    for seeds, words in ((CHOOSE, "chosen by"), (PROVE, "proved by")):
+        some = [each for each in facts if each["seed"] in seeds]
+        parts += [
+            of_network(some, name, f"{name}, {words} {len({each['seed'] for each in some})} seeds") for name in NETWORKS if some
+        ]
+    return "\n\n".join([*parts, of_training(facts), of_prefix(facts)])
+
+
+def of_network(facts: list[Facts], name: str, title: str) -> str:
+    pairs = [[each for each in facts if each["net"] == name and each["arm"] == arm] for arm in ("balanced", "spurious")]
+    rows = [[method, *row(method, *pairs)] for method in METHODS if method in pairs[0][0]["methods"]]
+    return table(title[0].upper() + title[1:], ["map", *COLUMNS], rows)
+
+
+def row(method: str, balanced: list[Facts], spurious: list[Facts]) -> list[str]:
+    def of(arm: list[Facts], key: str) -> list[float]:
+        return [each["methods"][method][key] for each in arm]
+
+    ratios = [one / other for one, other in zip(of(balanced, "lift"), of(spurious, "lift"), strict=True)]
+    columns = [of(balanced, "lift"), of(spurious, "background"), ratios, of(balanced, "pointing")]
+    columns += [of(balanced, "rank"), of(spurious, "rank"), of(balanced, "seconds")]
+    return [told(column) for column in columns]
+
+
+def told(values: Iterable[float]) -> str:
+    values = list(values)
+    return "empty" if any(np.isnan(values)) else span(values)
+
+
+def of_training(facts: list[Facts]) -> str:
+    rows = []
+    for name in NETWORKS:
+        for arm in EPOCHS:
+            some = [each for each in facts if each["net"] == name and each["arm"] == arm]
+            worst = [float(np.min(each["groups"])) for each in some]
+            again = sum(each.get("attempt", 0) > 0 for each in some)
+            rows.append([name, arm, span(each["accuracy"] for each in some), span(worst), again])
+    return table("The networks", ["network", "arm", "validation accuracy", "worst group", "trained again"], rows)
+
+
+def of_prefix(facts: list[Facts]) -> str:
+    rows = []
+    for name in NETWORKS:
+        some = [each["prefix"] for each in facts if each["net"] == name and each["prefix"]]
+        rows += [[name, place, span(each[place] for each in some)] for place in (some[0] if some else ())]
+    return table("Share of |held gradient x activation| that lies in the prefix", ["network", "place", "share"], rows)
+
+
+TITLE = """# Which map tells the truth of a transformer
+
+Measured {dates} with `python benchmarks/tokens.py --folder DIR > benchmarks/tokens.md`."""
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from lightning_vis.model.answer.words import Words
 from lightning_vis.model.feature_map import FeatureMap
 from lightning_vis.model.run import ForwardConfig, Pass, answered
 from lightning_vis.model.scores import TARGETS, Score, Target
+from lightning_vis.model.site.site import LAST_OF_ALL
 from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.probe.probe import Probe, answer_of_labels
 from lightning_vis.reliance.evaluate import TwinResult, evaluate_twins
@@ -126,11 +127,15 @@ def _look(
         maps = _attempt_maps(views, found, last_layer, failures, probe, answer) | own
         frame = build_frame(probe, maps, views, found, answer, values) if maps or not views or values is not None else None
         seconds = {"pass": time.perf_counter() - start}
-        answers = _attempt_twins(model, probe, running, last_layer, failures)
+        answers = _attempt_twins(model, probe, running, _channels_layer(places), failures)
     if answers is not None:
         seconds["twins"] = time.perf_counter() - start - seconds["pass"]
         frame = _with_twin_result(frame or build_frame(probe, {}, [], {}, running.answer), answers)
     return None if frame is None else replace(frame, seconds=seconds, notes=(*frame.notes, *said_of_places(places, views)))
+
+
+def _channels_layer(places: Mapping[str | None, FeatureMap]) -> str | None:
+    return places[LAST_OF_ALL].layer if LAST_OF_ALL in places else None
 
 
 def _run_of(model: nn.Module, probe: Probe, running: ForwardConfig) -> Pass:

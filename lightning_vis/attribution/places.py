@@ -14,6 +14,7 @@ from lightning_vis.constants import INPUT
 from lightning_vis.model.answer.output import answer_of
 from lightning_vis.model.feature_map import ROWS, FeatureMap, feature_maps
 from lightning_vis.model.run import ForwardConfig, Pass
+from lightning_vis.model.site.site import LAST_OF_ALL
 from lightning_vis.probe.probe import Probe
 
 Places = dict[str | None, FeatureMap]
@@ -28,10 +29,11 @@ def find_places(
         model: as it will be run.
         probe: whose first image is run, in one dry run that leaves no trace.
         running: how; the places that it knows already are kept, and measured anew if something bypasses them.
-        views: whose layers are wanted.
+        views: whose layers are wanted; with twins the last bottleneck is, too, where channels are compared.
     """
     views = list(views)
-    wanted = {name for view in views for name in view.layers if name != INPUT} - set(running.places)
+    named = {name for view in views for name in view.layers if name != INPUT}
+    wanted = ({*named, LAST_OF_ALL} if None in named and probe.twins is not None else named) - set(running.places)
     shifting = {each.layer: name for name, each in running.places.items() if each.bypassed}
     asked = sorted({*wanted, *shifting}, key=str)
     found = _found(model, probe, running, asked) if asked else {}

@@ -1,4 +1,4 @@
-"""Attention while a network runs: written down, or held constant on the way back."""
+"""Attention while a network runs: noticed, written down, or held constant."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 Call = Callable[..., Any]
 Keep = Callable[[Tensor], None]
+See = Callable[[Any, Call, Any, Mapping[str, Any]], Tensor | None]
 
 DOT_PRODUCT, MULTI_HEAD = F.scaled_dot_product_attention, F.multi_head_attention_forward
 SOFTMAX: tuple[Call, ...] = (F.softmax, torch.softmax, torch.Tensor.softmax)
@@ -197,20 +198,20 @@ _HELD: dict[Call, Callable[[Hold, Call, Any, dict[str, Any]], Any]] = {
 # --- caught: the probabilities, worked out beside ---------------------------------------------------------------------------
 
 
-class _Catching(TorchFunctionMode):
-    """Writes down the probabilities of attentions."""
+class _Watching(TorchFunctionMode):
+    """Hands on what is seen in each attention."""
 
-    def __init__(self, keep: Keep) -> None:
+    def __init__(self, keep: Keep, ways: Mapping[Call, See]) -> None:
         super().__init__()
-        self.keep = keep
+        self.keep, self.ways = keep, ways
 
     def __torch_function__(self, func: Call, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None) -> Any:
         given = dict(kwargs or {})
         found = func(*args, **given)
-        seen = _CAUGHT.get(func)
-        probabilities = None if seen is None else seen(found, func, args, given)
-        if probabilities is not None:
-            self.keep(probabilities)
+        see = self.ways.get(func)
+        seen = None if see is None else see(found, func, args, given)
+        if seen is not None:
+            self.keep(seen)
         return found
 
 
@@ -221,7 +222,14 @@ def catching(keep: Keep) -> Iterator[None]:
     They are worked out beside it, without gradients: what the network gives is the same, bit for bit. They are met as
     `holding` meets them; of a softmax they have the axes that it has.
     """
-    with _Catching(keep):
+    with _Watching(keep, _CAUGHT):
+        yield
+
+
+@contextmanager
+def noticing(keep: Keep) -> Iterator[None]:
+    """Hands on what each attention gives, in the order in which they run; nothing is worked out."""
+    with _Watching(keep, _NOTICED):
         yield
 
 
@@ -255,8 +263,13 @@ def _of_softmax(found: Tensor, _: Call, args: Any, given: Mapping[str, Any]) -> 
     return found.detach() if is_attention(found, args, given) else None
 
 
-_CAUGHT: dict[Call, Callable[[Any, Call, Any, Mapping[str, Any]], Tensor | None]] = {
+_CAUGHT: dict[Call, See] = {
     DOT_PRODUCT: _of_dot_product,
     MULTI_HEAD: _of_multi_head,
     **dict.fromkeys(SOFTMAX, _of_softmax),
+}
+_NOTICED: dict[Call, See] = {
+    DOT_PRODUCT: lambda found, *_: found,
+    MULTI_HEAD: lambda found, *_: found[0],
+    **dict.fromkeys(SOFTMAX, lambda found, _, args, given: found if is_attention(found, args, given) else None),
 }

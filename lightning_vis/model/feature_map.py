@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lightning_vis.model.site.bottleneck import Choice
 from lightning_vis.model.site.finder import find_sites
-from lightning_vis.model.site.site import OUTPUT_SIDE, Site
+from lightning_vis.model.site.site import LAST_OF_ALL, OUTPUT_SIDE, Site
 
 ROWS = 3
 """Copies of one image in a dry run: a number that few other axes have."""
@@ -47,7 +47,7 @@ def last_feature_map(
     forward: Callable[[Tensor], Any] | None = None,
     read: Callable[[Any], Any] | None = None,
 ) -> FeatureMap:
-    """The place that Grad-CAM looks at where none is named: the last bottleneck, found by one dry run.
+    """The place whose channels are looked at where none is named: the last bottleneck, found by one dry run.
 
     It is the last place with more than one cell through which all passes that the answer knows of the image, and on whose
     cells the answer depends; where there is none, the place that the smallest share of the gradient bypasses. The outputs of
@@ -62,7 +62,7 @@ def last_feature_map(
     Raises:
         ValueError: there is no such place.
     """
-    found = feature_maps(model, images, [None], forward, read)[None]
+    found = feature_maps(model, images, [LAST_OF_ALL], forward, read)[LAST_OF_ALL]
     if isinstance(found, Exception):
         raise found
     return found
@@ -75,7 +75,10 @@ def feature_maps(
     forward: Callable[[Tensor], Any] | None = None,
     read: Callable[[Any], Any] | None = None,
 ) -> dict[str | None, FeatureMap | Exception]:
-    """The places that names stand for, None for the default one, or why there is none; one dry run finds them all.
+    """The places that names stand for, or why there is none; one dry run finds them all.
+
+    None stands for the place that maps are made of: the last bottleneck before an attention mixes what is known of the cells,
+    and where there is no attention `LAST_OF_ALL`, the one of `last_feature_map`.
 
     Args:
         model: as `last_feature_map`.

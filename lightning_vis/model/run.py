@@ -14,7 +14,7 @@ from lightning_vis.model.answer.answer import CLASSES, Answer
 from lightning_vis.model.call import at_rows
 from lightning_vis.model.feature_map import FeatureMap
 from lightning_vis.model.scores import Score, Target, log_odds, logit
-from lightning_vis.model.site.site import Site
+from lightning_vis.model.site.site import LAST_OF_ALL, Site
 
 Chosen = Mapping[Target, Tensor]
 """What is explained in each image for a target, where that is fixed."""
@@ -129,7 +129,11 @@ class ForwardConfig:
         forward = run.forward if rows is None else at_rows(run.forward, rows)
         chosen = self.chosen if rows is None else {}
         run = replace(run, forward=forward, answer=self.answer, chosen=chosen, is_early=self.is_early)
-        return replace(run, sites={each.layer if name is None else name: each.site for name, each in self.places.items()})
+        return replace(run, sites={_called(name, each): each.site for name, each in self.places.items()})
+
+
+def _called(name: str | None, place: FeatureMap) -> str:
+    return place.layer if name is None or name == LAST_OF_ALL else name
 
 
 def prepare(

@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lightning_vis.model.attention import noticing
 from lightning_vis.model.layers import named_layers
 from lightning_vis.model.places import Path, leaves
+from lightning_vis.model.site.graph import comes_from
 from lightning_vis.model.site.layout import LAST, MAPS, Grid, Layout, fits, layout_of, layout_of_frames
 from lightning_vis.model.site.order import lies_in_order
 from lightning_vis.model.site.site import INPUT_SIDE, OUTPUT_SIDE, Site
@@ -38,12 +40,33 @@ class Candidate:
     tensor: Tensor
 
 
-def met_in(model: nn.Module, run: Callable[[], Any]) -> tuple[list[Met], Any]:
-    """What entered and left the modules while the network ran, in order, and what came out of it."""
+@dataclass(frozen=True)
+class Meetings:
+    """What entered and left the modules while the network ran, in order, and what came out of it.
+
+    Attributes:
+        found: what was met.
+        output: of the network.
+        unmixed: how much of it was met before an attention mixed what is known of the image's places; None where none did.
+    """
+
+    found: list[Met]
+    output: Any
+    unmixed: int | None
+
+
+def met_in(model: nn.Module, run: Callable[[], Any], image: Tensor) -> Meetings:
+    """What is met while the network runs on an image."""
     found: list[Met] = []
-    with _watched(model, found):
+    mixed: list[int] = []
+
+    def notice(given: Tensor) -> None:
+        if not mixed and comes_from(given, image):
+            mixed.append(len(found))
+
+    with _watched(model, found), noticing(notice):
         output = run()
-    return found, output
+    return Meetings(found, output, next(iter(mixed), None))
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from lightning_vis.model.site.bottleneck import Choice, bottleneck, choice_of
 from lightning_vis.model.site.candidates import Candidate, candidates_of, met_in, named_candidates, times_met
 from lightning_vis.model.site.layout import LAST, MAPS
 from lightning_vis.model.site.order import may_lie_in_order
-from lightning_vis.model.site.site import split
+from lightning_vis.model.site.site import LAST_OF_ALL, split
 from lightning_vis.model.snapshot.snapshot import preserve_state
 
 DOUBTED = 8
@@ -32,10 +32,11 @@ class NoGridError(ValueError):
 
 @dataclass(frozen=True)
 class _Run:
-    """One dry run: what was met in it, and a number that depends on the whole answer."""
+    """One dry run: what was met in it, before an attention and in all, and a number that depends on the whole answer."""
 
     image: Tensor
     candidates: list[Candidate]
+    unmixed: list[Candidate]
     named: dict[str, Candidate]
     times: Mapping[tuple[str, str], int]
     score: Tensor
@@ -54,7 +55,8 @@ def find_sites(
     Args:
         model: any network.
         images: ``(N, C, H, W)`` in the model's input scale, on its device; three or fewer, best all the same one.
-        names: dotted names of layers, ``"avgpool:input"`` for what enters one, None for the last bottleneck.
+        names: dotted names of layers, ``"avgpool:input"`` for what enters one, `LAST_OF_ALL` for the last bottleneck, None
+            for the last one before the first attention.
         forward: how to run the model, if not by calling it.
         read: takes the answer out of the output.
     """
@@ -76,12 +78,13 @@ def _wake(model: nn.Module) -> None:
 
 def _dry_run(model: nn.Module, images: Tensor, forward: Callable[[Tensor], Any], read: Callable[[Any], Any]) -> _Run:
     image = images.detach().clone().requires_grad_()
-    found, output = met_in(model, lambda: forward(image.clone()))
-    answers = [each for _, each in leaves(read(output)) if each.is_floating_point()]
-    candidates = candidates_of(found, len(image), image)
-    told = [each for each in candidates if not _is_answer(each, answers)]
-    times = times_met(found)
-    return _Run(image, told, named_candidates(found, len(image), image), times, _projection(answers), output)
+    met = met_in(model, lambda: forward(image.clone()), image)
+    answers = [each for _, each in leaves(read(met.output)) if each.is_floating_point()]
+    told = [each for each in candidates_of(met.found, len(image), image) if not _is_answer(each, answers)]
+    early = {id(each.tensor) for each in met.found[: met.unmixed]}
+    unmixed = [each for each in told if id(each.tensor) in early]
+    named, times = named_candidates(met.found, len(image), image), times_met(met.found)
+    return _Run(image, told, unmixed, named, times, _projection(answers), met.output)
 
 
 def _is_answer(candidate: Candidate, answers: Sequence[Tensor]) -> bool:
@@ -101,14 +104,38 @@ def _projection(answers: Sequence[Tensor]) -> Tensor:
 
 def _found(model: nn.Module, run: _Run, name: str | None) -> Found:
     try:
-        return _default(model, run) if name is None else _named(model, run, name)
+        if name is None:
+            return _unmixed(run) or _default(model, run)
+        return _default(model, run) if name == LAST_OF_ALL else _named(model, run, name)
     except Exception as error:
         return error
+
+
+def _unmixed(run: _Run) -> Choice | None:
+    """The last bottleneck before the first attention: behind it a cell knows of the whole image, and is no place any more.
+
+    None where there is no attention, or no bottleneck before it.
+    """
+    if len(run.unmixed) == len(run.candidates):
+        return None
+    found = _last(replace(run, candidates=run.unmixed))
+    return found if found is not None and not found.bypassed else None
 
 
 def _default(model: nn.Module, run: _Run) -> Choice:
     if not run.candidates:
         raise ValueError(f"no layer of the model gives a feature map (N, K, h, w) above 1 x 1; {known_layers(model)}")
+    found = _last(run)
+    if found is None:
+        raise ValueError(
+            f"the model's output, {describe(run.output)} for {len(run.image)} images, does not depend on any feature map through gradients"
+            " (is its forward wrapped in torch.no_grad()?)"
+        )
+    return found
+
+
+def _last(run: _Run) -> Choice | None:
+    """The last bottleneck whose cells lie in the order of the image's rows."""
     found = bottleneck(run.score, run.image, run.candidates)
     for _ in range(DOUBTED):
         if found is None or _holds(run, found.candidate):
@@ -118,11 +145,6 @@ def _default(model: nn.Module, run: _Run) -> Choice:
     else:
         sure = [each for each in run.candidates if each.site.layout.kind in (MAPS, LAST)]
         found = bottleneck(run.score, run.image, sure)
-    if found is None:
-        raise ValueError(
-            f"the model's output, {describe(run.output)} for {len(run.image)} images, does not depend on any feature map through gradients"
-            " (is its forward wrapped in torch.no_grad()?)"
-        )
     return found
 
 

@@ -12,6 +12,10 @@ MARK = ":input"
 """After a layer's name: what enters it."""
 
 
+LAST_OF_ALL = "<last>"
+"""Names the last bottleneck among sites, where the default one stands before the first attention."""
+
+
 @dataclass(frozen=True)
 class Site:
     """Where a module's output or input holds the image's grid, and how.
