@@ -11,26 +11,37 @@ from lightning_vis import FilterMaximizationCallback, ProbeCallback, SaliencyCal
 
 
 @pytest.mark.parametrize(
-    ("net", "layer", "grid"),
+    ("net", "layer", "last"),
     [
-        (Tokens(), "net.blocks.layers.1", (3, 3)),
-        (Tokens(5), "net.blocks.layers.1", (3, 3)),
-        (Tokens(1, mean=True), "net.norm", (3, 3)),
-        (Tokens(1, batch_first=False), "net.blocks.layers.1", (3, 3)),
-        (Swinlike(), "net.last", (3, 3)),
+        (Tokens(), "net.blocks:input", "net.blocks.layers.1"),
+        (Tokens(5), "net.blocks:input", "net.blocks.layers.1"),
+        (Tokens(1, mean=True), "net.blocks:input", "net.norm"),
+        (Tokens(1, batch_first=False), "net.blocks:input", "net.blocks.layers.1"),
+        (Swinlike(), "net.last", "net.last"),
     ],
     ids=["class token", "registers", "mean of tokens", "sequence first", "channels last"],
 )
-def test_transformers_have_maps_and_filters_with_no_argument(trainer, caplog, net, layer, grid):
+def test_transformers_have_maps_and_filters_with_no_argument(trainer, caplog, net, layer, last):
     maps, filters = ProbeCallback(), FilterMaximizationCallback(max_overhead=1.0)
     trainer([maps, filters], max_epochs=1).fit(Classifier(net), loader(), loader(12, seed=2))
     frame = maps.film.frames[-1]
     for key in ("evidence", "grad_cam"):
         assert frame.maps[key].layer == layer
-        assert frame.maps[key].values.shape[1:] == grid
+        assert frame.maps[key].values.shape[1:] == (3, 3)
         assert (frame.maps[key].values != 0).any()
-    assert f"filters/{layer}" in filters.film.frames[-1].pictures
+    assert f"filters/{last}" in filters.film.frames[-1].pictures
     assert not [note for note in frame.notes if "bypasses" in note]
+
+
+@pytest.mark.parametrize("net", [Tokens, Swinlike])
+def test_a_training_of_tokens_is_the_same_to_the_bit_without_us(trainer, net):
+    found = []
+    for callbacks in ([ProbeCallback()], []):
+        torch.manual_seed(1)
+        module = Classifier(net())
+        trainer(callbacks, max_epochs=2).fit(module, loader(), loader(12, seed=2))
+        found.append(module.state_dict())
+    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
 
 
 def test_a_share_that_bypasses_is_said_at_the_start_and_at_each_look(trainer, caplog):
