@@ -12,7 +12,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,12 @@ from drawing import PAINTERS
 from experiment import Data, Sources, data_of, probes_of
 from network import dataset, group_accuracies
 from reliance_table import span, table
-from token_maps import METHODS, occlusion, shares
+from token_maps import METHODS, occlusion, saliency, shares
 from token_networks import NETWORKS
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, cross_entropy
 
 from lightning_vis.attribution.metrics import background_lift, lift, pointing
-from lightning_vis.model.scores import log_odds
 from lightning_vis.probe.probe import Probe
 
 CHOOSE, PROVE = (11, 12, 13), (21, 22, 23, 24, 25)
@@ -120,7 +119,9 @@ def measured(folder: Path, seed: int, arm: str, data: Data, probe: Probe, name: 
     with torch.no_grad():
         target = net(probe.images).argmax(1)
     drops = occlusion(net, probe.images, target)
-    methods = {each: judged(each, net, probe, target, drops) for each in METHODS if name != "windows, mean" or fits(each)}
+    asked = [each for each in METHODS if name != "windows, mean" or fits(each)] if kept["accuracy"] > ENOUGH else []
+    plain = seconds(lambda: saliency(net, probe.images, target))
+    methods = {each: judged(each, net, probe, target, drops, plain) for each in asked}
     about = {"seed": seed, "arm": arm, "net": name, "date": time.strftime("%Y-%m-%d"), **kept}
     return {**about, "prefix": shares(net, probe.images, target), "methods": methods}
 
@@ -130,18 +131,16 @@ def fits(method: str) -> bool:
     return not method.startswith(("(d)", "(e)", "attention rollout"))
 
 
-def judged(method: str, net: nn.Module, probe: Probe, target: Tensor, drops: Tensor) -> Facts:
+def judged(method: str, net: nn.Module, probe: Probe, target: Tensor, drops: Tensor, plain: float) -> Facts:
+    """A method's maps against masks and occlusion, and its time over that of a forward and a backward pass."""
     maps, masks = METHODS[method](net, probe.images, target).detach(), probe.masks
-    with torch.no_grad():
-        score = log_odds(net(probe.images), target)
     rank = ranked(adaptive_avg_pool2d(maps[:, None], drops.shape[1:])[:, 0], drops)
     return {
         "lift": mean(lift(maps, masks)),
         "background": mean(background_lift(maps, masks)),
         "pointing": mean(pointing(maps, masks)),
         "rank": mean(rank),
-        "size": float(maps.abs().mean() / score.abs().mean()),
-        "seconds": seconds(method, net, probe.images, target),
+        "seconds": seconds(lambda: METHODS[method](net, probe.images, target)) / plain,
     }
 
 
@@ -156,23 +155,14 @@ def ranked(maps: Tensor, drops: Tensor) -> Tensor:
     return torch.where(maps.flatten(1).abs().amax(1) > 1e-10, found, torch.nan)
 
 
-def seconds(method: str, net: nn.Module, images: Tensor, target: Tensor) -> float:
-    """The time that it takes over that of a forward and a backward pass, the least of five of each."""
-
-    def plain() -> None:
-        leaf = images.clone().requires_grad_()
-        torch.autograd.grad(log_odds(net(leaf), target).sum(), leaf)
-
-    return least(lambda: METHODS[method](net, images, target)) / least(plain)
-
-
-def least(call: Any) -> float:
-    times = []
-    for _ in range(5):
+def seconds(call: Callable[[], Any], times: int = 3) -> float:
+    """The least that a call has taken."""
+    found = []
+    for _ in range(times):
         start = time.process_time()
         call()
-        times.append(time.process_time() - start)
-    return min(times)
+        found.append(time.process_time() - start)
+    return min(found)
 
 
 # --- tables -------------------------------------------------------------------------------------------------------------------
@@ -195,8 +185,13 @@ def page(facts: list[Facts]) -> str:
 
 def of_network(facts: list[Facts], name: str, title: str) -> str:
     pairs = [[each for each in facts if each["net"] == name and each["arm"] == arm] for arm in ("balanced", "spurious")]
-    rows = [[method, *row(method, *pairs)] for method in METHODS if method in pairs[0][0]["methods"]]
-    return table(title[0].upper() + title[1:], ["map", *COLUMNS], rows)
+    learnt = {each["seed"] for each in pairs[0] if each["methods"]} & {each["seed"] for each in pairs[1] if each["methods"]}
+    balanced, spurious = ([each for each in arm if each["seed"] in learnt] for arm in pairs)
+    if not learnt:
+        return f"**{title}**: none learnt enough"
+    rows = [[method, *row(method, balanced, spurious)] for method in METHODS if method in balanced[0]["methods"]]
+    few = "" if len(learnt) == len(pairs[0]) else f", of which {len(learnt)} had learnt enough"
+    return table(title[0].upper() + title[1:] + few, ["map", *COLUMNS], rows)
 
 
 def row(method: str, balanced: list[Facts], spurious: list[Facts]) -> list[str]:

@@ -63,7 +63,10 @@ def evidence_map(record: Recording) -> Tensor:
 def grad_cam_map(record: Recording) -> Tensor:
     """ReLU of the sum over channels of (spatial mean of the gradient) x activation.
 
-    Source: R. R. Selvaraju et al., 2017, "Grad-CAM: Visual Explanations from Deep Networks".
+    Where attention lies behind the layer: of gradient x activation, with attention held as in `evidence_map`.
+
+    Sources: R. R. Selvaraju et al., 2017, "Grad-CAM: Visual Explanations from Deep Networks"; R. L. Draelos, L. Carin, 2020,
+    "Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural networks".
 
     Args:
         record: of a layer, ``(N, K, h, w)``.

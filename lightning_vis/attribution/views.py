@@ -27,7 +27,7 @@ class View:
 
     Attributes:
         name: how it is called in tags.
-        layers: one `Record` per layer reaches `to_map`; None stands for the last bottleneck.
+        layers: one `Record` per layer reaches `to_map`; None stands for the last bottleneck, before the first attention.
         to_map: ``(*records) -> (N, h, w)``, a function of a module, so that the view pickles.
         recorder: how the records are taken; equal recorders share one call.
         target: the class whose score is explained: ``"predicted"``, ``"label"``, ``"runner_up"`` or an index.
@@ -101,7 +101,7 @@ def evidence(layer: str | None = None, target: Target = "label") -> View:
 
     Args:
         layer: dotted name of a layer that holds the image's grid (maps, channels last, tokens), or ``"avgpool:input"`` for
-            what enters one; None for the last bottleneck.
+            what enters one; None for the last bottleneck, where there is attention the last one before it.
         target: the explained class; the label by default, the predicted class where there are no labels.
 
     Returns:
@@ -117,7 +117,7 @@ def grad_cam(layer: str | None = None, target: Target = "predicted") -> View:
 
     Args:
         layer: dotted name of a layer that holds the image's grid (maps, channels last, tokens), or ``"avgpool:input"`` for
-            what enters one; None for the last bottleneck.
+            what enters one; None for the last bottleneck, where there is attention the last one before it.
         target: the explained class.
 
     Returns:

@@ -91,6 +91,53 @@ def test_the_default_is_the_last_bottleneck(net, layer, shape, kind):
         assert cut_share(net, layer, found.site) < 1e-6
 
 
+@pytest.mark.parametrize(
+    ("net", "layer"),
+    [
+        (Tokens(), "blocks:input"),
+        (Tokens(3), "blocks:input"),
+        (Tokens(0, mean=True), "blocks:input"),
+        (Tokens(1, batch_first=False), "blocks:input"),
+        (Swinlike(), "last"),
+        (Residual(), "layer2"),
+    ],
+)
+def test_maps_are_made_before_the_first_attention(net, layer):
+    net.eval()
+    found = feature_maps(net, images(1), [None])[None]
+    assert (found.layer, found.bypassed) == (layer, 0.0)
+    assert cut_share(net, layer, found.site) < 1e-6
+
+
+def test_attention_that_the_image_does_not_reach_mixes_nothing():
+    class WithWords(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.words, self.body, self.fc = nn.MultiheadAttention(4, 1, batch_first=True), Plain(), nn.Linear(4, 3)
+
+        def forward(self, x):
+            words = torch.ones(len(x), 5, 4)
+            return self.body(x) * self.fc(self.words(words, words, words)[0].mean(1))
+
+    assert feature_maps(WithWords().eval(), images(1), [None])[None].layer == "body.6"
+
+
+def test_where_no_bottleneck_stands_before_attention_the_last_one_of_all_is_taken():
+    class FromPixels(nn.Module):
+        """Pixels themselves attend to each other."""
+
+        def __init__(self):
+            super().__init__()
+            self.last, self.fc = nn.Conv2d(3, 8, 1), nn.Linear(8, 3)
+
+        def forward(self, x):
+            pixels = x.flatten(2).transpose(1, 2)
+            mixed = (pixels @ pixels.transpose(1, 2)).softmax(-1) @ pixels
+            return self.fc(self.last(mixed.transpose(1, 2).unflatten(2, x.shape[2:])).relu().mean((2, 3)))
+
+    assert feature_maps(FromPixels().eval(), images(1), [None])[None].layer == "last"
+
+
 def test_where_nothing_is_a_bottleneck_the_least_bypassed_is_taken_and_its_share_is_true():
     torch.manual_seed(0)
     net = TwoTowers().eval()
