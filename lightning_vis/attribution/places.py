@@ -34,13 +34,24 @@ def find_places(
     views = list(views)
     named = {name for view in views for name in view.layers if name != INPUT}
     wanted = ({*named, LAST_OF_ALL} if None in named and probe.twins is not None else named) - set(running.places)
-    shifting = {each.layer: name for name, each in running.places.items() if each.bypassed}
+    shifting = _shifting(running.places)
     asked = sorted({*wanted, *shifting}, key=str)
     found = _found(model, probe, running, asked) if asked else {}
-    places = {shifting.get(str(name), name): each for name, each in found.items() if isinstance(each, FeatureMap)}
+    places = {
+        key: each for name, each in found.items() if isinstance(each, FeatureMap) for key in shifting.get(str(name), [name])
+    }
     why = {name: each for name, each in found.items() if isinstance(each, Exception) and name in wanted}
     failed = {view.key: why[name] for view in views for name in view.layers if name in why}
     return {**running.places, **places}, failed
+
+
+def _shifting(places: Mapping[str | None, FeatureMap]) -> dict[str, list[str | None]]:
+    """The layers that something bypasses, with all names they are known by: how much it is may change."""
+    found: dict[str, list[str | None]] = {}
+    for name, each in places.items():
+        if each.bypassed:
+            found.setdefault(each.layer, []).append(name)
+    return found
 
 
 def said_of_places(places: Mapping[str | None, FeatureMap], views: Iterable[View]) -> tuple[str, ...]:

@@ -237,7 +237,7 @@ def _of_dot_product(_: Any, __: Call, args: Any, given: Mapping[str, Any]) -> Te
     names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
     named = dict(zip(names, args, strict=False)) | dict(given)
     query, key = named["query"].detach(), named["key"].detach()
-    if query.shape[-3] != key.shape[-3]:  # several heads of the query share one of the keys
+    if query.ndim > 2 and query.shape[-3] != key.shape[-3]:  # several heads of the query share one of the keys
         key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
     scale = named.get("scale")
     scores = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)

@@ -132,7 +132,7 @@ def test_attention_that_runs_later_and_elsewhere_holds_nothing():
     assert (name, explained.records[name].held) == ("body", None)
 
 
-def test_attention_costs_one_short_way_back_more(monkeypatch):
+def test_attention_costs_one_way_back_more(monkeypatch):
     net, labels = Reader().eval(), torch.tensor([0, 1, 2, 0])
     probe = Probe(images(4), labels)
     places, _ = find_places(net, probe, ForwardConfig(), [evidence()])
