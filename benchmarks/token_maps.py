@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from lightning_vis.model import attention
-from lightning_vis.model.attention import Hold, catching, holding
+from lightning_vis.model.attention import Hold, holding
 from lightning_vis.model.scores import log_odds
 
 Method = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -68,7 +68,7 @@ def averaged(name: str, *, held: bool = False) -> Method:
     """Grad-CAM without its ReLU, with attention and norms held or not."""
 
     def method(net: nn.Module, images: Tensor, target: Tensor) -> Tensor:
-        hold = Hold({"": [None]}) if held else None
+        hold = Hold() if held else None
         activation, gradient = (cells(net, each) for each in passed(net, images, target, name, hold))
         return (activation * gradient.mean((1, 2), keepdim=True)).sum(-1)
 
@@ -80,7 +80,7 @@ def times(name: str, held: str = "") -> Method:
 
     def method(net: nn.Module, images: Tensor, target: Tensor) -> Tensor:
         with norms_free() if held == "attention" else nullcontext():
-            activation, gradient = passed(net, images, target, name, Hold({"": [None]}) if held else None)
+            activation, gradient = passed(net, images, target, name, Hold() if held else None)
         return cells(net, activation * gradient).sum(-1)
 
     return method
@@ -153,11 +153,10 @@ def legrad(net: nn.Module, images: Tensor, target: Tensor) -> Tensor:
 
 def rollout(net: nn.Module, images: Tensor, target: Tensor) -> Tensor:
     """S. Abnar, W. Zuidema, 2020, "Quantifying Attention Flow in Transformers"."""
-    found: list[Tensor] = []
-    with torch.no_grad(), catching(found.append):
+    with torch.no_grad(), Written() as written:
         net(images)
-    flow = torch.eye(found[0].shape[-1])
-    for each in found:
+    flow = torch.eye(written.found[0].shape[-1])
+    for each in written.found:
         flow = (0.5 * each.mean(1) + 0.5 * torch.eye(each.shape[-1])) @ flow
     return rows_read(net, flow)
 
@@ -192,7 +191,7 @@ def shares(net: nn.Module, images: Tensor, target: Tensor) -> dict[str, float]:
     """What share of the sum over tokens of |held gradient x activation| lies in the prefix, by place."""
     found = {}
     for name in places(net) if isinstance(net, ViT) and net.count else ():
-        activation, gradient = passed(net, images, target, name, Hold({"": [None]}))
+        activation, gradient = passed(net, images, target, name, Hold())
         each = (activation * gradient).sum(-1).abs()
         found[name] = float((each[:, : net.count].sum(1) / each.sum(1)).mean())
     return found

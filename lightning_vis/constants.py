@@ -97,6 +97,10 @@ TARGET_UNIT = "target's unit"
 """The unit of numbers where nobody has named it."""
 
 
+SENSITIVITIES = ("saliency", "SmoothGrad")
+"""Titles of views that show where a small change of the image matters; other shapes mean other things."""
+
+
 LIGHTNING = ("pytorch_lightning", "lightning")
 """The names under which Lightning comes."""
 

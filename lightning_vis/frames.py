@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from lightning_vis.constants import ALONE as ALONE
 from lightning_vis.constants import ERROR, FILTERS, LOG_ODDS, MULTICLASS, OUTPUT, UNKNOWN
@@ -27,6 +29,7 @@ class Maps:
         target: the word for what is explained: ``"predicted"``, ``"label"``, ...
         explains: ``(N,)`` what is explained in each image in words ("cat", "the number"); empty where `classes` say it.
         unit: of the values.
+        head: whose answer it is of, one of `Frame.heads`; empty where it is of the frame's own.
     """
 
     values: Array
@@ -37,6 +40,7 @@ class Maps:
     target: str = "predicted"
     explains: tuple[str, ...] = ()
     unit: str = LOG_ODDS
+    head: str = ""
 
     @property
     def is_output(self) -> bool:
@@ -90,6 +94,27 @@ class Pictures:
 
 
 @dataclass(frozen=True)
+class HeadAnswer:
+    """What another head of the same network answers, all of it in words: classes of its own have no place in a frame.
+
+    Attributes:
+        task: as of `Frame`.
+        unit: likewise.
+        answer: likewise.
+        said: ``(N,)``, empty texts where nothing could be read.
+        wrong: ``(N,)``, None where right and wrong are not known.
+        truth: ``(N,)`` what is true of each image, in words; empty texts where nobody knows.
+    """
+
+    task: str = UNKNOWN
+    unit: str = ""
+    answer: str = ""
+    said: tuple[str, ...] = ()
+    wrong: tuple[bool | None, ...] = ()
+    truth: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Frame:
     """All that one look found.
 
@@ -115,6 +140,8 @@ class Frame:
         said: ``(N,)`` what the network answers in the words of the task; empty where `predicted` and `probability` say it.
         wrong: ``(N,)`` whether that is wrong, None where right and wrong are not known; empty where `predicted` and the
             labels say it.
+        head: the head of which all this is said, where there are several.
+        heads: the others, by name; their numbers have ``@<name>`` behind their tags, their maps behind their keys.
     """
 
     probe: str
@@ -136,6 +163,40 @@ class Frame:
     answer: str = ""
     said: tuple[str, ...] = ()
     wrong: tuple[bool | None, ...] = ()
+    head: str = ""
+    heads: Mapping[str, HeadAnswer] = field(default_factory=dict)
+
+    def of(self, head: str) -> Frame:
+        """The frame as one of its heads has it: its answers, numbers and maps alone. "" stands for the frame's own."""
+        if head in ("", self.head):
+            return self if not self.heads else self._alone()
+        count, said = len(self.predicted), self.heads.get(head, HeadAnswer())
+        return replace(
+            self,
+            predicted=np.full(count, -1),
+            probability=np.full(count, np.nan, np.float32),
+            maps={key: each for key, each in self.maps.items() if each.head == head},
+            pictures={},
+            numbers=_of_head(self.numbers, head),
+            per_image=_of_head(self.per_image, head),
+            task=said.task,
+            unit=said.unit,
+            answer=said.answer,
+            said=said.said or ("",) * count,
+            wrong=said.wrong or (None,) * count,
+            head=head,
+            heads={},
+        )
+
+    def _alone(self) -> Frame:
+        """Without the other heads."""
+        own = {key: each for key, each in self.maps.items() if not each.head}
+        numbers, per_image = _of_none(self.numbers, self.heads), _of_none(self.per_image, self.heads)
+        return replace(self, maps=own, numbers=numbers, per_image=per_image, heads={})
+
+    def each_head(self, inputs: Inputs) -> list[tuple[Frame, Inputs]]:
+        """The frame as each of its heads has it, the frame's own first, with what each knows of the images."""
+        return [(self.of(head), inputs.of(self, head)) for head in ("", *self.heads)]
 
     @property
     def when(self) -> str:
@@ -154,7 +215,7 @@ class Frame:
     @property
     def reading(self) -> str:
         """How the output is read, in the one sentence that all pictures and pages say; "" where it tells classes apart."""
-        if self.task == MULTICLASS:
+        if self.task == MULTICLASS and not self.head:
             return ""
         return self.answer or ("What the output means is not known." if self.task == UNKNOWN else "")
 
@@ -209,6 +270,13 @@ class Inputs:
     kinds: tuple[str, ...] = ()
     truth: tuple[str, ...] = ()
 
+    def of(self, frame: Frame, head: str) -> Inputs:
+        """What one head of a frame knows of the images; "" stands for the frame's own."""
+        if head in ("", frame.head):
+            return self
+        truth = frame.heads[head].truth if head in frame.heads else ()
+        return replace(self, labels=None, class_names=(), truth=truth or ("",) * len(self.pictures))
+
     def truth_of(self, index: int) -> str:
         """What is true of an image, in words; "" where it is not known."""
         if self.truth:
@@ -224,6 +292,26 @@ class Inputs:
     def class_name(self, index: int) -> str:
         """A class's name, or its number where it has none."""
         return self.class_names[index] if 0 <= index < len(self.class_names) else f"class {index}"
+
+
+def seen_by_head(frames: Sequence[Frame], inputs: Inputs, key: str) -> tuple[list[Frame], Inputs]:
+    """The looks that have a view, as the head has them whose answers it explains, and what that head knows of the images."""
+    shown = [frame for frame in frames if key in frame.maps]
+    if not shown:
+        return [], inputs
+    head = shown[-1].maps[key].head
+    return [frame.of(head) for frame in shown], inputs.of(shown[-1], head)
+
+
+def _of_none(values: Mapping[str, Any], heads: Mapping[str, Any]) -> dict[str, Any]:
+    """What is of none of these heads."""
+    return {tag: each for tag, each in values.items() if not any(f"@{head}" in tag for head in heads)}
+
+
+def _of_head(values: Mapping[str, Any], head: str) -> dict[str, Any]:
+    """What has a head's name behind its tag, without it; what is measured of maps has it within."""
+    own = {tag.removesuffix(f"@{head}"): each for tag, each in values.items() if tag.endswith(f"@{head}")}
+    return {tag: each for tag, each in values.items() if tag.startswith("attribution/")} | own
 
 
 def numbers_of(layer: str, filters: Sequence[Filter]) -> dict[str, float]:

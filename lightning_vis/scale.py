@@ -16,7 +16,7 @@ class Scale:
     """How a map's values become colour: one scale for the whole run and for all runs.
 
     Attributes:
-        kind: ``"log"``: ``log1p(|value|) / log1p(limit)``; ``"density"``: ``value / mean of the map / limit``.
+        kind: ``"log"``: ``log1p(|value|) / log1p(limit)``; ``"density"``: ``value / mean of the map's |values| / limit``.
         limit: the value drawn at full strength.
         signed: values below 0 have colours of their own.
         by_area: values are multiplied by the map's own h w before they are drawn.
@@ -30,7 +30,7 @@ class Scale:
     def share(self, values: Array) -> Array:
         """Where values lie on the scale: 0 is nothing, 1 its upper end, below 0 against. Those of a density are means of a map."""
         if self.kind == "density":
-            return np.asarray((values / self.limit).clip(0, 1))
+            return np.asarray((values / self.limit).clip(-1 if self.signed else 0, 1))
         shares = np.sign(values) * np.log1p(np.abs(values)) / np.log1p(self.limit)
         return np.asarray(shares.clip(-1 if self.signed else 0, 1))
 

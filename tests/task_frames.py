@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lightning_vis.frames import Frame, Inputs, Maps, Pictures, Scale
+from lightning_vis.frames import Frame, HeadAnswer, Inputs, Maps, Pictures, Scale
 
 COUNT = 4
 SIGNED, CAM, DENSITY = Scale(signed=True), Scale(by_area=True), Scale("density", 12.0)
@@ -227,6 +227,35 @@ def _bumps(cells, height=1.0):
 def film_for(name, looks=4, **more):
     """Looks from the untrained network to the trained one."""
     return [frame_for(name, 10 * at, 0.3 + 0.7 * at / max(1, looks - 1), **more) for at in range(looks)]
+
+
+def with_head(frame, other, head, first):
+    """The frame with what another one says as another head of the same network."""
+    inputs = inputs_for(other.task)
+    said = HeadAnswer(
+        other.task,
+        other.unit,
+        other.answer,
+        tuple(other.caption(at, inputs) for at in range(COUNT)),
+        tuple(other.is_wrong(at, inputs) for at in range(COUNT)),
+        tuple(inputs.truth_of(at) for at in range(COUNT)),
+    )
+    own = {key: replace(each, title=f"{each.title} ({first})") for key, each in frame.maps.items()}
+    explains = {key: tuple(inputs.explained(each, at) for at in range(COUNT)) for key, each in other.maps.items()}
+    named = {
+        key: {"head": head, "title": f"{each.title} ({head})", "explains": explains[key]} for key, each in other.maps.items()
+    }
+    maps = {f"{key}@{head}": replace(each, **named[key]) for key, each in other.maps.items()}
+    numbers = frame.numbers | {f"{tag}@{head}": value for tag, value in other.numbers.items()}
+    per_image = {**frame.per_image, **{f"{tag}@{head}": value for tag, value in other.per_image.items()}}
+    return replace(frame, head=first, heads={head: said}, maps=own | maps, numbers=numbers, per_image=per_image)
+
+
+def heads_film(name, other, looks=4):
+    """A film of two heads: `kind` of one task, `age` of another."""
+    pairs = zip(film_for(name, looks), film_for(other, looks), strict=True)
+    answer = "Reads two classes, kind."
+    return [replace(with_head(one, two, "age", "kind"), answer=one.answer or answer) for one, two in pairs]
 
 
 def with_predicted(frame, inputs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -10,13 +11,14 @@ import torch
 from torch import Tensor
 
 from lightning_vis.attribution.maps import evidence_map, is_drawable
+from lightning_vis.attribution.methods.correlation import rank_correlation
 from lightning_vis.attribution.metrics import background_lift, edge_map, lift, pointing
 from lightning_vis.attribution.records import Explained, Record, Recorded
 from lightning_vis.attribution.tokens import token_notes, token_numbers
 from lightning_vis.attribution.views import View
 from lightning_vis.constants import BACKGROUND_CLASSES, INPUT, MULTICLASS, OUTPUT
 from lightning_vis.frames import Array, Frame, Maps, Scale
-from lightning_vis.model.answer.answer import CLASSES, Answer
+from lightning_vis.model.answer.answer import CLASSES, NO_NUMBER, Answer
 from lightning_vis.model.answer.masks import SEGMENTATION_TASK
 from lightning_vis.model.answer.numbers import REGRESSION_TASK, number
 from lightning_vis.model.answer.task import Facts, Said
@@ -24,14 +26,14 @@ from lightning_vis.model.scores import describe
 from lightning_vis.probe.probe import Probe
 
 
-def maps_of(view: View, recorded: Recorded, layers: Sequence[str], probe: Probe, answer: Answer) -> Maps:
+def maps_of(view: View, recorded: Recorded, probe: Probe, answer: Answer) -> Maps:
     """What a view makes of the records of its layers.
 
     Raises:
         ValueError: it made no maps ``(N, h, w)``, of volumes and clips ``(N, d, h, w)``.
     """
     explained = recorded.explained[view.target]
-    records = [_oriented(explained.records[name], name, probe) for name in layers]
+    records = [_oriented(record, name, probe) for name, record in explained.records.items()]
     values = view.to_map(*records)
     count = len(explained.score)
     if isinstance(values, Tensor) and values.numel() and probe.slices is not None:
@@ -40,7 +42,7 @@ def maps_of(view: View, recorded: Recorded, layers: Sequence[str], probe: Probe,
         raise ValueError(
             f"the view {view.name!r} returned {describe(values)}, expected maps ({count}, h, w) of at least one cell"
         )
-    chosen, where = explained.chosen, ", ".join(layers)
+    chosen, where = explained.chosen, ", ".join(explained.records)
     maps = Maps(_numpy(values.float()), classes_of(chosen, count), where, view.scale, view.title or view.name, str(view.target))
     names = () if chosen is None else answer.kind.explains(answer.facts, chosen, _names_for(recorded.values, probe, answer))
     return replace(maps, explains=names, unit=answer.score_unit)
@@ -119,14 +121,21 @@ def build_frame(
     """
     truth = probe.truth_for(answer)
     facts = _facts_as_explained(answer, found)
-    said = _numbers_of(found) if values is None else answer.kind.said(facts, values, truth, probe.class_names)
+    said = _numbers_of(found) if values is None else replace(answer, facts=facts).told(values, truth, probe.class_names)
     per_image, numbers = _measure(maps, probe, said)
     for view in views:
         if view.key in maps and view.to_map is evidence_map and probe.slices is None:
             share = _explained_share(maps[view.key].values, found[view.key].explained[view.target])
             numbers[f"attribution/{view.key}/explained"] = share
+        rise = found[view.key].explained[view.target].rise if view.key in maps else None
+        if rise is not None and probe.slices is None:
+            numbers[f"attribution/{view.key}/completeness"] = _share(maps[view.key].values.sum(axis=(1, 2)), _numpy(rise))
     numbers |= token_numbers(maps, views, found)
-    notes = (*_notes(maps, found), *token_notes(maps, views, found), *_of_names(probe, answer, values))
+    alike = _against_controls(maps, views)
+    numbers |= {f"attribution/{view.key}/random_weights": each for view, each in alike.items()}
+    of_controls = map(_said_of_control, alike, alike.values())
+    of_answers = (*_of_names(probe, answer, values), *_of_shares(numbers), *_of_broken(values, answer))
+    notes = (*_notes(maps, found), *of_controls, *of_answers, *token_notes(maps, views, found))
     frame = Frame(probe.name, *_classes(said, len(probe)), maps, numbers=numbers, per_image=per_image, notes=notes)
     captions = said.captions or (("",) * len(probe) if answer.task != MULTICLASS else ())
     wrong = said.wrong or ((None,) * len(probe) if answer.task != MULTICLASS else ())
@@ -136,7 +145,8 @@ def build_frame(
 def _numbers_of(found: Mapping[str, Recorded]) -> Said:
     """Of an answer that nobody knows the number that a user's score gives, if there is one."""
     scores = [explained.score for each in found.values() for explained in each.explained.values()]
-    return Said(tuple(number(each) for each in scores[0].float().tolist())) if scores else Said()
+    words = (number(each) if math.isfinite(each) else NO_NUMBER for each in (scores[0].float().tolist() if scores else ()))
+    return Said(tuple(words))
 
 
 def _classes(said: Said, count: int) -> tuple[Array, Array]:
@@ -167,9 +177,32 @@ def _against(maps: Tensor, masks: Tensor) -> dict[str, Array]:
 
 def _explained_share(values: Array, explained: Explained) -> float:
     """How much of the score the mean of the evidence map accounts for: 1 for global average pooling + a linear head."""
-    score = _numpy(explained.score.float())
-    total = float(np.abs(score).sum())
-    return max(0.0, 1 - float(np.abs(score - values.mean(axis=(1, 2))).sum()) / total) if total > 0 else 0.0
+    return _share(values.mean(axis=(1, 2)), _numpy(explained.score.float()))
+
+
+def _share(found: Array, whole: Array) -> float:
+    """How much of numbers ``(N,)`` others account for: 1 if all, 0 if they are as far off as nothing would be.
+
+    NaN where there is no number but 0: of what is no number nothing is explained, and nothing is left out.
+    """
+    known = np.isfinite(whole) & np.isfinite(found)
+    total = float(np.abs(whole[known]).sum())
+    return max(0.0, 1 - float(np.abs(whole - found)[known].sum()) / total) if total > 0 else math.nan
+
+
+def _against_controls(maps: Mapping[str, Maps], views: Sequence[View]) -> dict[View, float]:
+    """How alike views and their controls are, the mean over the images whose maps show anything."""
+    both = [(view, view.beside) for view in views if view.key in maps]
+    pairs = {view: (maps[view.key].values, maps[other.key].values) for view, other in both if other and other.key in maps}
+    found = {view: rank_correlation(*map(torch.from_numpy, pair)) for view, pair in pairs.items()}
+    return {view: float(each.nanmean()) for view, each in found.items() if not each.isnan().all()}
+
+
+def _said_of_control(view: View, alike: float) -> str:
+    return (
+        f"{view.title or view.name}: the rank correlation with the maps of shuffled weights beside it is {alike:.2f}"
+        " (1: nothing of what was learned is in it)"
+    )
 
 
 def _notes(maps: Mapping[str, Maps], found: Mapping[str, Recorded]) -> tuple[str, ...]:
@@ -189,6 +222,27 @@ def _of_names(probe: Probe, answer: Answer, values: Tensor | None) -> list[str]:
     return [f"the probe has {named}, but the model gives scores for {scored}"]
 
 
+def _of_broken(values: Tensor | None, answer: Answer) -> list[str]:
+    broken = 0 if values is None else int((~answer.are_numbers(values)).sum())
+    return (
+        [f"{broken} of {len(values)} answers {'is' if broken == 1 else 'are'} not a number"]
+        if broken and values is not None
+        else []
+    )
+
+
+def _of_shares(numbers: Mapping[str, float]) -> list[str]:
+    """Where evidence does not account for the score."""
+    found = []
+    for tag, share in numbers.items():
+        key, what = tag.removeprefix("attribution/").rsplit("/", 1) if tag.startswith("attribution/") else ("", "")
+        if what == "explained" and share < EXPLAINED:
+            found.append(f"{key} accounts for {share:.0%} of the score")
+    return found
+
+
+EXPLAINED = 0.9
+"""A share below which it is said."""
 _NAMED = (MULTICLASS, "binary", "multilabel", "segmentation")
 
 

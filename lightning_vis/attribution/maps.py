@@ -40,12 +40,11 @@ def evidence_map(record: Recording) -> Tensor:
     1 means: one unit of the score if the whole image were like this place. For global average pooling followed by a linear
     head, the mean of the map plus the head's bias is the score.
 
-    Where attention lies behind the layer, tokens do not speak with one voice: gradient x activation is taken at each of them,
-    times h w, with attention and the divisors of norms held constant. What follows is then linear up to the layers behind the
-    attention: without them the mean of the map, the prefix and the biases are the score.
+    Of tokens each cell has its own gradient instead of the mean one: gradient times activation, times h w. With attention and
+    norms held constant the mean of the map plus what lies in the prefix and in biases is the score.
 
-    Sources: after R. R. Selvaraju et al., 2017, "Grad-CAM", without its ReLU; A. Ali et al., 2022, "XAI for Transformers:
-    Better Explanations through Conservative Propagation".
+    Source: after R. R. Selvaraju et al., 2017, "Grad-CAM", without its ReLU; for tokens A. Ali et al., 2022, "XAI for
+    Transformers: Better Explanations through Conservative Propagation".
 
     Args:
         record: of a layer, ``(N, K, h, w)``.
@@ -53,9 +52,9 @@ def evidence_map(record: Recording) -> Tensor:
     Returns:
         ``(N, h, w)``, signed.
     """
-    _check_maps(record)
-    if is_held(record):
-        return _contributions(record).sum(1) * record.activation[0, 0].numel()
+    check_maps(record)
+    if getattr(record, "by_cell", False):
+        return _products(record) * record.activation[0, 0].numel()
     weights = record.gradient.flatten(2).sum(2)
     return torch.einsum("nk,nk...->n...", weights, record.activation)
 
@@ -63,10 +62,10 @@ def evidence_map(record: Recording) -> Tensor:
 def grad_cam_map(record: Recording) -> Tensor:
     """ReLU of the sum over channels of (spatial mean of the gradient) x activation.
 
-    Where attention lies behind the layer: of gradient x activation, with attention held as in `evidence_map`.
+    Where attention and norms were held constant, of each cell's own gradient x activation: the mean of gradients of tokens
+    says nothing of a class token's answer.
 
-    Sources: R. R. Selvaraju et al., 2017, "Grad-CAM: Visual Explanations from Deep Networks"; R. L. Draelos, L. Carin, 2020,
-    "Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural networks".
+    Source: R. R. Selvaraju et al., 2017, "Grad-CAM: Visual Explanations from Deep Networks".
 
     Args:
         record: of a layer, ``(N, K, h, w)``.
@@ -74,38 +73,41 @@ def grad_cam_map(record: Recording) -> Tensor:
     Returns:
         ``(N, h, w)``, at least 0, unscaled.
     """
-    _check_maps(record)
-    if is_held(record):
-        return _contributions(record).sum(1).relu()
+    check_maps(record)
+    if getattr(record, "is_held", False):
+        return _products(record).relu()
     weights = record.gradient.flatten(2).mean(2)
     return torch.einsum("nk,nk...->n...", weights, record.activation).relu()
 
 
-def is_held(record: Recording) -> bool:
-    """Whether attention lies behind the layer, and was held."""
-    return getattr(record, "held", None) is not None
+def _products(record: Recording) -> Tensor:
+    """Gradient x activation of each cell, summed over channels, ``(N, h, w)``."""
+    return (record.gradient * record.activation).sum(1)
 
 
 def prefix_share(record: Recording) -> Tensor | None:
-    """How much of the evidence lies in tokens that have no place in the image, ``(N,)`` in 0..1; None where there are none.
+    """How much of gradient x activation lies in tokens that have no place in the image; None where there are none.
 
-    The share of the sum of magnitudes over all tokens; NaN where that is 0.
+    Args:
+        record: of a layer of tokens.
+
+    Returns:
+        ``(N,)`` in 0..1, by magnitude, 0 where there is nothing at all.
     """
-    prefix = getattr(record, "prefix", None)
+    prefix: Recording | None = getattr(record, "prefix", None)
     if prefix is None:
         return None
-    beside = _contributions(prefix).sum(-1).abs().sum(1)
-    inside = evidence_map(record).abs().flatten(1).mean(1)
-    return beside / (beside + inside)
+    cells = _products(record).flatten(1).abs().sum(1)
+    before = (prefix.gradient * prefix.activation).sum(2).abs().sum(1)
+    return before / (before + cells).clamp_min(EMPTY)
 
 
-def _contributions(record: Recording) -> Tensor:
-    """What each number adds to the score in first order."""
-    held: Tensor | None = getattr(record, "held", None)
-    return record.activation * (record.gradient if held is None else held)
+def check_maps(record: Recording) -> None:
+    """Refuses what holds no grid.
 
-
-def _check_maps(record: Recording) -> None:
+    Raises:
+        ValueError: the layer returns no maps.
+    """
     if record.activation.ndim not in (4, 5):
         shape = tuple(record.activation.shape)
         raise ValueError(f"the layer returns {shape}, no maps (N, K, h, w): name a convolution or a block before the pooling")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,19 +13,23 @@ from torch import Tensor, nn
 
 from lightning_vis.arguments import chunk_size_of, names_of, quoted, tensor_of
 from lightning_vis.attribution.records import Explained, Record, Recorded, Requests, in_chunks
-from lightning_vis.constants import INPUT
+from lightning_vis.constants import INPUT, MULTICLASS
 from lightning_vis.model.answer.answer import CLASSES, Answer
-from lightning_vis.model.attention import Hold, holding
+from lightning_vis.model.answer.output import answer_of, are_shares, settled, squash_of
+from lightning_vis.model.answer.task import Facts
+from lightning_vis.model.cut import through
+from lightning_vis.model.cut_search import find_cuts
 from lightning_vis.model.layers import known_layers
-from lightning_vis.model.run import Pass, prepare
+from lightning_vis.model.run import Kept, Pass, prepare
 from lightning_vis.model.scores import PROBABILITIES, Score, Target, log_odds, notes_of
 from lightning_vis.model.site.collector import collected, one_each
-from lightning_vis.model.site.site import Site, plain_site
+from lightning_vis.model.site.site import Site, place_of, plain_site
 from lightning_vis.model.snapshot.snapshot import preserve_state
 
-Differentiate = Callable[[Tensor, Sequence[Tensor], bool], Sequence[Tensor | None]]
-Gradients = tuple[dict[str, Tensor], dict[str, Tensor]]
-"""By layer: of the score, and of the score with attention held, where there is any behind the layer."""
+Differentiate = Callable[[Kept, Tensor, Sequence[Tensor], bool], Sequence[Tensor | None]]
+GradientsOf = Callable[[Tensor, Mapping[str, Tensor], bool], dict[str, Tensor]]
+"""Of a score at tensors by name, those that it depends on."""
+ENGINE: Any = torch.autograd.Variable._execution_engine
 
 
 def record(
@@ -42,7 +47,8 @@ def record(
     """Activations and gradients of any layers and of the images, from one forward and one backward pass.
 
     The model is left exactly as it was. Works inside ``no_grad`` and ``inference_mode``, with frozen parameters, and with
-    in-place layers after the recorded ones.
+    in-place layers after the recorded ones. Where the network itself lets no gradient reach the images, what keeps it off is
+    opened for this pass (`lightning_vis.model.cut_search`).
 
     Args:
         model: any network; it stays on its device and in its precision, and the images follow it there.
@@ -69,15 +75,28 @@ def record(
     chunk_size = chunk_size_of(chunk_size)
     labels, target = _split(targets, len(images))
     run = prepare(model, images, labels, forward, score, context, convert)
+    if labels is not None and bool((labels < 0).any()):  # no labels that nobody knows: all that is asked for has to be there
+        run = replace(run, chosen={target: labels})
+    requests = {target: list(dict.fromkeys(layers))}
     with preserve_state(model):
-        recorded = in_chunks(gradients, run, {target: list(dict.fromkeys(layers))}, chunk_size)
+        try:
+            recorded = in_chunks(gradients, run, requests, chunk_size)
+        except OffPathError:
+            cuts = find_cuts(model, run.images, run.output).cuts
+            if not cuts:
+                raise
+            recorded = in_chunks(gradients, replace(run, forward=through(run.forward, cuts)), requests, chunk_size)
     return recorded.explained[target].records
+
+
+class OffPathError(ValueError):
+    """The score does not depend on a layer, or on the image."""
 
 
 def gradients(run: Pass, requests: Requests) -> Recorded:
     """The plain recorder: one forward pass, then one ``autograd.grad`` per distinct explained class.
 
-    Where attention lies between a layer and the score one more, that goes back to the layer only, is taken with it held.
+    Sites that want attention held share one more, which goes back no further than they lie.
 
     Args:
         run: the model and the batch.
@@ -93,22 +112,45 @@ def gradients(run: Pass, requests: Requests) -> Recorded:
             raise
     for parameter in run.model.parameters():  # `preserve_state` puts the flags back
         parameter.requires_grad_(False)
-    return _gradients(run, requests, _backward)
+    return _gradients(replace(run, kept=None), requests, _backward)
 
 
 def _gradients(run: Pass, requests: Requests, differentiate: Differentiate) -> Recorded:
-    names = list(dict.fromkeys(name for layers in requests.values() for name in layers))
-    images = run.images.detach().clone().requires_grad_()
-    sites = {name: run.sites.get(name) or plain_site(name) for name in names if name != INPUT}
-    with collected(run.model, sites) as met, run.context():
-        hold = Hold(met)
-        with holding(hold) if sites else nullcontext():
-            # A copy goes in: the model may change its input in place, and a leaf may not be changed.
-            output = run.forward(images.clone())
-        tensors = {INPUT: images, **one_each(run.model, met, sites)}
-        values = run.values(output)
-        explained = _explain(run, output, values, requests, tensors, partial(_both, differentiate, hold))
-    return Recorded(None if values is None else values.detach(), explained, _notes(run.answer, output))
+    names = dict.fromkeys(name for layers in requests.values() for name in layers if name != INPUT)
+    sites = {name: run.sites.get(name) or plain_site(name) for name in names}
+    kept = run.kept if run.kept is not None and run.kept.has(sites) else Kept(sites)
+    with collected(run.model, kept.sites if kept.images is None else {}) as met, run.context():
+        images = _run_once(run, kept, met)
+        tensors = {INPUT: images, **one_each(run.model, {name: kept.met[name] for name in names}, sites)}
+        values = run.values(kept.output)
+        explained = _explain(run, kept.output, values, requests, tensors, partial(_gradients_of, differentiate, kept))
+    notes, facts = _notes(run.answer, kept.output), _facts_seen(run, kept.output)
+    return Recorded(None if values is None else values.detach(), explained, notes, facts)
+
+
+def _run_once(run: Pass, kept: Kept, met: Mapping[str, list[Any]]) -> Tensor:
+    """The images that went in; they go in now, if they have not yet."""
+    if kept.images is None:
+        images = run.images.detach().clone().requires_grad_()
+        # A copy goes in: the model may change its input in place, and a leaf may not be changed.
+        with kept.gated():
+            kept.output = run.forward(images.clone())
+        kept.met = {name: list(found) for name, found in met.items()}  # without what comes again while going back
+        kept.images = images
+    return kept.images
+
+
+def _facts_seen(run: Pass, output: Any) -> Facts | None:
+    """What the graph of an output tells, where only labels have told that it is one class for each image."""
+    answer = run.answer
+    if answer.task != MULTICLASS or answer.facts.probabilities is not None or run.score is not None:
+        return None
+    try:
+        values = answer_of(answer.facts, output)
+    except ValueError:  # of several tensors the one that looks like scores is read
+        return None
+    seen = settled(answer.facts, answer.task, values, squash_of(values), is_share=are_shares(values))
+    return None if seen == answer.facts else seen
 
 
 def _notes(answer: Answer, output: Any) -> tuple[str, ...]:
@@ -136,7 +178,7 @@ def _explain(
     values: Tensor | None,
     requests: Requests,
     tensors: Mapping[str, Tensor],
-    differentiate: Callable[[Tensor, Mapping[str, Tensor], bool], Gradients],
+    gradients_of: GradientsOf,
 ) -> dict[Target, Explained]:
     groups = _groups(run, values, requests)
     explained: dict[Target, Explained] = {}
@@ -146,8 +188,8 @@ def _explain(
         if not isinstance(score, Tensor) or score.shape != (len(run.images),):
             shape = f"shape {tuple(score.shape)}" if isinstance(score, Tensor) else quoted(score)
             raise ValueError(f"score= returned {shape} for {len(run.images)} images: one number per image")
-        again = position + 1 < len(groups)
-        records = _records(run, score, {name: tensors[name] for name in layers}, differentiate, again)
+        again = position + 1 < len(groups) or run.kept is not None
+        records = _records(run, score, {name: tensors[name] for name in layers}, gradients_of, again)
         for target in targets:
             explained[target] = Explained(chosen, score.detach(), records)
     return explained
@@ -167,31 +209,41 @@ def _equal(one: Tensor | None, other: Tensor) -> bool:
     return one is not None and torch.equal(one, other)
 
 
-def _grad(score: Tensor, sites: Sequence[Tensor], again: bool) -> Sequence[Tensor | None]:
+def _grad(_: Kept, score: Tensor, sites: Sequence[Tensor], again: bool) -> Sequence[Tensor | None]:
     return torch.autograd.grad(score, sites, retain_graph=again, allow_unused=True)
 
 
-def _backward(score: Tensor, sites: Sequence[Tensor], again: bool) -> Sequence[Tensor | None]:
+def _backward(kept: Kept, score: Tensor, sites: Sequence[Tensor], again: bool) -> Sequence[Tensor | None]:
     """Where ``autograd.grad`` is refused, by reentrant checkpoints; the parameters take no gradients meanwhile."""
     for site in sites:
         site.grad = None
         site.retain_grad()
-    score.backward(retain_graph=again)  # type: ignore[no-untyped-call]
-    return [site.grad for site in sites]
+    ones = torch.ones_like(score)
+    with kept.gated():  # what runs again now had no gates before; all public ways back would hide it from the mode
+        ENGINE.run_backward((score,), (ones,), again, False, (), allow_unreachable=True, accumulate_grad=True)
+    found = [site.grad for site in sites]
+    for site in sites:
+        site.grad = None  # else the next pass would add to it
+    return found
 
 
-def _both(differentiate: Differentiate, hold: Hold, score: Tensor, tensors: Mapping[str, Tensor], again: bool) -> Gradients:
-    behind = {name: tensor for name, tensor in tensors.items() if name in hold.behind and tensor.requires_grad}
-    held: dict[str, Tensor] = {}
-    if behind and score.requires_grad:
-        with hold.closed():
-            held = _by_name(differentiate, score, behind, again=True)
-    if not hold.reached:  # attention that ran later, and elsewhere
-        held = {}
-    return _by_name(differentiate, score, tensors, again=again), held
+def _gradients_of(
+    differentiate: Differentiate, kept: Kept, score: Tensor, tensors: Mapping[str, Tensor], again: bool
+) -> dict[str, Tensor]:
+    held = {name: tensor for name, tensor in tensors.items() if name in kept.sites and kept.sites[name].is_held}
+    plain = {name: tensor for name, tensor in tensors.items() if name not in held}
+    with kept.hold.closed():
+        found = _by_name(partial(differentiate, kept), score, held, again=again or bool(plain))
+    return found | _by_name(partial(differentiate, kept), score, plain, again=again)
 
 
-def _by_name(differentiate: Differentiate, score: Tensor, tensors: Mapping[str, Tensor], *, again: bool) -> dict[str, Tensor]:
+def _by_name(
+    differentiate: Callable[[Tensor, Sequence[Tensor], bool], Sequence[Tensor | None]],
+    score: Tensor,
+    tensors: Mapping[str, Tensor],
+    *,
+    again: bool,
+) -> dict[str, Tensor]:
     wanted = {name: tensor for name, tensor in tensors.items() if tensor.requires_grad}
     if not wanted or not score.requires_grad:
         return {}
@@ -200,28 +252,24 @@ def _by_name(differentiate: Differentiate, score: Tensor, tensors: Mapping[str, 
 
 
 def _records(
-    run: Pass,
-    score: Tensor,
-    tensors: Mapping[str, Tensor],
-    differentiate: Callable[[Tensor, Mapping[str, Tensor], bool], Gradients],
-    again: bool,
+    run: Pass, score: Tensor, tensors: Mapping[str, Tensor], gradients_of: GradientsOf, again: bool
 ) -> dict[str, Record]:
-    gradients, held = differentiate(score.sum(), tensors, again)
-    off = [name for name in tensors if name not in gradients]
+    found = gradients_of(score.sum(), tensors, again)
+    off = [name for name in tensors if name not in found]
     if off:
-        raise ValueError(
-            f"the score does not depend on layer {off[0]!r} through gradients (off the path to the score,"
+        raise OffPathError(
+            f"the score does not depend on layer {place_of(off[0])!r} through gradients (off the path to the score,"
             f" or computed under no_grad): name another; {known_layers(run.model)}"
         )
-    return {name: _record(run.sites.get(name), tensors[name].detach(), gradients[name], held.get(name)) for name in tensors}
+    return {name: _record(run.sites.get(name), tensor.detach(), found[name]) for name, tensor in tensors.items()}
 
 
-def _record(site: Site | None, activation: Tensor, gradient: Tensor, held: Tensor | None) -> Record:
+def _record(site: Site | None, activation: Tensor, gradient: Tensor) -> Record:
     """Laid out as maps, with what stands before the cells beside them."""
     if site is None:
-        return Record(activation, gradient, held=held)
+        return Record(activation, gradient)
     maps, before = site.layout.maps, site.layout.before
     prefix, its_gradient = before(activation), before(gradient)
-    its_held = None if held is None else before(held)
-    beside = None if prefix is None or its_gradient is None else Record(prefix, its_gradient, held=its_held)
-    return Record(maps(activation), maps(gradient), beside, None if held is None else maps(held))
+    beside = None if prefix is None or its_gradient is None else Record(prefix, its_gradient)
+    by_cell = site.layout.is_tokens or site.is_held
+    return Record(maps(activation), maps(gradient), beside, by_cell, site.is_held)

@@ -1,18 +1,16 @@
-"""What is to be said of tokens: how they were read, what lies beside the image."""
+"""What is to be said of tokens: how much of a map lies beside the image."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from lightning_vis.attribution.maps import evidence_map, grad_cam_map, is_held, prefix_share
+from lightning_vis.attribution.maps import evidence_map, grad_cam_map, prefix_share
 from lightning_vis.attribution.records import Record, Recorded
 from lightning_vis.attribution.views import View
 from lightning_vis.frames import Maps
 
 SAID = 0.1
 """What lies in the prefix is told where it is more than this share."""
-
-HELD = "tokens: gradient x activation, attention held"
 
 
 def token_numbers(maps: Mapping[str, Maps], views: Sequence[View], found: Mapping[str, Recorded]) -> dict[str, float]:
@@ -21,10 +19,10 @@ def token_numbers(maps: Mapping[str, Maps], views: Sequence[View], found: Mappin
     Args:
         maps: those that worked, by view key.
         views: what was looked through.
-        found: what each view's recorder found, by view key.
+        found: what was recorded for each view.
     """
     shares = {view.key: prefix_share(record) for view, record in _read(maps, views, found)}
-    return {f"attribution/{key}/prefix": float(share.float().nanmean()) for key, share in shares.items() if share is not None}
+    return {f"attribution/{key}/prefix": float(share.float().mean()) for key, share in shares.items() if share is not None}
 
 
 def token_notes(maps: Mapping[str, Maps], views: Sequence[View], found: Mapping[str, Recorded]) -> tuple[str, ...]:
@@ -32,8 +30,6 @@ def token_notes(maps: Mapping[str, Maps], views: Sequence[View], found: Mapping[
     numbers = token_numbers(maps, views, found)
     notes: dict[str, None] = {}
     for view, record in _read(maps, views, found):
-        if is_held(record):
-            notes[HELD] = None
         share = numbers.get(f"attribution/{view.key}/prefix", 0.0)
         if share > SAID and record.prefix is not None:
             notes[_in_prefix(view, share, record.prefix.activation.shape[1])] = None
@@ -41,10 +37,8 @@ def token_notes(maps: Mapping[str, Maps], views: Sequence[View], found: Mapping[
 
 
 def _in_prefix(view: View, share: float, count: int) -> str:
-    where = "the class token" if count == 1 else f"the {count} tokens before those of the patches"
-    return (
-        f"{share:.2g} of {view.title or view.name} is in {where}, which {'has' if count == 1 else 'have'} no place in the image"
-    )
+    tokens, have = ("the token", "has") if count == 1 else (f"the {count} tokens", "have")
+    return f"{share:.0%} of {view.title or view.name} is in {tokens} before those of the patches, which {have} no place in the image"
 
 
 def _read(maps: Mapping[str, Maps], views: Sequence[View], found: Mapping[str, Recorded]) -> Iterator[tuple[View, Record]]:

@@ -27,13 +27,14 @@ class View:
 
     Attributes:
         name: how it is called in tags.
-        layers: one `Record` per layer reaches `to_map`; None stands for the last bottleneck, before the first attention.
+        layers: one `Record` per layer reaches `to_map`; None stands for the last bottleneck.
         to_map: ``(*records) -> (N, h, w)``, a function of a module, so that the view pickles.
         recorder: how the records are taken; equal recorders share one call.
         target: the class whose score is explained: ``"predicted"``, ``"label"``, ``"runner_up"`` or an index.
         scale: how the map is drawn.
         title: its name in pictures.
         usual_target: the target that goes without saying in its key.
+        control: records the same of a network that has learned nothing, for a view that is never shown without.
     """
 
     name: str
@@ -44,6 +45,7 @@ class View:
     scale: Scale = field(default_factory=Scale)
     title: str = ""
     usual_target: Target = "predicted"
+    control: Recorder | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -64,6 +66,22 @@ class View:
         named = "".join(f".{layer}" for layer in self.layers if layer not in (None, INPUT))
         return self.name + named + ("" if self.target == self.usual_target else f"+{self.target}")
 
+    @property
+    def passes(self) -> int:
+        """How often the network runs for it; 1 where the one pass of the others does."""
+        return int(getattr(self.recorder, "passes", 1))
+
+    @property
+    def beside(self) -> View | None:
+        """Its control as a view of its own, with the same class explained."""
+        if self.control is None:
+            return None
+        name, title = f"{self.key} {_CONTROL}", f"{self.title or self.name} {_CONTROL}"
+        return replace(self, name=name, title=title, recorder=self.control, usual_target=self.target, control=None)
+
+
+_CONTROL = "(random weights)"
+
 
 def given_views(given: Any) -> list[View]:
     """Views as callbacks take them: ready, or functions that return one.
@@ -83,6 +101,8 @@ def given_views(given: Any) -> list[View]:
 def views_of(answer: Answer, views: Sequence[View], score: Score | None) -> list[View]:
     """The views through which a task can be seen: none where nothing is explained; evidence for a label that is absent too.
 
+    A view that has a control is followed by it.
+
     Args:
         answer: what the output means.
         views: those that were asked for.
@@ -90,8 +110,9 @@ def views_of(answer: Answer, views: Sequence[View], score: Score | None) -> list
     """
     if score is None and answer.kind.score is None:
         return []
+    views = [each for view in views for each in (view, view.beside) if each is not None]
     if answer.task != MULTILABEL_TASK.name or score is not None:
-        return list(views)
+        return views
     absent = [replace(each, target=ABSENT) for each in views if each.to_map is evidence_map and each.target == "label"]
     return [*views, *(each for each in absent if each.key not in {view.key for view in views})]
 
@@ -101,7 +122,7 @@ def evidence(layer: str | None = None, target: Target = "label") -> View:
 
     Args:
         layer: dotted name of a layer that holds the image's grid (maps, channels last, tokens), or ``"avgpool:input"`` for
-            what enters one; None for the last bottleneck, where there is attention the last one before it.
+            what enters one; None for the last bottleneck.
         target: the explained class; the label by default, the predicted class where there are no labels.
 
     Returns:
@@ -117,7 +138,7 @@ def grad_cam(layer: str | None = None, target: Target = "predicted") -> View:
 
     Args:
         layer: dotted name of a layer that holds the image's grid (maps, channels last, tokens), or ``"avgpool:input"`` for
-            what enters one; None for the last bottleneck, where there is attention the last one before it.
+            what enters one; None for the last bottleneck.
         target: the explained class.
 
     Returns:

@@ -57,6 +57,7 @@ class LookCallback(Callback):
         self.budget = Budget(settings.max_overhead, work)
         self.session = Session(self.probe, self.failures, self.budget, asked)
         self._is_first = True  # no batch of this run has come yet
+        self._waits = False  # for the first batch, which gives lazy layers their shapes
 
     @property
     def film(self) -> Film:
@@ -138,6 +139,7 @@ class LookCallback(Callback):
         """Takes the images and sees the untrained network, if it is known what it answers: from the sanity check, else from a
         dry run on a batch that is made of items by index."""
         finder, may_look = self.session.finder, self._may_look(trainer)
+        self._waits = has_lazy_layers(pl_module)
         if may_look and not finder.is_read and trainer.world_size == 1 and not has_lazy_layers(pl_module):
             with self.failures.surviving("reading what the network answers"):
                 self.session.rehearse_made(trainer, pl_module)

@@ -12,8 +12,11 @@ FLOOR = 60.0
 """Seconds that looking may cost in any case: short trainings are to be seen too."""
 
 
-SHARES = {"filters": 0.7, "pictures": 0.85, "looks": 1.0}
-"""How much of the budget may be used before each kind of work pauses: filters go first, then pictures, then looks."""
+MANY = "views of many passes"
+
+
+SHARES = {MANY: 0.7, "filters": 0.7, "pictures": 0.85, "looks": 1.0}
+"""How much of the budget may be used before each kind of work pauses: filters and views of many passes go first, looks last."""
 
 
 @dataclass
@@ -65,7 +68,7 @@ class Budget:
         """Why there is no time for more work of a kind, in a sentence; empty while there is.
 
         Args:
-            kind: ``"filters"``, ``"pictures"`` or ``"looks"``.
+            kind: `MANY`, ``"filters"``, ``"pictures"`` or ``"looks"``.
             callbacks: of the Trainer; those with a `Budget` share one. Films of filters that have taken more than is
                 theirs take nothing from the looks.
             coming: seconds that the work will take, as far as that is known.

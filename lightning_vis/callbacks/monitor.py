@@ -7,11 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from lightning_vis.attribution.views import View
 from lightning_vis.callbacks.failures import warn
 from lightning_vis.frames import Frame
 from lightning_vis.model.answer.answer import Answer
 from lightning_vis.probe.probe import Probe
 from lightning_vis.reliance.alert import RED, Alert, AlertState, Measurement, Thresholds, advance, most_telling, sentence
+from lightning_vis.reliance.evaluate import can_ask
+from lightning_vis.reliance.measures import BACKGROUND, OBJECT, SHARE, effects_of
+from lightning_vis.reliance.twins import Twins
 
 OnAlert = Literal["warn", "stop"] | Callable[[Alert], Any]
 
@@ -22,7 +26,7 @@ ALERT = "reliance/alert"
 AGE = "reliance/age"
 
 
-TWIN_TAGS = ("reliance/background_effect", "reliance/object_effect", "reliance/background_share", ALERT)
+TWIN_TAGS = (BACKGROUND, OBJECT, SHARE, ALERT)
 
 
 @dataclass
@@ -129,19 +133,19 @@ class Monitor:
             warn(change.sentence + (" The training stops here, because on_alert='stop'." if stops else ""))
 
 
-def monitored_tags(probe: Probe, view_keys: list[str]) -> tuple[str, ...]:
+def monitored_tags(probe: Probe, views: Sequence[View]) -> tuple[str, ...]:
     """The numbers that go through the log: those of the twins, and one lift where there are masks."""
     twins = TWIN_TAGS if probe.twins is not None else ()
-    key = lift_view(probe, view_keys)
+    key = lift_view(probe, views)
     return twins if key is None else (*twins, f"attribution/{key}/lift")
 
 
-def tags_of(tags: Sequence[str], answer: Answer) -> tuple[str, ...]:
+def tags_of(tags: Sequence[str], answer: Answer, twins: Twins | None) -> tuple[str, ...]:
     """Those of the monitored numbers that a task has: no alert of numbers whose thresholds nobody has calibrated."""
-    kind = answer.kind
-    none = TWIN_TAGS if kind.twins is None else () if answer.task in ALERTED else (ALERT,)
-    maps = () if kind.score is not None else tuple(tag for tag in tags if tag.startswith("attribution/"))
-    return tuple(tag for tag in tags if tag not in (*none, *maps))
+    asked = twins is not None and can_ask(answer, twins)
+    known = (*effects_of(answer.task), *([ALERT] if answer.task in ALERTED else [])) if asked else ()
+    maps = () if answer.kind.score is not None else tuple(tag for tag in tags if tag.startswith("attribution/"))
+    return tuple(tag for tag in tags if tag not in maps and (tag in known or tag not in TWIN_TAGS))
 
 
 ALERTED = ("multiclass", "binary", "multilabel")
@@ -179,11 +183,12 @@ def refuse_unmeasured(trainer: Any, tags: Sequence[str]) -> None:
             )
 
 
-def lift_view(probe: Probe, view_keys: list[str]) -> str | None:
-    """The view whose lift is logged: Grad-CAM, else the first one; None without masks or views."""
-    if probe.masks is None or not view_keys:
+def lift_view(probe: Probe, views: Sequence[View]) -> str | None:
+    """The view whose lift is logged: Grad-CAM, else the first that each look has; None without masks or such views."""
+    keys = [view.key for view in views if view.passes == 1]
+    if probe.masks is None or not keys:
         return None
-    return "grad_cam" if "grad_cam" in view_keys else view_keys[0]
+    return "grad_cam" if "grad_cam" in keys else keys[0]
 
 
 def progress(trainer: Any, epoch: int) -> tuple[float, float | None]:

@@ -26,7 +26,7 @@ from lightning_vis.constants import INPUT
 from lightning_vis.events.loggers import image_writers
 from lightning_vis.film import Film
 from lightning_vis.frames import Frame
-from lightning_vis.model.answer.words import Words
+from lightning_vis.model.answer.words import words_of
 from lightning_vis.model.layers import find_layer
 from lightning_vis.model.scores import Score, Target
 from lightning_vis.model.site.site import split
@@ -49,7 +49,9 @@ class ProbeCallback(LookCallback):
         at_steps: look after these optimizer steps too; None for 1, 2, 4, 8, ... within the first epoch, () for none.
         task: what the output means, a name of `lightning_vis.model.answer.answer.TASKS`; None: it is read from the first
             batch, and said. This and the four below are never overruled.
-        head: where in the output the answer is, a key, an index, or "a.b"; None: what meets the first loss.
+        head: where in the output the answer is, a key, an index, or "a.b"; None: what meets the first loss. A list shows
+            several heads in one film: the first one as ever, with its twins, numbers and alert; of the others answers and
+            maps. The words beside it are the first one's then, or lists with one for each.
         component: which of several numbers is explained; None: the one farthest off after the first epoch.
         labels_at: where in the batch the labels are, "targets.age" or 1.
         unit: of the number, "years".
@@ -87,11 +89,11 @@ class ProbeCallback(LookCallback):
         *,
         every_n_epochs: int = 1,
         at_steps: Sequence[int] | None = None,
-        task: str | None = None,
-        head: str | int | None = None,
-        component: int | None = None,
-        labels_at: str | int | None = None,
-        unit: str = "",
+        task: str | Sequence[str | None] | None = None,
+        head: str | int | Sequence[str | int] | None = None,
+        component: int | Sequence[int | None] | None = None,
+        labels_at: str | int | Sequence[str | int | None] | None = None,
+        unit: str | Sequence[str] = "",
         class_names: Sequence[str] | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
@@ -116,9 +118,10 @@ class ProbeCallback(LookCallback):
             thresholds=Thresholds() if thresholds is None else thresholds,
         )
         choice = choice_of(probe, n, choose, class_names, mean, std)
-        super().__init__(
-            probe, settings, "looks", Asked(Words(task, head, component, labels_at, unit), choice, score is not None)
-        )
+        words, *others = words_of(task, head, component, labels_at, unit)
+        super().__init__(probe, settings, "looks", Asked(words, choice, score is not None, tuple(others)))
+        if self.probe is not None:
+            self.probe.check_heads(head)
         if not isinstance(every_n_epochs, int) or every_n_epochs < 1:
             raise ValueError(f"every_n_epochs={every_n_epochs!r}: expected a whole number of at least 1")
         self.views = given_views(usual_views() if views is None else views)
@@ -150,7 +153,7 @@ class ProbeCallback(LookCallback):
     @property
     def tags(self) -> tuple[str, ...]:
         """The numbers that go through the Trainer's log."""
-        return () if self.probe is None else monitored_tags(self.probe, [view.key for view in self._all_views])
+        return () if self.probe is None else monitored_tags(self.probe, self._all_views)
 
     @property
     def state_key(self) -> str:
@@ -175,6 +178,8 @@ class ProbeCallback(LookCallback):
         self._all_views = list({view.key: view for other in group for view in other.views}.values())
         self.looks.neighbours = 0  # filters beside this one say more when fit starts
         is_new = stage == "fit" and begins_anew(trainer)
+        if is_new:
+            self.looks.load({})  # what was explained belongs to the run before
         self._settle(settings_of(group), is_new)
         self.session.prepare(trainer, is_new)
         self._tried = -1
@@ -249,18 +254,23 @@ class ProbeCallback(LookCallback):
     def _start(self, trainer: Any, module: nn.Module, probe: Probe, moment: str = "start") -> None:
         """The probe is known: the first look, and the one line that is said where nothing is wrong."""
         self.session.take(probe)
-        self._settle_task(trainer)
-        is_untrained = finished_steps(trainer, moment) == 0
-        seen = self._look(trainer, module, "start") if is_untrained else None
+        self._settle_task(trainer, module)
+        finished = finished_steps(trainer, moment)
+        is_untrained = finished == 0
+        # The first step of lazy layers was over before there was anything to look at, and nothing has changed since.
+        is_late = self._waits and is_early(finished, self.at_steps, trainer.current_epoch)
+        seen = self._look(trainer, module, "start") if is_untrained or is_late else None
         if self.session.logger.writers and not trainer.fast_dev_run and (seen is not None or not is_untrained):
             seen_with = f"{self.looks.summary()}; see them with: tensorboard --logdir {where(trainer)}"
             log(trainer, f"{seen_with}. {self.looks.reading()}".rstrip(". "))
 
-    def _settle_task(self, trainer: Any) -> None:
+    def _settle_task(self, trainer: Any, module: nn.Module) -> None:
         """What is looked through and monitored, now that it is known what the network answers."""
         answer = self.session.answer
+        self.session.refuse_unknown_heads(trainer, module)
         self.looks.settle(answer)
-        tags = tags_of(self.monitor.tags, answer)
+        probe = self.session.probe
+        tags = tags_of(self.monitor.tags, answer, None if probe is None else probe.twins_for(answer))
         refuse_missing(trainer, self.monitor.tags, tags, answer)
         self.monitor.tags = tags
 
@@ -279,7 +289,7 @@ class ProbeCallback(LookCallback):
             return None
         finished = finished_steps(trainer, moment)
         last = self.session.logger.last
-        if last is not None and last.finished_steps == finished and not self._is_new_average(trainer, last, moment):
+        if last is not None and last.finished_steps == finished and not self._is_worth_another(trainer, last, moment):
             return last
         numbers_only |= moment not in ("start", "end") and self.session.pauses("looks", trainer)
         again = moment == "step" and finished == self._tried  # gradients are accumulated
@@ -299,8 +309,12 @@ class ProbeCallback(LookCallback):
         probe = (self.session.probe or self._find(trainer, pl_module)) if may_look else None
         if probe is not None:
             self.session.take(probe)
-            self._settle_task(trainer)
+            self._settle_task(trainer, pl_module)
             self._look(trainer, pl_module, moment)
+
+    def _is_worth_another(self, trainer: Any, last: Frame, moment: str) -> bool:
+        """Whether the finished network is looked at once more, though a look has seen it."""
+        return self._is_new_average(trainer, last, moment) or (moment == "end" and self.looks.owes(trainer, last))
 
     def _is_new_average(self, trainer: Any, last: Frame, moment: str) -> bool:
         """Whether another callback has left an average of weights in the finished network that no look has seen."""

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def is_spaced(count: int, drawn: int) -> bool:
-    """Whether look number `count` (from 1) is drawn when number `drawn` was the last: 16, then every 10 % more."""
+    """Whether look number `count` (from 1) has what is costly, pictures say, when number `drawn` had it last: 16, then every 10 % more."""
     return count <= 16 or count >= 1.1 * drawn
 
 

@@ -14,7 +14,7 @@ from lightning_vis.constants import LOG_ODDS, MULTICLASS
 from lightning_vis.events.part import Part
 from lightning_vis.events.quantise import Quantised, quantise, reduced
 from lightning_vis.events.sprites import png, smaller, sprite
-from lightning_vis.frames import Array, Filter, Frame, Inputs, Maps, Pictures
+from lightning_vis.frames import Array, Filter, Frame, HeadAnswer, Inputs, Maps, Pictures
 from lightning_vis.render.canvas.tiles import jpeg
 
 MAP_SIDE = 112
@@ -79,8 +79,17 @@ def facts_part(frame: Frame, digits: int = 5) -> Part:
 def _task_facts(frame: Frame) -> dict[str, Any]:
     """What is not said of a network that tells classes apart: a reader of before tasks were known finds what it knows."""
     words = {"answer": elided(frame.answer), "said": [elided(each) for each in frame.said], "wrong": list(frame.wrong)}
-    known = {"task": frame.task, "unit": frame.unit} if (frame.task, frame.unit) != (MULTICLASS, LOG_ODDS) else {}
+    known: dict[str, Any] = (
+        {"task": frame.task, "unit": frame.unit} if (frame.task, frame.unit) != (MULTICLASS, LOG_ODDS) else {}
+    )
+    if frame.heads:
+        known |= {"head": frame.head, "heads": {name: _head_facts(each) for name, each in frame.heads.items()}}
     return known | {name: value for name, value in words.items() if value}
+
+
+def _head_facts(head: HeadAnswer) -> dict[str, Any]:
+    words = {name: [elided(each) for each in getattr(head, name)] for name in ("said", "truth")}
+    return {"task": head.task, "unit": head.unit, "answer": elided(head.answer), **words, "wrong": list(head.wrong)}
 
 
 def map_part(key: str, maps: Maps, digits: int = 5) -> Part:
@@ -99,7 +108,8 @@ def map_part(key: str, maps: Maps, digits: int = 5) -> Part:
     }
     words: dict[str, Any] = {"explains": [elided(each) for each in maps.explains]} if maps.explains else {}
     unit = {"unit": maps.unit} if maps.unit != LOG_ODDS else {}
-    return Part(f"maps/{key}", facts | words | unit, picture)
+    head = {"head": maps.head} if maps.head else {}
+    return Part(f"maps/{key}", facts | words | unit | head, picture)
 
 
 def small_pictures(key: str, pictures: Pictures) -> Part:

@@ -14,7 +14,7 @@ from lightning_vis.events.decode import Look
 from lightning_vis.events.part import Part
 from lightning_vis.events.quantise import Quantised, restored
 from lightning_vis.events.sprites import tiles
-from lightning_vis.frames import Array, Filter, Frame, Inputs, Maps, Pictures, Scale
+from lightning_vis.frames import Array, Filter, Frame, HeadAnswer, Inputs, Maps, Pictures, Scale
 
 DAMAGE = (
     *(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, SyntaxError),
@@ -63,9 +63,23 @@ def _with_facts(frame: Frame, facts: Mapping[str, Any]) -> Frame:
 
 def _words(facts: Mapping[str, Any]) -> dict[str, Any]:
     """What the task adds to a frame."""
-    plain = {name: str(facts[name]) for name in ("task", "unit", "answer") if name in facts}
-    wrong = tuple(None if each is None else bool(each) for each in facts.get("wrong", ()))
-    return plain | {"said": tuple(map(str, facts.get("said", ()))), "wrong": wrong}
+    plain = {name: str(facts[name]) for name in ("task", "unit", "answer", "head") if name in facts}
+    heads = {str(name): HeadAnswer(**_said(each), truth=_texts(each, "truth")) for name, each in facts.get("heads", {}).items()}
+    return plain | {"said": _texts(facts, "said"), "wrong": _wrong(facts), "heads": heads}
+
+
+def _said(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What one head says, all of it known."""
+    plain = {name: str(facts[name]) for name in ("task", "unit", "answer")}
+    return plain | {"said": _texts(facts, "said"), "wrong": _wrong(facts)}
+
+
+def _texts(facts: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    return tuple(map(str, facts.get(name, ())))
+
+
+def _wrong(facts: Mapping[str, Any]) -> tuple[bool | None, ...]:
+    return tuple(None if each is None else bool(each) for each in facts.get("wrong", ()))
 
 
 def _maps(part: Part) -> Maps:
@@ -75,7 +89,8 @@ def _maps(part: Part) -> Maps:
     values = restored(Quantised(codes, numbers(facts["maximum"]), numbers(facts["mean"]), scale.signed))
     # Drawing multiplies by the number of cells; where they were joined for storing, there are fewer of them now.
     values = values * np.float32(facts["area"] / (codes.shape[1] * codes.shape[2])) if scale.by_area else values
-    words: dict[str, Any] = {"explains": tuple(map(str, facts.get("explains", ()))), "unit": str(facts.get("unit", LOG_ODDS))}
+    plain = {"unit": str(facts.get("unit", LOG_ODDS)), "head": str(facts.get("head", ""))}
+    words: dict[str, Any] = {"explains": _texts(facts, "explains"), **plain}
     return Maps(values, _integers(facts["classes"]), facts["layer"], scale, facts["title"], facts["target"], **words)
 
 

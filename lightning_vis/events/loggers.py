@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
-from lightning_vis.constants import ERROR, LOG_ODDS, MULTICLASS, TARGET_UNIT
+from lightning_vis.constants import ERROR, LOG_ODDS, MULTICLASS, SENSITIVITIES, TARGET_UNIT
 from lightning_vis.frames import Array, Frame, Inputs, Maps
 from lightning_vis.render.canvas.tiles import jpeg
 
@@ -108,15 +108,27 @@ def film_tag(probe: str, key: str) -> str:
 
 def descriptions(frame: Frame, inputs: Inputs) -> dict[str, str]:
     """How to read each picture, by tag."""
-    layers = ", ".join(f"{each.title}: layer `{each.layer}`" for each in frame.maps.values())
     notes = "".join(f"\n\nNote: {note}." for note in frame.notes)
-    card, strip = (_CARD, _STRIP) if frame.task == MULTICLASS else (_card_of_task(frame, inputs), _strip_of_task(frame, inputs))
-    cards = {f"{inputs.name}/{index}": f"{card}\n\n{layers}.{notes}" for index in range(len(inputs.pictures))}
-    return (
-        {"twins": _TWINS}
-        | cards
-        | {film_tag(inputs.name, key): f"{strip}\n\n{each.title}: layer `{each.layer}`." for key, each in frame.maps.items()}
-    )
+    seen = frame.each_head(inputs)
+    card = "\n\n".join(_card(*each) for each in seen)
+    cards = {f"{inputs.name}/{index}": f"{card}{notes}" for index in range(len(inputs.pictures))}
+    return {"twins": _TWINS} | cards | {tag: said for each in seen for tag, said in _strips(*each).items()}
+
+
+def _card(frame: Frame, inputs: Inputs) -> str:
+    """How to read what a card shows of one head."""
+    layers = ", ".join(f"{each.title}: layer `{each.layer}`" for each in frame.maps.values())
+    return f"{_CARD if _is_of_classes(frame) else _card_of_task(frame, inputs)}\n\n{layers}."
+
+
+def _strips(frame: Frame, inputs: Inputs) -> dict[str, str]:
+    said = _STRIP if _is_of_classes(frame) else _strip_of_task(frame, inputs)
+    return {film_tag(inputs.name, key): f"{said}\n\n{each.title}: layer `{each.layer}`." for key, each in frame.maps.items()}
+
+
+def _is_of_classes(frame: Frame) -> bool:
+    """Whether it tells classes apart, and there is no other head beside it."""
+    return frame.task == MULTICLASS and not frame.head
 
 
 def _card_of_task(frame: Frame, inputs: Inputs) -> str:
@@ -136,12 +148,17 @@ def _view_of_task(maps: Maps) -> str:
     unit = f", in {_said_of(maps.unit)}" if maps.unit else ""
     if maps.is_output:
         return f"**{maps.title}**{unit}: the output itself, not what it rests on."
+    if maps.scale.kind != "log" and maps.title not in SENSITIVITIES:
+        return f"**{maps.title}**: its shape alone, in multiples of its own mean{_SIGNS if maps.scale.signed else ''}."
     if maps.scale.kind != "log":
         return f"**{maps.title}**: where a small change of the image matters; it does not show what the answer rests on."
     if not maps.scale.signed:
         return f"**{maps.title}**{unit}: how much of what is named below it lies where."
     speaks = ("speaks for", "against it") if maps.unit == LOG_ODDS else ("raises", "lowers it")
     return f"**{maps.title}**{unit}: warm {speaks[0]} what is named below it, blue {speaks[1]}."
+
+
+_SIGNS = "; warm speaks for what is named below it, blue against it"
 
 
 def _said_of(unit: str) -> str:

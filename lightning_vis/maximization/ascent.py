@@ -45,6 +45,10 @@ class AscentResult:
     shut: Tensor
 
 
+class UnreachedError(ValueError):
+    """The objective does not depend on the image."""
+
+
 def rows_at_once(task: AscentConfig, memory: int) -> int:
     """Row k is the same in any company, so that memory alone decides."""
     with torch.enable_grad():
@@ -87,9 +91,7 @@ def _differentiated(task: AscentConfig, parameters: Tensor, wanted: Tensor, step
         judged = task.to_input(images).to(images) if task.recipe.priors_on_input else images
         penalties = [_penalty(prior, judged) for prior in task.recipe.priors]
     if not value.requires_grad:
-        raise ValueError(
-            "the objective does not depend on the image through gradients (is the model's forward wrapped in no_grad?)"
-        )
+        raise UnreachedError("the objective does not depend on the image through gradients")
     (gradient,) = torch.autograd.grad(value.sum(), parameters, retain_graph=bool(penalties))  # both paint the same image
     shut = _is_zero(gradient)
     if penalties:

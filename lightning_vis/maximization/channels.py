@@ -14,7 +14,7 @@ from lightning_vis.maximization.objectives import pooled
 from lightning_vis.model.feature_map import last_feature_map
 from lightning_vis.model.run import on_model
 from lightning_vis.model.snapshot.snapshot import preserve_state
-from lightning_vis.model.truncated import activation_of
+from lightning_vis.model.truncated import activation_of, opened
 
 Channels = int | str | Sequence[int]
 """Which filters: how many from 0 on, indices, ``"first"``, ``"changed"`` or ``"background-driven"``."""
@@ -45,8 +45,10 @@ def usual_layers(model: nn.Module, images: Tensor, forward: Callable[[Tensor], A
     found: list[str] = []
     with suppress(ValueError):
         found += [OUTPUT] if len(profile(model, OUTPUT, images, forward)) == len(images) else []
+    images = on_model(model, images)
     try:
-        return [*found, last_feature_map(model, on_model(model, images), forward).layer]
+        run, _ = opened(model, OUTPUT, images, forward or model)
+        return [*found, last_feature_map(model, images, run).layer]
     except ValueError:
         if not found:
             raise

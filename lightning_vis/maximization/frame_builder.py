@@ -18,11 +18,12 @@ from lightning_vis.probe.probe import Probe
 
 @dataclass(frozen=True)
 class Found:
-    """What one look found in one layer: its pictures, their numbers, and its weights where they were asked for."""
+    """What one look found in one layer: its pictures, their numbers, its weights where they were asked for, what to know."""
 
     pictures: Pictures
     numbers: dict[str, float]
     weights: WeightLook | None = None
+    notes: tuple[str, ...] = ()
 
 
 def build_frame(probe: Probe, found: Mapping[str, Found], when: Mapping[str, Any]) -> Frame:
@@ -36,7 +37,8 @@ def build_frame(probe: Probe, found: Mapping[str, Found], when: Mapping[str, Any
     pictures = {f"{FILTERS}{layer}": each.pictures for layer, each in found.items()}
     numbers = {tag: value for each in found.values() for tag, value in each.numbers.items()}
     nobody = np.full(0, -1), np.full(0, np.nan, np.float32)
-    return Frame(probe.name, *nobody, pictures=pictures, numbers=numbers, **when)
+    notes = tuple(dict.fromkeys(note for each in found.values() for note in each.notes))
+    return Frame(probe.name, *nobody, pictures=pictures, numbers=numbers, notes=notes, **when)
 
 
 def first_of(pictures: Pictures, count: int) -> Pictures:

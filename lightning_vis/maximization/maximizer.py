@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_vis.maximization.arguments import channels_of, images_of, normalisation_of, objective_of, recipe_for, size_of
-from lightning_vis.maximization.ascent import AscentConfig, AscentResult, ascend, rows_at_once
+from lightning_vis.maximization.ascent import AscentConfig, AscentResult, UnreachedError, ascend, rows_at_once
 from lightning_vis.maximization.objectives import Objective, Prior, directions, map_size, neuron
 from lightning_vis.maximization.parameterizations import Parameterization, Subject, bounds, colour_basis
 from lightning_vis.maximization.presets import Recipe
@@ -18,7 +18,7 @@ from lightning_vis.maximization.receptive_field import receptive_window
 from lightning_vis.maximization.transforms import Transform
 from lightning_vis.model.run import on_model
 from lightning_vis.model.snapshot.snapshot import preserve_state
-from lightning_vis.model.truncated import Activation, activation_of, channels_last
+from lightning_vis.model.truncated import Activation, activation_of, channels_last, opened
 
 
 @dataclass(frozen=True)
@@ -114,13 +114,31 @@ def maximize(
         model.requires_grad_(False)  # taken back by preserve_state
         torch.manual_seed(seed)  # of layers that draw in eval mode too; likewise
         images = on_model(model, images)
-        activation = channels_last(model, activation_of(model, layer, images, forward), images)
-        wanted, on_images = _on_images(activation, images, named, aim)
-        aim, shape = _cropped(activation, images, aim, size)
-        task = _task(activation, aim, recipe, images, shape, normalisation, seed)
-        rows = _rows_at_once(task, memory, layer, images)
-        parts = [ascend(task, part) for part in torch.split(wanted, rows)]
-    return _collected(parts, task, on_images, named)
+
+        def climb(run: Callable[[Tensor], Any]) -> Maximized:
+            activation = channels_last(model, activation_of(model, layer, images, run), images)
+            wanted, on_images = _on_images(activation, images, named, aim)
+            objective, shape = _cropped(activation, images, aim, size)
+            task = _task(activation, objective, recipe, images, shape, normalisation, seed)
+            rows = _rows_at_once(task, memory, layer, images)
+            return _collected([ascend(task, part) for part in torch.split(wanted, rows)], task, on_images, named)
+
+        return _seen_through(climb, lambda: opened(model, layer, images, forward or model), forward or model)
+
+
+def _seen_through(
+    climb: Callable[[Callable[[Tensor], Any]], Maximized],
+    find: Callable[[], tuple[Callable[[Tensor], Any], str]],
+    forward: Callable[[Tensor], Any],
+) -> Maximized:
+    """The ascent, once more through what keeps its first gradient from the image, if anything does."""
+    try:
+        return climb(forward)
+    except UnreachedError as error:
+        run, why = find()
+        if run is forward:
+            raise UnreachedError(why or str(error)) from error
+        return climb(run)
 
 
 def _on_images(

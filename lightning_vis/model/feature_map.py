@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
 
 from lightning_vis.model.site.bottleneck import Choice
 from lightning_vis.model.site.finder import find_sites
-from lightning_vis.model.site.site import LAST_OF_ALL, OUTPUT_SIDE, Site
+from lightning_vis.model.site.site import OUTPUT_SIDE, Site
 
 ROWS = 3
 """Copies of one image in a dry run: a number that few other axes have."""
@@ -26,6 +26,9 @@ class FeatureMap:
         note: what to know about it.
         site: how the tensor there holds the image's grid.
         bypassed: the share of the answer's gradient at the image that does not come through it, 0 for a bottleneck.
+        held: where evidence and Grad-CAM look instead, with attention held: by default the place in front of all attention,
+            where a token still is of its own part of the image, of a layer of tokens that is named the same place. None where
+            no attention mixes what is there.
     """
 
     layer: str
@@ -33,6 +36,7 @@ class FeatureMap:
     note: str
     site: Site
     bypassed: float = 0.0
+    held: Site | None = None
 
     @property
     def said_bypassed(self) -> str:
@@ -47,7 +51,7 @@ def last_feature_map(
     forward: Callable[[Tensor], Any] | None = None,
     read: Callable[[Any], Any] | None = None,
 ) -> FeatureMap:
-    """The place whose channels are looked at where none is named: the last bottleneck, found by one dry run.
+    """The place that Grad-CAM looks at where none is named: the last bottleneck, found by one dry run.
 
     It is the last place with more than one cell through which all passes that the answer knows of the image, and on whose
     cells the answer depends; where there is none, the place that the smallest share of the gradient bypasses. The outputs of
@@ -62,7 +66,7 @@ def last_feature_map(
     Raises:
         ValueError: there is no such place.
     """
-    found = feature_maps(model, images, [LAST_OF_ALL], forward, read)[LAST_OF_ALL]
+    found = feature_maps(model, images, [None], forward, read)[None]
     if isinstance(found, Exception):
         raise found
     return found
@@ -75,10 +79,7 @@ def feature_maps(
     forward: Callable[[Tensor], Any] | None = None,
     read: Callable[[Any], Any] | None = None,
 ) -> dict[str | None, FeatureMap | Exception]:
-    """The places that names stand for, or why there is none; one dry run finds them all.
-
-    None stands for the place that maps are made of: the last bottleneck before an attention mixes what is known of the cells,
-    and where there is no attention `LAST_OF_ALL`, the one of `last_feature_map`.
+    """The places that names stand for, None for the default one, or why there is none; one dry run finds them all.
 
     Args:
         model: as `last_feature_map`.
@@ -95,7 +96,8 @@ def feature_maps(
 def _feature_map(choice: Choice) -> FeatureMap:
     site = choice.candidate.site
     shape = tuple(site.layout.maps(choice.candidate.tensor.detach()).shape[1:])
-    return FeatureMap(site.name, shape, _note(choice), site, choice.bypassed)
+    held = None if choice.held is None else replace(choice.held.site, is_held=True)
+    return FeatureMap(site.name, shape, _note(choice), site, choice.bypassed, held)
 
 
 def _note(choice: Choice) -> str:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from lightning_vis.constants import OUTPUT
+from lightning_vis.model.cut import through
+from lightning_vis.model.cut_search import find_cuts
 from lightning_vis.model.feature_map import FeatureMap, feature_maps
 from lightning_vis.model.layers import find_layer, uncalled
 from lightning_vis.model.scores import class_scores
@@ -53,6 +55,39 @@ def _with_channels(activation: Tensor, found: FeatureMap | Exception) -> Tensor:
     if isinstance(found, NoGridError) and activation[0, 0].numel() > 1:
         raise found
     return activation
+
+
+def opened(
+    model: nn.Module, layer: str, images: Tensor, forward: Callable[[Tensor], Any]
+) -> tuple[Callable[[Tensor], Any], str]:
+    """A way to run a network in which a gradient of what stands at a layer reaches the image, and why there is none.
+
+    Args:
+        model: any network.
+        layer: as `activation_of`.
+        images: likewise; one of them is run.
+        forward: how to run the model; given back where nothing has to be opened, or can be.
+    """
+    if layer == OUTPUT:
+        found = find_cuts(model, images[:1], forward)
+    else:
+        site = plain_site(layer)
+        found = find_cuts(model, images[:1], lambda images: _stopped(model, site, forward, images))
+    return through(forward, found.cuts), found.why
+
+
+def _stopped(model: nn.Module, site: Site, run: Callable[[Tensor], Any], images: Tensor) -> Any:
+    """What stands at a site, and nothing behind it computed."""
+
+    def stop(tensor: Any) -> None:
+        raise _Reached(tensor)
+
+    try:
+        with kept_at(model, {site.name: site}, {site.name: stop}):
+            run(images)
+    except _Reached as reached:
+        return reached.args[0]
+    raise uncalled(model, site.layer)
 
 
 def channels_last(model: nn.Module, activation: Activation, images: Tensor) -> Activation:
@@ -117,15 +152,7 @@ class _Reached(BaseException):
 
 
 def _reach(run: Callable[[Tensor], Any], site: Site, images: Tensor, model: nn.Module) -> Tensor:
-    def stop(tensor: Any) -> None:
-        raise _Reached(tensor)
-
-    try:
-        with kept_at(model, {site.name: site}, {site.name: stop}):
-            run(images)
-    except _Reached as reached:
-        return site.layout.maps(_one_tensor(reached.args[0], site.name))
-    raise uncalled(model, site.layer)
+    return site.layout.maps(_one_tensor(_stopped(model, site, run, images), site.name))
 
 
 def _one_tensor(output: Any, layer: str) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,19 +14,21 @@ from torch import Tensor, nn
 
 from lightning_vis.constants import LIGHTNING
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
-from lightning_vis.model.answer.words import place_of
+from lightning_vis.model.answer.words import Words
 from lightning_vis.model.compiled import eagerly
+from lightning_vis.model.places import Path
 from lightning_vis.model.snapshot.rng import preserve_rng
 from lightning_vis.probe.dataset import named, scaling_of
 from lightning_vis.probe.forward_tracer import ForwardTracer
 from lightning_vis.probe.labels import class_names_of
 from lightning_vis.probe.probe import Probe
-from lightning_vis.probe.source.batches import collater
+from lightning_vis.probe.source.batches import batch_size_of, collater, owners_of
 from lightning_vis.probe.source.conclusion import answer_of
-from lightning_vis.probe.source.images import Taken, first_rows, taken_of
+from lightning_vis.probe.source.images import Taken, first_rows, head_of, taken_of
 from lightning_vis.probe.source.source import Asked, Source
+from lightning_vis.probe.truth import are_pictures, without_white
 from lightning_vis.probe.witness.dry_run import dry_run
-from lightning_vis.probe.witness.testimony import Testimony
+from lightning_vis.probe.witness.testimony import Testimony, counted, name_of
 from lightning_vis.probe.witness.witness import Witness
 
 Forward = Callable[[Tensor], Any]
@@ -33,6 +36,23 @@ Forward = Callable[[Tensor], Any]
 
 MOST = 32
 """Rows of the watched batch that are kept for those who ask later."""
+
+
+@dataclass(frozen=True)
+class TrainerHead:
+    """What a Trainer's step tells of another head than the first.
+
+    Attributes:
+        name: as the user calls it.
+        answer: what it means.
+        taken: how the network is run up to it, and what is true of the images for it; None: as the first head.
+        why: why it cannot be run.
+    """
+
+    name: str
+    answer: Answer
+    taken: Taken | None = None
+    why: str = ""
 
 
 class TrainerProbe:
@@ -48,16 +68,19 @@ class TrainerProbe:
         was_asked: whether somebody has begun to ask in this run.
         step: the name of the step that the batch went through.
         notes: what a reader should know of where the images come from.
+        heads: the other heads that were asked for.
+        asked: what some callback was told, whichever of them comes first to a batch.
     """
 
     def __init__(self) -> None:
+        self.asked = Asked()
         self.testimony: Testimony | None = None
         self.answer: Answer | None = None
         self.probe: Probe | None = None
         self.was_asked = False
         self.step = "validation_step"
         self.notes: tuple[str, ...] = ()
-        self._forward: Forward | None = None
+        self.heads: tuple[TrainerHead, ...] = ()
         self._taken: Taken | None = None
         self._nothing = ""  # why no images were found
         self._is_plain = False  # the images of a user's probe go into the module itself
@@ -78,11 +101,12 @@ class TrainerProbe:
         """Whether no other batch is asked: it is known what the output means, or nobody will know."""
         return self.is_read or self.answer is not None
 
-    def start(self, module: nn.Module, batch: Any, weights: set[int], head: Any = None) -> None:
+    def start(self, module: nn.Module, batch: Any, weights: set[int]) -> None:
         """A batch of the sanity check is about to go through the network: it is watched."""
         self.was_asked = True
         if self._live is None and not self.is_read:
-            witness, tracer = Witness(module, batch, weights, head=place_of(head, "head")), ForwardTracer(module, batch)
+            head, others = self.asked.paths
+            witness, tracer = Witness(module, batch, weights, head=head, others=others), ForwardTracer(module, batch)
             self._live = witness, tracer, batch  # first, so that `stop` takes off whatever has been put on
             self._stance.enter_context(eagerly())  # else dynamo would trace hooks and mode, and end the user's step
             witness.start()
@@ -97,7 +121,7 @@ class TrainerProbe:
         self._stance.close()
         self._keep(witness.testimony(), tracer, batch)
 
-    def rehearse(self, module: nn.Module, batch: Any, source: Source, name: str, head: Any = None) -> None:
+    def rehearse(self, module: nn.Module, batch: Any, source: Source, name: str) -> None:
         """Reads a batch in a dry run of the step.
 
         It runs whatever is known here: another process may know less, and its step may wait for this one.
@@ -105,15 +129,15 @@ class TrainerProbe:
         self.was_asked = True
         tracer = ForwardTracer(module, batch)
         try:
-            step = partial(source.step, batch)
-            told = dry_run(module, step, batch, source.weights, source.optimizers, head=place_of(head, "head"))
+            step, (head, others) = partial(source.step, batch), self.asked.paths
+            told = dry_run(module, step, batch, source.weights, source.optimizers, head, others)
         finally:
             tracer.stop()
         if self.testimony is None or told.task != UNKNOWN:
             self.step = name
         self._keep(told, tracer, batch)
 
-    def rehearse_made(self, module: nn.Module, source: Source, head: Any = None) -> None:
+    def rehearse_made(self, module: nn.Module, source: Source) -> None:
         """Reads a batch of the first items of the training data in a dry run; does nothing where they have no index.
 
         What the data draw, count and keep is put back; no loader is iterated.
@@ -124,9 +148,9 @@ class TrainerProbe:
         dataset = source.loader.dataset
         try:
             with preserve_rng(dataset):
-                items = range(min(source.loader.batch_size, len(dataset)))
+                items = range(min(batch_size_of(source.loader), len(dataset)))
                 batch = source.transfer(source.loader.collate_fn([dataset[each] for each in items]))
-                self.rehearse(module, batch, source, "training_step", head)
+                self.rehearse(module, batch, source, "training_step")
         except Exception:
             return  # the first batch of the training will tell
 
@@ -175,19 +199,20 @@ class TrainerProbe:
     ) -> None:
         assert self.testimony is not None  # the caller has seen to it
         try:
-            with preserve_rng(getattr(source.loader, "dataset", None)):
+            with preserve_rng(*owners_of(source.loader)):
                 taken = taken_of(self.testimony, module, self._batch, self._tracer, source, asked, indices, given is None)
         except Exception as error:
             if given is not None and is_users(getattr(module, "forward", None)):
                 self._take_as_it_is(module, asked)
                 return
-            why = f"{error}".strip().split("\n")[0].rstrip(".") or type(error).__name__
+            why = _first_line(error)
             self._nothing = _nothing_found(why, self.testimony, given)
             raise ValueError(self._nothing) from error
-        self._taken, self.notes = taken, (*taken.notes, *_of_loaders(source))
+        self._taken, self.notes = taken.without_batch(), (*taken.notes, *_of_loaders(source))
         self.answer = answer_of(taken.testimony, taken.truth, asked, at_meeting=taken.at_meeting)
         if given is None:
             self.probe = _probe_of(taken, source, asked, self.answer)
+        self.heads = self._heads(taken, module, source, asked)
 
     def _take_as_it_is(self, module: nn.Module, asked: Asked) -> None:
         """The user's images go into the module itself, which has a forward for them."""
@@ -195,6 +220,48 @@ class TrainerProbe:
         it = self.testimony
         self.answer = answer_of(it, None, asked)
         self._is_plain = True
+        self.heads = tuple(
+            TrainerHead(str(words.head), answer_of(other, None, asked.of(words))) for words, other in _others(it, asked)
+        )
+
+    def _heads(self, first: Taken, module: nn.Module, source: Source, asked: Asked) -> tuple[TrainerHead, ...]:
+        """What is known of the other heads that were asked for; one that cannot be read takes no other along."""
+        assert self.testimony is not None  # the caller has seen to it
+        found = []
+        for words, other in _others(self.testimony, asked):
+            name, own = str(words.head), asked.of(words)
+            try:
+                with preserve_rng(*owners_of(source.loader)):
+                    taken = head_of(first, other, module, self._tracer, source, own)
+                answer = answer_of(taken.testimony, taken.truth, own, at_meeting=taken.at_meeting)
+                found.append(TrainerHead(name, answer, taken))
+            except Exception as error:
+                found.append(TrainerHead(name, answer_of(other, None, own), why=_first_line(error)))
+        return tuple(found)
+
+    def forward_of(self, head: TrainerHead, given: Probe | None, module: nn.Module, first: Forward | None) -> Forward | None:
+        """How the network is run up to another head: as up to the first one, where one call gives both.
+
+        Raises:
+            ValueError: it is given more than images, and the user's probe has not got it.
+        """
+        if head.taken is None or (self._taken is not None and head.taken.call is self._taken.call):
+            return first
+        return head.taken.call if given is None else head.taken.call_for(given, module)
+
+    def said_of_heads(self) -> str:
+        """The heads that a loss takes, for a sentence of refusal; "" where none is known."""
+        known = () if self.testimony is None else self.testimony.heads
+        names = ", ".join(f"{name_of(each)} ({counted(each.task, each.shape)})" for each in known)
+        return f"; a loss takes {names}" if names else ""
+
+    def unmet(self, asked: Asked) -> list[Path]:
+        """The heads that a user has named and that no loss was seen to take: they may still be in the output."""
+        it, (first, others) = self.testimony, asked.paths
+        told = () if it is None else (it, *it.others)
+        return [
+            head for head, each in zip((first, *others), told, strict=False) if head is not None and not each.is_called(head)
+        ]
 
     def forward(self, given: Probe | None, module: nn.Module) -> Forward | None:
         """How the network is run on the images; None: by calling it."""
@@ -206,6 +273,15 @@ class TrainerProbe:
     def name(self) -> str:
         """The submodule that answers; empty where it is the module itself."""
         return self._taken.name if self._taken is not None else ""
+
+
+def _first_line(error: Exception) -> str:
+    return f"{error}".strip().split("\n")[0].rstrip(".") or type(error).__name__
+
+
+def _others(it: Testimony, asked: Asked) -> list[tuple[Words, Testimony]]:
+    """What was said of each of the other heads."""
+    return [*zip(asked.others, it.others, strict=True)] if len(it.others) == len(asked.others) else []
 
 
 def _of_loaders(source: Source) -> list[str]:
@@ -225,6 +301,18 @@ def loader_of(trainer: Any) -> Any:
     # Neither `or` nor `if`: the truth of a loader is its length, which iterable data do not have.
     given = trainer.test_dataloaders if trainer.state.fn == "test" else trainer.val_dataloaders
     return first_of(trainer.train_dataloader if given is None or given in ([], ()) else given)
+
+
+def is_read(trainer: Any) -> bool:
+    """Whether the loader that images are taken from is being read: in a fit that is the one for training."""
+    return trainer.state.fn != "fit" or any(loader_of(trainer) is each for each in _every(trainer.train_dataloader))
+
+
+def _every(loaders: Any) -> list[Any]:
+    """All loaders in a container of them."""
+    if not _holds_loaders(loaders):
+        return [loaders]
+    return [each for part in (loaders.values() if isinstance(loaders, Mapping) else loaders) for each in _every(part)]
 
 
 def first_of(loaders: Any) -> Any:
@@ -250,7 +338,7 @@ def _probe_of(taken: Taken, source: Source, asked: Asked, answer: Answer) -> Pro
     probe = Probe(taken.images, taken.labels, taken.masks, **(known | asked.choice.arguments))
     probe.indices = taken.indices
     if taken.truth is not None and (probe.truth is None or answer.task not in ("multiclass", "binary", "embedding")):
-        probe.truth = taken.truth
+        probe.truth, probe.has_pictures = without_white(taken.truth), are_pictures(taken.truth)
     return probe
 
 

@@ -88,8 +88,8 @@ def _read_map(label: Tensor) -> tuple[int | None, Tensor | None]:
     values, counts = torch.unique(label, return_counts=True)
     if label.is_floating_point() and not set(values.tolist()) <= {0.0, 1.0}:
         return None, None  # depth, say, but no classes
-    if set(values.tolist()) <= {0, IGNORED}:
-        label, values = (label == IGNORED).long() if IGNORED in values else label, values.clamp(max=1)
+    if set(values.tolist()) == {0, IGNORED}:
+        label, values = (label == IGNORED).long(), values.clamp(max=1)
     else:
         counts = counts * ((values != IGNORED) & (values > 0))
     counts = counts * (values > 0)

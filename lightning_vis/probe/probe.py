@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from lightning_vis.arguments import count_of, floats_of, indices_of, names_of, quoted, tensor_of
@@ -22,9 +24,20 @@ from lightning_vis.probe.display import Array, concealed, display_of
 from lightning_vis.probe.hard_examples import check_choice, hard_examples
 from lightning_vis.probe.labels import class_names_of
 from lightning_vis.probe.selection import pick
-from lightning_vis.probe.slices import Slices, slices_of
-from lightning_vis.probe.truth import answer_of_truth, labels_in, masks_in, truth_of, with_maps
-from lightning_vis.reliance.twins import twins_of
+from lightning_vis.probe.slices import Slices, axis_of, slices_of
+from lightning_vis.probe.truth import (
+    HALVES,
+    answer_of_truth,
+    are_pictures,
+    halves_in,
+    labels_in,
+    masks_in,
+    truth_of,
+    with_maps,
+    without_signs,
+)
+from lightning_vis.reliance.evaluate import can_ask
+from lightning_vis.reliance.twins import Twins, twins_of
 from lightning_vis.reliance.validation import Typical
 
 
@@ -36,7 +49,8 @@ class Probe:
             ``(N, T, C, H, W)``; or, where `backgrounds` or `typical` is given, ready-made twins, the same objects on several
             backgrounds, ``(objects, backgrounds, C, H, W)``, with one label and one mask per object.
         labels: what is true, if known: classes ``(N,)``; labels that an image may have several of, multi-hot ``(N, C)``;
-            numbers ``(N,)`` or ``(N, K)`` float; label maps ``(N, H, W)``, whose largest foreground class is the label.
+            numbers ``(N,)`` or ``(N, K)`` float; label maps ``(N, H, W)``, whose largest foreground class is the label. Of a
+            network with several heads all of them by the heads' names, the first one's first.
         masks: ``(N, H, W)`` bool or 0..1, 1 on the object, if known. With labels of at least two classes they are
             enough to put each object on the backgrounds of the others.
         backgrounds: by kind, clean plates ``(P, C, H', W')`` in the scale of the images and at least as large, on
@@ -57,8 +71,10 @@ class Probe:
 
     Attributes:
         truth: ``(N, ...)`` the labels as they were given; `labels` are classes.
+        truths: the same of each head, by name, where labels of several were given.
         indices: where the images lie in their data set, if they come from one.
         shown: whether people may see the images.
+        has_pictures: whether the labels are masks as picture files have them, black and white.
 
     Raises:
         ValueError: shapes that do not fit each other; the message quotes them.
@@ -67,7 +83,7 @@ class Probe:
     def __init__(
         self,
         images: Tensor,
-        labels: Tensor | Sequence[Any] | None = None,
+        labels: Tensor | Sequence[Any] | Mapping[str, Any] | None = None,
         masks: Tensor | None = None,
         backgrounds: Mapping[str, Tensor] | Sequence[str] | None = None,
         typical: Typical | None = None,
@@ -87,15 +103,20 @@ class Probe:
         self.slices = _slices(given, slices, are_twins)
         count = given.shape[1] if are_twins else 1
         objects = given[:, 0] if are_twins else given if self.slices is None else self.slices.of_images(given)
-        truth = None if labels is None else truth_of(labels, objects)
+        self.has_pictures = hasattr(labels, "shape") and are_pictures(torch.as_tensor(labels))
+        known = {str(head): truth_of(each, objects) for head, each in labels.items()} if isinstance(labels, Mapping) else {}
+        truth = next(iter(known.values()), None) if isinstance(labels, Mapping) else None
+        truth = truth_of(labels, objects) if truth is None and labels is not None else truth
         masks = masks_in(truth) if masks is None else _masks(masks, objects)
         labels = None if truth is None else labels_in(truth)
         self.name = name
         self.class_names = tuple(_class_names(() if class_names is None else class_names))
         whole = None if self.slices is not None else given  # of a volume one slice has a mask
-        self.twins = None if whole is None else twins_of(whole, labels, masks, backgrounds, typical, self.class_names)
+        groups, named = (labels, self.class_names) if labels is not None else (halves_in(truth), HALVES)
+        self.twins = None if whole is None else twins_of(whole, groups, masks, backgrounds, typical, named)
         self.images = given.flatten(0, 1) if are_twins else given
         self.truth = None if truth is None else truth.repeat_interleave(count, 0)
+        self.truths = {head: each.repeat_interleave(count, 0) for head, each in known.items()}
         self.labels = None if labels is None else labels.repeat_interleave(count)
         self.masks = None if masks is None else masks.repeat_interleave(count, 0)
         self.arguments = _arguments(arguments, len(self.images))
@@ -104,6 +125,7 @@ class Probe:
         self.mean, self.std = mean, std
         self.indices: tuple[int, ...] | None = None
         self.shown = inputs
+        self._asked = slices, window, channels
         self._display = display_of(_numpy(self._flat(self.images)), mean, std, window, channels)
 
     @classmethod
@@ -170,6 +192,7 @@ class Probe:
         found = hashlib.sha256(str(tuple(self.images.shape)).encode())
         found.update(_numpy(self.images).tobytes())
         known = self.labels if self.labels is not None else self.truth
+        known = known.float() if known is not None and known.dtype == torch.bfloat16 else known  # of which NumPy has none
         found.update(b"" if known is None else known.numpy().tobytes())
         return found.hexdigest()[:16]
 
@@ -181,7 +204,16 @@ class Probe:
             return self.labels
         if answer.task == SEGMENTATION_TASK.name and self.truth is not None and self.truth.ndim < 3:
             return with_maps(self.labels, self.masks) if self.masks is not None else None
-        return self.truth
+        is_yes_or_no = answer.task in ("binary", "multilabel") and self.truth is not None
+        return without_signs(self.truth) if is_yes_or_no and self.truth is not None else self.truth
+
+    def twins_for(self, answer: Answer) -> Twins | None:
+        """The twins, if a task has answers that can be compared on them.
+
+        A picture that is to be made again has to be the image itself: of twins no other one is known.
+        """
+        is_other = answer.task == RECONSTRUCTION_TASK.name and self.truth_for(answer) is not self.images
+        return self.twins if self.twins is not None and can_ask(answer, self.twins) and not is_other else None
 
     def call(self, model: nn.Module, forward: Callable[[Tensor], Any] | None = None) -> Callable[[Tensor], Any] | None:
         """How a model is run on the images: with the other arguments, if there are any."""
@@ -189,20 +221,51 @@ class Probe:
             return forward
         return Call(forward or model, (self.images,), self.arguments, (0, 0), len(self.images))
 
+    def check_heads(self, head: Any) -> None:
+        """Refuses labels of several heads whose first one is another than the first head.
+
+        Raises:
+            ValueError: they are in another order.
+        """
+        first = head[0] if isinstance(head, (list, tuple)) and head else head
+        known = next(iter(self.truths), None)
+        if known is not None and first is not None and known != str(first):
+            raise ValueError(f"Probe(labels): those of {known!r} stand first, and the first head is {first!r}: give one order")
+
+    def of(self, truth: Tensor | None) -> Probe:
+        """The same images for another head, with what is true of them for it; class names and twins are of the first one."""
+        probe = copy.copy(self)
+        probe.truth, probe.labels = truth, None if truth is None else labels_in(truth)
+        probe.twins, probe.class_names, probe.truths = None, (), {}
+        return probe
+
+    def laid_out(self, model: nn.Module) -> Probe:
+        """The same images, the channels of volumes and clips where a network takes them, if their shape leaves that open."""
+        axis = None if self.slices is None else axis_of(self.images.shape, model)
+        if axis is None or self.slices is None or (axis == self.slices.axis and not self.slices.is_doubtful):
+            return self
+        probe, (given, window, channels) = copy.copy(self), self._asked
+        probe.slices = slices_of(self.images, given, axis)
+        probe._display = display_of(_numpy(probe._flat(self.images)), self.mean, self.std, window, channels)
+        return probe
+
     def inputs(self, answer: Answer = CLASSES) -> Inputs:
         """What people see of the probe, as plain arrays, what is true of it in the words of a task."""
-        labels = None if self.labels is None or answer.task == REGRESSION_TASK.name else self.labels.numpy()
-        masks = None if self.masks is None else self.masks.numpy()
-        note = ", ".join(filter(None, (self._display.note, "" if self.slices is None else self.slices.note)))
-        truth = self.truth_for(answer)
-        words = () if truth is None else answer.kind.truth(answer.facts, truth, self.class_names)
-        pictures = self._pictures(self._flat(self.images))
-        seen = Inputs(self.name, pictures, labels, masks, self.class_names, note if self.shown else "not shown", truth=words)
+        seen = self.facts(answer, self._pictures(self._flat(self.images)))
         if self.twins is None:
             return seen
         grid = self.twins.images[:, :, 0]
         twins = self._pictures(grid.flatten(0, 1))
         return replace(seen, twins=twins.reshape(*grid.shape[:2], *twins.shape[1:]), kinds=self.twins.kinds)
+
+    def facts(self, answer: Answer, pictures: Array) -> Inputs:
+        """What is known of the images in the words of a task, with pictures of them."""
+        labels = None if self.labels is None or answer.task == REGRESSION_TASK.name else self.labels.numpy()
+        masks = None if self.masks is None else self.masks.numpy()
+        note = ", ".join(filter(None, (self._display.note, "" if self.slices is None else self.slices.note)))
+        truth = self.truth_for(answer)
+        words = () if truth is None else answer.kind.truth(answer.facts, truth, self.class_names)
+        return Inputs(self.name, pictures, labels, masks, self.class_names, note if self.shown else "not shown", truth=words)
 
     def painted(self, images: Tensor) -> Array:
         """Other images ``(N, C, H, W)`` in the model's input scale, in the colours of the probe's own, as uint8 RGB."""

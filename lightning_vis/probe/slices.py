@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from lightning_vis.arguments import indices_of
+from lightning_vis.arguments import indices_of, quoted
 
 CHANNELS = 4
 """An image has at most so many channels where nothing else says which dimension they are."""
@@ -23,18 +23,21 @@ class Slices:
         axis: 2 for volumes and clips ``(N, C, D, H, W)``, 1 for clips ``(N, T, C, H, W)``.
         depth: how many slices or frames there are.
         which: ``(N,)`` the one that is shown of each.
+        is_doubtful: whether another axis might be that of slices or frames.
     """
 
     axis: int
     depth: int
     which: tuple[int, ...]
+    is_doubtful: bool = False
 
     @property
     def note(self) -> str:
         """Said on each card."""
         word = "frame" if self.axis == 1 else "slice"
         shown = sorted({each + 1 for each in self.which})
-        return f"{word} {shown[0]} of {self.depth}" if len(shown) == 1 else f"one {word} of {self.depth} each"
+        said = f"{word} {shown[0]} of {self.depth}" if len(shown) == 1 else f"one {word} of {self.depth} each"
+        return f"{said}, if axis {3 - self.axis} holds channels" if self.is_doubtful else said
 
     def of_images(self, images: Tensor) -> Tensor:
         """``(N, C, H, W)`` of volumes or clips."""
@@ -63,23 +66,66 @@ class Slices:
         return values[torch.arange(count), torch.tensor(at)]
 
 
-def slices_of(images: Tensor, given: int | Sequence[int] | None) -> Slices:
+def is_clip(shape: Sequence[int]) -> bool:
+    """Whether five axes are frames with channels each, ``(N, T, C, H, W)``: where only the third can be channels.
+
+    Where both can, three of them are colours; else the second is, as volumes have it.
+    """
+    if shape[1] > CHANNELS or shape[2] > CHANNELS:
+        return shape[1] > CHANNELS >= shape[2]
+    return shape[2] == COLOURS != shape[1] and shape[1] > 1
+
+
+COLOURS = 3
+
+
+def axis_of(shape: Sequence[int], model: nn.Module) -> int | None:
+    """The axis of slices or frames where the shape leaves it open and the first convolution of a network does not."""
+    first = next((each for each in model.modules() if isinstance(each, (nn.Conv2d, nn.Conv3d))), None)
+    if first is None or max(shape[1], shape[2]) > CHANNELS:
+        return None
+    fitting = [axis for axis, channels in ((2, shape[1]), (1, shape[2])) if channels == first.in_channels]
+    is_certain = len(fitting) == 1 or isinstance(first, nn.Conv3d)  # whose own order is channels, slices
+    return fitting[0] if fitting and is_certain else None
+
+
+def _is_doubtful(shape: Sequence[int]) -> bool:
+    """Whether either axis may be channels: neither is too long, nor alone as long as colours are."""
+    both = shape[1], shape[2]
+    return max(both) <= CHANNELS and not (COLOURS in both and both[0] != both[1] and min(both) > 1)
+
+
+def _wanted(given: Any, count: int) -> list[Any]:
+    """One for each image.
+
+    Raises:
+        TypeError: no whole numbers.
+    """
+    plain = given.tolist() if hasattr(given, "tolist") else given
+    wanted = list(plain) if isinstance(plain, (list, tuple, range)) else [plain] * count
+    if any(isinstance(each, bool) or not isinstance(each, int) for each in wanted):
+        raise TypeError(f"Probe(slices): expected a whole number, or one for each of {count} images; got {quoted(given)}")
+    return wanted
+
+
+def slices_of(images: Tensor, given: Any, axis: int | None = None) -> Slices:
     """The middle slices of images with five axes, or those that are named.
 
     Args:
         images: ``(N, C, D, H, W)``, or ``(N, T, C, H, W)`` where only the third axis can be channels.
-        given: one for all, or one for each.
+        given: one for all, or one for each, as numbers, a list or a tensor.
+        axis: of slices or frames, where more than their shape tells it.
 
     Raises:
         ValueError: there is no such slice, or there are not as many as images.
         TypeError: no whole numbers.
     """
-    axis = 1 if images.shape[1] > CHANNELS >= images.shape[2] else 2
+    doubt = axis is None and _is_doubtful(images.shape)
+    axis = axis or (1 if is_clip(images.shape) else 2)
     depth = images.shape[axis]
     if given is None:
-        return Slices(axis, depth, (depth // 2,) * len(images))
-    wanted = [given] * len(images) if isinstance(given, int) else list(given)
-    which = [each % depth for each in indices_of(wanted, depth, "Probe(slices)")]
+        return Slices(axis, depth, (depth // 2,) * len(images), doubt)
+    which = [each % depth for each in indices_of(_wanted(given, len(images)), depth, "Probe(slices)")]
     if len(which) != len(images):
         raise ValueError(f"Probe(slices): expected one for all or one for each of {len(images)} images; got {len(which)}")
-    return Slices(axis, depth, tuple(which))
+    return Slices(axis, depth, tuple(which), doubt)

@@ -17,7 +17,8 @@ def truth_of(given: Any, images: Tensor) -> Tensor:
     """Labels as they were given, on the CPU.
 
     Args:
-        given: classes ``(N,)``, multi-hot or soft vectors ``(N, C)``, numbers ``(N,)`` or ``(N, K)``, label maps ``(N, H, W)``.
+        given: classes ``(N,)``, multi-hot or soft vectors ``(N, C)``, numbers ``(N,)`` or ``(N, K)``, label maps ``(N, H, W)``;
+            maps of 0 and 255 alone are masks as picture files have them, 255 the object.
         images: ``(N, C, H, W)``.
 
     Raises:
@@ -32,7 +33,30 @@ def truth_of(given: Any, images: Tensor) -> Tensor:
             f"Probe(labels): expected one class index per image, ({count},), or multi-hot labels ({count}, classes), numbers"
             f" ({count}, K) or label maps ({count}, H, W); got {tuple(truth.shape)}"
         )
-    return truth.clone()
+    return without_white(truth).clone()
+
+
+def without_white(truth: Tensor) -> Tensor:
+    """Masks as picture files have them as maps of 0 and 1; all else as it is."""
+    return (truth > 0).to(truth.dtype) if are_pictures(truth) else truth
+
+
+def are_pictures(truth: Tensor) -> bool:
+    """Whether maps hold nothing but black and white, some of them both.
+
+    255 beside other classes is what belongs to none, and so is a whole map of it.
+    """
+    if truth.ndim < 3:
+        return False
+    white = (truth == IGNORED).flatten(1)
+    is_mixed = white.any(1) & ~white.all(1)
+    return bool(is_mixed.any()) and bool(((truth == 0) | (truth == IGNORED)).all())
+
+
+def without_signs(truth: Tensor) -> Tensor:
+    """Labels of -1 and 1 alone, as hinge losses have them, as 0 and 1; with 0 among them -1 is what nobody knows."""
+    is_hinge = bool(((truth == -1) | (truth == 1)).all()) and bool((truth == -1).any()) and bool((truth == 1).any())
+    return (truth > 0).to(truth.dtype) if is_hinge else truth
 
 
 def labels_in(truth: Tensor) -> Tensor | None:
@@ -50,6 +74,24 @@ def labels_in(truth: Tensor) -> Tensor | None:
     flat = truth.reshape(len(truth))
     is_class = not flat.is_floating_point() or bool((flat.remainder(1) == 0).all())
     return flat.long() if is_class and bool((flat >= 0).all()) else None
+
+
+HALVES = ("lower half", "upper half")
+"""What numbers are called where objects are compared by them."""
+
+
+def halves_in(truth: Tensor | None) -> Tensor | None:
+    """Which images have the lower and which the upper numbers ``(N,)``, where the truth is one number for each that is no class.
+
+    Numbers between 0 and 1 are parted in their middle, which is that of soft yes and no too, others at their median; None where
+    all are alike.
+    """
+    if truth is None or not truth.is_floating_point() or truth.numel() != len(truth) or not bool(truth.isfinite().all()):
+        return None
+    flat = truth.reshape(len(truth))
+    is_share = bool(((flat >= 0) & (flat <= 1)).all())
+    upper = flat > (0.5 if is_share else flat.median())
+    return upper.long() if 0 < int(upper.sum()) < len(upper) else None
 
 
 def masks_in(truth: Tensor | None) -> Tensor | None:

@@ -8,9 +8,14 @@ Backgrounds in Object Recognition"; probabilities stand here for their accuracie
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+Distance = Callable[[Tensor, Tensor], Tensor]
+"""Between two answers, over their last dimension."""
+
 
 FLOOR = 0.5
 """The least denominator of the share: a network that says nothing yet is not reliant on anything."""
@@ -52,15 +57,21 @@ def total_variation(one: Tensor, other: Tensor) -> Tensor:
     return (one - other).abs().sum(-1) / 2
 
 
-def variation_of_backgrounds(probabilities: Tensor) -> tuple[Tensor, Tensor]:
+def cosine_distance(one: Tensor, other: Tensor) -> Tensor:
+    """1 minus the cosine of two vectors of length one: 0 = the same direction, 1 = none in common, 2 = the opposite one."""
+    return 1 - (one * other).sum(-1)
+
+
+def variation_of_backgrounds(probabilities: Tensor, distance: Distance = total_variation) -> tuple[Tensor, Tensor]:
     """Total variation between kinds of background and within a kind, for each object: ``(N,)`` each.
 
     Args:
         probabilities: ``(N, K, R, C)`` with K and R at least 2.
+        distance: another one, of answers that are no probabilities.
     """
     _, kinds, plates, _ = probabilities.shape
     flat = probabilities.flatten(1, 2)
-    distances = total_variation(flat[:, :, None], flat[:, None])
+    distances = distance(flat[:, :, None], flat[:, None])
     kind = torch.arange(kinds, device=flat.device).repeat_interleave(plates)
     same = kind[:, None] == kind[None, :]
     itself = torch.eye(len(kind), dtype=torch.bool, device=flat.device)
@@ -68,14 +79,19 @@ def variation_of_backgrounds(probabilities: Tensor) -> tuple[Tensor, Tensor]:
     return distances[:, ~same].mean(1), within
 
 
-def variation_of_objects(probabilities: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def variation_of_objects(probabilities: Tensor, labels: Tensor, distance: Distance = total_variation) -> tuple[Tensor, Tensor]:
     """Total variation between objects of different classes and of one class, on one kind of background: ``(N,)`` each.
 
     Args:
         probabilities: ``(N, K, R, C)``.
         labels: ``(N,)``; NaN where an object has no other of its class, or none of another class.
+        distance: another one.
     """
-    distances = total_variation(probabilities[:, None], probabilities[None]).mean(dim=(2, 3))
+    return between_objects(distance(probabilities[:, None], probabilities[None]).mean(dim=(2, 3)), labels)
+
+
+def between_objects(distances: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Of distances ``(N, N)`` of objects the mean to those of other classes and to the others of its own, ``(N,)`` each."""
     same = labels[:, None] == labels[None, :]
     itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     return _mean_where(distances, ~same), _mean_where(distances, same & ~itself)
@@ -106,13 +122,28 @@ def twin_numbers(probabilities: Tensor, labels: Tensor, typical: Tensor | None) 
     else:
         effects, of_objects = background_effects(probabilities, typical), object_effects(probabilities, labels)
         numbers["reliance/typical_gap"] = typical_gap(probabilities, labels, typical)
-    background, obj = float(effects.mean()), float(of_objects.nanmean())
-    numbers["reliance/background_effect"] = background
-    numbers["reliance/background_effect_error"] = float(effects.std(correction=0)) / math.sqrt(len(effects))
-    numbers["reliance/object_effect"] = obj
-    numbers["reliance/background_share"] = background_share(background, obj)
+    numbers |= effect_numbers(effects, of_objects)
     numbers["reliance/worst_group"] = worst_group(probabilities, labels)
     return {tag: value for tag, value in numbers.items() if not math.isnan(value)}, effects
+
+
+def effect_numbers(effects: Tensor, of_objects: Tensor) -> dict[str, float]:
+    """Both effects, the error of the first, and the background's share, by tag.
+
+    Args:
+        effects: ``(N,)`` of the background on each object's answer.
+        of_objects: ``(N,)`` of the object.
+    """
+    obj = float(of_objects.nanmean())
+    share = background_share(float(effects.mean()), obj)
+    return {**of_background(effects), "reliance/object_effect": obj, "reliance/background_share": share}
+
+
+def of_background(effects: Tensor) -> dict[str, float]:
+    """The background effect and its standard error over the objects, by tag; without those that say nothing of it."""
+    known = effects[effects.isfinite()]
+    error = float(known.std(correction=0)) / math.sqrt(len(known)) if len(known) else math.nan
+    return {"reliance/background_effect": float(known.mean()), "reliance/background_effect_error": error}
 
 
 def typical_gap(probabilities: Tensor, labels: Tensor, typical: Tensor) -> float:
@@ -140,15 +171,16 @@ def only_background_accuracy(probabilities: Tensor, kinds: Tensor, typical: Tens
     return float((probabilities.argmax(1) == typical[kinds]).float().mean())
 
 
-def paste_control(probabilities: Tensor, shifted: Tensor) -> float:
+def paste_control(probabilities: Tensor, shifted: Tensor, distance: Distance = total_variation) -> float:
     """Total variation when the same object is pasted 3 pixels further on the same plate: what no background explains.
 
     Args:
         probabilities: ``(N, K, R, C)`` of the twins.
         shifted: ``(N, C)``: object i on kind i modulo K.
+        distance: another one.
     """
     objects = torch.arange(len(shifted), device=shifted.device)
-    return float(total_variation(probabilities[objects, objects % probabilities.shape[1], 0], shifted).mean())
+    return float(distance(probabilities[objects, objects % probabilities.shape[1], 0], shifted).mean())
 
 
 def background_driven(activations: Tensor, labels: Tensor) -> Tensor:

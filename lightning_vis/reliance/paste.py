@@ -68,8 +68,8 @@ def translated(image: Tensor, mask: Tensor, offset: tuple[int, int]) -> tuple[Te
     return image.roll(offset, (1, 2)), mask.roll(offset, (0, 1)) * kept
 
 
-def control_paste(image: Tensor, mask: Tensor, plate: Tensor) -> Tensor:
-    """The paste control: the object a little further from the nearer side of the picture, on the same plate."""
+def shifted(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """For the paste control: the object and its mask a little further from the nearer side of the picture."""
     _, _, left, right = box_of(mask)
     step = SHIFT if left + right <= mask.shape[1] else -SHIFT
-    return paste(*translated(image, mask, (0, step)), plate)
+    return translated(image, mask, (0, step))

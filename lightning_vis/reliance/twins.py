@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lightning_vis.reliance.paste import box_of, control_paste, inpainted, over, paste, translated
+from lightning_vis.reliance.paste import box_of, inpainted, over, paste, shifted, translated
 from lightning_vis.reliance.validation import Typical, check_masks, class_indices, compared, cropped_plates
 
 MOST_KINDS = 8
@@ -28,6 +28,8 @@ class Twins:
         plates: ``(P, C, H, W)`` clean backgrounds without any object; or None.
         plate_kinds: ``(P,)`` their kinds.
         shown: how many images of the probe each object is: one, or, for ready-made twins, one on each background.
+        masks: ``(N, K, H, W)`` in 0..1, where each object lies on each kind of background; None where nobody said.
+        shifted_masks: ``(N, H, W)`` likewise in the paste control.
     """
 
     images: Tensor
@@ -38,6 +40,8 @@ class Twins:
     plates: Tensor | None = None
     plate_kinds: Tensor | None = None
     shown: int = 1
+    masks: Tensor | None = None
+    shifted_masks: Tensor | None = None
 
     def batch(self) -> Tensor:
         """All images in one batch ``(M, C, H, W)``: twins, paste control, plates; `split` takes its answers apart."""
@@ -51,6 +55,15 @@ class Twins:
         plates = 0 if self.plates is None else len(self.plates)
         each = objects.repeat_interleave(self.images.shape[1] * self.images.shape[2])
         return torch.cat([each, *extra, objects[torch.arange(plates) % len(objects)]])
+
+    def places(self) -> Tensor | None:
+        """Where the object lies in each image of the batch, ``(M, H, W)``, on a plate nowhere; None where nobody said."""
+        if self.masks is None:
+            return None
+        each = self.masks.repeat_interleave(self.images.shape[2], 1).flatten(0, 1)
+        extra = [] if self.shifted_masks is None else [self.shifted_masks]
+        plates = 0 if self.plates is None else len(self.plates)
+        return torch.cat([each, *extra, each.new_zeros(plates, *each.shape[1:])])
 
     def split(self, answers: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """What a network said about `batch`, ``(M, ...)``, as ``(N, K, R, ...)``, ``(N, ...)`` and ``(P, ...)``."""
@@ -84,7 +97,7 @@ def twins_of(
     """
     if images.ndim == 5:
         names = None if backgrounds is None else list(backgrounds)
-        return ready_made(images, compared(labels, typical), names, typical, class_names)
+        return ready_made(images, compared(labels, typical), names, typical, class_names, masks)
     if backgrounds is not None:
         if masks is None or not isinstance(backgrounds, Mapping):
             raise ValueError(
@@ -126,7 +139,8 @@ def on_plates(
     chosen = [[[each[(i + r) % len(each)] for r in range(repeats)] for each in plates] for i in range(len(images))]
     pairs = list(zip(images, masks, chosen, strict=True))
     pasted = [[torch.stack([paste(image, mask, plate) for plate in of]) for of in row] for image, mask, row in pairs]
-    controls = [control_paste(image, mask, row[i % len(kinds)][0]) for i, (image, mask, row) in enumerate(pairs)]
+    moved = [shifted(image, mask) for image, mask, _ in pairs]
+    controls = [paste(*each, row[i % len(kinds)][0]) for i, (each, (_, _, row)) in enumerate(zip(moved, pairs, strict=True))]
     used = [each[: len(images)] for each in plates]
     return Twins(
         torch.stack([torch.stack(row) for row in pasted]),
@@ -136,6 +150,8 @@ def on_plates(
         torch.stack(controls),
         torch.cat(used),
         torch.arange(len(kinds)).repeat_interleave(torch.tensor([len(each) for each in used])),
+        masks=masks[:, None].repeat(1, len(kinds), 1, 1),
+        shifted_masks=torch.stack([mask for _, mask in moved]),
     )
 
 
@@ -164,15 +180,19 @@ def on_each_other(images: Tensor, labels: Tensor, masks: Tensor, class_names: Se
     check_masks(masks)
     empty = [inpainted(image, mask) for image, mask in zip(images, masks, strict=True)]
     boxes = [box_of(mask) for mask in masks]
-    pasted, controls = [], []
+    pasted, places, controls = [], [], []
     for i in range(len(images)):
         donors = [_donor(labels, int(kind), i) for kind in classes]
         there = [translated(images[i], masks[i], over(boxes[i], boxes[j], masks.shape[1:])) for j in donors]
         pasted.append(torch.stack([paste(*each, empty[j]) for each, j in zip(there, donors, strict=True)]))
-        controls.append(control_paste(*there[i % len(classes)], empty[donors[i % len(classes)]]))
+        places.append(torch.stack([mask for _, mask in there]))
+        control = shifted(*there[i % len(classes)])
+        controls.append((paste(*control, empty[donors[i % len(classes)]]), control[1]))
     names = tuple(class_names[kind] if kind < len(class_names) else f"class {kind}" for kind in classes.tolist())
     kinds = tuple(f"{name}'s" for name in names)
-    return Twins(torch.stack(pasted)[:, :, None], labels, kinds, classes, torch.stack(controls))
+    moved, where = (torch.stack(each) for each in zip(*controls, strict=True))
+    grid = torch.stack(pasted)[:, :, None]
+    return Twins(grid, labels, kinds, classes, moved, masks=torch.stack(places), shifted_masks=where)
 
 
 def ready_made(
@@ -181,6 +201,7 @@ def ready_made(
     backgrounds: Sequence[str] | None,
     typical: Typical | None,
     class_names: Sequence[str],
+    masks: Tensor | None = None,
 ) -> Twins:
     """Twins that somebody else has made.
 
@@ -190,6 +211,7 @@ def ready_made(
         backgrounds: the name of each background; a name that comes several times is one kind with several plates.
         typical: the class that each kind is typical of.
         class_names: by class index.
+        masks: ``(objects, H, W)``, if it is known where each object lies, on all its backgrounds alike.
 
     Raises:
         ValueError: names that do not fit the images, fewer than two kinds, unknown classes.
@@ -212,7 +234,8 @@ def ready_made(
         )
     order = [at for kind in kinds for at, name in enumerate(names) if name == kind]
     grid = images[:, order].reshape(len(images), len(kinds), repeats.pop(), *images.shape[2:])
-    return Twins(grid, labels, kinds, classes, shown=count)
+    places = None if masks is None else masks[:, None].repeat(1, len(kinds), 1, 1)
+    return Twins(grid, labels, kinds, classes, shown=count, masks=places)
 
 
 def _donor(labels: Tensor, kind: int, index: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from lightning_vis.constants import BINARY, LOG_ODDS, MULTICLASS, MULTILABEL, UNKNOWN
+from lightning_vis.constants import BINARY, LOG_ODDS, MULTICLASS, MULTILABEL, SENSITIVITIES, UNKNOWN
 from lightning_vis.frames import Array, Frame, Inputs, Maps
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, TEXT, WIDTH, WRONG
 from lightning_vis.render.canvas.text import cut, lines_of, lines_within, text_width, write
@@ -20,7 +20,7 @@ SMALL = 3 * (TEXT + 4) + 2
 
 
 def card(frame: Frame, inputs: Inputs, index: int) -> Array:
-    """One probe image with all views on it.
+    """One probe image with all views on it; of a network with several heads those of each below each other.
 
     Args:
         frame: what a look found.
@@ -30,6 +30,10 @@ def card(frame: Frame, inputs: Inputs, index: int) -> Array:
     Returns:
         ``(H, 700, 3)`` uint8.
     """
+    return np.concatenate([_card(*seen, index) for seen in frame.each_head(inputs)])
+
+
+def _card(frame: Frame, inputs: Inputs, index: int) -> Array:
     large = [each for each in frame.maps.values() if each.scale.kind == "log"]
     small = [each for each in frame.maps.values() if each.scale.kind != "log"]
     side = (WIDTH - 4 * GAP) // 3
@@ -70,7 +74,7 @@ def _headline(sheet: Image.Image, frame: Frame, inputs: Inputs, index: int) -> N
     """What is true left, the moment behind it; right, or below where it needs the room, the answer with a mark."""
     beside = not _lines(frame)
     half = (WIDTH - 4 * GAP) // 2 if beside else WIDTH - 2 * GAP
-    truth = inputs.truth_of(index)
+    truth = ": ".join(filter(None, (frame.head, inputs.truth_of(index))))
     when = f", {frame.when}" if truth else frame.when
     named = cut(truth, half - text_width(when)) if truth else ""
     write(sheet, (GAP, GAP), named + when, INK, half)
@@ -137,9 +141,10 @@ def _lift(sheet: Image.Image, corner: tuple[int, int], width: int, lift: float) 
 
 
 def _title(frame: Frame, maps: Maps) -> str:
-    """A view's name, with its layer where another one differs from it by that."""
+    """A view's name, with its layer where another one differs from it by that; the head stands above."""
     layers = {each.layer for each in frame.maps.values() if each.title == maps.title}
-    return maps.title if len(layers) < 2 else f"{maps.title} {maps.layer}"
+    title = maps.title.removesuffix(f" ({frame.head})")
+    return title if len(layers) < 2 else f"{title} {maps.layer}"
 
 
 def _key(frame: Frame, maps: Maps) -> str:
@@ -154,8 +159,8 @@ def _small_tile(
     name_state(sheet, corner, maps, index)
     room, left = width - SMALL - GAP, x + SMALL + GAP
     mean = maps.values[index].mean() if np.isfinite(maps.values[index]).all() else np.nan
-    if width > WIDTH // 2:
-        said = [f"{maps.title}: where a small", "change matters, not what the", f"answer rests on (mean {mean:.2g})"]
+    if width > WIDTH // 2 and maps.title in SENSITIVITIES:
+        said = [f"{_title(frame, maps)}: where a small", "change matters, not what the", f"answer rests on (mean {mean:.2g})"]
     else:
         said = [_title(frame, maps), f"of {inputs.explained(maps, index)}", f"mean {mean:.2g}"]
     for line, words in enumerate(said):

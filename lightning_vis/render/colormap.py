@@ -15,7 +15,7 @@ def strength(values: Array, scale: Scale, mean: float = 1.0, area: int = 1) -> A
     Args:
         values: any shape.
         scale: how they are drawn.
-        mean: of the whole map, for ``"density"``.
+        mean: of the whole map's magnitudes, for ``"density"``.
         area: h w of the map, for scales that multiply by it.
     """
     if scale.kind == "density":
@@ -28,7 +28,7 @@ def map_strength(maps: Maps, index: int, size: tuple[int, int]) -> Array:
     values = maps.values[index]
     if not np.isfinite(values).all():
         return np.zeros(size, np.float32)
-    return strength(enlarged(values, size), maps.scale, float(values.mean()), values.size)
+    return strength(enlarged(values, size), maps.scale, float(np.abs(values).mean()), values.size)
 
 
 def enlarged(values: Array, size: tuple[int, int]) -> Array:

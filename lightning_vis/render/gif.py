@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lightning_vis.constants import FILTERS, OUTPUT
-from lightning_vis.frames import Array, Filter, Frame, Inputs, filters_of, thinned
+from lightning_vis.frames import Array, Filter, Frame, Inputs, filters_of, seen_by_head, thinned
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, SMALL_TEXT, WRONG
 from lightning_vis.render.canvas.text import fitting, paragraph, write
 from lightning_vis.render.canvas.tiles import drawn, fit, name_state, put
@@ -55,8 +55,8 @@ def animated(films: Sequence[tuple[str, Inputs, Sequence[Frame]]], key: str) -> 
     Raises:
         ValueError: no frame has this view.
     """
-    shown = [(name, inputs, [frame for frame in frames if key in frame.maps]) for name, inputs, frames in films]
-    shown = [film for film in shown if film[2]]
+    seen = [(name, *seen_by_head(frames, inputs, key)) for name, inputs, frames in films]
+    shown = [(name, inputs, frames) for name, frames, inputs in seen if frames]
     if not shown:
         raise ValueError(f"no look has a view {key!r}")
     return played([frames for _, _, frames in shown], lambda moment: _blocks(shown, key, moment))

@@ -91,7 +91,7 @@ def reading_of(frames: Sequence[Frame], inputs: Inputs, key: str) -> str:
 
 
 def _may_be_wrong(frames: Sequence[Frame], inputs: Inputs) -> bool:
-    return any(frame.task == MULTICLASS or frame.count_right(inputs)[1] > 0 for frame in frames)
+    return any((frame.task == MULTICLASS and not frame.said) or frame.count_right(inputs)[1] > 0 for frame in frames)
 
 
 def unit_of(maps: Maps) -> str:

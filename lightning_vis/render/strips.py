@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lightning_vis.constants import ERROR
-from lightning_vis.frames import Array, Frame, Inputs, Maps
+from lightning_vis.frames import Array, Frame, Inputs, Maps, seen_by_head
 from lightning_vis.render.canvas.style import GAP, INK, PANEL, TEXT, WRONG
 from lightning_vis.render.canvas.text import fitting, write
 from lightning_vis.render.canvas.tiles import drawn, fit, mark, put
@@ -30,7 +30,7 @@ def strip(frames: Sequence[Frame], inputs: Inputs, key: str) -> Array:
     Returns:
         ``(H, W, 3)`` uint8.
     """
-    frames = [frame for frame in frames if key in frame.maps]
+    frames, inputs = seen_by_head(frames, inputs, key)
     side, head, pitch = 100, 2 * TEXT, 100 + NAME + GAP
     rows, columns = len(inputs.pictures), len(frames)
     width, foot = GAP + (max(columns, 5) + 1) * (side + GAP), head + rows * pitch + GAP

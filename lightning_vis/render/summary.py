@@ -32,8 +32,11 @@ LEAST = 19
 
 def summary(run: str, frames: Sequence[Frame], inputs: Inputs) -> Array:
     """Two probe images, how they were seen first and last, and what happened in words: ``(630, 1200, 3)`` uint8."""
+    said = words(frames, inputs)
+    key = next(iter(frames[-1].maps), "")
+    head = frames[-1].maps[key].head if key else ""
+    frames, inputs = [frame.of(head) for frame in frames], inputs.of(frames[-1], head)
     first, last = frames[0], frames[-1]
-    key = next(iter(last.maps), "")
     sheet = Image.new("RGB", SIZE, PANEL)
     for column, title in enumerate(("input", first.when, last.when)):
         write(sheet, (GAP + column * (SIDE + GAP), 18), title, FAINT, SIDE)
@@ -47,11 +50,11 @@ def summary(run: str, frames: Sequence[Frame], inputs: Inputs) -> Array:
                 _draw_look(sheet, (corner[0] + (column + 1) * (SIDE + GAP), corner[1]), frame, inputs, key, index)
     if key and last.maps[key].scale.kind == "log":
         legend(sheet, (GAP, SIZE[1] - 52), SIDE, last.maps[key].scale)
-        said = (
+        reading = (
             f"{explaining([frame.maps[key] for frame in (first, last) if key in frame.maps], inputs)}{unit_of(last.maps[key])}"
         )
-        write(sheet, (2 * GAP + SIDE, SIZE[1] - 48), said, FAINT, 2 * SIDE, 24)
-    _write_sentences(sheet, (3 * (SIDE + GAP) + 2 * GAP, 18), run, words(frames, inputs))
+        write(sheet, (2 * GAP + SIDE, SIZE[1] - 48), reading, FAINT, 2 * SIDE, 24)
+    _write_sentences(sheet, (3 * (SIDE + GAP) + 2 * GAP, 18), run, said)
     return np.asarray(sheet)
 
 
@@ -72,28 +75,58 @@ def telling(frames: Sequence[Frame], inputs: Inputs) -> list[int]:
 def words(frames: Sequence[Frame], inputs: Inputs) -> list[str]:
     """What happened, a sentence each; only what was measured."""
     last = frames[-1]
-    known = (last.reading, _right(frames[0], last, inputs), _measured(frames[0], last), *_moved(last))
-    said = [each for each in known if each]
     lift = last.numbers.get("attribution/grad_cam/lift", np.nan)
-    if np.isfinite(lift):
-        said.append(f"Grad-CAM on the object: {lift:.1f} x chance.")
-    return [*said, *(f"{note[0].upper()}{note[1:]}." for note in last.notes)]
+    on_object = [f"Grad-CAM on the object: {lift:.1f} x chance."] if np.isfinite(lift) else []
+    notes = [f"{note[0].upper()}{note[1:]}." for note in last.notes]
+    return [
+        *filter(None, (last.reading, *_how_good(frames, inputs))),
+        *_moved(last),
+        *on_object,
+        *_of_heads(frames, inputs),
+        *notes,
+    ]
+
+
+def _how_good(frames: Sequence[Frame], inputs: Inputs) -> list[str]:
+    """How good the answers are, at first and at last."""
+    first, last = frames[0], frames[-1]
+    return [each for each in (_right(first, last, inputs), _measured(first, last)) if each]
+
+
+def _of_heads(frames: Sequence[Frame], inputs: Inputs) -> list[str]:
+    """Likewise of the other heads."""
+    seen = {head: ([frame.of(head) for frame in frames], inputs.of(frames[-1], head)) for head in frames[-1].heads}
+    return [f"{head}: {said}" for head, each in seen.items() for said in _how_good(*each)]
 
 
 def _moved(frame: Frame) -> list[str]:
-    """What the twins showed; numbers move by spreads of their targets, and have no alert."""
+    """What the twins showed, in the words of the task; numbers, masks, embeddings and errors have no alert."""
     effects = [frame.numbers.get(f"reliance/{name}_effect", np.nan) for name in ("background", "object")]
-    if not np.isfinite(effects).all():
+    if not np.isfinite(effects[0]):
         return []
-    if frame.task == REGRESSION:
-        background, thing = (f"{each:.2g}" for each in effects)
-        moved = f"{background} spreads of the targets"
-    else:
-        background, thing = (str(round(100 * each)) for each in effects)
-        moved = f"{background} points"
-    said = f"Swapping the background moves the answer by {moved}, swapping the object by {thing}."
+    what, unit = MOVED.get(frame.task, MOVED[MULTICLASS])
+    background, thing = (
+        f"{each:.2g}" if unit in UNSCALED else str(round(100 * each)) if np.isfinite(each) else "" for each in effects
+    )
+    also = f", swapping the object by {thing}" if np.isfinite(effects[1]) else ""
+    said = f"Swapping the background moves {what} by {background} {unit}{also}."
     alert = frame.numbers.get("reliance/alert", 0.0 if frame.task == MULTICLASS else np.nan)
     return [said, *([f"The alert is {ALERTS[alert]}."] if alert in ALERTS else [])]
+
+
+MOVED = {
+    MULTICLASS: ("the answer", "points"),
+    "ordinal": ("the answer", "% of the scale of grades"),
+    REGRESSION: ("the answer", "spreads of the targets"),
+    "segmentation": ("the IoU of the object", "points"),
+    "embedding": ("the embedding", "in cosine"),
+    "reconstruction": ("the error on the object", "in squared error"),
+}
+"""What swapping moves, and in what unit, by task."""
+
+
+UNSCALED = ("spreads of the targets", "in cosine", "in squared error")
+"""Units of numbers that are no shares."""
 
 
 ALERTS = {0.0: "off", 0.5: "amber", 1.0: "red"}
@@ -129,9 +162,15 @@ def _measured(first: Frame, last: Frame) -> str:
     if not tag:
         return ""
     unit = f" ({last.unit})" if tag == IN_UNIT and last.unit else ""
-    before = first.numbers.get(tag, np.nan)
+    is_same = last.task != REGRESSION or _explained(first) == _explained(last)  # of several numbers one is chosen later
+    before = first.numbers.get(tag, np.nan) if is_same else np.nan
     began = f"{before:.3g} at first, " if np.isfinite(before) else ""
     return f"{MEASURES[tag]}{unit}: {began}{last.numbers[tag]:.3g} at last."
+
+
+def _explained(frame: Frame) -> set[int]:
+    """Which of several numbers its maps explain."""
+    return {int(each) for maps in frame.maps.values() for each in maps.classes if not maps.head}
 
 
 def _correctness(frame: Frame, inputs: Inputs) -> Array:

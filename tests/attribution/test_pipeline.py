@@ -53,9 +53,9 @@ def needs_two_channels(run, requests):
 
 def placed(net, probe):
     """How the net is run once it is known where the usual views look."""
-    places, failed = find_places(net, probe, ForwardConfig(), usual_views())
+    running, failed = find_places(net, probe, ForwardConfig(), usual_views())
     assert not failed
-    return ForwardConfig(places=places)
+    return running
 
 
 def test_the_usual_views_cost_one_forward_and_one_backward_per_explained_class(net, monkeypatch):
@@ -125,7 +125,7 @@ def test_maps_that_are_not_finite_are_said(net, probe):
     with torch.no_grad():
         net.fc.weight[0, 0] = torch.nan
     frame = look(net, probe, [saliency(0)])
-    assert frame.notes == ("4 of the maps of saliency+0 are not finite",)
+    assert frame.notes == ("4 of the maps of saliency+0 are not finite", "4 of 4 answers are not a number")
 
 
 @pytest.mark.parametrize(
@@ -240,8 +240,8 @@ def test_ctrl_c_is_not_a_failure_of_a_view(net, probe):
 
 
 def test_the_default_layer_is_found_as_the_model_will_be_run(net, probe):
-    places, _ = find_places(nn.Sequential(net), probe, ForwardConfig(lambda x: net(x[:, :3])), [grad_cam()])
-    assert places[None].layer == "0.layer2"
+    running, _ = find_places(nn.Sequential(net), probe, ForwardConfig(lambda x: net(x[:, :3])), [grad_cam()])
+    assert running.places[None].layer == "0.layer2"
 
 
 def test_what_bypasses_a_place_is_said_and_measured_anew(probe):
@@ -252,7 +252,7 @@ def test_what_bypasses_a_place_is_said_and_measured_anew(probe):
         net.body.weight = weight
         frame = try_look(net, probe, [grad_cam("body.side")], running).frame
         said.append([note for note in frame.notes if "bypasses" in note])
-        running = ForwardConfig(places=find_places(net, probe, running, [grad_cam("body.side")])[0])
+        running, _ = find_places(net, probe, running, [grad_cam("body.side")])
     assert len(said[0]) == 1
     assert said[0][0].endswith("% of the answer's gradient at the image bypasses layer 'body.side'")
     assert said[1] == []

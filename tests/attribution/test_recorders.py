@@ -13,8 +13,9 @@ from torch import nn
 from lightning_vis.attribution.recorders import gradients, record
 from lightning_vis.attribution.records import in_chunks
 from lightning_vis.constants import INPUT
-from lightning_vis.model.run import Pass
+from lightning_vis.model.run import Pass, prepare
 from lightning_vis.model.scores import log_odds, logit
+from lightning_vis.model.snapshot.snapshot import preserve_state
 
 
 @contextmanager
@@ -216,3 +217,20 @@ def test_layers_inside_checkpointed_blocks_count_once():
     found = record(Checkpointed(net).eval(), batch, [INPUT, "inner.4"])
     assert torch.equal(found["inner.4"].gradient, expected["4"].gradient)
     assert torch.equal(found[INPUT].gradient, expected[INPUT].gradient)
+
+
+def test_a_later_target_adds_nothing_to_the_gradients_of_an_earlier_one_in_reentrant_blocks():
+    class Checkpointed(nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner, self.body = inner, nn.Conv2d(3, 3, 3, padding=1)
+
+        def forward(self, x):
+            return torch.utils.checkpoint.checkpoint(self.inner, self.body(x), use_reentrant=True)
+
+    net = Checkpointed(plain()[0]).eval()
+    batch, requests = plain()[1], {0: [INPUT], 1: ["body"]}
+    with preserve_state(net):
+        both = gradients(prepare(net, batch), requests).explained[0].records[INPUT].gradient
+        alone = gradients(prepare(net, batch), {0: [INPUT]}).explained[0].records[INPUT].gradient
+    assert torch.equal(both, alone)

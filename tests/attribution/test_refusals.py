@@ -114,10 +114,12 @@ def test_targets(targets, message):
     assert str(caught.value) == message
 
 
-def test_a_forward_under_no_grad_has_nothing_to_differentiate():
+def test_a_forward_under_no_grad_is_opened_and_without_one_there_is_nothing_to_differentiate():
     net = Functional()
+    cut, whole = (record(net, images(2), [INPUT], forward=each)[INPUT] for each in (torch.no_grad()(net.forward), net))
+    assert torch.equal(cut.gradient, whole.gradient)
     with pytest.raises(ValueError, match="the score does not depend on layer '<input>' through gradients"):
-        record(net, images(2), [INPUT], forward=torch.no_grad()(net.forward))
+        record(net, images(2), [INPUT], forward=lambda x: net(torch.zeros_like(x)))
 
 
 def test_a_score_needs_one_number_per_image():

@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_vis.attribution.pipeline import look, try_look
-from lightning_vis.attribution.views import evidence, grad_cam
+from lightning_vis.attribution.views import evidence, grad_cam, saliency
 from lightning_vis.callbacks.probe import ProbeCallback
 from lightning_vis.model.run import ForwardConfig
 from lightning_vis.probe.probe import Probe, answer_of_labels
@@ -236,3 +236,165 @@ def test_what_is_chosen_after_the_first_epoch_is_kept_also_by_a_run_that_goes_on
     module = Tags()
     trainer([again], max_epochs=5).fit(module, data, ckpt_path=tmp_path / "last.ckpt")
     assert all(each == kept[0] for each in explained(again))
+
+
+class Squashed(nn.Module):
+    """A network whose forward ends in a sigmoid."""
+
+    def __init__(self, net, pick=lambda values: values):
+        super().__init__()
+        self.net, self.pick = net, pick
+
+    def forward(self, x):
+        return self.pick(self.net(x).sigmoid())
+
+
+@pytest.mark.parametrize("pick", [lambda values: values, lambda values: {"out": values.squeeze(-1).view(values.shape)}])
+@pytest.mark.parametrize("task", ["binary", "multilabel", "ordinal"])
+def test_a_sigmoid_in_forward_is_not_squashed_again(task, pick):
+    torch.manual_seed(0)
+    net = net_for(task)
+    frames = [look(each, Probe(images(3)), [saliency()], task=task) for each in (net, Squashed(net, pick))]
+    assert frames[0].said == frames[1].said
+    assert all("probabilities" in note for note in frames[1].notes[:1])
+    if task == "multilabel":
+        share = float(net(images(3)).detach().sigmoid()[0].max())
+        assert f"{share:.2f}" in frames[1].said[0]
+
+
+class Breaking(nn.Module):
+    """A network whose answers to the first images are no numbers."""
+
+    def __init__(self, net, count=2):
+        super().__init__()
+        self.net, self.count = net, count
+
+    def forward(self, images):
+        output, at = self.net(images), torch.arange(len(images))
+        broken = (at < self.count).reshape(-1, *[1] * (output.ndim - 1))
+        return output + torch.where(broken, torch.nan, 0)
+
+
+@pytest.mark.parametrize("task", TRUTH)
+def test_answers_that_are_no_numbers_are_called_so_and_take_no_others_along(task):
+    net, probe = net_for(task), Probe(X, TRUTH[task])
+    whole, frame = (look(each, probe, task=task) for each in (net, Breaking(net)))
+    inputs = probe.inputs()
+    assert [frame.caption(at, inputs) for at in (0, 1)] == ["not a number"] * 2
+    assert [frame.is_wrong(at, inputs) for at in (0, 1)] == [None] * 2
+    assert all(np.isfinite(each.values[2:]).all() for each in frame.maps.values())
+    assert sum("not a number" in note for note in frame.notes) == 1
+    if task not in ("embedding", "regression"):  # where the others count for what is compared, or chosen
+        assert [frame.caption(at, inputs) for at in (2, 3, 4)] == [whole.caption(at, inputs) for at in (2, 3, 4)]
+
+
+def test_of_scores_that_are_no_numbers_no_share_is_said():
+    frame = look(Breaking(net_for("multiclass"), 5), Probe(X, TRUTH["multiclass"]))
+    assert not any("accounts for" in note for note in frame.notes)
+    own = look(Breaking(net_for("multiclass")), Probe(X), task="unknown", score=lambda output, _: output[:, 0])
+    assert own.said[:2] == ("not a number",) * 2
+    assert "nan" not in "".join(own.said)
+
+
+SQUASHED = {
+    "binary": (TRUTH["binary"], 1),
+    "multilabel": (HOT, 3),
+    "ordinal": (TRUTH["ordinal"], 3),
+    None: (TRUTH["binary"], 1),
+}
+
+
+def by_hand(z):
+    return 1 / (1 + (-z).exp())
+
+
+def cut(z):
+    return z.sigmoid().clamp(1e-6, 1 - 1e-6)
+
+
+@pytest.mark.parametrize("task", SQUASHED)
+@pytest.mark.parametrize("squash", [torch.sigmoid, cut])
+def test_probabilities_are_not_squashed_again(task, squash):
+    truth, width = SQUASHED[task]
+    net, probe = trained_looking(PooledLinear(width)), Probe(X, truth)
+    plain, frame = look(net, probe, task=task), look(Then(net, squash), probe, task=task)
+    assert frame.said == plain.said
+    assert frame.wrong == plain.wrong
+    np.testing.assert_allclose(frame.probability, plain.probability, atol=1e-5)
+    np.testing.assert_allclose(frame.maps["evidence"].values, plain.maps["evidence"].values, rtol=1e-3, atol=1e-4)
+    assert "the model returns probabilities" in " ".join(frame.notes)
+
+
+@pytest.mark.parametrize("task", SQUASHED)
+def test_numbers_between_0_and_1_that_may_be_either_are_refused(task):
+    truth, width = SQUASHED[task]
+    net = trained_looking(PooledLinear(width))
+    with pytest.raises(ValueError, match=r"whether they are probabilities or logits cannot be seen: .* torch.sigmoid"):
+        look(Then(net, by_hand), Probe(X, truth), task=task)
+    look(Then(net, lambda z: by_hand(z) * 4 - 2), Probe(X, truth), task=task)  # these are no probabilities
+
+
+def test_sigmoids_of_several_classes_have_the_probabilities_that_the_network_returns():
+    net = Then(trained_looking(PooledLinear(3)), torch.sigmoid)
+    frame, shares = look(net, Probe(X, TRUTH["multiclass"])), net(X).detach()
+    np.testing.assert_allclose(frame.probability, shares.amax(1), atol=1e-6)
+    assert frame.predicted.tolist() == shares.argmax(1).tolist()
+
+
+def test_a_softmax_of_labels_is_refused_with_a_remedy_that_works():
+    shares = Then(trained_looking(PooledLinear(3)), lambda z: z.softmax(1))
+    with pytest.raises(ValueError, match="task='multiclass' reads it so"):
+        look(shares, Probe(X, TRUTH["ordinal"]), task="ordinal")
+    look(shares, Probe(X, TRUTH["multiclass"]), task="multiclass")
+
+
+def test_masks_of_black_and_white_are_refused_where_there_are_several_classes():
+    with pytest.raises(ValueError, match="hold nothing but 0 and 255, and the answer has 3 classes"):
+        look(net_for("segmentation"), Probe(X, 255 * MASKS))
+    look(net_for("segmentation"), Probe(X, MASKS))
+
+
+def test_a_number_at_each_pixel_is_no_number_of_the_image():
+    net, probe = Then(net_for("segmentation"), lambda z: z[:, 0]), Probe(X, torch.rand(5))
+    with pytest.raises(ValueError, match=r"expected numbers for each image, \(N, K\); got 144, one at each pixel"):
+        look(net, probe)
+    assert look(net, probe, component=3).said[0].startswith("number 3")
+    look(net, probe, task="reconstruction")
+
+
+def test_what_another_task_was_read_from_is_not_said_of_the_one_that_is_given():
+    assert "multilabel" in look(net_for("multilabel"), Probe(X, HOT)).answer
+    levels = torch.tensor([[0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1], [0, 0, 0]])
+    assert look(net_for("ordinal"), Probe(X, levels), task="ordinal").answer == ""
+
+
+def test_a_network_without_values_is_refused_in_one_sentence():
+    with pytest.raises(ValueError, match="the model's weights are on the device 'meta', where nothing has a value"):
+        look(net_for("multiclass").to("meta"), Probe(X))
+    for task in ("multiclass", "reconstruction"):
+        with pytest.raises(ValueError, match=r"the model's output, a tensor .*, is on the device 'meta'"):
+            look(Then(net_for(task), lambda z: z.to("meta")), Probe(X), task=task)
+
+
+class Two(Tags):
+    """Two numbers, of which the second one is far off."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = PooledLinear(2)
+
+    def training_step(self, batch, _):
+        return nn.functional.mse_loss(self.net(batch[0]), batch[1])
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 1e-4)
+
+
+def test_what_one_training_explained_is_not_kept_for_the_next_one(trainer):
+    truth = torch.stack([torch.rand(20), 50 + torch.rand(20)], 1)
+    data, callback = DataLoader(TensorDataset(images(20), truth), 5), ProbeCallback(Probe(images(20)[:4], truth[:4]))
+    for _ in range(2):
+        trainer([callback], max_epochs=2).fit(Two(), data)
+        classes = [frame.maps["evidence"].classes.tolist() for frame in callback.film.frames]
+        assert classes[0] == [0] * 4  # the first, while nothing is chosen
+        assert classes[-1] == [1] * 4  # the one farthest off

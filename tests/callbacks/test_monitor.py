@@ -19,6 +19,7 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 from worlds import NAMES, TYPICAL, Classifier, Unvalidated, loader, plates, scenes, twin_probe
 
+from lightning_vis.attribution import evidence, occlusion, saliency
 from lightning_vis.attribution.metrics import edge_map, lift
 from lightning_vis.attribution.pipeline import look, look_at_twins
 from lightning_vis.attribution.views import grad_cam
@@ -133,9 +134,13 @@ def test_other_loggers_get_the_numbers_too(trainer, tmp_path):
 
 def test_without_masks_nothing_is_logged_and_with_masks_alone_one_lift():
     images, labels, masks = scenes(6, 0.5)
-    assert monitored_tags(Probe(images, labels), ["grad_cam"]) == ()
-    assert monitored_tags(Probe(images, None, masks), ["evidence", "grad_cam"]) == ("attribution/grad_cam/lift",)
-    assert monitored_tags(Probe(images, None, masks), ["evidence"]) == ("attribution/evidence/lift",)
+    assert monitored_tags(Probe(images, labels), [grad_cam()]) == ()
+    assert monitored_tags(Probe(images, None, masks), [evidence(), grad_cam()]) == ("attribution/grad_cam/lift",)
+    assert monitored_tags(Probe(images, None, masks), [evidence()]) == ("attribution/evidence/lift",)
+    assert monitored_tags(Probe(images, None, masks), [occlusion(), saliency()]) == (
+        "attribution/saliency/lift",
+    )  # at each look
+    assert monitored_tags(Probe(images, None, masks), [occlusion()]) == ()
     assert monitored_tags(twin_probe(), []) == TAGS[:4]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from modules import Classifier, LogsStep, TwoOptimizers, loader
 from pytorch_lightning.callbacks import EarlyStopping
+from torch import nn
 
 from lightning_vis.attribution.views import saliency
 from lightning_vis.callbacks.probe import ProbeCallback
@@ -162,3 +164,28 @@ def test_the_untrained_network_is_the_first_picture_at_minus_one(trainer, probe,
 )
 def test_early_steps(finished, at_steps, epoch, early):
     assert is_early(finished, at_steps, epoch) is early
+
+
+class Lazy(Classifier):
+    """A network whose layers get their shapes from the first batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.LazyConv2d(4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LazyLinear(3))
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_the_first_step_of_lazy_layers_is_seen_before_the_second_one(trainer, probe, given):
+    frames = fitted(trainer, probe if given else None, Lazy(), max_epochs=1)
+    assert [frame.finished_steps for frame in frames] == [1, 2, 4, 6]
+    assert [frame.when for frame in frames] == ["step 1", "step 2", "step 4", "epoch 1"]
+
+
+def test_looking_at_lazy_layers_changes_no_bit(trainer, probe):
+    ends = []
+    for callbacks in ([], [ProbeCallback(probe, [saliency()])]):
+        torch.manual_seed(3)
+        module = Lazy()
+        trainer(callbacks, max_epochs=1).fit(module, loader(24))
+        ends.append(torch.cat([each.detach().flatten() for each in module.parameters()]))
+    assert torch.equal(*ends)

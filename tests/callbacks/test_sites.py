@@ -21,7 +21,7 @@ from lightning_vis import FilterMaximizationCallback, ProbeCallback, SaliencyCal
     ],
     ids=["class token", "registers", "mean of tokens", "sequence first", "channels last"],
 )
-def test_transformers_have_maps_and_filters_with_no_argument(trainer, caplog, net, layer, last):
+def test_transformers_have_maps_and_filters_with_no_argument(trainer, net, layer, last):
     maps, filters = ProbeCallback(), FilterMaximizationCallback(max_overhead=1.0)
     trainer([maps, filters], max_epochs=1).fit(Classifier(net), loader(), loader(12, seed=2))
     frame = maps.film.frames[-1]
@@ -31,6 +31,8 @@ def test_transformers_have_maps_and_filters_with_no_argument(trainer, caplog, ne
         assert (frame.maps[key].values != 0).any()
     assert f"filters/{last}" in filters.film.frames[-1].pictures
     assert not [note for note in frame.notes if "bypasses" in note]
+    held = [note for note in frame.notes if "attention and norms held constant" in note]
+    assert held == ([] if layer == last else [held[0]])
 
 
 @pytest.mark.parametrize("net", [Tokens, Swinlike])

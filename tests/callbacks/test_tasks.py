@@ -241,11 +241,11 @@ def test_a_film_with_zero_arguments_and_a_training_as_without_it(trainer, name, 
     ("make", "data", "maps"),
     [
         (lambda: Steps(lambda m, b: F.binary_cross_entropy_with_logits(m.net(b[0], b[1])[:, 0], b[2]), net=Pair), PAIRS, ["saliency"]),
-        (lambda: Steps(lambda m, b: F.cross_entropy(m.head(m.body(b[0]).detach()), b[1]), body=frozen, head=lambda: nn.Linear(3, 3)), TensorDataset(X, Y), []),
+        (lambda: Steps(lambda m, b: F.cross_entropy(m.head(m.body(b[0]).detach()), b[1]), body=frozen, head=lambda: nn.Linear(3, 3)), TensorDataset(X, Y), ["evidence", "grad_cam", "saliency"]),
     ],
     ids=["siamese", "frozen backbone"],
 )  # fmt: skip
-def test_answers_are_shown_where_maps_cannot_be(trainer, make, data, maps):
+def test_answers_are_shown_with_the_maps_that_can_be(trainer, make, data, maps):
     callback = ProbeCallback()
     run(trainer, [callback], make(), DataLoader(data, 8), DataLoader(data, 8), num_sanity_val_steps=1)
     last = callback.film.frames[-1]

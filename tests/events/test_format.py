@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tab_runs import film_of, inputs_of, pictures_of, with_twins, write_run
 from tab_server import ask_json, tensorboard, wait_for_looks
-from task_frames import film_for, inputs_for
+from task_frames import film_for, heads_film, inputs_for
 from torch.utils.tensorboard import SummaryWriter
 
 from lightning_vis.events.frame_reader import read_runs
@@ -64,9 +64,16 @@ def ages(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def heads(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("heads")
+    write_run(folder / "run", heads_film("multiclass", "regression", 2), inputs_for("multiclass"))
+    return folder
+
+
 @pytest.mark.parametrize("example", [each for each in EXAMPLES if "part" in each], ids=lambda example: example["part"])
-def test_the_facts_of_a_part_are_those_of_the_example(logdir, ages, example):
-    (run,) = read_runs(ages if set(ADDED) & set(example) else logdir)
+def test_the_facts_of_a_part_are_those_of_the_example(logdir, ages, heads, example):
+    (run,) = read_runs(heads if "heads" in example else ages if set(ADDED) & set(example) else logdir)
     found = next(part for part in run.parts if part.name == example["part"] and part.facts.get("steps", 10) == 10)
     assert shape_of(dict(found.facts)) == shape_of(example)
     if "task" in example:

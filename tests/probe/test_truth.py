@@ -6,6 +6,7 @@ import pytest
 import torch
 from nets import images
 
+from lightning_vis.model.answer.answer import Answer
 from lightning_vis.probe.probe import Probe, answer_of_labels
 
 X = images(2)
@@ -50,3 +51,22 @@ def test_the_largest_object_is_the_mask_and_ignored_pixels_are_not():
 def test_labels_that_are_not_one_for_each_image_are_refused(given):
     with pytest.raises(ValueError, match=r"Probe\(labels\): expected one class index per image, \(2,\)"):
         Probe(X, given)
+
+
+def test_masks_of_black_and_white_are_masks_and_whole_maps_of_white_are_none():
+    picture = 255 * (MAP > 0).long()
+    assert torch.equal(Probe(X, picture).truth, (MAP > 0).long())
+    assert Probe(X, picture).has_pictures
+    assert not Probe(X, MAP).has_pictures
+    ignored = torch.stack([torch.zeros(12, 12), torch.full((12, 12), 255.0)]).long()
+    assert torch.equal(Probe(X, ignored).truth, ignored)
+    assert Probe(X, ignored).labels.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("task", ["binary", "multilabel"])
+def test_labels_of_minus_one_and_one_are_no_and_yes_and_beside_zeros_minus_one_is_unknown(task):
+    answer = Answer(task)
+    given = torch.tensor([-1, 1]) if task == "binary" else torch.tensor([[-1, 1], [1, -1]])
+    assert torch.equal(Probe(X, given).truth_for(answer), (given > 0).long())
+    assert torch.equal(Probe(X, given - (given > 0).long()).truth_for(answer), given - (given > 0).long())
+    assert torch.equal(Probe(X, given).truth_for(Answer("regression")), given)

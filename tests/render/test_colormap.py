@@ -30,6 +30,13 @@ def test_density_is_in_units_of_the_maps_own_mean():
     assert strength(np.array([1.0]), DENSITY, mean=0.5).tolist() == pytest.approx([2 / 12])
 
 
+def test_a_density_with_signs_is_in_units_of_the_mean_magnitude():
+    maps = Maps(np.array([[[2.0, -2.0], [0.0, -4.0]]], np.float32), np.array([0]), "x", Scale("density", 4.0, signed=True))
+    assert map_strength(maps, 0, (2, 2)).tolist() == [[0.25, -0.25], [0, -0.5]]
+    wide = Maps(maps.values, maps.classes, "x", Scale("density", 1.0, signed=True))
+    assert map_strength(wide, 0, (2, 2)).tolist() == [[1, -1], [0, -1]]
+
+
 def test_a_map_is_enlarged_as_torch_does_it_and_scaled_afterwards():
     values = np.random.default_rng(0).random((1, 4, 5)).astype(np.float32) * 20
     np.testing.assert_allclose(enlarged(values[0], (12, 15)), resized(torch.from_numpy(values), (12, 15))[0], rtol=1e-4)

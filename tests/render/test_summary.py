@@ -73,3 +73,17 @@ def test_nothing_is_written_beyond_the_edge_and_no_sentence_is_broken_off(writte
 def test_a_map_without_content_is_called_empty(written):  # noqa: F811
     summary("run", [frame(values=np.zeros((2, 7, 7), np.float32))] * 2, inputs())
     assert [text for text, *_ in written].count("empty") == 4
+
+
+def test_errors_of_two_numbers_are_not_compared():
+    """Of several numbers one is chosen after the first epoch: until then it may be another."""
+    first, last = film(numbers={"answers/mean_error": 2.0}, task="regression", unit="years", said=("1", "2"))
+    first = replace(first, numbers={"answers/mean_error": 9.0}, task="regression", said=("1", "2"))
+    assert "Mean absolute error (years): 9 at first, 2 at last." in words([first, last], inputs())
+    other = {key: replace(each, classes=np.ones_like(each.classes)) for key, each in first.maps.items()}
+    first, last = (replace(each, maps=maps) for each, maps in ((first, _zero(first.maps)), (last, other)))
+    assert "Mean absolute error (years): 2 at last." in words([first, last], inputs())
+
+
+def _zero(maps):
+    return {key: replace(each, classes=np.zeros_like(each.classes)) for key, each in maps.items()}

@@ -271,3 +271,20 @@ def test_numbers_move_by_spreads_and_have_no_alert():
     assert not any(
         "Swapping" in each for each in words([replace(frame_for("regression"), numbers={})], inputs_for("regression"))
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("ordinal", "moves the answer by 42 % of the scale of grades, swapping the object by 90."),
+        ("segmentation", "moves the IoU of the object by 42 points, swapping the object by 90."),
+        ("embedding", "moves the embedding by 0.42 in cosine, swapping the object by 0.9."),
+        ("reconstruction", "moves the error on the object by 0.42 in squared error."),
+    ],
+)
+def test_a_summary_says_what_swapping_moves(name, said):
+    effects = {"reliance/background_effect": 0.42, "reliance/object_effect": 0.9}
+    known = dict(list(effects.items())[:1]) if name == "reconstruction" else effects
+    sentences = words([replace(frame_for(name), numbers=known)], inputs_for(name))
+    assert f"Swapping the background {said}" in sentences
+    assert not any("alert" in each for each in sentences)

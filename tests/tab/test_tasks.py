@@ -265,6 +265,39 @@ def test_numbers_on_twins_move_by_spreads_and_are_no_classes(browser, tmp_path):
     assert not re.search("probability|class|✗", said)
 
 
+@pytest.mark.parametrize(
+    ("name", "moved", "below", "shown"),
+    [
+        (
+            "segmentation",
+            "moves the IoU of the object by 42 points, swapping the object by 90 points",
+            "IoU of the object",
+            "0.25",
+        ),
+        ("embedding", "moves the embedding by 0.42 in cosine, swapping the object by 0.90 in cosine", "", ""),
+        ("reconstruction", "moves the error on the object by 0.42 in squared error.", "squared error on the object", "0.25"),
+        ("ordinal", "moves the answer by 42 % of the scale, swapping the object by 90 % of the scale", "", ""),
+    ],
+)
+def test_twins_of_each_task_move_in_its_words(browser, tmp_path, name, moved, below, shown):
+    effects = {"reliance/background_effect": 0.42, "reliance/object_effect": 0.9}
+    effects = dict(list(effects.items())[:1]) if name == "reconstruction" else effects
+    on = {f"reliance/on/{kind}": np.full(COUNT, 0.25, np.float32) for kind in ("leaves", "stones")} if below else {}
+    twins = {"twins": twin_pictures(COUNT), "kinds": ("leaves", "stones")}
+    frames = [replace(each, numbers=each.numbers | effects, per_image={**each.per_image, **on}) for each in film_for(name, 2)]
+    write_run(tmp_path / "run", frames, replace(inputs_for(name), **twins))
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 2)
+        with Tab(browser, address) as tab:
+            tab.press("4")
+            tab.painted()
+            said = tab.frame.inner_text("main")
+    assert moved in said
+    assert below in said
+    assert said.count("0.25") == (2 * COUNT if shown else 0)
+    assert not re.search("probability|✗|red frame", said)
+
+
 def test_the_exported_page_says_the_same(browser, address, tasks, tmp_path):
     export_html(tasks, tmp_path / "all.html")
     for name in ("regression", "multilabel", "unknown"):

@@ -145,7 +145,7 @@ class Tokens(nn.Module):
         return self.head(self.block(tokens).mean(1))
 
 
-@scenario("models", views=1, refusal="tokens")
+@scenario("models")
 def transformer(run: Run) -> None:
     run.fit(Net(Tokens()))
 

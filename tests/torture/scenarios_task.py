@@ -239,7 +239,7 @@ class Encoder(nn.Module):
         return self.head(self.encoder(self.patches(x).flatten(2).transpose(1, 2)).mean(1))
 
 
-@task(views=1, refusal="tokens")
+@task()
 def transformer_encoder(run: Run, **arguments: Any) -> None:
     run.fit(Net(Encoder()), **arguments)
 
@@ -257,7 +257,7 @@ class Frozen(Net):
         return self.net[-1](features)
 
 
-@task(views=0, refusal="no_grad")
+@task()
 def frozen_backbone(run: Run, **arguments: Any) -> None:
     run.fit(Frozen(), **arguments)
 
@@ -385,7 +385,7 @@ class Siamese(Net):
         return (alike * distance + (1 - alike) * relu(1 - distance)).mean()
 
 
-@task(views=0)
+@task()
 def siamese_pair(run: Run, **arguments: Any) -> None:
     run.fit(Siamese(), data=(DataLoader(Pairs(), 8), DataLoader(Pairs(), 8)), **arguments)
 

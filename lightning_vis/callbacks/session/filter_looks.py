@@ -27,7 +27,10 @@ from lightning_vis.maximization.channels import (
 from lightning_vis.maximization.frame_builder import Found, build_frame, filter_pictures, first_of
 from lightning_vis.maximization.presets import Recipe
 from lightning_vis.maximization.weights import WeightFilm, WeightLook
+from lightning_vis.model.cut import said_of_cuts, used_in
+from lightning_vis.model.run import on_model
 from lightning_vis.model.snapshot.snapshot import preserve_state
+from lightning_vis.model.truncated import opened
 from lightning_vis.probe.probe import Probe
 from lightning_vis.render.filters import small_frame
 
@@ -167,10 +170,12 @@ class FilterLooks:
             return {}
         # As many rows at every look: how kernels round depends on the number of rows, and an ascent enlarges that.
         rows = [*channels, *channels[:1] * (USUAL - len(channels))] if self._channels == BACKGROUND else channels
-        pictures, filters = filter_pictures(module, layer, rows, self._probe, forward=forward, **self._arguments)
+        run, _ = opened(module, layer, on_model(module, self._probe.images), forward)
+        pictures, filters = filter_pictures(module, layer, rows, self._probe, forward=run, **self._arguments)
         pictures, filters = first_of(pictures, len(channels)), filters[: len(channels)]
         self.profiles[layer] = now
-        return {layer: Found(pictures, numbers_of(layer, filters), self._weights_of(module, layer, channels, forward))}
+        weights, notes = self._weights_of(module, layer, channels, forward), said_of_cuts(used_in(run))
+        return {layer: Found(pictures, numbers_of(layer, filters), weights, notes)}
 
     def _weights_of(self, module: nn.Module, layer: str, channels: Sequence[int], forward: Forward) -> WeightLook | None:
         """A layer's weights, if they are wanted and there is something to draw."""

@@ -67,7 +67,9 @@ class FrameLogger:
             inputs: what people see of the probe; None where the frame knows of none.
             small: what the film keeps of it, if not the frame itself.
         """
+        before = self.film.count
         self.film.add(frame if small is None else small)
+        self.drawn = min(self.drawn, self.film.count - 1) if self.film.count == before else self.drawn
         self.last = frame
         with self._failures.surviving(f"storing {self._what} for the tab"), self._budget.timed("storing"):
             self._tell(self._store.add(frame, inputs))

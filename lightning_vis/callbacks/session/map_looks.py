@@ -10,18 +10,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_vis.attribution.pipeline import TWINS, Attempt, try_look
+from lightning_vis.attribution.heads import Head, key_of
+from lightning_vis.attribution.pipeline import TWINS, Attempt, seconds_of_pass, try_heads
 from lightning_vis.attribution.places import said_of_places
 from lightning_vis.attribution.views import View, views_of
+from lightning_vis.callbacks.budget import MANY
 from lightning_vis.callbacks.monitor import Monitor, lift_view, progress
 from lightning_vis.callbacks.schedule import is_spaced
 from lightning_vis.callbacks.session.drawings import of_maps
 from lightning_vis.callbacks.session.session import Session
+from lightning_vis.constants import ALONE
 from lightning_vis.frames import Frame
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
+from lightning_vis.model.answer.labels import ABSENT
+from lightning_vis.model.cut import Cut, said_of_cuts
 from lightning_vis.model.feature_map import FeatureMap
-from lightning_vis.model.run import Chosen
-from lightning_vis.model.scores import PROBABILITIES, Score
+from lightning_vis.model.run import Chosen, ForwardConfig
+from lightning_vis.model.scores import PROBABILITIES, TARGETS, Score
 from lightning_vis.probe.probe import Probe
 from lightning_vis.render.twins import with_twins
 
@@ -36,6 +41,7 @@ class MapLooks:
     Attributes:
         views: what is looked through.
         places: where the views look, once it is known, None standing for those that name no layer.
+        cuts: what is opened for them; None where nobody has looked yet.
         failed: why the last look gave no numbers; "" if it did.
         draws: whether cards, film strips and animations are drawn.
         neighbours: image tags that other callbacks of the Trainer write.
@@ -44,42 +50,53 @@ class MapLooks:
     def __init__(self, session: Session, score: Score | None) -> None:
         self.views: list[View] = []
         self.places: Mapping[str | None, FeatureMap] = {}
+        self.cuts: tuple[Cut, ...] | None = None
         self.failed = ""
         self.draws = True
         self.neighbours = 0
         self._why = ""  # a monitored view rests
         self._session, self._score = session, score
         self._asked: list[View] = []  # before it is known what the network answers
-        self._chosen: dict[str, Tensor] = {}  # what is explained for good, by target
+        self._chosen: dict[str, Tensor] = {}  # what is explained for good, by target; of another head with its name behind it
+        self._others: dict[str, list[View]] = {}  # through what the other heads are looked at
+        self._found: dict[str, Attempt] = {}  # where those look, and what was opened for it
+        self._many_at = 0  # which look had the views of many passes last, counted from 1
+        self._pass_seconds: float | None = None  # what one pass takes, once that has been measured
 
     def open(self, views: Sequence[View]) -> None:
         """A run begins: everything is tried again."""
         self.views = self._asked = list(views)
-        self.places, self.failed, self._why = {}, "", ""
+        self.places, self.cuts, self.failed, self._why = {}, None, "", ""
+        self._others, self._found = {}, {}
+        self._many_at, self._pass_seconds = 0, None
 
     def settle(self, answer: Answer) -> None:
         """It is known what the network answers: those views are left through which it can be seen."""
         self.views = views_of(answer, self._asked, self._score)
+        self._others = {each.name: views_of(each.answer, self._asked, None) for each in self._session.finder.heads}
 
     @property
     def layer(self) -> str | None:
         """Where the views look that name no layer, once it is known."""
-        return self.places[None].layer if None in self.places else None
+        default = self.places.get(None)
+        return None if default is None else (default.layer if default.held is None else default.held.name)
 
     def summary(self) -> str:
         """What is looked at, through what, where."""
         session = self._session
-        keys = ", ".join(view.key for view in self.views)
+        others = [key_of(view.key, head) for head, views in self._others.items() for view in views]
+        keys = ", ".join([*(view.key for view in self.views), *others])
         layer = f" at layer {self.layer!r}" if self.layer else ""
-        bypassed = "".join(f"; {each}" for each in said_of_places(self.places, self.views))
+        said = "".join(f"; {each}" for each in (*said_of_places(self.views, self.places), *said_of_cuts(self.cuts)))
         within = f" of the submodule {session.finder.name!r}" if session.finder.name else ""
         count = 0 if session.probe is None else len(session.probe)
-        return f"{count} images ({keys or 'no maps'}){layer}{within}{bypassed}"
+        return f"{count} images ({keys or 'no maps'}){layer}{within}{said}"
 
     def reading(self) -> str:
         """What the network answers and where the images come from, in sentences."""
         notes = [f"{each[0].upper()}{each[1:]}." for each in self._session.notes]
-        return " ".join(filter(None, (self._session.answer.said, *notes)))
+        others = [f"{each.name}: {each.answer.said}" for each in self._session.finder.heads if each.answer.said]
+        return " ".join(filter(None, (self._session.answer.said, *others, *notes)))
 
     def can_see(self, module: nn.Module) -> bool:
         """Whether there is anything to see: not while all views rest, nor before lazy layers have their shapes."""
@@ -114,14 +131,16 @@ class MapLooks:
         assert session.probe is not None  # `can_see` has been asked
         spent = session.budget.spent
         with session.counted("watching over it") as parts:
-            views = self._monitored() if numbers_only else self.views
             is_early = when["epoch"] < 1 and when["moment"] not in ("validate", "test")
-            found = self._try_look(trainer, module, session.probe, bool(monitor.tags), views, is_early=is_early)
+            running = replace(session.forward_config(trainer, module, self._score), is_early=is_early)
+            others = [] if numbers_only else self._heads(module, running)
+            views = self._monitored() if numbers_only else self._due(trainer, module, when["moment"])
+            found = self._try_look(module, session.probe, running, bool(monitor.tags), views, others)
             parts |= {} if found is None else found.seconds
         if found is None:
             return None
         self._keep_choice(found, is_early=is_early)
-        frame = replace(found, **when)
+        frame = replace(found, **when, notes=(*found.notes, *_without(self._awake(self.views), views)))
         if frame.moment not in ("validate", "test"):
             shown = session.probe.twins.shown if session.probe.twins is not None else 1
             frame = monitor.judge(frame, *progress(trainer, frame.epoch), shown)
@@ -130,14 +149,52 @@ class MapLooks:
             session.logger.write_seconds(frame, session.budget.spent - spent)
         return frame
 
+    def _due(self, trainer: Any, module: nn.Module, moment: str) -> Sequence[View]:
+        """The views of a look: those of many passes at spaced looks and the last one, as long as there is time."""
+        many = self._many()
+        count = self._session.logger.film.count + 1
+        is_turn = is_spaced(count, self._many_at) or moment in ("end", *ALONE)
+        if many and is_turn and self._has_time(trainer, module, many):
+            self._many_at = count
+            return self.views
+        return [view for view in self.views if view not in many]
+
+    def _many(self) -> list[View]:
+        return [view for view in self._awake(self.views) if view.passes > 1]
+
+    def _has_time(self, trainer: Any, module: nn.Module, many: Sequence[View]) -> bool:
+        if self._pass_seconds is None:
+            self._pass_seconds = self._measured(trainer, module)
+        return not self._session.pauses(MANY, trainer, self._pass_seconds * sum(view.passes for view in many))
+
+    def _measured(self, trainer: Any, module: nn.Module) -> float:
+        """Seconds of one pass; 0 if it fails: the look will say why."""
+        assert self._session.probe is not None
+        try:
+            return seconds_of_pass(module, self._session.probe, self._running(trainer, module, {}, is_early=True))
+        except Exception:
+            return 0.0
+
+    def owes(self, trainer: Any, last: Frame) -> bool:
+        """Whether views of many passes have no map in the last look, and there is time for one more look.
+
+        Args:
+            trainer: whose training has ended.
+            last: what the last look found.
+        """
+        missing = [view for view in self._many() if view.key not in last.maps]
+        seconds = (self._pass_seconds or 0.0) * sum(view.passes for view in missing)
+        return bool(missing) and not self._session.pauses(MANY, trainer, seconds)
+
     def _keep_choice(self, frame: Frame, *, is_early: bool) -> None:
         """What is explained after the first epoch is explained from then on: a row that changes by itself is a lie."""
-        if is_early or self._session.answer.kind.first is None:
-            return
-        for view in self.views:
-            maps = frame.maps.get(view.key)
-            if maps is not None and isinstance(view.target, str) and (maps.classes >= 0).all():
-                self._chosen.setdefault(view.target, torch.as_tensor(maps.classes))
+        own = [("", self._session.answer, self.views)]
+        others = [(each.name, each.answer, self._others.get(each.name, [])) for each in self._session.finder.heads]
+        for head, answer, views in own + others if not is_early else ():
+            for view in views if answer.kind.first is not None else ():
+                maps = frame.maps.get(key_of(view.key, head) if head else view.key)
+                if maps is not None and isinstance(view.target, str) and (maps.classes >= 0).all():
+                    self._chosen.setdefault(_chosen_of(view.target, head), torch.as_tensor(maps.classes))
 
     def state(self) -> dict[str, Tensor]:
         """What is explained for good, by target, for a checkpoint."""
@@ -172,19 +229,43 @@ class MapLooks:
             self._draw(logger.last)
         return list(logger.leave(inputs))
 
+    def _heads(self, module: nn.Module, running: ForwardConfig) -> list[Head]:
+        """The other heads, each with those of its views that do not rest."""
+        found = []
+        for name, probe, own in self._session.heads(module, running):
+            views = [
+                each for each in self._others.get(name, []) if key_of(each.key, name) not in self._session.failures.resting
+            ]
+            known = self._found.get(name, Attempt(None))
+            settled = replace(own, chosen=self._choice(name, len(probe)), places=known.places, cuts=known.cuts)
+            found.append(Head(name, probe, settled, views))
+        return found
+
+    def _choice(self, head: str, count: int) -> Chosen:
+        """What is explained for good, by target."""
+        known = {target: self._chosen.get(_chosen_of(target, head)) for target in (*TARGETS, ABSENT)}
+        return {target: rows for target, rows in known.items() if rows is not None and len(rows) == count}
+
     def _try_look(
-        self, trainer: Any, module: nn.Module, probe: Probe, monitored: bool, views: Sequence[View], *, is_early: bool
+        self,
+        module: nn.Module,
+        probe: Probe,
+        running: ForwardConfig,
+        monitored: bool,
+        views: Sequence[View],
+        others: Sequence[Head],
     ) -> Frame | None:
         """A look whose failures are dealt with: a view rests, the twins are asked again next time."""
-        chosen: Chosen = {target: rows for target, rows in self._chosen.items() if len(rows) == len(probe)}
-        running = replace(self._session.forward_config(trainer, module, self._score), chosen=chosen, is_early=is_early)
-        running = replace(running, places=self.places)
+        running = replace(running, chosen=self._choice("", len(probe)), places=self.places, cuts=self.cuts)
+        first = Head(self._session.head, probe, running, self._awake(views))
         try:
-            attempt = try_look(module, probe, self._awake(views), running)
+            attempt, found = try_heads(module, [first, *others])
         except Exception as error:
-            attempt = Attempt(None, {TWINS: error}, self.places)
-        self.places = attempt.places
-        failures = dict(attempt.failures)
+            attempt, found = Attempt(None, {TWINS: error}, self.places, self.cuts), ()
+        self.places, self.cuts = attempt.places, attempt.cuts
+        self._found |= {head.name: replace(each, frame=None) for head, each in zip(others, found[1:], strict=False)}
+        told = {head.key(head.running.answer.task) for head in others if not head.views and self._others.get(head.name)}
+        failures = {key: each for key, each in attempt.failures.items() if key not in told}  # its views rest, and have said why
         twins = failures.pop(TWINS, None)
         says_later = twins is not None and monitored and self._session.failures.on_error == "warn"
         self._why = next((str(failures[view.key]) for view in self._monitored() if view.key in failures), self._why)
@@ -194,14 +275,34 @@ class MapLooks:
         self._session.failures.rest(failures, self._layers_of(views))
         return attempt.frame
 
+    def _running(self, trainer: Any, module: nn.Module, chosen: Chosen, *, is_early: bool) -> ForwardConfig:
+        config = self._session.forward_config(trainer, module, self._score)
+        return replace(config, chosen=chosen, is_early=is_early, places=self.places)
+
     def _awake(self, views: Sequence[View]) -> list[View]:
         return [view for view in views if view.key not in self._session.failures.resting]
 
     def _monitored(self) -> list[View]:
         probe = self._session.probe
-        key = None if probe is None else lift_view(probe, [view.key for view in self.views])
+        key = None if probe is None else lift_view(probe, self.views)
         return [view for view in self.views if view.key == key]
 
     def _layers_of(self, views: Sequence[View]) -> dict[str, str]:
         named = {view.key: [self.layer if layer is None else layer for layer in view.layers] for view in views}
+        for head, own in self._others.items():
+            named |= {key_of(view.key, head): [layer for layer in view.layers if layer is not None] for view in own}
         return {key: ", ".join(repr(layer) for layer in layers if layer) for key, layers in named.items()}
+
+
+def _chosen_of(target: str, head: str) -> str:
+    """Under what name the choice of a head is kept; "" is the first one."""
+    return f"{target}@{head}" if head else target
+
+
+def _without(asked: Sequence[View], seen: Sequence[View]) -> list[str]:
+    """That a look has no maps of some views, in a sentence."""
+    missing = [view for view in asked if view.passes > 1 and view not in seen]
+    names = ", ".join(view.title or view.name for view in missing)
+    passes = sum(view.passes for view in missing)
+    said = f"no maps of {names} at this look: they take {passes} passes, and are made at some looks while there is time"
+    return [said] if missing else []

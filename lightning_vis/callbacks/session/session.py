@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from lightning_vis.arguments import quoted
 from lightning_vis.callbacks.budget import Budget
 from lightning_vis.callbacks.failures import Failures
 from lightning_vis.callbacks.session.frame_logger import FrameLogger
@@ -21,9 +22,11 @@ from lightning_vis.frames import Inputs
 from lightning_vis.model.answer.answer import Answer
 from lightning_vis.model.compiled import is_compiled
 from lightning_vis.model.layers import has_lazy_layers
+from lightning_vis.model.places import at
 from lightning_vis.model.run import ForwardConfig
 from lightning_vis.model.scores import Score
-from lightning_vis.probe.from_trainer import TrainerProbe
+from lightning_vis.model.snapshot.snapshot import preserve_state
+from lightning_vis.probe.from_trainer import TrainerHead, TrainerProbe
 from lightning_vis.probe.probe import Probe
 from lightning_vis.probe.source.source import Asked
 
@@ -43,7 +46,9 @@ def finder_of(trainer: Any, asked: Asked | None) -> TrainerProbe:
     fresh = [each for each in sessions_of(trainer) if not each.finder.was_asked]
     alike = [each for each in fresh if each.asked == asked]
     others = [each for each in fresh if asked is None and each.asked is not None]
-    return next((each.finder for each in [*others, *alike]), None) or TrainerProbe()
+    finder = next((each.finder for each in [*others, *alike]), None) or TrainerProbe()
+    finder.asked = asked or finder.asked
+    return finder
 
 
 class Session:
@@ -90,16 +95,16 @@ class Session:
         Where something is compiled it is left alone: the sizes that are compiled first decide how later ones are compiled.
         """
         if self.finder.testimony is None and not is_compiled():
-            self.finder.start(module, batch, trained_weights(trainer, module), self._asked.words.head)
+            self.finder.start(module, batch, trained_weights(trainer, module))
 
     def rehearse(self, trainer: Any, module: nn.Module, batch: Any, step: str) -> None:
         """A batch that counts is about to go through the network: a dry run of the step tells what it answers."""
-        self.finder.rehearse(module, batch, source_of(trainer, module, step), step, self._asked.words.head)
+        self.finder.rehearse(module, batch, source_of(trainer, module, step), step)
 
     def rehearse_made(self, trainer: Any, module: nn.Module) -> None:
         """Rehearses a batch that is made of the first items of the training data, where they have an index."""
         source = replace(source_of(trainer, module, "training_step"), loader=trainer.train_dataloader)
-        self.finder.rehearse_made(module, source, self._asked.words.head)
+        self.finder.rehearse_made(module, source)
 
     @property
     def has_given_up(self) -> bool:
@@ -124,15 +129,21 @@ class Session:
         sessions = [each for each in (self, *sessions_of(trainer)) if each._given is None]  # a user's probe has its own
         indices = next((each._resumed["indices"] for each in sessions if each._resumed.get("indices")), None)
         source = source_of(trainer, module, self.finder.step)
-        return self.finder.take(module, self._given, source, self._asked, indices)
+        probe = self.finder.take(module, self._given, source, self._asked, indices)
+        return None if probe is None else probe.laid_out(module)
 
     @property
     def _asked(self) -> Asked:
-        return self.asked or Asked()
+        return self.asked or self.finder.asked
 
     def take(self, probe: Probe) -> None:
-        """These are the images from now on."""
-        self.probe, self._inputs = probe, None
+        """These are the images from now on.
+
+        Raises:
+            ValueError: the labels of a user's probe are none that the task has.
+        """
+        self.probe = probe
+        self._inputs = self._seen(probe)
         known, self._resumed = self._resumed, {}
         before, self._answered = self._answered, None
         if before is not None and before.task != self.answer.task:
@@ -150,6 +161,17 @@ class Session:
                 " earlier looks of the film show the ones, later looks the others"
             )
 
+    def _seen(self, probe: Probe) -> Inputs:
+        """What people see of the images; without labels where those that were found cannot be read."""
+        try:
+            return probe.inputs(self.answer)
+        except Exception as error:
+            if self._given is not None and isinstance(error, ValueError):
+                raise
+            self.failures.tell("the labels of the images cannot be read, so that nothing is called right or wrong", error)
+            self.probe = probe.of(None)
+            return self.probe.inputs(self.answer)
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know of the images, in sentences."""
@@ -158,8 +180,6 @@ class Session:
     @property
     def inputs(self) -> Inputs | None:
         """What people see of the images, once they are known."""
-        if self._inputs is None and self.probe is not None:
-            self._inputs = self.probe.inputs(self.answer)
         return self._inputs
 
     # --- the network ------------------------------------------------------------------------------------------------
@@ -174,6 +194,62 @@ class Session:
         context, convert = precision_of(trainer)
         forward = self.finder.forward(self._given, module)
         return ForwardConfig(forward, score, context, convert, answer=self.answer)
+
+    @property
+    def head(self) -> str:
+        """What the user calls the first head."""
+        return str(self._asked.words.head)
+
+    def heads(self, module: nn.Module, first: ForwardConfig) -> list[tuple[str, Probe, ForwardConfig]]:
+        """The other heads that were asked for: name, images, and how the network is run up to each.
+
+        Args:
+            module: what is looked at.
+            first: how it is run up to the first head.
+        """
+        return [(head.name, self._probe_of(head), self._running_of(head, module, first)) for head in self.finder.heads]
+
+    def _probe_of(self, head: TrainerHead) -> Probe:
+        assert self.probe is not None  # else there is nothing to look at
+        told = None if head.taken is None or self._given is not None else head.taken.truth
+        return self.probe.of(self.probe.truths.get(head.name, told))
+
+    def _running_of(self, head: TrainerHead, module: nn.Module, first: ForwardConfig) -> ForwardConfig:
+        def refuse(images: Any) -> Any:
+            raise ValueError(why)
+
+        why = head.why
+        try:
+            forward = refuse if why else self.finder.forward_of(head, self._given, module, first.forward)
+        except ValueError as error:
+            why, forward = str(error), refuse
+        return replace(first, forward=forward, score=None, answer=head.answer, chosen={}, places={})
+
+    def refuse_unknown_heads(self, trainer: Any, module: nn.Module) -> None:
+        """Refuses heads that are neither taken by a loss nor in the output.
+
+        Raises:
+            ValueError: there is no such head; the message names those there are.
+        """
+        unmet = self.finder.unmet(self._asked)
+        output = self._output(trainer, module) if unmet and self.probe is not None else None
+        for head in unmet if output is not None else ():
+            try:
+                at(output, head, "output")
+            except LookupError as error:
+                word = head[0] if len(head) == 1 else ".".join(map(str, head))
+                raise ValueError(f"head={quoted(word)}: {error}{self.finder.said_of_heads()}") from error
+
+    def _output(self, trainer: Any, module: nn.Module) -> Any:
+        """What the network returns of one image; None where it cannot be run: the look will say why."""
+        assert self.probe is not None  # the caller has seen to it
+        try:
+            running = self.forward_config(trainer, module)
+            run = running.prepare(module, self.probe.images[:1], rows=torch.zeros(1, dtype=torch.long))
+            with preserve_state(module), torch.no_grad():
+                return run.output(run.images)
+        except Exception:
+            return None
 
     def can_see(self, module: nn.Module) -> bool:
         """Whether there is anything to look at yet: lazy layers get their shapes from the first batch."""

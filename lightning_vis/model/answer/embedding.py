@@ -36,9 +36,10 @@ def references(values: Tensor, copies: Tensor, truth: Tensor | None) -> Tensor:
     one = normalize(values.detach(), dim=1)
     if truth is None or truth.ndim != 1:
         return normalize(copies.detach(), dim=1)
-    same = (truth[:, None] == truth[None, :]) & _are_known(truth)
-    same = same.to(values.device) & ~torch.eye(len(one), dtype=torch.bool, device=values.device)
-    others = same.to(one.dtype) @ one
+    same = ((truth[:, None] == truth[None, :]) & _are_known(truth)).to(values.device)
+    are_numbers = one.isfinite().all(1)  # one that is none would take all of its label along
+    same = same & are_numbers & ~torch.eye(len(one), dtype=torch.bool, device=values.device)
+    others = same.to(one.dtype) @ torch.where(are_numbers[:, None], one, 0)
     return normalize(torch.where(same.any(1, keepdim=True), others, copies.detach()), dim=1)
 
 
@@ -84,4 +85,8 @@ def _truth(facts: Facts, truth: Tensor, names: Sequence[str]) -> tuple[str, ...]
     return tuple(name_of(names, int(each)) if each >= 0 else "" for each in truth) if truth.ndim == 1 else ()
 
 
-EMBEDDING_TASK = Task("embedding", "cosine", _vectors, _chosen, _score, _said, _explains, _truth)
+def _directions(facts: Facts, values: Tensor) -> Tensor:
+    return normalize(values.float(), dim=1)
+
+
+EMBEDDING_TASK = Task("embedding", "cosine", _vectors, _chosen, _score, _said, _explains, _truth, _directions)

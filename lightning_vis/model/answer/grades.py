@@ -16,14 +16,58 @@ from lightning_vis.model.answer.task import Facts, Said, Target, Task
 def _logits(facts: Facts, output: Any) -> Tensor:
     """``(N, K - 1)``: the log-odds of being above grade 0, above 1, ..."""
     values = answer_of(facts, output)
-    if values.ndim != 2:
+    if values.ndim != 2 or not values.shape[1]:
         raise ValueError(f"task='ordinal': expected cumulative logits (N, grades - 1); got {tuple(values.shape)}")
     return logits_of(facts, values)
 
 
-def grades_in(truth: Tensor) -> Tensor:
-    """True grades ``(N,)``: as they are, or counted where they are given as levels ``(N, K - 1)``."""
-    return (truth > 0.5).sum(1) if truth.ndim == 2 and truth.shape[1] > 1 else truth.reshape(len(truth)).long()
+def grades_in(truth: Tensor, levels: int | None = None) -> Tensor:
+    """True grades ``(N,)``: as they are, counted where they are given as levels ``(N, K - 1)``, found where they are one-hot.
+
+    Args:
+        truth: of any of these kinds.
+        levels: how many the answer has; None: it is not known yet.
+
+    Raises:
+        ValueError: neither grades nor levels nor one-hot, or a grade that the answer has not.
+    """
+    if truth.ndim == 1 or truth.shape[1:] == (1,):
+        grades = _whole(truth.reshape(len(truth)))
+    elif truth.ndim == 2 and _are_levels(truth) and levels in (None, truth.shape[1]):
+        grades = (truth > 0.5).sum(1)
+    elif truth.ndim == 2 and bool(((truth > 0.5).sum(1) == 1).all()) and levels in (None, truth.shape[1] - 1):
+        grades = truth.argmax(1)
+    else:
+        raise ValueError(f"{_EXPECTED}; got {tuple(truth.shape)}")
+    is_known = (truth >= 0).reshape(len(truth), -1).all(1)
+    grades = torch.where(is_known, grades, -1)
+    if levels is not None and len(grades) and int(grades.max()) > levels:
+        raise ValueError(f"task='ordinal': there is a label {int(grades.max())}, but the answer has the grades 0 to {levels}")
+    return grades
+
+
+_EXPECTED = (
+    "task='ordinal': expected labels that are grades (N,), levels (N, grades - 1), 1 as far as they are reached, or one-hot"
+)
+
+
+def _whole(truth: Tensor) -> Tensor:
+    """Grades as whole numbers, -1 where there is none.
+
+    Raises:
+        ValueError: a number between two grades.
+    """
+    known = truth.nan_to_num(-1) if truth.is_floating_point() else truth
+    if bool((known.remainder(1) != 0).any()):
+        broken = float(known[known.remainder(1) != 0][0])
+        raise ValueError(f"task='ordinal': expected labels that are grades, whole numbers; got {broken:.3g}")
+    return known.long()
+
+
+def _are_levels(truth: Tensor) -> bool:
+    """Whether no level is reached above one that is not."""
+    reached = truth > 0.5
+    return bool((reached[:, 1:] <= reached[:, :-1]).all())
 
 
 def _chosen(facts: Facts, target: Target, values: Tensor, truth: Tensor | None) -> Tensor:
@@ -40,7 +84,7 @@ def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[st
     said = (values > 0).sum(1).cpu()
     if truth is None:
         return Said(tuple(f"grade {_grade(names, int(each))}" for each in said), (None,) * len(said))
-    true = grades_in(truth).cpu()
+    true = grades_in(truth, values.shape[1]).cpu()
     pairs = list(zip(said.tolist(), true.tolist(), strict=True))
     captions = tuple(f"grade {_grade(names, one)}{_behind(names, other)}" for one, other in pairs)
     wrong = tuple(one != other if other >= 0 else None for one, other in pairs)
@@ -61,7 +105,11 @@ def _explains(facts: Facts, chosen: Tensor, names: Sequence[str]) -> tuple[str, 
 
 
 def _truth(facts: Facts, truth: Tensor, names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(f"grade {_grade(names, int(each))}" if each >= 0 else "" for each in grades_in(truth))
+    try:
+        grades = grades_in(truth)
+    except ValueError:  # which is said where they are compared with an answer
+        return ("",) * len(truth)
+    return tuple(f"grade {_grade(names, int(each))}" if each >= 0 else "" for each in grades)
 
 
 def _shares(facts: Facts, values: Tensor) -> Tensor:

@@ -136,9 +136,20 @@ def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[st
     empty = largest(regions, facts.is_sigmoid).flatten(1).amax(1).tolist()
     rows = list(zip(classes, shares.tolist(), empty, strict=True))
     captions = tuple(_caption(names, *row) for row in rows)
-    wrong = tuple(iou < 0.5 if one >= 0 else said >= 0 for one, iou, said in rows)
+    known = _are_told(truth).tolist()
+    alone = largest(is_predicted(values, facts.is_sigmoid), facts.is_sigmoid).flatten(1).amax(1).tolist()
+    captions = tuple(captions[at] if is_told else _name(names, alone[at]) for at, is_told in enumerate(known))
+    wrong = tuple(
+        None if not is_told else iou < 0.5 if one >= 0 else said >= 0
+        for (one, iou, said), is_told in zip(rows, known, strict=True)
+    )
     mean = {"answers/mean_iou": float(shares.nanmean())} if shares.isfinite().any() else {}
     return Said(captions, wrong, per_image={"answers/iou": shares}, numbers=mean)
+
+
+def _are_told(truth: Tensor) -> Tensor:
+    """Whether anything is known of each image, ``(N,)`` bool: not where all its pixels are ignored."""
+    return _is_known(truth).flatten(1).any(1)
 
 
 def _at_known(regions: Tensor, truth: Tensor) -> Tensor:
@@ -176,8 +187,9 @@ def _explains(facts: Facts, chosen: Tensor, names: Sequence[str]) -> tuple[str, 
 def _truth(facts: Facts, truth: Tensor, names: Sequence[str]) -> tuple[str, ...]:
     most = int(torch.where(_is_known(truth), truth, 0).max())
     classes = truth.shape[1] if truth.ndim > 3 and truth.shape[1] > 1 and most < 2 else max(2, most + 1)
-    objects = objects_in(truth, classes, facts.is_sigmoid)
-    return tuple(_name(names, int(each)) for each in objects.flatten(1).amax(1))
+    objects = objects_in(truth, classes, facts.is_sigmoid).flatten(1).amax(1).tolist()
+    told = zip(objects, _are_told(truth).tolist(), strict=True)
+    return tuple(_name(names, each) if is_told else "" for each, is_told in told)
 
 
 def _maps(facts: Facts, values: Tensor, truth: Tensor | None, size: Sequence[int]) -> Mapping[str, Tensor]:
@@ -187,4 +199,15 @@ def _maps(facts: Facts, values: Tensor, truth: Tensor | None, size: Sequence[int
     return {"mask": own.detach().float().sigmoid()}
 
 
-SEGMENTATION_TASK = Task("segmentation", LOG_ODDS, _scores, _chosen, _score, _said, _explains, _truth, maps=_maps)
+def _on_objects(facts: Facts, values: Tensor, images: Tensor, masks: Tensor) -> Tensor:
+    """IoU of each object's mask and what is predicted as each class, ``(M, C)``."""
+    regions, true = is_predicted(values, facts.is_sigmoid), masks[:, None] > 0.5
+    if regions.shape[2:] != masks.shape[1:]:
+        regions = interpolate(regions.float(), size=masks.shape[1:], mode="nearest") > 0.5
+    both, either = (regions & true).flatten(2).sum(2), (regions | true).flatten(2).sum(2)
+    return both / either.clamp_min(1)
+
+
+SEGMENTATION_TASK = Task(
+    "segmentation", LOG_ODDS, _scores, _chosen, _score, _said, _explains, _truth, on_objects=_on_objects, maps=_maps
+)

@@ -11,14 +11,19 @@ from torch import Tensor
 
 from lightning_vis.arguments import quoted
 from lightning_vis.constants import TARGET_UNIT
-from lightning_vis.model.answer.output import answer_of
+from lightning_vis.model.answer.output import answer_of, as_compared
 from lightning_vis.model.answer.task import Facts, Said, Target, Task
 
 
 def _numbers(facts: Facts, output: Any) -> Tensor:
     """``(N, K)``, whatever shape an image's numbers have."""
     values = answer_of(facts, output)
-    return values.reshape(len(values), -1)
+    if values.ndim > 3 and min(values.shape[2:]) > 1:
+        raise ValueError(
+            f"task='regression': expected numbers for each image, (N, K); got {tuple(values.shape)}, numbers at each pixel:"
+            " task='reconstruction' compares them with a picture, score= explains one of them"
+        )
+    return as_compared(facts, values.reshape(len(values), -1))
 
 
 def numbers_in(truth: Tensor) -> Tensor:
@@ -34,7 +39,7 @@ def _chosen(facts: Facts, target: Target, values: Tensor, truth: Tensor | None) 
         raise ValueError(
             f"component={quoted(asked)}: the answer has {count} number{'s' if count > 1 else ''}, 0 to {count - 1}"
         )
-    at = asked if asked is not None else farthest(values, truth)
+    at = asked if asked is not None else farthest(values, truth if facts.is_compared else None)
     return torch.full((len(values),), at, device=values.device)
 
 
@@ -48,8 +53,14 @@ def farthest(values: Tensor, truth: Tensor | None) -> int:
     if truth is None or numbers_in(truth).shape != values.shape:
         return 0
     true = numbers_in(truth).to(values.device)
-    off = (values.detach().float() - true).abs().mean(0)
-    return int((off / true.std(0, correction=0).clamp_min(1e-12)).argmax()) if values.shape[1] > 1 else 0
+    off, spread = (values.detach().float() - true).abs().nanmean(0), spreads(true)
+    off = torch.where(spread > 0, off / spread, torch.nan).nan_to_num(-1.0)  # of a constant nobody knows what is far
+    return int(off.argmax()) if values.shape[1] > 1 else 0
+
+
+def spreads(true: Tensor) -> Tensor:
+    """Standard deviations of numbers ``(N, K)``, those that are missing left out: ``(K,)``."""
+    return (true - true.nanmean(0)).square().nanmean(0).sqrt()
 
 
 def _score(values: Tensor, chosen: Tensor) -> Tensor:
@@ -60,16 +71,30 @@ def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[st
     at = int(_chosen(facts, "label", values, truth)[0]) if len(values) else 0
     said = values[:, at].float().cpu()
     name = _named(names, at, values.shape[1], ": ")
-    true = None if truth is None or numbers_in(truth).shape != values.shape else numbers_in(truth)[:, at].cpu()
+    true = (
+        None
+        if truth is None or not facts.is_compared or numbers_in(truth).shape != values.shape
+        else numbers_in(truth)[:, at].cpu()
+    )
     nobody = (None,) * len(said)
     if true is None:
         return Said(tuple(f"{name}{number(each)}" for each in said.tolist()), nobody)
     off = said - true
     rows = zip(said.tolist(), true.tolist(), off.tolist(), strict=True)
-    captions = tuple(f"{name}{number(one)} (true {number(other)}, {signed(by)})" for one, other, by in rows)
+    captions = tuple(f"{name}{number(one)}{_against(other, by)}" for one, other, by in rows)
     known = math.isfinite(facts.spread) and facts.spread > 0
     per_image = {"answers/error": off / facts.spread} if known else {}
-    return Said(captions, nobody, per_image=per_image, numbers={"answers/mean_error": float(off.abs().mean())})
+    return Said(captions, nobody, per_image=per_image, numbers=_mean_error(off))
+
+
+def _against(true: float, off: float) -> str:
+    """What is true and how far off the answer is; nothing where it is missing."""
+    return f" (true {number(true)}, {signed(off)})" if math.isfinite(true) else ""
+
+
+def _mean_error(off: Tensor) -> dict[str, float]:
+    known = off[off.isfinite()].abs()
+    return {"answers/mean_error": float(known.mean())} if len(known) else {}
 
 
 def number(value: float) -> str:
@@ -90,8 +115,14 @@ def _named(names: Sequence[str], at: int, count: int, behind: str) -> str:
 
 
 def _in_spreads(facts: Facts, values: Tensor) -> Tensor:
-    """The explained number in spreads of the targets, there and back, ``(M, 2)``."""
-    number = values[:, facts.component or 0].float() / (facts.spread if math.isfinite(facts.spread) and facts.spread > 0 else 1)
+    """The explained number in spreads of the targets, there and back, ``(M, 2)``.
+
+    Raises:
+        ValueError: no spread is known.
+    """
+    if not (math.isfinite(facts.spread) and facts.spread > 0 and facts.is_compared):
+        raise ValueError("how far a number moves is told in spreads of the targets, and these have none that is known")
+    number = values[:, facts.component or 0].float() / facts.spread
     return torch.stack((number, -number), 1)
 
 
@@ -103,7 +134,11 @@ def _explains(facts: Facts, chosen: Tensor, names: Sequence[str]) -> tuple[str, 
 
 def _truth(facts: Facts, truth: Tensor, names: Sequence[str]) -> tuple[str, ...]:
     rows = numbers_in(truth)
-    return tuple(", ".join(number(each) for each in row[:3].tolist()) + (", ..." if len(row) > 3 else "") for row in rows)
+    return tuple(", ".join(map(_known, row[:3].tolist())) + (", ..." if len(row) > 3 else "") for row in rows)
+
+
+def _known(value: float) -> str:
+    return number(value) if math.isfinite(value) else "not known"
 
 
 REGRESSION_TASK = Task(

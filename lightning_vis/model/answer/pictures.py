@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lightning_vis.model.answer.numbers import number
-from lightning_vis.model.answer.output import answer_of
+from lightning_vis.model.answer.output import answer_of, as_compared
 from lightning_vis.model.answer.task import Facts, Said, Target, Task, no_words
 
 ERROR = "error"
@@ -18,7 +18,7 @@ ERROR = "error"
 
 
 def _picture(facts: Facts, output: Any) -> Tensor:
-    return answer_of(facts, output)
+    return as_compared(facts, answer_of(facts, output))
 
 
 def _chosen(facts: Facts, target: Target, values: Tensor, truth: Tensor | None) -> Tensor:
@@ -26,7 +26,7 @@ def _chosen(facts: Facts, target: Target, values: Tensor, truth: Tensor | None) 
 
 
 def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[str]) -> Said:
-    errors = squared(values, truth)
+    errors = squared(values, truth) if facts.is_compared else None
     if errors is None:
         return Said(("",) * len(values), (None,) * len(values))
     means = errors.flatten(1).mean(1).cpu()
@@ -43,7 +43,7 @@ def squared(values: Tensor, truth: Tensor | None) -> Tensor | None:
 
 def _maps(facts: Facts, values: Tensor, truth: Tensor | None, size: Sequence[int]) -> Mapping[str, Tensor]:
     """Squared error at each pixel, the mean over channels, where the answer has the image's pixels."""
-    errors = squared(values, truth)
+    errors = squared(values, truth) if facts.is_compared else None
     if errors is None:
         return {}
     if errors.ndim < 4 and errors[0].numel() == math.prod(size[1:]):
@@ -53,7 +53,31 @@ def _maps(facts: Facts, values: Tensor, truth: Tensor | None, size: Sequence[int
     return {ERROR: errors.mean(1)} if errors.ndim >= 4 else {}
 
 
-RECONSTRUCTION_TASK = Task("reconstruction", "squared error", _picture, _chosen, None, _said, no_words, no_words, maps=_maps)
+def _on_objects(facts: Facts, values: Tensor, images: Tensor, masks: Tensor) -> Tensor:
+    """Mean squared error over the pixels of each object, ``(M, 1)``.
+
+    Raises:
+        ValueError: the answer has not the image's shape.
+    """
+    errors = squared(values, images) if facts.is_compared else None
+    if errors is None:
+        raise ValueError(f"an answer {tuple(values.shape)} cannot be compared with twins {tuple(images.shape)}")
+    per_pixel = errors.mean(1)
+    return ((per_pixel * masks).flatten(1).sum(1) / masks.flatten(1).sum(1).clamp_min(1e-12))[:, None]
+
+
+RECONSTRUCTION_TASK = Task(
+    "reconstruction",
+    "squared error",
+    _picture,
+    _chosen,
+    None,
+    _said,
+    no_words,
+    no_words,
+    on_objects=_on_objects,
+    maps=_maps,
+)
 
 
 DENSE_TASK = Task("regression", "squared error", _picture, _chosen, None, _said, no_words, no_words, maps=_maps)

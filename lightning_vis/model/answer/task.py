@@ -11,6 +11,9 @@ from torch import Tensor
 from lightning_vis.model.places import Path
 from lightning_vis.model.scores import Target as Target
 
+SIGMOID = "sigmoid"
+
+
 Chosen = Tensor | None
 """What is explained in each image, one row for each: an index, a vector to be near to, a map of classes."""
 
@@ -24,9 +27,12 @@ class Facts:
         component: which of several numbers is explained; None: it is chosen.
         probabilities: whether the answer's numbers are probabilities; None where it is seen from them.
         is_dense: of numbers, whether there is one at each pixel.
-        is_sigmoid: of classes at each pixel, whether each is a yes or no of its own.
+        is_sigmoid: of classes, for each image or at each pixel, whether each is a yes or no of its own.
         spread: standard deviation of the targets, in their unit; NaN where it is not known.
         words: of no and yes.
+        change: what the step makes of numbers before they meet their target; empty where nothing. After a "sigmoid", which is
+            made here too, they are compared with it, after anything else they are not.
+        unreadable: why the answer cannot be read as its task has it; empty if it can.
     """
 
     head: Path | None = None
@@ -36,6 +42,13 @@ class Facts:
     is_sigmoid: bool = False
     spread: float = float("nan")
     words: tuple[str, str] = ("no", "yes")
+    change: str = ""
+    unreadable: str = ""
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether the answer's numbers are what the target's are."""
+        return self.change in ("", SIGMOID)
 
 
 @dataclass(frozen=True)
@@ -76,8 +89,10 @@ class Task:
         score: ``(values, chosen) -> (N,)``, the number that is differentiated; None: nothing is, unless a user says what.
         said: ``(facts, values, truth, names) -> Said``.
         explains: ``(facts, chosen, names) -> (N,)`` in words; empty where an index names a class.
-        twins: ``(facts, values) -> (M, C)``, what answers on twins are compared by, half the summed difference; None where
-            nothing is.
+        twins: ``(facts, values) -> (M, C)``, what answers on twins are compared by; None where nothing is, or where it takes
+            more than answers.
+        on_objects: ``(facts, values, images, masks) -> (M, C)``, likewise where it takes the twins and where the objects
+            lie in them, ``(M, H, W)``.
         truth: ``(truth) -> (N,)`` in words, given names too; empty where it is a class.
         maps: ``(facts, values, truth, (N, C, H, W)) -> (N, h, w)`` by view key: maps that need no gradient.
         first: as `chosen`, while the first epoch runs; None: as later. Where there is one, what is chosen at its end is kept.
@@ -92,6 +107,7 @@ class Task:
     explains: Callable[[Facts, Tensor, Sequence[str]], tuple[str, ...]]
     truth: Callable[[Facts, Tensor, Sequence[str]], tuple[str, ...]]
     twins: Callable[[Facts, Tensor], Tensor] | None = None
+    on_objects: Callable[[Facts, Tensor, Tensor, Tensor], Tensor] | None = None
     maps: Callable[[Facts, Tensor, Tensor | None, Sequence[int]], Mapping[str, Tensor]] = no_maps
     first: Callable[[Facts, Target, Tensor, Tensor | None], Chosen] | None = None
 

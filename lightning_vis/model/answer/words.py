@@ -49,7 +49,40 @@ class Words:
         """An answer as the user has it: a word that is given is never overruled."""
         facts = answer.facts if self.head is None else replace(answer.facts, head=place_of(self.head, "head"))
         facts = facts if self.component is None else replace(facts, component=self.component)
-        return replace(answer, task=self.task or answer.task, facts=facts, unit=self.unit or answer.unit)
+        task = self.task or answer.task
+        said = answer.said if task == answer.task else ""  # it speaks of another task
+        return replace(answer, task=task, facts=facts, unit=self.unit or answer.unit, said=said)
+
+
+def words_of(task: Any, head: Any, component: Any, labels_at: Any, unit: Any) -> tuple[Words, ...]:
+    """What a user says of each head, the first one first; what is said once is said of the first.
+
+    Args:
+        task: as of `Words`, or one for each head.
+        head: likewise, or all that are looked at.
+        component: likewise.
+        labels_at: likewise.
+        unit: likewise.
+
+    Raises:
+        ValueError: no head, one of them twice, or not one of something for each.
+        TypeError: as `Words`.
+    """
+    if not isinstance(head, (list, tuple)):
+        return (Words(task, head, component, labels_at, unit),)
+    if not head or len({str(each) for each in head}) < len(head):
+        raise ValueError(f"head={quoted(head)}: expected the heads that are looked at, each of them once")
+    given = {"task": task, "component": component, "labels_at": labels_at, "unit": unit}
+    columns = {what: _one_each(what, value, len(head)) for what, value in given.items()}
+    return tuple(Words(head=each, **{what: column[at] for what, column in columns.items()}) for at, each in enumerate(head))
+
+
+def _one_each(what: str, value: Any, count: int) -> list[Any]:
+    if not isinstance(value, (list, tuple)):
+        return [value, *(["" if what == "unit" else None] * (count - 1))]
+    if len(value) != count:
+        raise ValueError(f"{what}={quoted(value)}: expected one for each of {count} heads, or one for the first")
+    return [*value]
 
 
 def place_of(given: Any, what: str) -> Path | None:

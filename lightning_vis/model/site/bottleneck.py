@@ -14,10 +14,14 @@ from lightning_vis.model.site.graph import bypasses
 
 @dataclass(frozen=True)
 class Choice:
-    """A candidate, and the share of the answer's gradient at the image that does not come through it."""
+    """A candidate, and the share of the answer's gradient at the image that does not come through it.
+
+    Of what attention mixes also the place that is to be looked at with attention held.
+    """
 
     candidate: Candidate
     bypassed: float
+    held: Candidate | None = None
 
 
 def bottleneck(score: Tensor, image: Tensor, candidates: Sequence[Candidate]) -> Choice | None:
@@ -56,7 +60,12 @@ def _gradients(score: Tensor, tensors: Sequence[Tensor]) -> list[Tensor | None]:
     wanted = [each for each in tensors if each.requires_grad]
     if not wanted or not score.requires_grad:
         return [None] * len(tensors)
-    found = iter(torch.autograd.grad(score, wanted, retain_graph=True, allow_unused=True))
+    try:
+        found = iter(torch.autograd.grad(score, wanted, retain_graph=True, allow_unused=True))
+    except RuntimeError as error:
+        if "use_reentrant=True" not in str(error):
+            raise
+        found = iter([torch.ones_like(each) for each in wanted])  # such checkpoints refuse the question: all may matter
     return [next(found) if each.requires_grad else None for each in tensors]
 
 

@@ -15,7 +15,7 @@ from lightning_vis.model.attention import noticing
 from lightning_vis.model.layers import named_layers
 from lightning_vis.model.places import Path, leaves
 from lightning_vis.model.site.graph import comes_from
-from lightning_vis.model.site.layout import LAST, MAPS, Grid, Layout, fits, layout_of, layout_of_frames
+from lightning_vis.model.site.layout import Grid, Layout, fits, layout_of, layout_of_frames
 from lightning_vis.model.site.order import lies_in_order
 from lightning_vis.model.site.site import INPUT_SIDE, OUTPUT_SIDE, Site
 
@@ -33,40 +33,48 @@ class Met:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A site and its tensor in this run."""
+    """A site and its tensor in this run, and whether it was there before any attention mixed what is known of the image."""
 
     site: Site
     module: nn.Module
     tensor: Tensor
+    is_in_front: bool = False
 
 
 @dataclass(frozen=True)
-class Meetings:
-    """What entered and left the modules while the network ran, in order, and what came out of it.
+class Run:
+    """One run of a network.
 
     Attributes:
-        found: what was met.
-        output: of the network.
-        unmixed: how much of it was met before an attention mixed what is known of the image's places; None where none did.
+        met: what entered and left the modules, in order.
+        output: what came out of it.
+        front: how many of `met` came before an attention mixed what is known of the image's places; 0 where none did.
+        attended: what each attention gave, from that one on.
     """
 
-    found: list[Met]
+    met: list[Met]
     output: Any
-    unmixed: int | None
+    front: int
+    attended: list[Tensor]
+
+    def is_attended(self, candidate: Candidate) -> bool:
+        """Whether attention is paid to what comes of a candidate."""
+        return any(comes_from(each, candidate.tensor) for each in reversed(self.attended))
 
 
-def met_in(model: nn.Module, run: Callable[[], Any], image: Tensor) -> Meetings:
-    """What is met while the network runs on an image."""
+def run_of(model: nn.Module, run: Callable[[], Any], image: Tensor) -> Run:
+    """Runs a network on an image, and takes down what enters and leaves its modules, and the attentions that it reaches."""
     found: list[Met] = []
-    mixed: list[int] = []
+    attended: list[tuple[int, Tensor]] = []
 
-    def notice(given: Tensor) -> None:
-        if not mixed and comes_from(given, image):
-            mixed.append(len(found))
+    def note(result: Tensor) -> None:
+        # Within reentrant checkpoints nobody knows what it comes from.
+        if attended or not torch.is_grad_enabled() or comes_from(result, image):
+            attended.append((len(found), result))
 
-    with _watched(model, found), noticing(notice):
+    with _watched(model, found), noticing(note):
         output = run()
-    return Meetings(found, output, next(iter(mixed), None))
+    return Run(found, output, next((count for count, _ in attended), 0), [each for _, each in attended])
 
 
 @contextmanager
@@ -91,25 +99,33 @@ def _watched(model: nn.Module, found: list[Met]) -> Iterator[None]:
         yield
 
 
-def candidates_of(found: list[Met], rows: int, image: Tensor) -> list[Candidate]:
+def candidates_of(run: Run, image: Tensor) -> list[Candidate]:
     """The sites among what was met, in the order in which their tensors were first met.
 
     A tensor that several modules hand on belongs to the last of them, to a block rather than to its last layer; one that no
     module made belongs to the first that takes it.
 
     Args:
-        found: what was met.
-        rows: how many images were run.
-        image: ``(rows, C, H, W)`` what was run: it is no site, nor is what is made anew while a layer is run twice.
+        run: of the network.
+        image: ``(N, C, H, W)`` what was run: it is no site, nor is what is made anew while a layer is run twice.
     """
-    layouts = _in_order(found, _layouts(found, rows, image), image)
+    found = run.met
+    layouts = _in_order(found, _layouts(found, image), image)
     once = _once(found)
+    in_front = {id(met.tensor) for met in found[: run.front]}
     groups: dict[int, list[Met]] = {}
     for met in found:
-        if id(met.tensor) in layouts and met.tensor.shape != image.shape:
+        if id(met.tensor) in layouts:
             groups.setdefault(id(met.tensor), []).append(met)
-    chosen = [_holder([met for met in group if met in once], group) for group in groups.values()]
-    return [_candidate(met, layouts[id(met.tensor)]) for met in chosen if met is not None]
+    learned = [group for group in groups.values() if group[0].tensor.shape != image.shape or _is_made(group)]
+    chosen = [_holder([met for met in group if met in once], group) for group in learned]
+    held = [met for met in chosen if met is not None]
+    return [_candidate(met, layouts[id(met.tensor)], is_in_front=id(met.tensor) in in_front) for met in held]
+
+
+def _is_made(group: list[Met]) -> bool:
+    """Whether something that learns made a tensor: one as large as the image may be the image itself, scaled or flipped."""
+    return any(met.side == OUTPUT_SIDE and any(True for _ in met.module.parameters()) for met in group)
 
 
 def _holder(once: list[Met], group: list[Met]) -> Met | None:
@@ -147,13 +163,13 @@ def _once(found: list[Met]) -> list[Met]:
     return [met for met in found if times[met.layer, met.side] == 1 and "parametrizations" not in met.layer.split(".")]
 
 
-def _candidate(met: Met, layout: Layout) -> Candidate:
-    return Candidate(Site(met.layer, met.side, met.place, layout), met.module, met.tensor)
+def _candidate(met: Met, layout: Layout, *, is_in_front: bool = False) -> Candidate:
+    return Candidate(Site(met.layer, met.side, met.place, layout), met.module, met.tensor, is_in_front)
 
 
-def _layouts(found: list[Met], rows: int, image: Tensor) -> dict[int, Layout]:
+def _layouts(found: list[Met], image: Tensor) -> dict[int, Layout]:
     """The layouts of the tensors that hold the grid; what was met before helps with what comes after."""
-    size = tuple(image.shape[2:])
+    rows, size = len(image), tuple(image.shape[2:])
     last = {id(met.tensor) for met in found if _works_on_last(met.module, met.tensor)}
     layouts: dict[int, Layout] = {}
     known: dict[Grid, None] = {}
@@ -167,8 +183,9 @@ def _layouts(found: list[Met], rows: int, image: Tensor) -> dict[int, Layout]:
             continue
         is_last = id(met.tensor) in last
         layout = layout_of(shape, rows, size, known, is_last=is_last)
-        if layout is None and image.ndim == 5:
-            layout = layout_of_frames(shape, rows, image.shape[1], size[-2:], is_last=is_last)
+        if layout is None and image.ndim == 5:  # (N, T, C, H, W), or (N, C, T, H, W)
+            by_frame = [layout_of_frames(shape, rows, image.shape[at], size[-2:], is_last=is_last) for at in (1, 2)]
+            layout = next(filter(None, by_frame), None)
         if layout is not None:
             layouts[id(met.tensor)] = layout
             known.pop(layout.grid, None)  # the latest one stands last
@@ -185,21 +202,19 @@ def _in_order(found: list[Met], layouts: dict[int, Layout], image: Tensor) -> di
     for met in found:
         if id(met.tensor) in layouts:
             firsts.setdefault(layouts[id(met.tensor)], met.tensor)
-    wrong = {
-        each for each, tensor in firsts.items() if each.kind not in (MAPS, LAST) and not lies_in_order(each, tensor, image)
-    }
+    wrong = {each for each, tensor in firsts.items() if each.is_tokens and not lies_in_order(each, tensor, image)}
     return {key: layout for key, layout in layouts.items() if layout not in wrong}
 
 
 def _works_on_last(module: nn.Module, tensor: Tensor) -> bool:
     if isinstance(module, nn.LayerNorm):
         return tuple(module.normalized_shape) == tensor.shape[-1:]
-    return isinstance(module, nn.Linear) and tensor.shape[-1] in (module.in_features, module.out_features)
+    return isinstance(module, nn.Linear) and tensor.ndim > 0 and tensor.shape[-1] in (module.in_features, module.out_features)
 
 
-def named_candidates(found: list[Met], rows: int, image: Tensor) -> dict[str, Candidate]:
+def named_candidates(found: list[Met], image: Tensor) -> dict[str, Candidate]:
     """Every site by its name: of a layer that returns several tensors the first that holds the grid."""
-    layouts = _in_order(found, _layouts(found, rows, image), image)
+    layouts = _in_order(found, _layouts(found, image), image)
     named: dict[str, Candidate] = {}
     for met in found:
         if id(met.tensor) in layouts:

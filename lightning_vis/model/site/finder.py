@@ -13,10 +13,10 @@ from lightning_vis.model.layers import called_often, find_layer, known_layers, u
 from lightning_vis.model.places import leaves
 from lightning_vis.model.scores import describe
 from lightning_vis.model.site.bottleneck import Choice, bottleneck, choice_of
-from lightning_vis.model.site.candidates import Candidate, candidates_of, met_in, named_candidates, times_met
-from lightning_vis.model.site.layout import LAST, MAPS
+from lightning_vis.model.site.candidates import Candidate, Run, candidates_of, named_candidates, run_of, times_met
+from lightning_vis.model.site.layout import MAPS
 from lightning_vis.model.site.order import may_lie_in_order
-from lightning_vis.model.site.site import LAST_OF_ALL, split
+from lightning_vis.model.site.site import split
 from lightning_vis.model.snapshot.snapshot import preserve_state
 
 DOUBTED = 8
@@ -32,15 +32,14 @@ class NoGridError(ValueError):
 
 @dataclass(frozen=True)
 class _Run:
-    """One dry run: what was met in it, before an attention and in all, and a number that depends on the whole answer."""
+    """One dry run: what was met in it, and a number that depends on the whole answer."""
 
     image: Tensor
     candidates: list[Candidate]
-    unmixed: list[Candidate]
     named: dict[str, Candidate]
     times: Mapping[tuple[str, str], int]
     score: Tensor
-    output: Any
+    network: Run
 
 
 def find_sites(
@@ -55,8 +54,7 @@ def find_sites(
     Args:
         model: any network.
         images: ``(N, C, H, W)`` in the model's input scale, on its device; three or fewer, best all the same one.
-        names: dotted names of layers, ``"avgpool:input"`` for what enters one, `LAST_OF_ALL` for the last bottleneck, None
-            for the last one before the first attention.
+        names: dotted names of layers, ``"avgpool:input"`` for what enters one, None for the last bottleneck.
         forward: how to run the model, if not by calling it.
         read: takes the answer out of the output.
     """
@@ -78,13 +76,12 @@ def _wake(model: nn.Module) -> None:
 
 def _dry_run(model: nn.Module, images: Tensor, forward: Callable[[Tensor], Any], read: Callable[[Any], Any]) -> _Run:
     image = images.detach().clone().requires_grad_()
-    met = met_in(model, lambda: forward(image.clone()), image)
-    answers = [each for _, each in leaves(read(met.output)) if each.is_floating_point()]
-    told = [each for each in candidates_of(met.found, len(image), image) if not _is_answer(each, answers)]
-    early = {id(each.tensor) for each in met.found[: met.unmixed]}
-    unmixed = [each for each in told if id(each.tensor) in early]
-    named, times = named_candidates(met.found, len(image), image), times_met(met.found)
-    return _Run(image, told, unmixed, named, times, _projection(answers), met.output)
+    run = run_of(model, lambda: forward(image.clone()), image)
+    answers = [each for _, each in leaves(read(run.output)) if each.is_floating_point()]
+    candidates = candidates_of(run, image)
+    told = [each for each in candidates if not _is_answer(each, answers)]
+    named = named_candidates(run.met, image)
+    return _Run(image, told, named, times_met(run.met), _projection(answers), run)
 
 
 def _is_answer(candidate: Candidate, answers: Sequence[Tensor]) -> bool:
@@ -104,38 +101,14 @@ def _projection(answers: Sequence[Tensor]) -> Tensor:
 
 def _found(model: nn.Module, run: _Run, name: str | None) -> Found:
     try:
-        if name is None:
-            return _unmixed(run) or _default(model, run)
-        return _default(model, run) if name == LAST_OF_ALL else _named(model, run, name)
+        return _default(model, run) if name is None else _named(model, run, name)
     except Exception as error:
         return error
-
-
-def _unmixed(run: _Run) -> Choice | None:
-    """The last bottleneck before the first attention: behind it a cell knows of the whole image, and is no place any more.
-
-    None where there is no attention, or no bottleneck before it.
-    """
-    if len(run.unmixed) == len(run.candidates):
-        return None
-    found = _last(replace(run, candidates=run.unmixed))
-    return found if found is not None and not found.bypassed else None
 
 
 def _default(model: nn.Module, run: _Run) -> Choice:
     if not run.candidates:
         raise ValueError(f"no layer of the model gives a feature map (N, K, h, w) above 1 x 1; {known_layers(model)}")
-    found = _last(run)
-    if found is None:
-        raise ValueError(
-            f"the model's output, {describe(run.output)} for {len(run.image)} images, does not depend on any feature map through gradients"
-            " (is its forward wrapped in torch.no_grad()?)"
-        )
-    return found
-
-
-def _last(run: _Run) -> Choice | None:
-    """The last bottleneck whose cells lie in the order of the image's rows."""
     found = bottleneck(run.score, run.image, run.candidates)
     for _ in range(DOUBTED):
         if found is None or _holds(run, found.candidate):
@@ -143,15 +116,32 @@ def _last(run: _Run) -> Choice | None:
         run = replace(run, candidates=[each for each in run.candidates if each is not found.candidate])
         found = bottleneck(run.score, run.image, run.candidates)
     else:
-        sure = [each for each in run.candidates if each.site.layout.kind in (MAPS, LAST)]
+        sure = [each for each in run.candidates if not each.site.layout.is_tokens]
         found = bottleneck(run.score, run.image, sure)
-    return found
+    if found is None:
+        raise ValueError(
+            f"the model's output, {describe(run.network.output)} for {len(run.image)} images, does not depend on any feature map"
+            " through gradients"
+        )
+    return replace(found, held=_front(run, found))
+
+
+def _front(run: _Run, last: Choice) -> Candidate | None:
+    """Where tokens, which attention mixes from block to block, still are each of its own place: the last bottleneck in front.
+
+    Maps are not asked for it, though some block may pay attention: convolutions hold them together.
+    """
+    in_front = [each for each in run.candidates if each.is_in_front]
+    if last.candidate.site.layout.kind == MAPS or not in_front:
+        return None
+    found = bottleneck(run.score, run.image, in_front)
+    return None if found is None or found.bypassed else found.candidate
 
 
 def _holds(run: _Run, candidate: Candidate) -> bool:
     """Whether tokens lie in the order of the image's rows here too: blocks may have sorted them into windows."""
     layout = candidate.site.layout
-    return layout.kind in (MAPS, LAST) or may_lie_in_order(layout, candidate.tensor, run.image)
+    return not layout.is_tokens or may_lie_in_order(layout, candidate.tensor, run.image)
 
 
 def _named(model: nn.Module, run: _Run, name: str) -> Choice:
@@ -163,4 +153,6 @@ def _named(model: nn.Module, run: _Run, name: str) -> Choice:
     if name not in run.named or not _holds(run, run.named[name]):
         there = ", ".join(each.site.name for each in reversed(run.candidates[-12:])) or "none"
         raise NoGridError(f"layer {name!r} holds no grid of the image; those that do are, from the last one on: {there}")
-    return choice_of(run.score, run.image, run.named[name])
+    found, candidate = choice_of(run.score, run.image, run.named[name]), run.named[name]
+    is_mixed = candidate.site.layout.kind != MAPS and run.network.is_attended(candidate)
+    return replace(found, held=candidate) if is_mixed else found

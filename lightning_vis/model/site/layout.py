@@ -37,6 +37,11 @@ class Layout:
     frames: int = 1
 
     @property
+    def is_tokens(self) -> bool:
+        """Whether each cell is a token of its own."""
+        return self.kind not in (MAPS, LAST)
+
+    @property
     def cells(self) -> int:
         """How many cells the grid has."""
         return math.prod(self.grid)

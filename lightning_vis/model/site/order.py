@@ -62,7 +62,12 @@ def _cells(layout: Layout) -> set[int]:
 
 def _felt_by(layout: Layout, values: Tensor, image: Tensor) -> Tensor | None:
     weights = torch.randn(values.shape, generator=torch.Generator().manual_seed(0)).to(values)
-    gradient = torch.autograd.grad((values * weights).sum(), image, retain_graph=True, allow_unused=True)[0]
+    try:
+        gradient = torch.autograd.grad((values * weights).sum(), image, retain_graph=True, allow_unused=True)[0]
+    except RuntimeError as error:
+        if "use_reentrant=True" not in str(error):
+            raise
+        return None
     if gradient is None or not gradient.any():
         return None
     pool = adaptive_avg_pool2d if len(layout.grid) == 2 else adaptive_avg_pool3d

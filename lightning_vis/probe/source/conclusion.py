@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lightning_vis.constants import MULTICLASS
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
+from lightning_vis.model.answer.numbers import spreads
 from lightning_vis.model.answer.task import Facts
 from lightning_vis.model.answer.words import Words, place_of
 from lightning_vis.model.places import at
@@ -33,16 +35,21 @@ def answer_of(it: Testimony, truth: Tensor | None, asked: Asked, *, at_meeting: 
         head=() if at_meeting else it.head,
         probabilities=it.values == "probabilities",
         is_dense=is_dense,
-        is_sigmoid=it.task == "segmentation" and _is_each_for_itself(it, truth),
-        spread=_spread(it, truth),
+        is_sigmoid=_is_each_for_itself(it, truth) if it.task == "segmentation" else _is_each_class(it),
+        spread=_spread(it, truth, asked.words.component),
         words=("fake", "real") if it.task == "binary" and it.origin == "constant" else ("no", "yes"),
     )
+    facts = replace(facts, change="" if at_meeting else it.change)
     unit = "standardised" if it.task == "regression" and not is_dense and it.made & _ARITHMETIC else ""
+    unit = unit if facts.is_compared else "the network's own unit"
     words = asked.words
     read = Answer(it.task, facts, unit, _said(it, asked))
     if it.task == UNKNOWN and words.task is not None:
         read = replace(read, facts=replace(Facts(), head=None), said="")
     given = words.over(read)
+    place = place_of(words.head, "head")
+    if place is not None and it.task != UNKNOWN and it.is_called(place):  # the name of a submodule is no place
+        given = replace(given, facts=replace(given.facts, head=read.facts.head))
     return given if given.task == it.task else replace(given, said=_said_by_user(it, given))
 
 
@@ -60,6 +67,11 @@ def _said_by_user(it: Testimony, given: Answer) -> str:
     return said if it.task == UNKNOWN else f"{said} The step looks like {it.task}."
 
 
+def _is_each_class(it: Testimony) -> bool:
+    """Whether one class for each image is told by a yes or no for each class."""
+    return it.task == MULTICLASS and it.loss in _SIGMOIDS
+
+
 def _is_each_for_itself(it: Testimony, truth: Tensor | None) -> bool:
     """Whether several classes at each pixel are a yes or no each."""
     several = len(it.shape) > 3 and it.shape[1] > 1
@@ -68,10 +80,14 @@ def _is_each_for_itself(it: Testimony, truth: Tensor | None) -> bool:
     return several and (it.loss in _SIGMOIDS or overlap)
 
 
-def _spread(it: Testimony, truth: Tensor | None) -> float:
+def _spread(it: Testimony, truth: Tensor | None, component: int | None) -> float:
+    """Standard deviation of the targets; of several numbers that of the one that is named, since each has its own."""
     if it.task != "regression" or truth is None or len(truth) < 2:
         return float("nan")
-    return float(truth.reshape(len(truth), -1).float().std(0, correction=0).mean())
+    numbers = truth.reshape(len(truth), -1).float()
+    at = 0 if numbers.shape[1] == 1 else component
+    is_known = at is not None and 0 <= at < numbers.shape[1]
+    return float(spreads(numbers)[at]) if is_known and at is not None else float("nan")
 
 
 def truth_in(it: Testimony, batch: Any, target: Tensor | None, count: int, words: Words) -> Tensor | None:

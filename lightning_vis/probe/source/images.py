@@ -25,6 +25,7 @@ from lightning_vis.probe.labels import known_labels
 from lightning_vis.probe.probe import Probe
 from lightning_vis.probe.selection import in_turn
 from lightning_vis.probe.source.batches import (
+    can_begin,
     collater,
     further,
     has_same_form,
@@ -73,6 +74,7 @@ class Taken:
         is_leaf: whether the images are as the data have them.
         indices: in their data set, if they come from one.
         notes: what a reader should know.
+        chosen: the batch that the images are of; None where nobody asks.
     """
 
     testimony: Testimony
@@ -83,6 +85,11 @@ class Taken:
     is_leaf: bool = True
     indices: tuple[int, ...] | None = None
     notes: tuple[str, ...] = ()
+    chosen: Chosen | None = None
+
+    def without_batch(self) -> Taken:
+        """As it is kept: a batch may lie on a device, and is not asked for again."""
+        return replace(self, chosen=None)
 
     @property
     def name(self) -> str:
@@ -214,6 +221,41 @@ def taken_of(
         return _taken(it, module, replace(first, note=note), None, source, asked)
 
 
+def head_of(
+    first: Taken, it: Testimony, module: nn.Module, tracer: ForwardTracer | None, source: Source, asked: Asked
+) -> Taken:
+    """The same images for another head: what is true of them for it, and how the network is run up to it.
+
+    Args:
+        first: what was taken for the first head.
+        it: what the step does with the other one; where no loss was met, it is looked for where the first one is.
+        module: the Lightning module.
+        tracer: that saw the batch too.
+        source: of the Trainer.
+        asked: what the user said of it.
+
+    Raises:
+        LookupError: it is given other images, or its labels are not where the user says.
+    """
+    assert first.chosen is not None  # that is kept of all that are taken
+    if it.task == UNKNOWN:
+        it = replace(
+            first.testimony, task=UNKNOWN, why=it.why, head=it.head, target=(), origin="", values="", others=(), heads=()
+        )
+    it = _located(it, first.chosen.batch, tracer, asked)
+    taken = _taken(it, module, first.chosen, None if source.is_alone else tracer, source, asked)
+    if not torch.equal(taken.images, first.images):
+        raise LookupError("this head is given other images than the first one")
+    call = first.call if _is_one_call(taken, first) else taken.call
+    return replace(taken, call=call, images=first.images).without_batch()
+
+
+def _is_one_call(one: Taken, other: Taken) -> bool:
+    """Whether one call of the network gives both answers."""
+    places = {(each.testimony.module, each.testimony.nth, each.testimony.image_argument) for each in (one, other)}
+    return len(places) == 1 and isinstance(one.call, Call) and isinstance(other.call, Call)
+
+
 def _located(it: Testimony, batch: Any, tracer: ForwardTracer | None, asked: Asked) -> Testimony:
     """Where the images are; of an unknown answer as far as calls tell, and labels where the user says that they are."""
     place = place_of(asked.words.labels_at, "labels_at")
@@ -244,14 +286,24 @@ def _chosen(
         except Exception as error:
             if choice.choose is not None:
                 raise
-            why = str(error).split("\n")[0]
-            return replace(first, note=f"the first {first.count} images of the first batch are looked at ({why})")
+            return _instead(first, error)
     if choice.choose is not None:
         raise LookupError(f"choose={choice.choose!r} takes data with an index, and a {type(source.loader).__name__} has none")
     if is_stream(source.loader):
         what = f"the data are a stream: the first {first.count} images of its first batch are looked at"
         return replace(first, note=what)
-    return _of_further(it, first, source, choice)
+    if not can_begin(source.loader, is_read=source.is_read):
+        what = f"a {type(source.loader).__name__} that is being read is not begun anew"
+        return replace(first, note=f"{what}: the first {first.count} images of its first batch are looked at")
+    try:
+        return _of_further(it, first, source, choice)
+    except Exception as error:
+        return _instead(first, error)
+
+
+def _instead(first: Chosen, error: Exception) -> Chosen:
+    why = str(error).split("\n")[0]
+    return replace(first, note=f"the first {first.count} images of the first batch are looked at ({why})")
 
 
 def _by_index(
@@ -363,7 +415,7 @@ def _taken(
         truth = labels_beside(chosen.batch, chosen.count)
     is_leaf = next((each.is_leaf for each in it.arguments if each.path == place), True)
     notes = (chosen.note,) if chosen.note else ()
-    return Taken(it, images.float(), truth, call, at_meeting, is_leaf, chosen.indices, notes)
+    return Taken(it, images.float(), truth, call, at_meeting, is_leaf, chosen.indices, notes, chosen)
 
 
 def _captured(it: Testimony, module: nn.Module, chosen: Chosen, tracer: ForwardTracer | None, source: Source) -> Capture:

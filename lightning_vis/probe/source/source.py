@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lightning_vis.arguments import count_of, floats_of, names_of, quoted
-from lightning_vis.model.answer.words import Words
+from lightning_vis.model.answer.words import Words, place_of
+from lightning_vis.model.places import Path
 from lightning_vis.probe.hard_examples import CHOICES
 
 
@@ -78,6 +79,7 @@ class Source:
         is_alone: whether there is one process only: a step run by one of several may wait for the others for ever.
         datamodule: of the Trainer, which may know class names.
         loaders: how many there are of its kind.
+        is_read: whether somebody reads the loader in this very moment.
     """
 
     step: Callable[[Any], Any]
@@ -88,12 +90,27 @@ class Source:
     is_alone: bool = True
     datamodule: Any = None
     loaders: int = 1
+    is_read: bool = False
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a user has said of the images and of the answer; and whether a score of their own is explained."""
+    """What a user has said of the images and of the answer; and whether a score of their own is explained.
+
+    Of a network with several heads `others` are what is said of those beside the first.
+    """
 
     words: Words = field(default_factory=Words)
     choice: Choice = field(default_factory=Choice)
     has_score: bool = False
+    others: tuple[Words, ...] = ()
+
+    @property
+    def paths(self) -> tuple[Path | None, tuple[Path, ...]]:
+        """Where the first head is, and the others."""
+        found = [place_of(each.head, "head") for each in (self.words, *self.others)]
+        return found[0], tuple(each for each in found[1:] if each is not None)
+
+    def of(self, other: Words) -> Asked:
+        """The same of another head alone."""
+        return Asked(other, self.choice)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from lightning_vis.model.places import Path
-from lightning_vis.probe.witness.functions import ALIKE, LINKS
+from lightning_vis.probe.witness.functions import ALIKE, LINKS, MOVES, STACKS
 from lightning_vis.probe.witness.notes import Call, Node
 
 MOST_AFTER, MOST_BEFORE = 200, 4000
@@ -61,12 +61,14 @@ class Way:
         names: of the functions in between.
         has_weights: whether weights of the step's own lie in between.
         is_alike: whether answers are compared with answers.
+        is_moving: whether answers say where the pixels of something else are taken from.
     """
 
     ends: list[End] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     has_weights: bool = False
     is_alike: bool = False
+    is_moving: bool = False
 
     @property
     def first(self) -> End:
@@ -77,6 +79,11 @@ class Way:
     def calls(self) -> list[Call]:
         """Each call once, in the order of the step."""
         return sorted({end.call for end in self.ends}, key=lambda call: call.order)
+
+    @property
+    def sources(self) -> frozenset[Path]:
+        """Leaves of the batch that the calls were given."""
+        return frozenset[Path]().union(*(call.sources for call in self.calls))
 
     @property
     def links(self) -> set[str]:
@@ -91,8 +98,14 @@ class Way:
         of_own = [each for each in node.parents if each.trained and not each.sources]
         others = [each for each in node.parents if each.frozen and each.sources and not each.touched]
         self.is_alike |= node.name in ALIKE and bool(answers) and len(answers) + len(others) > 1
+        self.is_moving |= node.name in MOVES and not _is_moved(node)
         self.has_weights |= node.direct or (node.name in ALIKE and len(answers) == 1 and len(of_own) > 0)
         return [each for each in node.parents if each.is_answer]
+
+
+def _is_moved(node: Node) -> bool:
+    """Whether it is the pixels of an answer that are taken from somewhere else."""
+    return any(node.places.get(each.at) == 0 for each in node.parents if each.is_answer)
 
 
 def way_back(node: Node) -> Way:
@@ -144,3 +157,44 @@ def _makers(call: Call, seen: set[int]) -> list[Call]:
         else:
             todo += [each for each in node.parents if each.sources]
     return [*found]
+
+
+Rows = tuple[Node, int, int]
+"""Some rows of a tensor: from one to before another."""
+
+
+def leaves_of_rows(rows: Rows) -> frozenset[Path] | None:
+    """Leaves of the batch that these rows are made of; None where a tensor does not keep its rows in order."""
+    todo, seen, found = [rows], set[tuple[int, int, int]](), set[Path]()
+    while todo:
+        node, low, high = todo.pop()
+        if (node.at, low, high) in seen:
+            continue
+        seen.add((node.at, low, high))
+        before = [] if node.leaf is not None else _rows_before(node, low, high)
+        if before is None:
+            return None
+        found |= {node.leaf} if node.leaf is not None else set()
+        todo += before
+    return frozenset(found)
+
+
+def _rows_before(node: Node, low: int, high: int) -> list[Rows] | None:
+    """What some rows are made of, one step back, or in front of the call that returned them."""
+    call = min((call for call, _ in node.calls), key=lambda call: call.order, default=None)
+    given = [each for each in (node.parents if call is None else call.nodes) if each.sources and each.shape]
+    if node.row is not None and call is None:
+        return [(given[0], low + node.row, high + node.row)]
+    if node.name in STACKS and call is None and sum(each.shape[0] for each in given) == node.shape[0]:
+        return _rows_of_parts(given, low, high)
+    return [(each, low, high) for each in given] if {each.shape[0] for each in given} == {node.shape[0]} else None
+
+
+def _rows_of_parts(parts: Sequence[Node], low: int, high: int) -> list[Rows]:
+    """Of tensors that are stacked those that have some of the rows."""
+    found, begin = [], 0
+    for each in parts:
+        first, last = max(low - begin, 0), min(high - begin, each.shape[0])
+        found += [(each, first, last)] if first < last else []
+        begin += each.shape[0]
+    return found

@@ -8,11 +8,11 @@ from dataclasses import replace
 from lightning_vis.model.places import Path
 from lightning_vis.probe.witness.ancestry import descendants, link
 from lightning_vis.probe.witness.functions import NUMBER, SIGMOID
-from lightning_vis.probe.witness.judgement import Case, as_whole, case_of, judge, values_of
-from lightning_vis.probe.witness.meetings import encounters
+from lightning_vis.probe.witness.judgement import Case, as_whole, case_of, change_of, judge, values_of
+from lightning_vis.probe.witness.meetings import encounters, is_tilted
 from lightning_vis.probe.witness.notes import Call, Node, Notes
 from lightning_vis.probe.witness.origin import BATCH, CONSTANT, ORIGINS, Batch
-from lightning_vis.probe.witness.testimony import UNKNOWN, Argument, Head, Meeting, Testimony
+from lightning_vis.probe.witness.testimony import UNKNOWN, Argument, Head, Meeting, Testimony, is_named
 
 Judged = tuple[Case, str, str]
 """A case, its task, and what decided."""
@@ -40,26 +40,26 @@ def concluded(
 
 
 def _wholes(cases: Sequence[Case]) -> list[Case]:
-    """Losses of one kind that take an answer's columns, each of them once, take it as a whole: labels one by one, numbers."""
+    """Losses of one kind that take an answer's columns, each of them once, take it as a whole: labels one by one, numbers, maps."""
     return [as_whole(each) if _is_shared_out(each, cases) else each for each in cases]
 
 
 def _is_shared_out(case: Case, cases: Sequence[Case]) -> bool:
     same = [each for each in cases if _is_same_head(each, case) and each.sources.origin == BATCH]
-    met = [each for each in same if each.encounter.is_named]
-    is_row = len(case.shape) == 2 and case.shape[0] == case.count and case.encounter.kind in (SIGMOID, NUMBER)
+    met = [each for each in same if each.encounter.is_named or is_tilted(each.encounter.node)]
+    has_rows = case.is_picture or (len(case.shape) == 2 and case.shape[0] == case.count)
+    is_apart = has_rows and case.encounter.kind in (SIGMOID, NUMBER)
     is_alike = len({(each.encounter.kind, each.encounter.node.name, each.sources.target) for each in met}) == 1
     sizes = [each.encounter.answer.size for each in met]
-    return is_row and len(same) == len(met) > 1 and is_alike and sum(sizes) == case.end.node.size and not _meet_again(met)
+    return is_apart and len(same) == len(met) > 1 and is_alike and sum(sizes) == case.end.node.size and not _meet_again(met)
 
 
 def _meet_again(cases: Sequence[Case]) -> bool:
-    """Whether two of them take the same tensor, of the answer or of its target."""
-    sides = [
-        {each.encounter.answer.at for each in cases},
-        {each.encounter.target.at for each in cases if each.encounter.target},
-    ]
-    return any(len(side) < len(cases) for side in sides)
+    """Whether two of them take the same tensor, of the answer or of its target, which only quantiles share."""
+    answers = {each.encounter.answer.at for each in cases}
+    targets = {each.encounter.target.at for each in cases if each.encounter.target}
+    are_quantiles = all(is_tilted(each.encounter.node) for each in cases)
+    return len(answers) < len(cases) or (len(targets) < len(cases) and not are_quantiles)
 
 
 def _first_of_head(judged: Sequence[Judged], head: Path | None) -> list[Judged]:
@@ -70,8 +70,7 @@ def _first_of_head(judged: Sequence[Judged], head: Path | None) -> list[Judged]:
 
 def _has_name(case: Case, head: Path) -> bool:
     """Whether a head is called so: by its place in the output, the end of it, or the submodule that returns it."""
-    path = case.end.path
-    return (bool(path) and path[-len(head) :] == head) or case.end.call.name == ".".join(map(str, head))
+    return is_named(head, case.end.path, case.end.call.name)
 
 
 def _nothing(notes: Notes) -> str:
@@ -176,6 +175,7 @@ def _testimony(case: Case, task: str, why: str, judged: Sequence[Judged], notes:
         heads=_heads(case, task, judged),
         frozen=_frozen(notes.calls, case.chain),
         made=case.sources.made,
+        change=change_of(case, task),
         trouble=trouble,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -22,6 +22,7 @@ def dry_run(
     weights: set[int],
     optimizers: Iterable[Any] = (),
     head: Path | None = None,
+    others: Sequence[Path] = (),
 ) -> Testimony:
     """Runs a step, `training_step` as a rule, and reads what the answer means; nothing of the run stays.
 
@@ -35,8 +36,8 @@ def dry_run(
         batch: what the step gets; if the step writes into it, it is put back.
         weights: ids of the parameters that an optimizer has.
         optimizers: those that the step may use; those that the module knows need not be named.
-
         head: the answer that a user has named.
+        others: further ones that are asked for.
 
     Raises:
         ValueError: the module has lazy parameters that no batch has shaped yet.
@@ -46,7 +47,7 @@ def dry_run(
         for each, flag in flags:
             if each.training != flag:
                 each.training = flag
-        return _rehearsed(_Rehearsal(module, batch, weights, head=head), step)
+        return _rehearsed(_Rehearsal(module, batch, weights, head=head, others=others), step)
 
 
 def goes_back_itself(module: nn.Module) -> bool:

@@ -37,13 +37,20 @@ BY_HAND = PICKS | PRODUCTS | DIFFERENCES
 
 SIZES = frozenset("pow __pow__ square abs absolute norm vector_norm linalg_norm linalg_vector_norm log1p sqrt cosh".split())
 """How large a difference is."""
+MAXIMA = frozenset(("max", "maximum", "where"))
+"""Of two multiples of a difference they take the one that counts: a quantile's loss."""
 SQUARES = frozenset(("mul", "multiply", "__mul__"))
 SUMS = frozenset(("add", "__add__", "__radd__", "sub", "__sub__"))
 REDUCTIONS = frozenset("sum mean max amax amin min std var norm logsumexp nansum nanmean".split())
 SLICES = frozenset("__getitem__ split chunk unbind narrow select tensor_split masked_select".split())
 PART_OF_ROW = frozenset(("__getitem__", "split", "chunk", "narrow", "tensor_split"))
+STACKS = frozenset("cat concat concatenate vstack row_stack".split())
 BENDS = frozenset("softplus exp log relu digamma lgamma tanh square pow".split())
 """After these a product with the target is none of the logits."""
+CHANGES = frozenset(LINKS) | BENDS | SCALES | SUMS | frozenset("neg negative __neg__ __rsub__ rsub cumsum sin cos".split())
+"""After these a number is another one."""
+MOVES = frozenset(("grid_sample", "grid_sampler"))
+"""Their second tensor says where the pixels of the first are taken from."""
 COMPARISONS = frozenset("eq ne gt lt ge le __eq__ __ne__ __gt__ __lt__ __ge__ __le__".split())
 CUTS = COMPARISONS | frozenset("detach data argmax argsort isnan sign bincount histc one_hot".split())
 """No gradient goes through them."""

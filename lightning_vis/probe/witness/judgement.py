@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import torch
+
 from lightning_vis.model.places import Path
-from lightning_vis.probe.witness.ancestry import End, chain_of, descendants
+from lightning_vis.probe.witness.ancestry import End, ancestors, chain_of, descendants, leaves_of_rows, way_back
 from lightning_vis.probe.witness.functions import (
     ANGLE,
+    CHANGES,
     DIFFERENCES,
     DIVISIONS,
     HOTS,
@@ -22,6 +25,7 @@ from lightning_vis.probe.witness.functions import (
     PROBABLE,
     PRODUCTS,
     REDUCTIONS,
+    SCALES,
     SIGMOID,
     SOFTMAX,
 )
@@ -83,10 +87,12 @@ class Case:
 
     @property
     def is_wide(self) -> bool:
-        """Whether the target has many entries for each image."""
-        target = self.encounter.target
-        is_flat = target is not None and len(target.shape) <= 2 and target.shape[:1] == (self.count,)
-        return target is not None and target.size >= 4 * self.count and not is_flat
+        """Whether the target has many entries for each image, in rows only if all of the answer is in such rows too."""
+        target, answer = self.encounter.target, self.encounter.answer
+        if target is None or target.size < 4 * self.count:
+            return False
+        is_flat = len(target.shape) <= 2 and target.shape[:1] == (self.count,)
+        return not is_flat or (target.shape == answer.shape and answer.size == self.end.node.size)
 
     @property
     def classes(self) -> int:
@@ -98,8 +104,17 @@ def case_of(encounter: Encounter, batch: Batch) -> Case:
     """An encounter with its sources and the shape of its answer."""
     end = encounter.way.first
     chain = (*chain_of(end.call), end.call)
-    shape = encounter.answer.shape if _is_of_step(encounter, end, batch.count) else end.node.shape
-    return Case(encounter, end, chain, sources_of(encounter, chain, batch), shape, batch.count)
+    sources, rows = sources_of(encounter, chain, batch), _leaves_of_some(encounter, end, batch.count)
+    sources = replace(sources, image=tuple(leaf for leaf in sources.image if not rows or leaf in rows))
+    shape = encounter.answer.shape if rows or _is_of_step(encounter, end, batch.count) else end.node.shape
+    return Case(encounter, end, chain, sources, shape, batch.count)
+
+
+def _leaves_of_some(encounter: Encounter, end: End, count: int) -> frozenset[Path] | None:
+    """Where views of the images went through the network as one: leaves of those whose answer is taken, one row per image."""
+    answer, every = encounter.answer, end.node.shape
+    is_some = answer.shape[:1] == (count,) and answer.shape[1:] == every[1:] and every[0] > count
+    return leaves_of_rows((answer, 0, count)) if is_some else None
 
 
 def _is_of_step(encounter: Encounter, end: End, count: int) -> bool:
@@ -108,7 +123,19 @@ def _is_of_step(encounter: Encounter, end: End, count: int) -> bool:
     is_several = len(way.calls) > 1 and encounter.kind != ANGLE and not way.is_alike
     is_row = answer.shape[:1] == (count,) and len(answer.shape) <= 2
     is_pooled = bool(way.names & REDUCTIONS) and answer.shape != end.node.shape and is_row
-    return is_pooled or is_several
+    return is_pooled or is_several or (is_row and _is_located(encounter, end))
+
+
+def _is_located(encounter: Encounter, end: End) -> bool:
+    """Whether half of an answer says how sure the other half is: it scales the difference, or the loss is given both."""
+    node, answer = encounter.node, encounter.answer
+    if encounter.kind != NUMBER or 2 * answer.size != end.node.size:
+        return False
+    after = [node, *descendants(node)]
+    scaling = [each for each in after if each.name in SCALES or each.name == "gaussian_nll_loss"]
+    beside = [each for one in scaling for each in one.parents if each.is_answer and each not in (answer, *after)]
+    halves = [each for each in beside if each.size == answer.size and not set(ancestors([each])) & {answer}]
+    return any({one.node.at for one in way_back(each).ends} == {end.node.at} for each in halves)
 
 
 def as_whole(case: Case) -> Case:
@@ -118,7 +145,7 @@ def as_whole(case: Case) -> Case:
 
 def judge(case: Case) -> Ruling:
     """The task, and what decided; `UNKNOWN` with a reason wherever nothing is certain."""
-    for rule in (_compared, _weighted, _of_image, _of_itself):
+    for rule in (_moving, _compared, _weighted, _of_image, _of_itself):
         ruling = rule(case)
         if ruling is not None:
             return ruling
@@ -127,6 +154,11 @@ def judge(case: Case) -> Ruling:
 
 def _unknown(why: str) -> Ruling:
     return UNKNOWN, why
+
+
+def _moving(case: Case) -> Ruling | None:
+    """Motion, depth, a homography: pixels that it moves meet others, which say nothing of what it answers itself."""
+    return _unknown("the answer says where pixels are taken from") if case.encounter.way.is_moving else None
 
 
 def _compared(case: Case) -> Ruling | None:
@@ -166,11 +198,25 @@ def _of_image(case: Case) -> Ruling | None:
     if case.sources.origin != IMAGE:
         return None
     target, answer = case.encounter.target, case.encounter.answer
-    if target is not None and case.sources.fed - target.sources:
+    if target is not None and case.sources.fed - target.sources - _weights(case):
         return _unknown("the target is one of several inputs")
+    if _is_mixed(case):
+        return _unknown("the answer is mixed with what the network did not get")
     if case.encounter.kind in (NUMBER, SIGMOID) and target is not None and answer.shape == target.shape:
         return "reconstruction", "the target is the image itself"
     return None
+
+
+def _weights(case: Case) -> frozenset[Path]:
+    """What of the batch the difference is multiplied with: a mask, even if the network is given it too."""
+    scaled = [kid for kid in case.encounter.node.kids if kid.name in PRODUCTS and case.encounter.node.name in DIFFERENCES]
+    return frozenset[Path]().union(*(each.sources for kid in scaled for each in kid.parents if not each.touched))
+
+
+def _is_mixed(case: Case) -> bool:
+    """Whether the batch adds more to the answer, behind the network, than to the target: it is a part of a picture."""
+    added = case.encounter.answer.sources - case.encounter.way.sources
+    return bool(added - _sources_of_target(case))
 
 
 def _of_itself(case: Case) -> Ruling | None:
@@ -226,14 +272,19 @@ def _sources_of_target(case: Case) -> frozenset[Path]:
 
 def _kinds_of_target(case: Case) -> set[bool]:
     """Whether what the target is made of in the batch is floating."""
-    todo, seen, kinds = [case.encounter.target], set[int](), set[bool]()
+    return {each.is_floating_point for each in _types_of_target(case)}
+
+
+def _types_of_target(case: Case) -> set[torch.dtype]:
+    """Of what the target is made of in the batch."""
+    todo, seen, kinds = [case.encounter.target], set[int](), set[torch.dtype]()
     while todo:
         node = todo.pop()
         if node is None or node.at in seen:
             continue
         seen.add(node.at)
         if node.leaf is not None:
-            kinds.add(node.dtype.is_floating_point)
+            kinds.add(node.dtype)
         todo += node.parents
     return kinds
 
@@ -285,12 +336,19 @@ def _number(case: Case) -> Ruling:
     if origin == BATCH and case.sources.made & HOTS:
         return _unknown("numbers whose targets are classes")
     if origin == BATCH and SIGMOID in encounter.way.links and _kinds_of_target(case) == {False}:
-        return _sigmoid(case)
+        return _whole(case)
     if origin != BATCH or not _is_measured(case):
         return _unknown(f"{encounter.loss} takes what is no number of the batch: the target is {_said(case)}")
     if case.is_part:
         return _only_part(case)
     return _unknown("numbers behind a softmax") if is_soft else ("regression", "")
+
+
+def _whole(case: Case) -> Ruling:
+    """Squares of a sigmoid and whole numbers: a sigmoid reaches no other whole numbers than no and yes."""
+    if case.sources.made & SCALES and _types_of_target(case) != {torch.bool}:
+        return _unknown("whole numbers that are scaled may be shares of something")
+    return _sigmoid(case)
 
 
 def _is_measured(case: Case) -> bool:
@@ -336,6 +394,18 @@ _BY_KIND: dict[str, Callable[[Case], Ruling]] = {SOFTMAX: _soft, SIGMOID: _sigmo
 
 
 VALUED = ("multiclass", "multilabel", "binary", "ordinal", "segmentation")
+
+
+def change_of(case: Case, task: str) -> str:
+    """What the step makes of numbers that the network returns before they meet their target, in words; "" where nothing."""
+    if task not in ("regression", "reconstruction") or case.is_made_by_step:
+        return ""
+    names = {LINKED.get(name, name) for name in case.encounter.way.names if name in CHANGES}
+    return ", ".join(sorted(names | ({"sigmoid"} if case.encounter.node.name in OF_LOGITS else set())))
+
+
+OF_LOGITS = ("binary_cross_entropy_with_logits", "multilabel_soft_margin_loss")
+LINKED = {"log_sigmoid": "logsigmoid"}
 
 
 def values_of(case: Case, task: str) -> str:

@@ -82,6 +82,7 @@ class Node:
         within: the calls that were open.
         calls: those that returned it, each with the path in what it returned.
         places: positions of the parents, by their number, among the tensors that the function was given.
+        row: which row of its first parent it begins with, where it is nothing but some of these in a row; else None.
         facts: what the parents' values say, by their number.
         ranges: in which the parents' values lie, by their number.
     """
@@ -105,6 +106,7 @@ class Node:
     function: str = ""
     nth: int = 0
     places: dict[int, int] = field(default_factory=dict)
+    row: int | None = None
     facts: dict[int, Facts] = field(default_factory=dict)
     ranges: dict[int, Range] = field(default_factory=dict)
 
@@ -171,7 +173,7 @@ class Notes:
         return self._weight(tensor) if isinstance(tensor, nn.Parameter) else self._alias(tensor)
 
     def _weight(self, tensor: Tensor) -> Node | None:
-        if tensor.numel() == 1 and tensor.ndim < 2:
+        if is_number(tensor):
             return None  # a learned temperature or loss weight is no layer
         node = self.add("weight", [], tensor)
         node.weight = "trained" if id(tensor) in self.weights else "frozen"
@@ -190,6 +192,21 @@ def _storage(tensor: Tensor) -> StorageWeakRef | None:
         return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
     except Exception:  # sparse tensors and the like have none
         return None
+
+
+def is_number(tensor: Tensor) -> bool:
+    """Whether it is one number, as a learned temperature is, and no layer of one weight."""
+    return tensor.numel() == 1 and tensor.ndim < 2
+
+
+def row_of(tensor: Tensor, whole: Tensor) -> int | None:
+    """Which row of another tensor this one begins with; None if it is not some of its rows, one after the other."""
+    own, other = _storage(tensor), _storage(whole)
+    is_view = own is not None and other is not None and own.cdata == other.cdata
+    if not is_view or not tensor.ndim or tensor.shape[1:] != whole.shape[1:] or tensor.stride() != whole.stride():
+        return None
+    row, rest = divmod(int(tensor.storage_offset() - whole.storage_offset()), whole.stride(0) or 1)
+    return row if rest == 0 and 0 <= row <= len(whole) - len(tensor) else None
 
 
 def facts_of(tensor: Tensor) -> Facts | None:

@@ -70,10 +70,25 @@ def sources_of(encounter: Encounter, chain: Sequence[Call], batch: Batch) -> Sou
     fed = batch.pictured(everyone) & sources
     origin = _origin(target, fed)
     is_of_batch = origin == BATCH and target is not None
-    leaves = tuple(leaf for leaf in batch.shapes if leaf in target.sources - fed) if is_of_batch and target is not None else ()
+    weights = sources - encounter.way.sources
+    found = _compared(target, weights, fed) if is_of_batch and target is not None else frozenset[Path]()
     own = batch.pictured(chain) & sources
+    again = own & target.sources if origin == IMAGE and target is not None else frozenset[Path]()
+    own = again or own  # a mask goes in beside what is made again
     made = frozenset(node.name for node in ancestors([target])) if is_of_batch and target is not None else frozenset[str]()
-    return Sources(origin, leaves, fed, tuple(leaf for leaf in batch.shapes if leaf in own), made)
+    return Sources(
+        origin,
+        tuple(leaf for leaf in batch.shapes if leaf in found),
+        fed,
+        tuple(leaf for leaf in batch.shapes if leaf in own),
+        made,
+    )
+
+
+def _compared(target: Node, weights: frozenset[Path], fed: frozenset[Path]) -> frozenset[Path]:
+    """The leaves that an answer is compared with, without those that it is multiplied with behind the network, too."""
+    leaves = target.sources - fed
+    return leaves - weights or leaves
 
 
 def _origin(target: Node | None, fed: frozenset[Path]) -> str:

@@ -85,7 +85,9 @@ class Testimony:
         heads: all that are known, the chosen one first, then in the order of the step.
         frozen: networks that were called and are not trained.
         made: names of the functions that made the target.
+        change: what the step makes of numbers before they meet it, in names of functions.
         trouble: what went wrong while watching.
+        others: what the batch said of the other heads that a user has named, in their order; unknown of those that meet no loss.
     """
 
     __test__: ClassVar[bool] = False  # its name begins like that of a test
@@ -109,15 +111,33 @@ class Testimony:
     heads: tuple[Head, ...] = ()
     frozen: tuple[str, ...] = ()
     made: frozenset[str] = frozenset()
+    change: str = ""
     trouble: tuple[str, ...] = ()
+    others: tuple[Testimony, ...] = ()
+
+    def is_called(self, head: Path) -> bool:
+        """Whether a user has named this answer so: by its place in the output, the end of it, or the submodule."""
+        return bool(self.chain) and is_named(head, self.head, self.chain[-1])
 
     def said(self) -> str:
         """All of it as plain sentences in one line."""
         if self.task == UNKNOWN:
             return f"Unknown: {self.why}. Pictures and filters only; {_remedy(self.heads)} names what to explain."
-        unit = "; shown in the target's units, no p" if self.task == "regression" else ""
-        first = f"Reads {counted(self.task, self.shape)}: {_met(self)}{unit}{_also(self.heads)}."
+        first = f"Reads {counted(self.task, self.shape)}: {_met(self)}{_unit(self)}{_also(self.heads)}."
         return first + (f" {self.chain[-1]} is looked at; {_listed(self.frozen)} not trained." if self.frozen else "")
+
+
+def _unit(it: Testimony) -> str:
+    """In what units numbers are shown, and what the step makes of them first."""
+    if it.change not in ("", "sigmoid"):
+        return f"; the step makes another number of it before ({it.change}), so that it is not compared with its target"
+    behind = "shown behind the step's sigmoid" if it.change else "shown"
+    return f"; {behind} in the target's units, no p" if it.task == "regression" else ""
+
+
+def is_named(head: Path, path: Path, call: str) -> bool:
+    """Whether a head is called so, that lies at a path of what a submodule returns."""
+    return (bool(path) and path[-len(head) :] == head) or call == ".".join(map(str, head))
 
 
 def counted(task: str, shape: Sequence[int]) -> str:
@@ -159,11 +179,11 @@ _ORIGINS = {
 
 
 def _also(heads: Sequence[Head]) -> str:
-    others = [f"{_bracketed(_name(head))} ({counted(head.task, head.shape)})" for head in heads[1:]]
-    return f"; there is also {', '.join(others)}: head={_name(heads[1])}" if others else ""
+    others = [f"{_bracketed(name_of(head))} ({counted(head.task, head.shape)})" for head in heads[1:]]
+    return f"; there is also {', '.join(others)}: head={name_of(heads[1])}" if others else ""
 
 
-def _name(head: Head) -> str:
+def name_of(head: Head) -> str:
     """The word that chooses a head: its key or index, else the submodule that it is of."""
     last = head.path[-1] if head.path else head.call
     return str(last) if isinstance(last, int) else f'"{last}"'

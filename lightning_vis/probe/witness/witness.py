@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from lightning_vis.model.compiled import eagerly
-from lightning_vis.model.places import Path, leaves
+from lightning_vis.model.places import Path, leaves, written
 from lightning_vis.probe.witness.choice import concluded
-from lightning_vis.probe.witness.functions import BY_HAND, LOSSES, OF_FIRST, SILENT, is_of_shape_only, name_of
-from lightning_vis.probe.witness.notes import Call, Node, Notes, facts_of, range_of
-from lightning_vis.probe.witness.testimony import Testimony
+from lightning_vis.probe.witness.functions import BY_HAND, LOSSES, OF_FIRST, SILENT, SLICES, is_of_shape_only, name_of
+from lightning_vis.probe.witness.notes import Call, Node, Notes, facts_of, is_number, range_of, row_of
+from lightning_vis.probe.witness.testimony import Testimony, is_named
 
 MOST_TROUBLE = 5
 
@@ -38,6 +40,7 @@ class Witness(TorchFunctionMode):
         weights: ids of the parameters that an optimizer has.
         images: leaves of the batch that are known to be the images; None to find them.
         head: the answer that a user has named, where there are several.
+        others: further ones that are asked for.
     """
 
     def __init__(
@@ -47,11 +50,13 @@ class Witness(TorchFunctionMode):
         weights: set[int],
         images: Sequence[Path] | None = None,
         head: Path | None = None,
+        others: Sequence[Path] = (),
     ) -> None:
         super().__init__()
-        self._module, self._images, self._head = module, images, head
-        held = {id(each) for each in module.parameters() if not each.requires_grad}
-        self._notes = Notes(weights - held, torch.is_grad_enabled())
+        self._module, self._images, self._head, self._others = module, images, head, others
+        is_calibrated = _is_calibrated(module, weights)
+        looked_at = module.parameters() if is_calibrated else _trained(module, weights)
+        self._notes = Notes({id(each) for each in looked_at}, torch.is_grad_enabled() and not is_calibrated)
         self._shapes: dict[Path, tuple[int, ...]] = {}
         self._counts: Counter[str] = Counter()
         self._roots: list[Node] = []
@@ -82,7 +87,19 @@ class Witness(TorchFunctionMode):
 
     def testimony(self) -> Testimony:
         """What was seen; made only once the batch is through."""
-        return concluded(self._notes, self._roots, self._shapes, self._images, self._trouble, self._head)
+        told, others = self._concluded(self._head), tuple(map(self._of_other, self._others))
+        left = tuple(each for each in told.heads[1:] if not any(is_named(head, each.path, each.call) for head in self._others))
+        return replace(told, heads=(*told.heads[:1], *left), others=others)
+
+    def _concluded(self, head: Path | None) -> Testimony:
+        return concluded(self._notes, self._roots, self._shapes, self._images, self._trouble, head)
+
+    def _of_other(self, head: Path) -> Testimony:
+        """What is said of this head and of no other one."""
+        found = self._concluded(head)
+        if found.is_called(head):
+            return replace(found, heads=found.heads[:1])
+        return Testimony(why=f"no loss that is known took {written(head, 'an answer called ')}", head=head)
 
     def root(self, loss: Any) -> None:
         """What is trained: a loss that the step returned."""
@@ -170,6 +187,8 @@ class Witness(TorchFunctionMode):
         node = self._notes.add(name, parents, tensor)
         node.function, node.nth = function, nth
         node.places = {each.at: place for place, (_, each) in reversed([*enumerate(given)]) if each is not None}
+        if name in SLICES:
+            node.row = row_of(tensor, given[0][0])
         if name in LOSSES or name in BY_HAND:
             _look_into(node, given)
 
@@ -212,6 +231,16 @@ class Witness(TorchFunctionMode):
         elif call.has_weights:
             node.frozen = True
         return node
+
+
+def _trained(module: nn.Module, weights: set[int]) -> list[nn.Parameter]:
+    return [each for each in module.parameters() if each.requires_grad and id(each) in weights]
+
+
+def _is_calibrated(module: nn.Module, weights: set[int]) -> bool:
+    """Whether nothing but a temperature or the like is trained: then the network that it cools is looked at."""
+    trained = _trained(module, weights)
+    return bool(trained) and all(not is_lazy(each) and is_number(each) for each in trained)
 
 
 def _is_masked(name: str, given: Given) -> bool:

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from lightning_vis.model.answer.answer import TASKS
+from lightning_vis.model.answer.answer import TASKS, Answer
 from lightning_vis.model.answer.task import Facts
 
 BINARY, MULTICLASS = TASKS["binary"], TASKS["multiclass"]
@@ -65,3 +65,43 @@ def test_an_answer_of_the_wrong_shape_is_refused():
         BINARY.values(Facts(), torch.zeros(2, 3))
     with pytest.raises(ValueError, match=r"task='multiclass': expected scores \(N, classes\) of at least two classes"):
         MULTICLASS.values(Facts(head=()), torch.zeros(2, 1))
+
+
+def test_a_number_between_two_classes_is_none():
+    with pytest.raises(ValueError, match="expected labels that are classes, whole numbers; got 0.7"):
+        TASKS["multiclass"].chosen(Facts(), "label", torch.zeros(2, 3), torch.tensor([0.7, 1.0]))
+
+
+UNKNOWN = [torch.tensor([-1, 1, 0]), torch.tensor([-100.0, 1.0, 0.0]), torch.tensor([math.nan, 1.0, 0.0])]
+
+
+@pytest.mark.parametrize("truth", UNKNOWN)
+def test_labels_that_nobody_knows_are_neither_right_nor_wrong(truth):
+    values = torch.tensor([[0.0, math.log(3.0)]]).repeat(3, 1)
+    said = MULTICLASS.said(Facts(), values, truth, ())
+    assert said.wrong == (None, False, True)
+    torch.testing.assert_close(said.per_image["answers/label"], torch.tensor([math.nan, 0.75, 0.25]), equal_nan=True)
+    assert MULTICLASS.chosen(Facts(), "label", values, truth).tolist() == [1, 1, 0]  # of the first the predicted one
+    assert MULTICLASS.truth(Facts(), truth, ("cat", "dog")) == ("", "dog", "cat")
+    binary = BINARY.said(Facts(), BINARY.values(Facts(), Z), truth, ())
+    assert binary.wrong == (None, True, True)
+    assert BINARY.truth(Facts(), truth, ()) == ("", "yes", "no")
+
+
+def test_where_all_classes_are_known_no_words_are_needed():
+    assert MULTICLASS.truth(Facts(), torch.tensor([0, 1]), ("cat", "dog")) == ()
+    assert MULTICLASS.said(Facts(), torch.zeros(2, 2), torch.tensor([0, 1]), ()).wrong == ()
+
+
+def test_one_probability_is_that_of_the_second_of_two_classes():
+    found = MULTICLASS.values(Facts(probabilities=True), torch.tensor([[0.75], [0.25]]))
+    torch.testing.assert_close(found.softmax(1)[:, 1], torch.tensor([0.75, 0.25]))
+
+
+def test_of_classes_with_a_sigmoid_each_the_probability_is_the_sigmoid_and_the_score_the_own_logit():
+    kind = Answer("multiclass", Facts(is_sigmoid=True)).kind
+    values = torch.tensor([[math.log(3.0), 0.0, 5.0], [math.log(3.0), 0.0, -1.0]])
+    said = kind.said(Facts(is_sigmoid=True), values, torch.tensor([0, 0]), ())
+    torch.testing.assert_close(said.probability[1], torch.tensor(0.75))
+    torch.testing.assert_close(said.per_image["answers/label"], torch.tensor([0.75, 0.75]))
+    assert kind.score(values, torch.tensor([2, 0])).tolist() == [5.0, pytest.approx(math.log(3.0))]

@@ -65,3 +65,11 @@ def test_refusals():
         TASK.chosen(Facts(), 1, VALUES, None)
     with pytest.raises(ValueError, match=r"expected a vector for each image, \(N, D\)"):
         TASK.values(Facts(), torch.zeros(3))
+
+
+def test_a_vector_that_is_no_number_is_no_like():
+    """It would take all other images of its label along."""
+    values = VALUES.clone()
+    values[2] = float("nan")
+    near = references(values, COPIES, LABELS)
+    torch.testing.assert_close(near[0], VALUES[4] / VALUES[4].norm())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lightning_vis.model.answer.answer import TASKS
+from lightning_vis.model.answer.answer import TASKS, Answer
+from lightning_vis.model.answer.grades import grades_in
 from lightning_vis.model.answer.task import Facts
 
 TASK = TASKS["ordinal"]
@@ -39,3 +40,27 @@ def test_the_expected_grade_is_a_share_of_the_highest():
 def test_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"task='ordinal': expected cumulative logits \(N, grades - 1\)"):
         TASK.values(Facts(), torch.zeros(3))
+
+
+def test_labels_as_they_may_be_given():
+    assert grades_in(torch.tensor([[1, 0, 0], [1, 1, 0], [0, 0, 0]]), 3).tolist() == [1, 2, 0]
+    assert grades_in(torch.tensor([[1, 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0]]), 3).tolist() == [0, 3, 1]  # one-hot
+    assert grades_in(torch.tensor([[0.0], [2.0]]), 3).tolist() == [0, 2]
+    assert grades_in(torch.tensor([-1, 3]), 3).tolist() == [-1, 3]
+    assert grades_in(torch.tensor([float("nan"), 3.0]), 3).tolist() == [-1, 3]
+    assert grades_in(torch.tensor([[1, -1, -1], [1, 1, 0]]), 3).tolist() == [-1, 2]  # of the first nobody knows the others
+
+
+@pytest.mark.parametrize(
+    ("truth", "sentence"),
+    [
+        (torch.tensor([0, 4]), "there is a label 4, but the answer has the grades 0 to 3"),
+        (torch.zeros(2, 5, 5), r"expected labels that are grades \(N,\), levels \(N, grades - 1\)"),
+        (torch.tensor([[1, 0, 1]]), "expected labels that are grades"),
+        (torch.tensor([0.5, 1.0]), "expected labels that are grades, whole numbers; got 0.5"),
+        (torch.tensor([[1, 0, 0, 0, 0, 0], [0, 0, 0, 0, 1, 0]]), r"or one-hot; got \(2, 6\)"),
+    ],
+)
+def test_labels_that_are_no_grades_are_refused(truth, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        Answer("ordinal").told(torch.randn(len(truth), 3), truth, ())

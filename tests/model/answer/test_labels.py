@@ -48,7 +48,7 @@ def test_one_class_for_each_image_is_one_label():
     assert TASK.said(Facts(), torch.tensor([[2.0], [2.0]]), torch.tensor([1, 0]), ("cat",)).wrong == (False, True)
 
 
-@pytest.mark.parametrize("truth", [torch.tensor([9]), torch.tensor([-100]), torch.ones(1, 7)])
+@pytest.mark.parametrize("truth", [torch.tensor([9]), torch.ones(1, 7)])
 def test_other_labels_than_the_answer_has_are_refused(truth):
     for ask in (lambda: TASK.said(Facts(), LOGITS, truth, ()), lambda: TASK.chosen(Facts(), "label", LOGITS, truth)):
         with pytest.raises(ValueError, match="was asked for|expected one label for each number of an image"):
@@ -70,3 +70,10 @@ def test_refusals():
         TASK.values(Facts(), torch.zeros(4))
     with pytest.raises(ValueError, match="expected 'label', 'absent' or the index of a label"):
         TASK.chosen(Facts(), "best", LOGITS, HAS)
+
+
+def test_of_an_image_whose_one_label_nobody_knows_nothing_is_wrong():
+    values = torch.tensor([[2.0, -1.0], [2.0, -1.0]])
+    said = TASK.said(Facts(), values, torch.tensor([-100, 1]), ("cat", "dog"))
+    assert said.captions == ("cat 0.88", "dog 0.27 missed, cat 0.88 wrong")
+    assert said.wrong == (None, True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lightning_vis.model.answer.answer import TASKS
+from lightning_vis.model.answer.answer import TASKS, Answer
 from lightning_vis.model.answer.task import Facts
+from lightning_vis.probe.truth import truth_of
 
 TASK, CLASSES = TASKS["segmentation"], 3
 
@@ -72,12 +73,12 @@ def test_an_image_without_an_object_is_right_where_nothing_is_said():
     assert said.numbers == {}
 
 
-def test_pixels_that_are_all_ignored_are_nothing():
+def test_of_pixels_that_are_all_ignored_nothing_is_known():
     truth = torch.full((4, 5, 5), 255)
     said = TASK.said(Facts(), scores(), truth, ())
-    assert said.captions == ("nothing",) * 4
-    assert not any(said.wrong)
-    assert TASK.truth(Facts(), truth, ()) == ("nothing",) * 4
+    assert said.captions == TASK.said(Facts(), scores(), None, ()).captions
+    assert said.wrong == (None,) * 4
+    assert TASK.truth(Facts(), truth, ()) == ("",) * 4
 
 
 def test_label_maps_of_another_size_are_compared_at_their_own():
@@ -106,3 +107,20 @@ def test_refusals():
         TASK.chosen(Facts(), "runner_up", values, None)
     with pytest.raises(ValueError, match="class 9 was asked for"):
         TASK.chosen(Facts(), 9, values, None)
+
+
+def test_an_image_of_which_nothing_is_known_is_not_judged():
+    values, truth = torch.zeros(3, 2, 2, 2), torch.zeros(3, 2, 2, dtype=torch.long)
+    values[:, 1] = 1.0
+    truth[0], truth[1, 0] = 255, 255
+    found = Answer("segmentation").told(values, truth, ())
+    assert found.wrong == (None, True, True)
+    assert found.captions[0] == "class 1"
+
+
+def test_masks_as_picture_files_have_them():
+    maps = torch.zeros(2, 4, 4, dtype=torch.uint8)
+    maps[:, :2] = 255
+    assert truth_of(maps, torch.zeros(2, 3, 4, 4)).unique().tolist() == [0, 1]
+    maps[0, 3, 3] = 1  # a class beside it: 255 is none
+    assert truth_of(maps, torch.zeros(2, 3, 4, 4)).unique().tolist() == [0, 1, 255]

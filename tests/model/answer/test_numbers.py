@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
-from lightning_vis.model.answer.answer import TASKS
-from lightning_vis.model.answer.numbers import number, signed
+from lightning_vis.model.answer.answer import TASKS, Answer
+from lightning_vis.model.answer.numbers import farthest, number, signed
 from lightning_vis.model.answer.task import Facts
 
 TASK = TASKS["regression"]
@@ -54,3 +56,39 @@ def test_half_precision_and_no_numbers_are_said():
 def test_a_number_that_is_not_there_is_refused():
     with pytest.raises(ValueError, match="component=3: the answer has 1 number, 0 to 0"):
         TASK.chosen(Facts(component=3), "label", SAID, TRUE)
+
+
+def test_a_number_that_is_missing_is_no_truth():
+    found = Answer("regression", Facts(spread=2.0)).told(torch.tensor([[1.0], [2.0]]), torch.tensor([float("nan"), 1.0]), ())
+    assert found.captions == ("1", "2 (true 1, +1)")
+    assert found.numbers == {"answers/mean_error": 1.0}
+    assert math.isnan(found.per_image["answers/error"][0])
+
+
+def test_a_constant_target_is_not_the_farthest():
+    values, truth = torch.tensor([[5.0, 1.0], [5.0, 2.0]]), torch.tensor([[0.0, 1.0], [0.0, 3.0]])
+    assert farthest(values, truth) == 1
+    assert farthest(values, torch.tensor([[float("nan"), 1.0], [float("nan"), 3.0]])) == 1
+
+
+def test_a_number_at_each_pixel_is_no_number():
+    with pytest.raises(ValueError, match="numbers at each pixel: task='reconstruction' compares them with a picture"):
+        Answer("regression").values(torch.zeros(2, 1, 4, 4))
+
+
+def test_numbers_are_compared_as_they_meet_their_target_or_not_at_all():
+    output, truth = torch.tensor([[0.0], [math.log(3.0)]]), torch.tensor([0.5, 0.5])
+    behind = Answer("regression", Facts(change="sigmoid", spread=1.0))
+    said = behind.told(behind.values(output), truth, ())
+    assert said.captions == ("0.5 (true 0.5, +0)", "0.75 (true 0.5, +0.25)")
+    other = Answer("regression", Facts(change="exp", spread=1.0))
+    said = other.told(other.values(output), truth, ())
+    assert (said.captions, dict(said.per_image), dict(said.numbers)) == (("0", "1.1"), {}, {})
+
+
+def test_pictures_are_compared_as_they_meet_their_target_or_not_at_all():
+    output, truth = torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.5)
+    behind, other = (Answer("reconstruction", Facts(change=each)) for each in ("sigmoid", "tanh"))
+    assert behind.told(behind.values(output), truth, ()).captions == ("error 0",)
+    assert other.told(other.values(output), truth, ()).captions == ("",)
+    assert other.kind.maps(other.facts, other.values(output), truth, (1, 1, 2, 2)) == {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from nets import Depthwise, Functional, Plain, Residual, Shared, Swinlike, Tokens, TwoTowers, UNet, images
@@ -105,21 +107,32 @@ def test_the_default_is_the_last_bottleneck(net, layer, shape, kind):
 def test_maps_are_made_before_the_first_attention(net, layer):
     net.eval()
     found = feature_maps(net, images(1), [None])[None]
-    assert (found.layer, found.bypassed) == (layer, 0.0)
-    assert cut_share(net, layer, found.site) < 1e-6
+    site = found.site if found.held is None else found.held
+    assert (site.name, found.bypassed) == (layer, 0.0)
+    assert site.is_held == (layer == "blocks:input")
+    assert cut_share(net, layer, site) < 1e-6
+
+
+def test_a_named_layer_of_tokens_is_held_where_attention_lies_behind_it():
+    found = feature_maps(Tokens().eval(), images(1), ["blocks.layers.0", "norm", "patches"])
+    assert found["blocks.layers.0"].held == replace(found["blocks.layers.0"].site, is_held=True)
+    assert found["norm"].held is None
+    assert found["patches"].held is None  # maps
 
 
 def test_attention_that_the_image_does_not_reach_mixes_nothing():
     class WithWords(nn.Module):
-        def __init__(self):
+        def __init__(self, body):
             super().__init__()
-            self.words, self.body, self.fc = nn.MultiheadAttention(4, 1, batch_first=True), Plain(), nn.Linear(4, 3)
+            self.words, self.body, self.fc = nn.MultiheadAttention(4, 1, batch_first=True), body, nn.Linear(4, 3)
 
         def forward(self, x):
             words = torch.ones(len(x), 5, 4)
-            return self.body(x) * self.fc(self.words(words, words, words)[0].mean(1))
+            words = self.fc(self.words(words, words, words)[0].mean(1))
+            return self.body(x) * words
 
-    assert feature_maps(WithWords().eval(), images(1), [None])[None].layer == "body.6"
+    assert feature_maps(WithWords(Plain()).eval(), images(1), [None])[None].layer == "body.6"
+    assert feature_maps(WithWords(Tokens()).eval(), images(1), [None])[None].held.name == "body.blocks:input"
 
 
 def test_where_no_bottleneck_stands_before_attention_the_last_one_of_all_is_taken():
@@ -135,7 +148,8 @@ def test_where_no_bottleneck_stands_before_attention_the_last_one_of_all_is_take
             mixed = (pixels @ pixels.transpose(1, 2)).softmax(-1) @ pixels
             return self.fc(self.last(mixed.transpose(1, 2).unflatten(2, x.shape[2:])).relu().mean((2, 3)))
 
-    assert feature_maps(FromPixels().eval(), images(1), [None])[None].layer == "last"
+    found = feature_maps(FromPixels().eval(), images(1), [None])[None]
+    assert (found.layer, found.held) == ("last", None)
 
 
 def test_where_nothing_is_a_bottleneck_the_least_bypassed_is_taken_and_its_share_is_true():
@@ -192,3 +206,24 @@ def test_a_named_layer_is_measured_too_as_the_definition_has_it():
     assert found["deep"].said_bypassed.endswith("% of the answer's gradient at the image bypasses layer 'deep'")
     assert found["stem"].said_bypassed == ""
     assert "holds no grid" in str(found["fc:input"])
+
+
+class Summed(nn.Linear):
+    """A linear layer of the user's own that returns one number."""
+
+    def forward(self, x):
+        return super().forward(x).sum()
+
+
+def test_a_number_alone_is_no_site():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.fc, self.aside = Plain(), nn.Linear(3, 3), Summed(3, 1)
+
+        def forward(self, x):
+            x = self.body(x)
+            self.aside(x)
+            return self.fc(x)
+
+    assert last_feature_map(Net(), images(1)).layer == "body.6"

@@ -1,4 +1,4 @@
-"""What the callback makes of the set-ups of `unseen`: ``python -m tests.probe.witness.films [words of names]``.
+"""What the callback makes of `unseen` and `heldout`: ``python -m tests.probe.witness.films [words of names]``.
 
 Each is fitted for two epochs with ``ProbeCallback(on_error="raise")`` and a TensorBoardLogger. Its frames must have the task that
 was read, words below each picture, and maps where the network has feature maps; else there is one sentence that says why not.
@@ -23,7 +23,7 @@ from torch import nn
 from lightning_vis import ProbeCallback
 
 from .harness import quiet_trainer
-from .unseen import CASES
+from .verdicts import CASES
 
 FILM, SENTENCE, FAILED = "film", "one sentence", "failed"
 SENTENCES = (

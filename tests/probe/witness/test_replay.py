@@ -20,7 +20,7 @@ MIXING = {"mixup", "rotations", "SimCLR", "supervised contrast by hand", "Barlow
 """Their steps mix the images of a batch, so that few images give other answers than many."""
 FLAT = {"segmentation, flattened"}
 """Images by pixels: more rows than images."""
-CLOSED = {"frozen backbone"}
+CLOSED = {"frozen backbone", "temperature alone, without gradients"}
 """No gradient goes back to the image."""
 READ = [case for case in PLAIN if case.want.task != "unknown" and case.in_sanity]
 

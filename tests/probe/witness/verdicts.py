@@ -1,4 +1,4 @@
-"""What is read from the set-ups of `unseen`, beside what was wanted: ``python -m tests.probe.witness.verdicts [words of names]``."""
+"""What is read from `unseen` and `heldout`, beside what was wanted: ``python -m tests.probe.witness.verdicts [words of names]``."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
+from . import heldout, unseen
 from .harness import InRehearsal, InSanityCheck, Left, Logged, digest, quiet_trainer, read
-from .unseen import CASES
+
+SETS = {"unseen": unseen.CASES, "held out": heldout.CASES}
+CASES = {name: case for cases in SETS.values() for name, case in cases.items()}
 
 RIGHT, RIGHTLY_UNKNOWN, UNNEEDED, WRONG = "right", "rightly unknown", "unknown without need", "wrong"
 OTHERWISE = "otherwise, defensibly"
@@ -70,27 +73,39 @@ def judged(name, testimony):
     return (OTHERWISE, other) if is_accepted else (said, other)
 
 
+def told(name):
+    """What is said of a set-up, by how it was watched; whether training stayed the same."""
+    start = time.monotonic()
+    sanity, rehearsal, is_same = watched(CASES[name][0])
+    verdicts = {}
+    for kind, testimony in (("sanity check", sanity), ("dry run", rehearsal)):
+        if testimony is not None:
+            verdicts[kind], other = judged(name, testimony)
+            if verdicts[kind] in (UNNEEDED, WRONG) or testimony.trouble:
+                print(f"{verdicts[kind]:20} {kind:12} {name}: {other} {testimony.trouble or ''}")
+    if time.monotonic() - start > 3:
+        print(f"{time.monotonic() - start:.1f} s {name}: {rehearsal.said()}", flush=True)
+    return verdicts, is_same
+
+
+def table(names):
+    """Prints how often each verdict was reached."""
+    began = time.monotonic()
+    every = {name: told(name) for name in names}
+    print(f"\n| | {' | '.join(VERDICTS)} |\n|---|{'---:|' * len(VERDICTS)}")
+    for kind in ("sanity check", "dry run"):
+        count = Counter(verdicts[kind] for verdicts, _ in every.values() if kind in verdicts)
+        print(f"| {kind} | {' | '.join(str(count[each]) for each in VERDICTS)} |")
+    changed = [name for name, (_, is_same) in every.items() if not is_same]
+    print(f"\nnot bit-identical: {', '.join(changed) or 'none'}; {time.monotonic() - began:.0f} s\n")
+
+
 def main(words):
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    counts, changed, began = {"sanity check": Counter(), "dry run": Counter()}, [], time.monotonic()
-    for name, (make, _) in CASES.items():
-        if all(word in name for word in words):
-            start = time.monotonic()
-            sanity, rehearsal, is_same = watched(make)
-            changed += [] if is_same else [name]
-            for kind, testimony in (("sanity check", sanity), ("dry run", rehearsal)):
-                if testimony is not None:
-                    said, other = judged(name, testimony)
-                    counts[kind][said] += 1
-                    if said in (UNNEEDED, WRONG) or testimony.trouble:
-                        print(f"{said:20} {kind:12} {name}: {other} {testimony.trouble or ''}")
-            if words or time.monotonic() - start > 3:
-                print(f"{time.monotonic() - start:.1f} s {name}: {rehearsal.said()}", flush=True)
-    print(f"\n| | {' | '.join(VERDICTS)} |\n|---|{'---:|' * len(VERDICTS)}")
-    for kind, count in counts.items():
-        print(f"| {kind} | {' | '.join(str(count[each]) for each in VERDICTS)} |")
-    print(f"\nnot bit-identical: {', '.join(changed) or 'none'}; {time.monotonic() - began:.0f} s")
+    for title, cases in SETS.items():
+        print(f"{title}\n")
+        table([name for name in cases if all(word in name for word in words)])
 
 
 if __name__ == "__main__":

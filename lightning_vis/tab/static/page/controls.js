@@ -155,7 +155,8 @@ function legendCaption(model, state) {
 }
 
 export function titleOf(view) {
-  const extra = view.key.includes(".") || view.key.includes("+") ? ` ${view.key.slice(view.key.search(/[.+]/))}` : "";
+  const key = view.head ? view.key.slice(0, -view.head.length - 1) : view.key; // the title names the head
+  const extra = /[.+]/.test(key) ? ` ${key.slice(key.search(/[.+]/))}` : "";
   return view.title.includes(extra.trim()) ? view.title : `${view.title}${extra}`;
 }
 

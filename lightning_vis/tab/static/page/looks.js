@@ -46,14 +46,46 @@ export function modelOf(state, loaded, colours) {
   const names = (state.runs || [...loaded.keys()]).filter((name) => loaded.has(name));
   const probes = [...new Set(names.flatMap((name) => probesOf(loaded.get(name))))].sort();
   const probe = probes.includes(state.probe) ? state.probe : probes[0];
-  const runs = names.map((name) => runOf(name, loaded.get(name), probe, colours.get(name)));
+  let runs = names.map((name) => runOf(name, loaded.get(name), probe, colours.get(name)));
   const positions = [...new Set(runs.flatMap((run) => [...run.sheets, ...run.looks].map((look) => look.steps)))].sort((a, b) => a - b);
   const views = viewsOf(runs);
   const view = views.find((each) => each.key === state.view) || views[0] || null;
+  const wholes = runs;
+  runs = runs.map((run) => ofHead(run, view?.head));
   const index = indexOf(state, positions, runs);
   const count = Math.max(0, ...runs.map((run) => run.count));
   const image = Number.isInteger(state.image) && state.image < count ? state.image : null;
-  return { runs, probes, probe, positions, views, view, index, steps: positions[index], count, image, isByStep: disagree(runs) };
+  return { runs, wholes, probes, probe, positions, views, view, index, steps: positions[index], count, image, isByStep: disagree(runs) };
+}
+
+const seenBy = new WeakMap(); // look -> head -> the look as that head has it: one object, so that equal looks stay equal
+
+// A run as another head of its network has it than the first: its answers, its numbers, and what is true of the images for it.
+function ofHead(run, head) {
+  const known = head ? run.looks.filter((look) => look.heads?.[head]) : [];
+  if (!known.length) return run;
+  const { truth } = known[known.length - 1].heads[head];
+  const inputs = run.inputs && { ...run.inputs, labels: null, class_names: [], truth };
+  return { ...run, inputs, looks: run.looks.map((look) => lookOfHead(look, head)) };
+}
+
+function lookOfHead(look, head) {
+  if (!seenBy.has(look)) seenBy.set(look, new Map());
+  const kept = seenBy.get(look);
+  if (!kept.has(head)) {
+    const nobody = look.predicted.map(() => -1);
+    const unknown = { task: "unknown", unit: "", answer: "", said: look.predicted.map(() => ""), wrong: look.predicted.map(() => null) };
+    const numbers = numbersOfHead(look.numbers, head);
+    const per_image = numbersOfHead(look.per_image, head);
+    kept.set(head, { ...look, ...unknown, ...look.heads?.[head], head, predicted: nobody, probability: nobody.map(() => null), numbers, per_image });
+  }
+  return kept.get(head);
+}
+
+// What has a head's name behind its tag, without it; what is measured of maps has it within.
+function numbersOfHead(numbers, head) {
+  const own = Object.entries(numbers).filter(([tag]) => tag.endsWith(`@${head}`)).map(([tag, value]) => [tag.slice(0, -head.length - 1), value]);
+  return Object.fromEntries([...Object.entries(numbers).filter(([tag]) => tag.startsWith("attribution/")), ...own]);
 }
 
 function probesOf(streams) {
@@ -79,7 +111,7 @@ function viewsOf(runs) {
   for (const run of runs) {
     for (const look of run.looks) {
       for (const [key, part] of Object.entries(look.maps)) {
-        if (!views.has(key)) views.set(key, { key, title: part.title || key, scale: part.scale, target: part.target, layer: part.layer });
+        if (!views.has(key)) views.set(key, { key, title: part.title || key, scale: part.scale, target: part.target, layer: part.layer, head: part.head });
       }
     }
   }

@@ -85,7 +85,7 @@ export function answersOf(model) {
 }
 
 function answerOf(look) {
-  if (taskOf(look) === CLASSES) return "";
+  if (taskOf(look) === CLASSES && !look?.head) return "";
   return look.answer || (look.task === "unknown" ? NOT_KNOWN : "");
 }
 
@@ -99,6 +99,8 @@ export function agreed(said) {
   return new Set(said.map(([, text]) => text)).size === 1 ? known[0]?.[1] || "" : known.map(([name, text]) => `${name}: ${text}`).join(" ");
 }
 
+const SENSITIVITIES = ["saliency", "SmoothGrad"]; // titles; as in constants.py
+
 // How the colours of a view are to be read, run by run.
 export function readingOf(model) {
   const { view } = model;
@@ -111,6 +113,7 @@ function readingOfParts(parts, { title, scale }) {
   const whose = whoseOf(parts);
   const inUnit = unit ? ` in ${unit === TARGET_UNIT ? `the ${unit}` : unit}` : "";
   if (isOutput(parts[0])) return `The ${title}${ofOne(parts)}${inUnit && `,${inUnit}`}: the output itself, not what it rests on.`;
+  if (scale.kind !== "log" && !SENSITIVITIES.includes(title)) return `${title} of ${whose}: its shape alone, in multiples of its own mean.${scale.signed ? " Warm: for, blue: against." : ""}`;
   if (scale.kind !== "log") return `Sensitivity of ${whose}: where a small change would matter; not what the answer rests on.`;
   if (!scale.signed) return `Where the evidence for ${whose} lies${inUnit && `,${inUnit}`}.`;
   return unit === LOG_ODDS ? `Evidence${inUnit}: warm speaks for ${whose}, blue against it.` : `Evidence${inUnit}: warm raises ${whose}, blue lowers it.`;
@@ -130,14 +133,32 @@ function isOutput(part) {
   return part?.layer === OUTPUT;
 }
 
-// Whether the answers of a look are numbers, which move by spreads of their targets.
-export function isOfNumbers(look) {
-  return look?.task === "regression";
+// What swapping moves where it is no class's probability, and the unit of numbers that are no shares.
+const MOVED = {
+  ordinal: { share: "% of the scale" }, regression: { unit: "spreads" }, segmentation: { what: "the IoU of the object" },
+  embedding: { what: "the embedding", unit: "in cosine" }, reconstruction: { what: "the error on the object", unit: "in squared error", least: 0 },
+};
+
+// Up to where an axis of what moves goes at least, where that is no share; errors have no size of their own.
+export function leastMoved(look) {
+  return MOVED[look?.task]?.unit ? MOVED[look.task].least ?? 0.5 : null;
 }
 
 // By how much an answer moves.
 export function movedOf(look, value, points) {
-  return (isOfNumbers(look) ? `${value.toFixed(2)} spreads` : `${Math.round(100 * value)} ${points}`).replace("-", "−");
+  const { unit, share } = MOVED[look?.task] || {};
+  const number = Math.abs(value) < 0.01 ? String(Number(value.toPrecision(2))) : value.toFixed(2);
+  return (unit ? `${number} ${unit}` : `${Math.round(100 * value)} ${share || points}`).replace("-", "−");
+}
+
+// What swapping moves.
+export function whatMoves(look) {
+  return MOVED[look?.task]?.what || "the answer";
+}
+
+// What stands below a twin: of an object's own class how probable it is, how well its mask is met; of a picture the error.
+export function onTwins(look) {
+  return { segmentation: "IoU of the object and what is predicted as its class", reconstruction: "squared error on the object" }[look?.task] || "probability of the object's own class";
 }
 
 function whoseOf(parts) {

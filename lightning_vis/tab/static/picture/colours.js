@@ -14,7 +14,8 @@ export function limitOf(scale, settings, constants) {
 // Where a value lies on a scale: 0 is nothing, 1 its upper end, below 0 against.
 export function strength(value, scale, stats, settings, constants) {
   const limit = limitOf(scale, settings, constants);
-  if (scale.kind !== "log") return clip(value / Math.max(stats.mean, 1e-30) / limit, 0, 1);
+  const mean = scale.signed ? stats.magnitude : stats.mean;
+  if (scale.kind !== "log") return clip(value / Math.max(mean, 1e-30) / limit, scale.signed ? -1 : 0, 1);
   if (settings.mode === "shape") return clip(value / Math.max(stats.magnitude, 1e-30) / limit, scale.signed ? -1 : 0, 1);
   const scaled = scale.by_area ? value * stats.area : value;
   return clip(logShare(scaled, limit), scale.signed ? -1 : 0, 1);

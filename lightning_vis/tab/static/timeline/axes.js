@@ -2,10 +2,10 @@
 
 const SLACK = 0.3; // of a step: values may lie so far beyond the last tick, so that one a little below 0 does not cost a third of the height
 
-export function scaleOf(scalar, values, isInSpreads = false) {
+export function scaleOf(scalar, values, least = null) {
   if (/(^|[/_])lift$/.test(scalar)) return liftScale();
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  if (isInSpreads && /effect$|^reliance/.test(scalar)) return linearScale(Math.min(0, low), Math.max(0.5, high), false);
+  if (least !== null && /effect$|^reliance/.test(scalar)) return linearScale(Math.min(0, low), Math.max(least, high), false);
   if (/effect$/.test(scalar)) return linearScale(Math.min(0, low), Math.max(0.5, high), true);
   if (/^answers\/(mean_)?(error|squared_error|distance)$/.test(scalar)) return linearScale(Math.min(0, low), Math.max(0, high), false);
   if (/^answers\/(mean_iou|iou|nearest)$/.test(scalar)) return linearScale(Math.min(0, low), 1, false);

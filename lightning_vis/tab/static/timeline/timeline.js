@@ -2,7 +2,7 @@
 
 import { element, replace } from "../page/dom.js";
 import { whenAt } from "../page/looks.js";
-import { isOfNumbers, truthOf } from "../page/words.js";
+import { leastMoved, truthOf } from "../page/words.js";
 import { drawChart, lookUnder } from "./chart.js";
 import { isOfImages, namesOf, ofImages, pointsOf, preferred } from "./scalars.js";
 import { scaleOf } from "./axes.js";
@@ -94,7 +94,7 @@ export class Timeline {
     const lines = (image) => model.runs.map((run) => pointsOf(run, scalar, model, this.logged, image));
     const [all, shown] = [lines(null), isOne ? lines(model.image) : null];
     const series = model.runs.map((run, at) => ({ run, points: (shown || all)[at], behind: isOne ? all[at] : [] }));
-    const scale = scaleOf(scalar, series.flatMap(({ points, behind }) => [...points, ...behind].map((point) => point[1])), model.runs.some(areNumbers));
+    const scale = scaleOf(scalar, series.flatMap(({ points, behind }) => [...points, ...behind].map((point) => point[1])), leastOf(model.runs));
     this.place = drawChart(this.canvas, width, { model, series, scale });
   }
 
@@ -113,8 +113,8 @@ export class Timeline {
   }
 }
 
-function areNumbers(run) {
-  return isOfNumbers(run.looks[run.looks.length - 1]);
+function leastOf(runs) {
+  return runs.map((run) => leastMoved(run.looks[run.looks.length - 1])).find((each) => each !== null) ?? null;
 }
 
 function grouped(names) {

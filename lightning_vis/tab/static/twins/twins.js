@@ -2,11 +2,12 @@
 
 import { element, fitCanvas, replace } from "../page/dom.js";
 import { className, labelOf, lookAt } from "../page/looks.js";
-import { movedOf, truthOf } from "../page/words.js";
+import { leastMoved, movedOf, onTwins, truthOf, whatMoves } from "../page/words.js";
 
 const [LEAST, MOST] = [72, 112]; // so that all objects of a run stand in one row where there is room
 const [BETWEEN, FRAME] = [6, 22]; // between an object's pictures, and around them
 const READING = "Each object on each background: what is answered there, and the probability of the object's own class as number and bar. A red frame: the background alone turns a right answer into a wrong one.";
+const NUMBERS = "Each object on each background. Below: ";
 const EMPTY = "No twins in these runs: give the Probe labels and masks, so that its objects can be pasted on other backgrounds.";
 
 export class Twins {
@@ -21,7 +22,9 @@ export class Twins {
     return Promise.resolve();
   }
 
-  update(model) {
+  // Twins are asked of the first head, whichever one is looked through.
+  update({ wholes, ...shown }) {
+    const model = { ...shown, runs: wholes };
     const structure = JSON.stringify(model.runs.map((run) => [run.name, run.colour, run.twins?.key, wasAsked(run)]));
     replace(this.root, structure, () => this.build(model));
     this.width = this.root.clientWidth || this.page.stage.clientWidth;
@@ -32,7 +35,9 @@ export class Twins {
   build(model) {
     this.tiles = [];
     if (!model.runs.some((run) => run.twins)) return [element("p", { className: "empty", textContent: EMPTY })];
-    const reading = model.runs.some(wasAsked) ? [element("p", { className: "quiet effects", textContent: READING })] : [];
+    const asked = model.runs.filter(wasAsked);
+    const said = asked.map((run) => (isOfClasses(run) ? READING : `${NUMBERS}${onTwins(lastOf(run))}.`));
+    const reading = [...new Set(said)].map((textContent) => element("p", { className: "quiet effects", textContent }));
     return [...reading, ...model.runs.map((run) => this.section(run))];
   }
 
@@ -76,8 +81,8 @@ export class Twins {
     const look = lookAt(run.looks, model.steps);
     if (tile.kind === "head") return this.fillHead(tile, run, look);
     const image = imageOf(run, tile.object);
-    const isOfClasses = look?.predicted[image] >= 0; // a number has no class to be named by
-    const answers = run.twins.kinds.map((kind) => (isOfClasses ? look.per_image[`reliance/says/${kind}`]?.[image] : undefined));
+    const hasClass = look?.predicted[image] >= 0; // a number has no class to be named by
+    const answers = run.twins.kinds.map((kind) => (hasClass ? look.per_image[`reliance/says/${kind}`]?.[image] : undefined));
     const kind = run.twins.kinds[tile.place];
     const own = look?.per_image[`reliance/on/${kind}`]?.[image];
     const label = labelOf(run.inputs, image);
@@ -89,10 +94,10 @@ export class Twins {
     tile.mark.hidden = !isWrong;
     tile.says.textContent = tile.says.title = Number.isFinite(answer) ? className(run.inputs, answer) : "";
     tile.share.hidden = !wasAsked(run);
-    tile.share.textContent = Number.isFinite(own) ? own.toFixed(2) : "–";
-    tile.share.title = `probability of ${className(run.inputs, label)}, its own class`;
-    tile.fill.style.width = `${100 * (own || 0)}%`;
-    const said = Number.isFinite(answer) ? `says ${className(run.inputs, answer)}${flips ? ", the answer flips" : ""}` : "not asked";
+    tile.share.textContent = Number.isFinite(own) ? (isShare(look) ? own.toFixed(2) : String(Number(own.toPrecision(2)))) : "–";
+    tile.share.title = isOfClasses(run) ? `probability of ${className(run.inputs, label)}, its own class` : onTwins(look);
+    tile.fill.style.width = `${isShare(look) ? 100 * (own || 0) : 0}%`;
+    const said = Number.isFinite(answer) ? `says ${className(run.inputs, answer)}${flips ? ", the answer flips" : ""}` : Number.isFinite(own) ? `${onTwins(look)} ${tile.share.textContent}` : "not asked";
     tile.canvas.setAttribute("aria-label", `object ${tile.object + 1}, ${className(run.inputs, label)} on ${kind}, run ${run.name}: ${said}`);
     const side = this.sideOf(run);
     tile.figure.style.width = `${side}px`;
@@ -108,9 +113,8 @@ export class Twins {
     tile.when.textContent = look ? ` ${look.when}` : run.twins ? " not yet" : "";
     const points = (name) => (Number.isFinite(look?.numbers[`reliance/${name}`]) ? movedOf(look, look.numbers[`reliance/${name}`], "points") : null);
     const [background, object, shifted] = ["background_effect", "object_effect", "paste_control"].map(points);
-    tile.effects.textContent = background && object
-      ? `Swapping the background moves the answer by ${background}, swapping the object by ${object}${shifted ? `, moving the object by 3 pixels by ${shifted}` : ""}.`
-      : "";
+    const also = `${object ? `, swapping the object by ${object}` : ""}${shifted ? `, moving the object by 3 pixels by ${shifted}` : ""}`;
+    tile.effects.textContent = background ? `Swapping the background moves ${whatMoves(look)} by ${background}${also}.` : "";
   }
 
   async paint(model) {
@@ -126,9 +130,26 @@ export class Twins {
   }
 }
 
-// Whether it is known what class is answered on each background: a number has none.
+// Whether something is known of each object on each background: of how a number moves there is only one of all.
 function wasAsked(run) {
-  return Boolean(run.twins) && run.looks.some((look) => run.twins.kinds.some((kind) => look.per_image[`reliance/says/${kind}`]));
+  return knows(run, "on");
+}
+
+function isOfClasses(run) {
+  return knows(run, "says");
+}
+
+function knows(run, word) {
+  return Boolean(run.twins) && run.looks.some((look) => run.twins.kinds.some((kind) => look.per_image[`reliance/${word}/${kind}`]));
+}
+
+// Whether what is said of an object lies between 0 and 1.
+function isShare(look) {
+  return leastMoved(look) === null;
+}
+
+function lastOf(run) {
+  return run.looks[run.looks.length - 1];
 }
 
 // Ready-made twins are several probe images per object; the first one stands for it.

@@ -110,7 +110,33 @@ def dice_and_cross_entropy(logits, labels):
     return soft_dice(logits, labels) + F.cross_entropy(logits, labels)
 
 
+def flat_dice(logits, masks):
+    found, true = logits.sigmoid().flatten(1), masks.flatten(1)
+    return 1 - (2 * (found * true).sum(1) / (found.sum(1) + true.sum(1) + 1)).mean()
+
+
+def joints(self, batch):
+    """Heat maps one by one, weighted on both sides."""
+    found, losses = self.net(batch[0]).flatten(2), []
+    for each in range(3):
+        weight = batch[2][:, each, None]
+        losses.append(F.mse_loss(found[:, each] * weight, batch[1].flatten(2)[:, each] * weight))
+    return sum(losses)
+
+
+def some_joints(self, batch):
+    found = self.net(batch[0]).flatten(2)
+    return sum(F.mse_loss(found[:, each], batch[1].flatten(2)[:, each]) for each in range(2))
+
+
+def with_visibility():
+    return TensorDataset(pictures(), chance(3, 16, 16) * 9, chance(3).round())
+
+
 CASES = [
+    Case("dice of flat masks", supervised(flat_dice, "mask", one), PIXELS),
+    Case("heat maps one by one", stepped(joints, with_visibility, three), wanted("regression")),
+    Case("some heat maps one by one", stepped(some_joints, with_visibility, three), UNKNOWN),
     Case("masks one by one", supervised(by_channels, "masks", three), PIXELS),
     Case("dice and cross entropy", supervised(dice_and_cross_entropy, "map", three), PIXELS),
     Case(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 
 import torch
 from torch import nn
@@ -103,6 +104,26 @@ def percent(self, batch):
     return ((batch[1] - 100 * self.net(batch[0])[:, 0].sigmoid()) ** 2).mean()
 
 
+def bools():
+    return TensorDataset(pictures(), numbered(2).bool())
+
+
+def some_shares():
+    return TensorDataset(pictures(), chance())
+
+
+def squares(logits, labels):
+    return ((logits[:, 0].sigmoid() - labels.float()) ** 2).mean()
+
+
+def scaled_squares(logits, grades):
+    return ((logits[:, 0].sigmoid() - grades.float() * 0.25) ** 2).mean()
+
+
+def smoothed_squares(self, batch):
+    return ((self.net(batch[0])[:, 0].sigmoid() - (batch[1] * 0.9 + 0.05)) ** 2).mean()
+
+
 def directions(self, batch):
     return (1 - F.cosine_similarity(F.normalize(self.net(batch[0]), dim=1), batch[1], dim=1)).mean()
 
@@ -168,6 +189,127 @@ def weighted_hardest(self, batch):
     return (F.relu((apart * same).amax(1) - (apart + 9 * same).amin(1) + 0.3) * batch[2]).mean()
 
 
+def pinball(answers, ages):
+    off = ages[:, None] - answers
+    levels = torch.tensor([0.1, 0.3, 0.5, 0.9])
+    return torch.maximum(levels * off, (levels - 1) * off).mean()
+
+
+def pinball_by_columns(answers, ages):
+    losses = []
+    for each, level in zip(answers.unbind(1), (0.1, 0.3, 0.5, 0.9), strict=True):
+        off = (ages - each) / 60
+        losses.append(torch.where(off > 0, level * off, (level - 1) * off).mean())
+    return sum(losses)
+
+
+def some_quantiles(answers, ages):
+    off = ages - answers[:, 1]
+    return torch.max(0.3 * off, -0.7 * off).mean()
+
+
+def gaussian_of_columns(answers, ages):
+    return F.gaussian_nll_loss(answers[:, 0], ages, answers[:, 1].exp())
+
+
+def laplace_of_halves(answers, ages):
+    center, spread = answers.chunk(2, 1)
+    return ((ages[:, None] - center).abs() / (spread.exp() + 1e-3) + spread).mean()
+
+
+def first_of_two(answers, ages):
+    """The other column is for something else."""
+    return (((answers[:, 0] - ages) / 60) ** 2).mean() + answers[:, 1].abs().mean()
+
+
+def poisson(answers, counts):
+    return (answers[:, 0].exp() - counts * answers[:, 0]).mean()
+
+
+def poisson_of_rates(answers, counts):
+    rate = F.softplus(answers[:, 0])
+    return (rate - counts * rate.log()).mean()
+
+
+def hazard(answers, months):
+    """Exponential survival: months at a rate, and events."""
+    return (months * answers[:, 0].exp() - (months > 30) * answers[:, 0]).mean()
+
+
+def known_ones(self, batch):
+    off = (self.net(batch[0])[:, 0] - batch[2]) * (batch[1] > 0)
+    return (off**2).sum() / (batch[1] > 0).sum()
+
+
+def apart(self, batch):
+    one, other, far = self.net(batch[0]), self.net(batch[0].flip(3)), self.net(batch[0].roll(1, 0))
+    return F.relu((one - other).square().sum(-1) - (one - far).square().sum(-1) + 1).mean()
+
+
+def apart_as_classes(self, batch):
+    one, other = self.net(batch[0]).softmax(1), self.net(batch[0].flip(3)).softmax(1)
+    return (one - other).square().sum(-1).mean()
+
+
+def margins_and_consistency(self, batch):
+    """Margins of classes by hand, which nobody knows; two views of an image shall have the same scores."""
+    one, other = self.net(batch[0]), self.net(batch[0].flip(3))
+    margins = F.relu(1 + one - one.gather(1, batch[1][:, None])).mean()
+    return margins + (one - other).square().sum(1).mean()
+
+
+def softened(self, batch):
+    """The labels go into the margin, too; how sure they are is not all of the target."""
+    soft = F.one_hot(batch[1], 4) * (1 - batch[2][:, None]) + batch[2][:, None] / 4
+    return F.cross_entropy(self.margin(self.net(batch[0]), batch[1]), soft)
+
+
+class Margin(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, 4)
+
+    def forward(self, features, labels):
+        return self.layer(features) - 0.1 * F.one_hot(labels, 4)
+
+
+def with_margin():
+    data = with_numbers(0.1)()
+    return Module({"net": wide(), "margin": Margin()}, softened), data
+
+
+def better(self, batch):
+    """Which of two images: their scores are subtracted."""
+    return F.relu(1 - self.net(batch[0])[:, 0] + self.net(batch[0].flip(3))[:, 0]).square().mean()
+
+
+def smooth(self, batch):
+    z = self.net(batch[0])
+    return (z[:, 1:] - z[:, :-1]).square().sum(1).mean()
+
+
+def averages_alike(self, batch):
+    return (self.net(batch[0]).mean(0) - self.net(batch[0].flip(3)).mean(0)).square().sum()
+
+
+def nearest_vector(self, batch):
+    found, true = F.normalize(self.net(batch[0]), dim=1), F.normalize(batch[1], dim=1)
+    return (1 - (found * true).sum(1)).mean()
+
+
+def cooled(context):
+    def step(self, batch):
+        with context():
+            z = self.net(batch[0])
+        return F.cross_entropy(z * self.cold, batch[1])
+
+    return lambda: (Module({"net": frozen(cnn(4)), "cold": nn.Parameter(torch.ones(1))}, step), pairs())
+
+
+def two():
+    return cnn(2)
+
+
 def wide():
     return cnn(8)
 
@@ -183,7 +325,11 @@ CASES = [
     Case("log-cosh", supervised(log_cosh, "age", lambda: cnn(1)), NUMBERS),
     Case("log-cosh by softplus", supervised(log_cosh_by_softplus, "age", lambda: cnn(1)), NUMBERS),
     Case("difference against zero", supervised(against_zero, "age", lambda: cnn(1)), NUMBERS),
-    Case("a score out of a hundred", stepped(percent, lambda: pairs("age"), lambda: cnn(1)), UNKNOWN),
+    Case("a score out of a hundred", stepped(percent, lambda: pairs("age"), lambda: cnn(1)), NUMBERS),
+    Case("squares of whole yes or no", supervised(squares, "two", lambda: cnn(1)), wanted("binary")),
+    Case("squares of shares", stepped(lambda self, batch: squares(self.net(batch[0]), batch[1]), some_shares, lambda: cnn(1)), NUMBERS),
+    Case("squares of scaled grades", supervised(scaled_squares, "classes", lambda: cnn(1)), UNKNOWN),
+    Case("squares of smoothed bools", stepped(smoothed_squares, bools, lambda: cnn(1)), wanted("binary")),
     Case("numbers in two halves", supervised(halves, "four numbers"), NUMBERS),
     Case("labels one by one", supervised(columns, "labels"), wanted("multilabel")),
     Case("some labels one by one", supervised(some_columns, "labels"), UNKNOWN),
@@ -195,4 +341,24 @@ CASES = [
     Case("momentum and a queue", momentum, Want("embedding", "net", "", image="batch[0]")),
     Case("hardest of a batch", stepped(hardest, with_numbers(0), wide), wanted("embedding")),
     Case("hardest, weighted", stepped(weighted_hardest, with_numbers(0), wide), Want("embedding", "net", "", "constant")),
+    Case("quantiles", supervised(pinball, "age"), NUMBERS),
+    Case("quantiles one by one", supervised(pinball_by_columns, "age"), NUMBERS),
+    Case("one quantile of several numbers", supervised(some_quantiles, "age"), UNKNOWN),
+    Case("mean and variance by columns", supervised(gaussian_of_columns, "age", two), NUMBERS),
+    Case("center and spread by halves", supervised(laplace_of_halves, "age", two), NUMBERS),
+    Case("first of two numbers", supervised(first_of_two, "age", two), UNKNOWN),
+    Case("counts by hand", supervised(poisson, "classes", lambda: cnn(1)), NUMBERS),
+    Case("counts by hand, of rates", supervised(poisson_of_rates, "classes", lambda: cnn(1)), NUMBERS),
+    Case("hazard by hand", supervised(hazard, "age", lambda: cnn(1)), UNKNOWN),
+    Case("squares of what is known", stepped(known_ones, with_numbers(0), lambda: cnn(1)), Want("regression", "net", "", "batch[2]")),
+    Case("triplets by hand", stepped(apart, net=wide), Want("embedding", "net", "", image="batch[0]")),
+    Case("triplets of probabilities", stepped(apart_as_classes, net=wide), UNKNOWN),
+    Case("margins and consistency", stepped(margins_and_consistency, net=wide), UNKNOWN),
+    Case("margin that takes the labels", with_margin, Want("multiclass", "net -> margin", "", "batch[1] and batch[2]")),
+    Case("better of two by hand", stepped(better, net=lambda: cnn(1)), UNKNOWN),
+    Case("neighbouring numbers alike", stepped(smooth, net=wide), UNKNOWN),
+    Case("averages alike", stepped(averages_alike, net=wide), UNKNOWN),
+    Case("cosine to a vector by hand", stepped(nearest_vector, lambda: TensorDataset(pictures(), chance(8)), wide), Want("embedding", "net", "", "batch[1]")),
+    Case("temperature alone", cooled(nullcontext), CLASSES),
+    Case("temperature alone, without gradients", cooled(torch.no_grad), CLASSES),
 ]  # fmt: skip

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.data import TensorDataset
 
-from .parts import UNKNOWN, Case, Module, Want, dense, frozen, mlp, pairs, stepped
+from .parts import LABELS, UNKNOWN, Case, Module, Want, dense, frozen, mlp, pairs, pictures, stepped
 
 AGAIN = Want("reconstruction", chain="net", image="batch[0]")
 
@@ -93,6 +94,55 @@ def diffusion(self, batch):
     return F.mse_loss(self.net(batch[0] * 0.7 + noise * 0.7), noise)
 
 
+def moved(images, flow):
+    """As a flow of two channels says, in parts of the picture."""
+    where = F.affine_grid(torch.eye(2, 3).expand(len(images), -1, -1), images.shape, align_corners=False)
+    return F.grid_sample(images, where + flow.movedim(1, -1), align_corners=False)
+
+
+def registered(self, batch):
+    flow = self.net(batch[0])
+    return ((moved(batch[1], flow) - batch[2]) ** 2).mean() + (flow**2).mean()
+
+
+def turned(self, batch):
+    """The picture that is made again is looked at from elsewhere, and so is the target."""
+    still = torch.zeros(len(batch[0]), 2, 16, 16)
+    return F.mse_loss(moved(self.net(batch[0]), still), moved(batch[0], still))
+
+
+def cut_out(self, batch):
+    """Alpha mattes that are trained by what they compose."""
+    alpha = self.net(batch[0]).sigmoid()
+    return F.l1_loss(alpha * batch[1] + (1 - alpha) * batch[2], batch[0])
+
+
+def filled_in(self, batch):
+    """Holes that the batch brings along: they go in, and weigh the loss."""
+    again = self.net(torch.cat([batch[0] * batch[1], batch[1]], 1))
+    return ((again - batch[0]) * (1 - batch[1])).abs().mean()
+
+
+def one_of_two(self, batch):
+    return (self.net(torch.cat([batch[0], batch[1]], 1)) - batch[0]).abs().mean()
+
+
+def with_mask():
+    return TensorDataset(pictures(), LABELS["mask"]())
+
+
+def of_four():
+    return nn.Conv2d(4, 3, 3, padding=1)
+
+
+def three():
+    return TensorDataset(pictures(), pictures() * 0.9, pictures() * 0.8)
+
+
+def three_with_masks():
+    return TensorDataset(pictures(), LABELS["masks"](), LABELS["masks"]())
+
+
 def of_all(self):
     """The frozen ones too, as many people do."""
     return torch.optim.Adam(self.parameters(), 0.05)
@@ -112,5 +162,11 @@ CASES = [
     Case("perceptual", perceptual, AGAIN),
     Case("perceptual, the frozen in the optimizer", lambda: perceptual(of_all), AGAIN),
     Case("autoencoder and classes", with_classes, Want("multiclass", chain="encoder -> head", target="batch[1]")),
+    Case("a flow that moves another picture", stepped(registered, data=three, net=lambda: dense(2)), UNKNOWN),
+    Case("a flow that moves a mask", stepped(registered, data=three_with_masks, net=lambda: dense(2)), UNKNOWN),
+    Case("made again, moved as its target", stepped(turned, net=lambda: dense(3)), AGAIN),
+    Case("holes of the batch", stepped(filled_in, with_mask, of_four), AGAIN),
+    Case("one of two inputs again", stepped(one_of_two, with_mask, of_four), UNKNOWN),
+    Case("mattes that compose the image", stepped(cut_out, data=three, net=lambda: dense(1)), UNKNOWN),
     Case("diffusion", stepped(diffusion, net=lambda: dense(3)), UNKNOWN),
 ]

@@ -225,7 +225,30 @@ def rotations(self, batch):
     return F.cross_entropy(self.net(turned), torch.arange(4).repeat_interleave(len(batch[0])))
 
 
+def labelled_last(self, batch):
+    """Images without labels go first through the network."""
+    z = self.net(torch.cat([batch[0], batch[1] - 0.1]))
+    without, labelled = z.chunk(2)
+    return F.cross_entropy(labelled, batch[2]) - 0.1 * (without.softmax(1) * without.log_softmax(1)).sum(1).mean()
+
+
+def taken_in_turn(self, batch):
+    """Both views of an image stand side by side."""
+    z = self.net(torch.stack([batch[0], batch[1]], 1).flatten(0, 1))
+    return F.cross_entropy(z[::2], batch[2])
+
+
+def two_with_classes():
+    return TensorDataset(pictures() * 0.9, pictures(), numbered())
+
+
 CASES = [
+    Case(
+        "labelled images behind others",
+        stepped(labelled_last, two_with_classes),
+        wanted("multiclass", target="batch[2]", image="batch[1]", arguments=(("batch[0]", "batch[1]"),)),
+    ),
+    Case("every other row", stepped(taken_in_turn, two_with_classes), UNKNOWN),
     Case(
         "GAN",
         gan(binary_loss),

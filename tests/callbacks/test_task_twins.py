@@ -1,0 +1,99 @@
+"""Twins of every task under a Trainer: what is there can be monitored, and what never is there is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pytest
+import torch
+from nets import images
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+
+from lightning_vis import Probe, ProbeCallback
+from lightning_vis.reliance.measures import BACKGROUND, OBJECT, SHARE
+from tests.callbacks.test_tasks import Steps, cnn, dense
+from tests.probe.test_from_trainer import run
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:lightning_vis. Swapping the background", "ignore:lightning_vis. attribution/grad_cam/lift could not be measured"
+)
+
+ALERT = "reliance/alert"
+N = 24
+X = images(N, 12)
+MASKS = torch.zeros(N, 12, 12)
+for at in range(N):
+    MASKS[at, 2 : 8 + at % 3, 3:8] = 1
+Y = torch.arange(N) % 2
+MAPS = (MASKS * (1 + Y[:, None, None])).long()
+PLATES = {"leaves": torch.rand(2, 3, 12, 12), "stones": torch.rand(2, 3, 12, 12)}
+
+
+@dataclass
+class Case:
+    """A task: how it is trained, on what, and what is monitored of it."""
+
+    step: object
+    net: object
+    data: TensorDataset
+    tags: tuple[str, ...]
+
+
+def meets(loss, change=lambda y: y):
+    return lambda m, b: loss(m.net(b[0]), change(b[1]))
+
+
+ALL, EFFECTS = (BACKGROUND, OBJECT, SHARE, ALERT), (BACKGROUND, OBJECT, SHARE)
+HOT = F.one_hot(Y, 2).float()
+CASES = {
+    "multiclass": Case(meets(F.cross_entropy), lambda: cnn(2), TensorDataset(X, Y), ALL),
+    "multilabel": Case(
+        meets(F.binary_cross_entropy_with_logits), lambda: cnn(2), TensorDataset(X, (HOT + HOT.roll(1, 0)).clamp(max=1)), ALL
+    ),
+    "regression": Case(
+        lambda m, b: F.mse_loss(m.net(b[0])[:, 0], b[1]), lambda: cnn(1), TensorDataset(X, 20.0 + 7 * Y), EFFECTS
+    ),
+    "segmentation": Case(meets(F.cross_entropy), lambda: dense(3), TensorDataset(X, MAPS), EFFECTS),
+    "reconstruction": Case(lambda m, b: F.mse_loss(m.net(b[0]), b[0]), lambda: dense(3), TensorDataset(X, Y), (BACKGROUND,)),
+    "embedding": Case(
+        lambda m, b: F.triplet_margin_loss(m.net(b[0]), m.net(b[0].flip(3)), m.net(b[0].roll(1, 0))),
+        cnn,
+        TensorDataset(X, Y),
+        EFFECTS,
+    ),
+}
+
+
+def probe(name):
+    labels = MAPS[:8] if name == "segmentation" else Y[:8]
+    return Probe(X[:8], labels, MASKS[:8], PLATES, class_names=["background", "bird", "mammal"])
+
+
+def fitted(trainer, name, *others, **arguments):
+    case, callback = CASES[name], ProbeCallback(probe(name), on_error="raise", task=name)
+    data = DataLoader(case.data, 8), DataLoader(case.data, 8)
+    run(trainer, [callback, *others], Steps(case.step, net=case.net), *data, **arguments)
+    return callback
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_a_task_measures_is_logged_at_every_epoch_and_nothing_else(trainer, name, tmp_path):
+    case = CASES[name]
+    kept = ModelCheckpoint(tmp_path, monitor=BACKGROUND, save_top_k=-1, filename="{epoch}", auto_insert_metric_name=False)
+    callback = fitted(trainer, name, kept, enable_checkpointing=True)
+    frame = callback.film.frames[-1]
+    assert frame.task == name
+    assert {tag for tag in ALL if tag in frame.numbers} == set(case.tags)
+    assert {tag for tag in callback.monitor.values if tag.startswith("reliance/")} == set(case.tags)
+    assert kept.best_model_score is not None
+    assert json.dumps(frame.numbers)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_a_task_never_measures_is_refused_when_fit_starts(trainer, name):
+    for tag in set(ALL) - set(CASES[name].tags):
+        with pytest.raises(ValueError, match=f"EarlyStopping monitors '{tag}', which is never logged of a task that is {name}"):
+            fitted(trainer, name, EarlyStopping(tag))
