@@ -16,7 +16,7 @@ from lightning_vis.constants import LIGHTNING
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
 from lightning_vis.model.answer.words import Words
 from lightning_vis.model.compiled import eagerly
-from lightning_vis.model.places import Path
+from lightning_vis.model.places import Path, thawed
 from lightning_vis.model.snapshot.rng import preserve_rng
 from lightning_vis.probe.dataset import named, scaling_of
 from lightning_vis.probe.forward_tracer import ForwardTracer
@@ -121,12 +121,13 @@ class TrainerProbe:
         self._stance.close()
         self._keep(witness.testimony(), tracer, batch)
 
+    @torch.inference_mode(False)  # Lightning validates in it, and a loss whose gradients nobody could ask for is not read
     def rehearse(self, module: nn.Module, batch: Any, source: Source, name: str) -> None:
         """Reads a batch in a dry run of the step.
 
         It runs whatever is known here: another process may know less, and its step may wait for this one.
         """
-        self.was_asked = True
+        self.was_asked, batch = True, thawed(batch)
         tracer = ForwardTracer(module, batch)
         try:
             step, (head, others) = partial(source.step, batch), self.asked.paths
@@ -268,11 +269,6 @@ class TrainerProbe:
         if self._taken is None:
             return None
         return self._taken.call if given is None else self._taken.call_for(given, module)
-
-    @property
-    def name(self) -> str:
-        """The submodule that answers; empty where it is the module itself."""
-        return self._taken.name if self._taken is not None else ""
 
 
 def _first_line(error: Exception) -> str:

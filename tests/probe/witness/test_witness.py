@@ -159,7 +159,7 @@ def test_tensors_of_other_kinds_are_asked_no_more_than_without_us():
 SENTENCES = {
     "cross entropy": "Reads 4 classes: net(batch[0]) meets batch[1] in cross_entropy.",
     "focal by hand": "Reads 4 classes: net(batch[0]) meets batch[1] by hand (gather).",
-    "MSE": "Reads a number: net(batch[0]) meets batch[1] in mse_loss; shown in the target's units, no p.",
+    "MSE": "Reads a number: net(batch[0]) meets batch[1] in mse_loss; shown in the units of the target, no p.",
     "two heads": 'Reads 3 classes: net(batch["image"])["colour"] meets batch["colour"] in cross_entropy;'
     ' there is also "shape" (4 classes): head="shape".',
     "deep supervision": "Reads 3 classes at each pixel: net(batch[0])[0] meets batch[1] in cross_entropy;"
