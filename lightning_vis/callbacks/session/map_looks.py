@@ -79,7 +79,7 @@ class MapLooks:
     def layer(self) -> str | None:
         """Where the views look that name no layer, once it is known."""
         default = self.places.get(None)
-        return None if default is None else (default.front.name if default.front is not None else default.layer)
+        return None if default is None else (default.layer if default.held is None else default.held.name)
 
     def summary(self) -> str:
         """What is looked at, through what, where."""
