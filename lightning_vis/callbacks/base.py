@@ -10,6 +10,7 @@ from torch import nn
 
 from lightning_vis.callbacks.budget import Budget
 from lightning_vis.callbacks.failures import Failures, loggers_of, warn
+from lightning_vis.callbacks.schedule import ends_epoch
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.settings import Settings
 from lightning_vis.callbacks.trainer import looks_here, refusal_of, time_limit_of
@@ -152,6 +153,10 @@ class LookCallback(Callback):
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Looks of the first epoch have a share of the time of their own."""
         self.budget.is_first = trainer.current_epoch == 0
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """With its last batch the first epoch is over."""
+        self.budget.is_first = self.budget.is_first and not ends_epoch(trainer)
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Rehearses the first batch, where nothing else told what the network answers: its weights are still untouched."""

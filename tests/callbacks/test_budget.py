@@ -85,11 +85,11 @@ def test_the_limit_and_the_epoch_are_those_of_the_trainer(trainer, arguments):
     watcher = ProbeCallback(twin_probe(), at_steps=(), images=False)
     notes = Notes(watcher.budget)
     others, more = arguments.get("callbacks", []), {key: each for key, each in arguments.items() if key != "callbacks"}
-    trainer([watcher, notes, *others], max_epochs=2, limit_train_batches=1, **more).fit(
+    trainer([watcher, notes, *others], max_epochs=2, limit_train_batches=2, **more).fit(
         Classifier(), loader(32, 1.0), loader(16, 1.0)
     )
     limit = 600 if arguments else math.inf
-    assert notes.seen == [(True, limit), (False, limit)]
+    assert notes.seen == [(True, limit), *[(False, limit)] * 3]
 
 
 @pytest.mark.parametrize("sanity", [0, 1])
