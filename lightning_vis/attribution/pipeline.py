@@ -36,12 +36,13 @@ from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.probe.probe import Probe, answer_of_labels
 from lightning_vis.reliance.evaluate import TwinResult, evaluate_twins
 
-TWINS = "twins"
+TWINS, ANSWER = "<twins>", "<answer>"
+"""Among the keys of views: the numbers of the twins, and what the network says where there is no view."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A frame of what worked, and what went wrong, by view key; `TWINS` stands for the numbers of the twins.
+    """A frame of what worked, and what went wrong, by view key, or `TWINS` or `ANSWER`.
 
     Where the views looked, and what was opened for them, is told too, to be handed to the next look.
     """
@@ -147,7 +148,7 @@ def _attempt_once(
         frame = _look(model, probe, placed, running, failures, start)
     except Exception as error:  # before any view, or while the model was put back
         names = [view.key for view in views] + [TWINS] * (probe.twins_for(running.answer) is not None)
-        failed = dict.fromkeys(names or [running.answer.task], error)  # a task without any view too
+        failed = dict.fromkeys(names or [ANSWER], error)
         return Attempt(None, failed | failures, places, running.cuts)
     return Attempt(frame, failures, places, running.cuts)
 

@@ -52,7 +52,7 @@ class LookCallback(Callback):
     ) -> None:
         super().__init__()
         self.probe = given_probe(probe)
-        self.settings = settings
+        self.settings, self.asked = settings, asked
         self.failures = Failures(settings.on_error)
         self.budget = Budget(settings.max_overhead, work)
         self.session = Session(self.probe, self.failures, self.budget, asked)

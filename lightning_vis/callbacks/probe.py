@@ -15,7 +15,7 @@ from lightning_vis.attribution.pipeline import usual_views
 from lightning_vis.attribution.views import View, given_views, grad_cam, saliency
 from lightning_vis.callbacks.base import LookCallback
 from lightning_vis.callbacks.failures import log
-from lightning_vis.callbacks.groups import refuse_clashes, settings_of, sharers
+from lightning_vis.callbacks.groups import asked_of, refuse_clashes, settings_of, sharers
 from lightning_vis.callbacks.monitor import Monitor, OnAlert, monitored_tags, refuse_missing, refuse_unmeasured, tags_of
 from lightning_vis.callbacks.schedule import begins_anew, ends_epoch, is_due, is_early
 from lightning_vis.callbacks.session.map_looks import MapLooks
@@ -158,11 +158,13 @@ class ProbeCallback(LookCallback):
     @property
     def state_key(self) -> str:
         """Tells callbacks of one Trainer apart in a checkpoint."""
+        head = {} if self.asked is None or self.asked.words.head is None else {"head": self.asked.words.head}
         return self._generate_state_key(
             probe=self.probe_name,
             views=[view.key for view in self.views],
             every_n_epochs=self.every_n_epochs,
             at_steps=self.at_steps,
+            **head,
         )
 
     # --- when -------------------------------------------------------------------------------------------------------
@@ -173,6 +175,7 @@ class ProbeCallback(LookCallback):
             return
         probes = [other for other in trainer.callbacks if isinstance(other, ProbeCallback)]
         refuse_clashes(self, probes)
+        self.session.asked = asked_of(self, probes)
         group = sharers(self, probes)
         self._leader = group[0]
         self._all_views = list({view.key: view for other in group for view in other.views}.values())

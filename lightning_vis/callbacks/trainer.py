@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from lightning_vis.callbacks.schedule import ends_epoch
-from lightning_vis.probe.from_trainer import loader_of, loaders_of
+from lightning_vis.probe.from_trainer import is_read, loader_of, loaders_of
 from lightning_vis.probe.source.source import Source
 
 
@@ -103,6 +103,7 @@ def source_of(trainer: Any, module: Any, step: str) -> Source:
         is_alone=trainer.world_size == 1,
         datamodule=getattr(trainer, "datamodule", None),
         loaders=loaders_of(trainer),
+        is_read=is_read(trainer),
     )
 
 

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 import torch
 
 
-def eagerly() -> AbstractContextManager[Any]:
-    """A context in which compiled modules run eagerly, so that hooks work."""
+class _Eagerness:
+    """The compiler's stance, which several may borrow at once and give back in any order: the last one puts it back."""
+
+    def __init__(self) -> None:
+        self.borrowers = 0
+        self._stance = ExitStack()
+
+    def __enter__(self) -> None:
+        if not self.borrowers:
+            self._stance.enter_context(torch.compiler.set_stance("force_eager"))
+        self.borrowers += 1
+
+    def __exit__(self, *error: object) -> None:
+        self.borrowers -= 1
+        if not self.borrowers:
+            self._stance.close()
+
+
+_EAGERNESS = _Eagerness()
+"""Of this process, as the stance is."""
+
+
+def eagerly() -> AbstractContextManager[None]:
+    """A context in which compiled modules run eagerly, so that hooks work; several may overlap, and need not be nested."""
     # Importing dynamo takes seconds; if nobody has, nothing is compiled.
-    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+    return _EAGERNESS if "torch._dynamo" in sys.modules else nullcontext()
 
 
 def is_compiled() -> bool:

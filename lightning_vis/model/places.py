@@ -18,6 +18,9 @@ DEEPEST = 5
 LONGEST = 4096
 """Items of a list that is opened: longer ones are data, not nests."""
 
+PLAIN = frozenset({int, float, bool, str, bytes, type(None), slice, torch.dtype, torch.device, torch.Size})
+"""What holds no tensors."""
+
 
 class Field(str):
     """A name that is reached with a dot, not with brackets; equal to the plain word."""
@@ -32,7 +35,7 @@ def leaves(value: Any, path: Path = (), depth: int = 0) -> Iterator[tuple[Path, 
     """
     if isinstance(value, Tensor):
         yield path, value
-    elif depth < DEEPEST:
+    elif depth < DEEPEST and type(value) not in PLAIN:  # most arguments: asking costs more than a look at their kind
         for key, part in parts(value):
             yield from leaves(part, (*path, key), depth + 1)
 
@@ -169,6 +172,15 @@ def on_cpu(value: Any, depth: int = 0) -> Any:
         return value.detach().cpu().clone()
     known = parts(value) if depth < DEEPEST else []
     return rebuilt(value, {key: on_cpu(part, depth + 1) for key, part in known}) if known else value
+
+
+def thawed(value: Any) -> Any:
+    """The nest with tensors that were made in inference mode as copies, made outside of it, which a graph may keep."""
+    with torch.inference_mode(False):
+        for path, tensor in leaves(value):
+            if tensor.is_inference():
+                value = replaced(value, path, tensor.clone())
+    return value
 
 
 def written(path: Path, root: str = "batch") -> str:

@@ -16,13 +16,13 @@ from lightning_vis.constants import LIGHTNING
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
 from lightning_vis.model.answer.words import Words
 from lightning_vis.model.compiled import eagerly
-from lightning_vis.model.places import Path
+from lightning_vis.model.places import Path, thawed
 from lightning_vis.model.snapshot.rng import preserve_rng
 from lightning_vis.probe.dataset import named, scaling_of
 from lightning_vis.probe.forward_tracer import ForwardTracer
 from lightning_vis.probe.labels import class_names_of
 from lightning_vis.probe.probe import Probe
-from lightning_vis.probe.source.batches import collater
+from lightning_vis.probe.source.batches import batch_size_of, collater, owners_of
 from lightning_vis.probe.source.conclusion import answer_of
 from lightning_vis.probe.source.images import Taken, first_rows, head_of, taken_of
 from lightning_vis.probe.source.source import Asked, Source
@@ -121,12 +121,13 @@ class TrainerProbe:
         self._stance.close()
         self._keep(witness.testimony(), tracer, batch)
 
+    @torch.inference_mode(False)  # Lightning validates in it, and a loss whose gradients nobody could ask for is not read
     def rehearse(self, module: nn.Module, batch: Any, source: Source, name: str) -> None:
         """Reads a batch in a dry run of the step.
 
         It runs whatever is known here: another process may know less, and its step may wait for this one.
         """
-        self.was_asked = True
+        self.was_asked, batch = True, thawed(batch)
         tracer = ForwardTracer(module, batch)
         try:
             step, (head, others) = partial(source.step, batch), self.asked.paths
@@ -148,7 +149,7 @@ class TrainerProbe:
         dataset = source.loader.dataset
         try:
             with preserve_rng(dataset):
-                items = range(min(source.loader.batch_size, len(dataset)))
+                items = range(min(batch_size_of(source.loader), len(dataset)))
                 batch = source.transfer(source.loader.collate_fn([dataset[each] for each in items]))
                 self.rehearse(module, batch, source, "training_step")
         except Exception:
@@ -199,7 +200,7 @@ class TrainerProbe:
     ) -> None:
         assert self.testimony is not None  # the caller has seen to it
         try:
-            with preserve_rng(getattr(source.loader, "dataset", None)):
+            with preserve_rng(*owners_of(source.loader)):
                 taken = taken_of(self.testimony, module, self._batch, self._tracer, source, asked, indices, given is None)
         except Exception as error:
             if given is not None and is_users(getattr(module, "forward", None)):
@@ -231,7 +232,7 @@ class TrainerProbe:
         for words, other in _others(self.testimony, asked):
             name, own = str(words.head), asked.of(words)
             try:
-                with preserve_rng(getattr(source.loader, "dataset", None)):
+                with preserve_rng(*owners_of(source.loader)):
                     taken = head_of(first, other, module, self._tracer, source, own)
                 answer = answer_of(taken.testimony, taken.truth, own, at_meeting=taken.at_meeting)
                 found.append(TrainerHead(name, answer, taken))
@@ -301,6 +302,18 @@ def loader_of(trainer: Any) -> Any:
     # Neither `or` nor `if`: the truth of a loader is its length, which iterable data do not have.
     given = trainer.test_dataloaders if trainer.state.fn == "test" else trainer.val_dataloaders
     return first_of(trainer.train_dataloader if given is None or given in ([], ()) else given)
+
+
+def is_read(trainer: Any) -> bool:
+    """Whether the loader that images are taken from is being read: in a fit that is the one for training."""
+    return trainer.state.fn != "fit" or any(loader_of(trainer) is each for each in _every(trainer.train_dataloader))
+
+
+def _every(loaders: Any) -> list[Any]:
+    """All loaders in a container of them."""
+    if not _holds_loaders(loaders):
+        return [loaders]
+    return [each for part in (loaders.values() if isinstance(loaders, Mapping) else loaders) for each in _every(part)]
 
 
 def first_of(loaders: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from modules import Classifier, TwoOptimizers, loader
 from nets import Tokens, TwoTowers
 from torch import nn
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
 
 from lightning_vis.callbacks.probe import GradCAMCallback, ProbeCallback, SaliencyCallback
 from lightning_vis.probe.probe import Probe
@@ -198,6 +200,91 @@ def test_so_it_is_with_masks_whose_numbers_are_logged(trainer, probe):
     for key in set(with_it[-1][3]) - set(without[-1][3]):
         del with_it[-1][3][key]
     assert same(with_it, without)
+
+
+class Counting:
+    """A loader of one's own: batches in an order that its count of epochs decides."""
+
+    def __init__(self, data):
+        self.data, self.epoch = data, 0
+
+    def __len__(self):
+        return 6
+
+    def __iter__(self):
+        self.epoch += 1
+        order = torch.randperm(24, generator=torch.Generator().manual_seed(self.epoch))
+        yield from (self.data[order[4 * each : 4 * each + 4]] for each in range(6))
+
+
+def drawn(count, **arguments):
+    """Batches drawn from a generator that nobody else draws from."""
+    data = loader(count).dataset
+    order = RandomSampler(data, generator=torch.Generator().manual_seed(3))
+    return DataLoader(data, batch_sampler=BatchSampler(order, 4, False), **arguments)
+
+
+class Batches(list):
+    """Lightning takes a plain list for several loaders."""
+
+
+class Whole(Dataset):
+    """Items that are batches."""
+
+    def __init__(self, count):
+        self.data, self.seen = loader(count).dataset, []
+
+    def __len__(self):
+        return len(self.data) // 4
+
+    def __getitem__(self, index):
+        self.seen.append(index)
+        return self.data[4 * index : 4 * index + 4]
+
+
+LOADERS = {
+    "a batch sampler's own generator": drawn,
+    "a worker that stays": partial(drawn, num_workers=1, persistent_workers=True),
+    "one's own": lambda count: Counting(loader(count).dataset),
+    "items that are batches": lambda count: DataLoader(Whole(count), batch_size=None, shuffle=True),
+    "a list of batches": lambda count: Batches(loader(count)),
+}
+
+
+def trained_by(trainer, callbacks, training, validation):
+    """One training by these loaders."""
+    torch.manual_seed(5)
+    watching = Fingerprint()
+    trainer([*callbacks, watching]).fit(Classifier(), training, validation)
+    return watching.seen
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork")
+@pytest.mark.filterwarnings("ignore:Your `val_dataloader`.s sampler has shuffling enabled")
+@pytest.mark.parametrize("make", LOADERS.values(), ids=LOADERS)
+@pytest.mark.parametrize("validated", [False, True])
+def test_so_it_is_whatever_the_images_are_taken_from(trainer, make, validated):
+    found = []
+    for callbacks in ([], [callback := ProbeCallback()]):
+        found.append(trained_by(trainer, callbacks, make(24), make(24) if validated else None))
+    assert len(found[0]) == 2 * 2 * 6 + 1
+    assert same(*found)
+    assert len(callback.film.frames) >= 4
+    assert len(callback.session.probe) >= 4
+
+
+def test_so_it_is_where_one_loader_trains_and_validates(trainer):
+    found = []
+    for callbacks in ([], [ProbeCallback()]):
+        both = Counting(loader(24).dataset)
+        found.append(trained_by(trainer, callbacks, both, both))
+    assert same(*found)
+
+
+def test_a_loader_that_is_being_read_is_said_not_to_be_begun_anew(trainer):
+    callback = ProbeCallback()
+    trainer([callback]).fit(Classifier(), Counting(loader(24).dataset))
+    assert any("a Counting that is being read is not begun anew: the first 4 images" in each for each in callback.session.notes)
 
 
 class Backward(pl.Callback):

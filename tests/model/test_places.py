@@ -9,7 +9,7 @@ from types import MappingProxyType, SimpleNamespace
 import pytest
 import torch
 
-from lightning_vis.model.places import LONGEST, Field, at, leaves, replaced, rows_of, written
+from lightning_vis.model.places import LONGEST, Field, at, leaves, replaced, rows_of, thawed, written
 
 Pair = namedtuple("Pair", "image label")
 
@@ -116,3 +116,15 @@ def test_long_lists_modules_and_strangers_are_not_opened():
     stranger = SimpleNamespace(far=SimpleNamespace(tensor=torch.ones(1)))
     network = torch.nn.Linear(1, 1)
     assert [*leaves([[torch.ones(1)] * (LONGEST + 1), stranger, network, "text", None])] == []
+
+
+def test_tensors_of_inference_mode_are_copied_and_all_else_is_as_it_was():
+    with torch.inference_mode():
+        value = {"x": [torch.ones(2)], "name": "a"}
+        found = thawed(value)
+    plain = {"x": torch.ones(2)}
+    assert thawed(plain) is plain
+    assert value["x"][0].is_inference()
+    assert not found["x"][0].is_inference()
+    assert (found["x"][0].tolist(), found["name"]) == ([1, 1], "a")
+    (found["x"][0] * torch.ones(2, requires_grad=True)).sum().backward()

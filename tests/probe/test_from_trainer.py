@@ -119,7 +119,39 @@ def test_a_given_probe_is_looked_at_through_the_submodule_too(trainer, probe):
 def test_validate_alone_looks_at_a_watched_batch_too(trainer):
     callback = ProbeCallback(on_error="raise")
     trainer([callback]).validate(OnlyNet(), dicts(), verbose=False)
-    assert len(callback.film.frames) == 1
+    assert [frame.task for frame in callback.film.frames] == ["multiclass"]
+    assert set(callback.film.frames[0].maps) == {"evidence", "grad_cam", "saliency"}
+    assert callback.session.finder.step == "validation_step"
+
+
+class Reweighted(Classifier):
+    """Keeps a buffer that each of its validations makes anew; Lightning makes it in inference mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("weights", torch.ones(CLASSES))
+
+    def validation_step(self, batch, _):
+        self.log("val_loss", nn.functional.cross_entropy(self(batch[0]) * self.weights, batch[1]))
+        self.weights = self.weights * 1
+
+    test_step = validation_step
+
+
+@pytest.mark.parametrize("alone", ["validate", "test"])
+def test_validate_and_test_alone_read_and_show_what_fit_does(trainer, alone):
+    seen, callback, module = ProbeCallback(on_error="raise"), ProbeCallback(on_error="raise"), Reweighted()
+    trainer([seen]).fit(Reweighted(), loader(), loader())
+    training = trainer([callback])
+    for _ in range(2):  # the second time the buffer is one of inference mode
+        getattr(training, alone)(module, loader(), verbose=False)
+        assert module.weights.is_inference()
+        assert callback.session.finder.testimony.trouble == ()
+    first, (one, again) = seen.film.frames[0], callback.film.frames
+    for frame in (one, again):
+        assert (frame.task, frame.said, frame.wrong, frame.answer) == (first.task, first.said, first.wrong, first.answer)
+        assert set(frame.maps) == set(first.maps)
+        assert all((frame.maps[key].values == first.maps[key].values).all() for key in first.maps)
 
 
 class Chained(Classifier):

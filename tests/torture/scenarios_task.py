@@ -686,7 +686,7 @@ def validated_alone(run: Run, **arguments: Any) -> None:
     run.trainer(**arguments).validate(Calm(), loaders()[1], verbose=False)
 
 
-@task(0, frames=0, refusal="no images were found")  # nobody writes into tensors of inference mode but there
+@task(0)
 def validated_alone_by_a_step_that_writes(run: Run, **arguments: Any) -> None:
     run.trainer(**arguments).validate(Busy(), loaders()[1], verbose=False)
 

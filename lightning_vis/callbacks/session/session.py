@@ -137,8 +137,13 @@ class Session:
         return self.asked or self.finder.asked
 
     def take(self, probe: Probe) -> None:
-        """These are the images from now on."""
-        self.probe, self._inputs = probe, None
+        """These are the images from now on.
+
+        Raises:
+            ValueError: the labels of a user's probe are none that the task has.
+        """
+        self.probe = probe
+        self._inputs = self._seen(probe)
         known, self._resumed = self._resumed, {}
         before, self._answered = self._answered, None
         if before is not None and before.task != self.answer.task:
@@ -156,6 +161,17 @@ class Session:
                 " earlier looks of the film show the ones, later looks the others"
             )
 
+    def _seen(self, probe: Probe) -> Inputs:
+        """What people see of the images; without labels where those that were found cannot be read."""
+        try:
+            return probe.inputs(self.answer)
+        except Exception as error:
+            if self._given is not None and isinstance(error, ValueError):
+                raise
+            self.failures.tell("the labels of the images cannot be read, so that nothing is called right or wrong", error)
+            self.probe = probe.of(None)
+            return self.probe.inputs(self.answer)
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know of the images, in sentences."""
@@ -164,8 +180,6 @@ class Session:
     @property
     def inputs(self) -> Inputs | None:
         """What people see of the images, once they are known."""
-        if self._inputs is None and self.probe is not None:
-            self._inputs = self.probe.inputs(self.answer)
         return self._inputs
 
     # --- the network ------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Finds the answer in an output, and whether its numbers are probabilities already."""
+"""Finds the answer in an output, and whether its numbers are probabilities."""
 
 from __future__ import annotations
 

@@ -132,8 +132,17 @@ def _prepare(modules: Iterable[nn.Module], parameters: Iterable[Tensor]) -> None
         # Not `eval()`: users override `train()` (frozen norms, merged adapters), and that would run their code.
         if getattr(module, "training", False):
             module.training = False
+        _thaw(vars(module))
+        _thaw(vars(module).get("_buffers"))
     for parameter in parameters:
         parameter.grad = None
+
+
+def _thaw(kept: Any) -> None:
+    """Puts copies in the place of tensors that were made in inference mode: no gradient goes past these themselves."""
+    for name, value in kept.items() if isinstance(kept, dict) else ():
+        if isinstance(value, Tensor) and value.is_inference():
+            kept[name] = value.clone()
 
 
 def _refuse_lazy(model: nn.Module, parameters: Iterable[Tensor]) -> None:

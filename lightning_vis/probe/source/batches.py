@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset
+from torch.utils.data import DataLoader, IterableDataset
 
 from lightning_vis.model.places import leaves, on_cpu, rebuilt, rows_of
 from lightning_vis.model.places import parts as parts_of
@@ -26,9 +26,21 @@ def is_stream(loader: Any) -> bool:
 
 def collater(loader: Any) -> Any:
     """What makes a batch of a list of items; None where a loader does not make its batches so."""
+    is_batched = getattr(loader, "batch_size", None) or getattr(loader, "batch_sampler", None) is not None
+    return _collate(loader) if is_batched else None
+
+
+def _collate(loader: Any) -> Any:
+    """What makes a batch of whatever has an index; None where nothing has one."""
     dataset, collate = getattr(loader, "dataset", None), getattr(loader, "collate_fn", None)
     is_map = hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__") and not isinstance(dataset, IterableDataset)
-    return collate if is_map and callable(collate) and getattr(loader, "batch_size", None) else None
+    return collate if is_map and callable(collate) else None
+
+
+def batch_size_of(loader: Any, otherwise: int = 8) -> int:
+    """How many items a batch has, as far as a loader or its batch sampler tells."""
+    told = getattr(loader, "batch_size", None) or getattr(getattr(loader, "batch_sampler", None), "batch_size", None)
+    return told if isinstance(told, int) else otherwise
 
 
 def has_same_form(one: Any, other: Any) -> bool:
@@ -37,9 +49,28 @@ def has_same_form(one: Any, other: Any) -> bool:
     return bool(forms[0]) and forms[0] == forms[1]
 
 
+def can_begin(loader: Any, *, is_read: bool) -> bool:
+    """Whether the first batches can be had again without anybody's noticing.
+
+    Args:
+        loader: that no stream is behind.
+        is_read: whether somebody is reading it; a fresh iterator may then end the one that is being read.
+    """
+    return not is_read or isinstance(loader, (list, tuple)) or _collate(loader) is not None
+
+
 def further(loader: Any, most: int = MOST) -> Iterator[Any]:
-    """Batches of a fresh iterator, from the first."""
-    return islice(iter(loader), most)
+    """Batches from the first: of data whose items are batches by index, else of a fresh iterator."""
+    collate = _collate(loader)
+    if collate is None:
+        return islice(iter(loader), most)
+    return (collate(loader.dataset[each]) for each in range(min(most, len(loader.dataset))))
+
+
+def owners_of(loader: Any) -> tuple[Any, ...]:
+    """What may draw and count when batches are made of items, or begun anew."""
+    dataset = getattr(loader, "dataset", None)
+    return (dataset,) if isinstance(loader, DataLoader) else (dataset, loader)  # torch's own is never iterated
 
 
 def shuffled(count: int, seed: int = 0) -> list[int]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lightning_vis.constants import MULTICLASS
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
+from lightning_vis.model.answer.masks import is_one_hot
 from lightning_vis.model.answer.numbers import spreads
 from lightning_vis.model.answer.task import Facts
 from lightning_vis.model.answer.words import Words, place_of
@@ -45,7 +46,7 @@ def answer_of(it: Testimony, truth: Tensor | None, asked: Asked, *, at_meeting: 
     words = asked.words
     read = Answer(it.task, facts, unit, _said(it, asked))
     if it.task == UNKNOWN and words.task is not None:
-        read = replace(read, facts=replace(Facts(), head=None), said="")
+        read = replace(read, facts=Facts(is_sigmoid=words.task == "segmentation" and _do_overlap(truth)), said="")
     given = words.over(read)
     place = place_of(words.head, "head")
     if place is not None and it.task != UNKNOWN and it.is_called(place):  # the name of a submodule is no place
@@ -75,9 +76,14 @@ def _is_each_class(it: Testimony) -> bool:
 def _is_each_for_itself(it: Testimony, truth: Tensor | None) -> bool:
     """Whether several classes at each pixel are a yes or no each."""
     several = len(it.shape) > 3 and it.shape[1] > 1
-    masks = truth is not None and truth.ndim == len(it.shape) and truth.shape[1:2] == it.shape[1:2]
-    overlap = masks and truth is not None and not bool((truth.float().sum(1) == 1).all())
-    return several and (it.loss in _SIGMOIDS or overlap)
+    are_masks = truth is not None and truth.ndim == len(it.shape) and truth.shape[1:2] == it.shape[1:2]
+    return several and (it.loss in _SIGMOIDS or (are_masks and _do_overlap(truth)))
+
+
+def _do_overlap(truth: Tensor | None) -> bool:
+    """Whether masks ``(N, C, H, W)`` overlap or leave pixels to no class: then they are no classes of which each pixel has one."""
+    are_masks = truth is not None and truth.ndim > 3 and truth.shape[1] > 1
+    return are_masks and truth is not None and not bool((truth.float().sum(1) == 1).all())
 
 
 def _spread(it: Testimony, truth: Tensor | None, component: int | None) -> float:
@@ -122,8 +128,7 @@ def _as_map(it: Testimony, truth: Tensor | None) -> Tensor | None:
     """The label maps of one-hot ones, where a softmax is over the classes."""
     if truth is None or it.task != "segmentation" or truth.ndim < 4 or not 1 < truth.shape[1] == it.shape[1]:
         return truth
-    is_hot = bool(((truth == 0) | (truth == 1)).all()) and bool((truth.sum(1) == 1).all())
-    return truth.argmax(1) if is_hot and it.loss not in _SIGMOIDS else truth
+    return truth.argmax(1) if is_one_hot(truth) and it.loss not in _SIGMOIDS else truth
 
 
 def _leaf(it: Testimony, batch: Any, count: int) -> Tensor | None:

@@ -79,6 +79,7 @@ class Source:
         is_alone: whether there is one process only: a step run by one of several may wait for the others for ever.
         datamodule: of the Trainer, which may know class names.
         loaders: how many there are of its kind.
+        is_read: whether somebody reads the loader in this very moment.
     """
 
     step: Callable[[Any], Any]
@@ -89,6 +90,7 @@ class Source:
     is_alone: bool = True
     datamodule: Any = None
     loaders: int = 1
+    is_read: bool = False
 
 
 @dataclass(frozen=True)

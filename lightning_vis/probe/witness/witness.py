@@ -62,6 +62,7 @@ class Witness(TorchFunctionMode):
         self._roots: list[Node] = []
         self._trouble: list[str] = []
         self._mute = 0
+        self._known: dict[int, tuple[bool, bool]] = {}  # of submodules
         self._taken_off: list[Callable[[], None]] = []
         self._safely(self._begin, batch)
 
@@ -198,13 +199,19 @@ class Witness(TorchFunctionMode):
     def _open(self, name: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         notes = self._notes
         arguments = [(path, notes.of(tensor)) for path, tensor in leaves((args, kwargs))]
-        weights = [*module.parameters()]
-        trained = any(id(each) in notes.weights for each in weights)
+        trained, has_weights = self._weights_of(module)
         nth = sum(each.module is module for each in notes.calls)
         within = tuple(notes.open)
-        call = Call(name, module, nth, len(notes.calls), len(notes.nodes), trained, bool(weights), within, arguments)
+        call = Call(name, module, nth, len(notes.calls), len(notes.nodes), trained, has_weights, within, arguments)
         notes.calls.append(call)
         notes.open.append(call)
+
+    def _weights_of(self, module: nn.Module) -> tuple[bool, bool]:
+        """Whether some of its weights are trained, and whether it has any; a network asks this of each block within blocks."""
+        if id(module) not in self._known:
+            weights = [*module.parameters()]
+            self._known[id(module)] = any(id(each) in self._notes.weights for each in weights), bool(weights)
+        return self._known[id(module)]
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
         self._safely(self._close, module, output)

@@ -325,6 +325,21 @@ def test_inside_all_is_in_eval_mode_with_gradients_on_and_set_aside():
         assert all(parameter.grad is None for parameter in model.parameters())
 
 
+@pytest.mark.parametrize("keep", [lambda m, t: m.register_buffer("made", t), lambda m, t: setattr(m, "made", t)])
+def test_tensors_of_inference_mode_take_part_in_a_graph_and_come_back_themselves(keep):
+    model = nn.Linear(2, 2)
+    with torch.inference_mode():
+        kept = torch.ones(2)
+    keep(model, kept)
+    for _ in range(2):
+        with preserve_state(model), preserve_state(model):
+            assert not model.made.is_inference()
+            (model.made * torch.ones(2, requires_grad=True)).sum().backward()
+            model.made.zero_()
+    assert model.made is kept
+    assert kept.tolist() == [1, 1]
+
+
 def test_a_hand_frozen_norm_stays_frozen_and_an_overridden_train_is_never_called():
     class Frozen(Burdened):
         calls = 0
