@@ -247,9 +247,9 @@ class ProbeCallback(LookCallback):
         for layer in {layer for view in self._all_views for layer in view.layers if layer not in (None, INPUT)}:
             find_layer(pl_module, split(str(layer))[0])
         self._published = -1
-        self.monitor.tags = self.tags
+        self.monitor.open(trainer, self.tags)
         measured = [tag for each in trainer.callbacks if isinstance(each, ProbeCallback) for tag in each.tags]
-        refuse_unmeasured(trainer, measured)
+        refuse_unmeasured(trainer, measured, self._all_views)
         self.looks.open(self._all_views)
         nothing = "" if self.monitor.tags else "nothing is shown: add a TensorBoardLogger"
         self._open(trainer, self._common.loggers, nothing)
@@ -273,7 +273,7 @@ class ProbeCallback(LookCallback):
         self.session.refuse_unknown_heads(trainer, module)
         self.looks.settle(answer)
         probe = self.session.probe
-        tags = tags_of(self.monitor.tags, answer, None if probe is None else probe.twins_for(answer))
+        tags = tags_of(self.monitor.tags, answer, None if probe is None else probe.twins_for(answer), self.looks.views)
         refuse_missing(trainer, self.monitor.tags, tags, answer)
         self.monitor.tags = tags
 
