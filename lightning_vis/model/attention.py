@@ -216,3 +216,71 @@ def noticing(keep: Callable[[Tensor], None]) -> Iterator[None]:
     """
     with _Noticing(keep):
         yield
+
+
+@dataclass(frozen=True)
+class Attention:
+    """One attention as it ran.
+
+    Attributes:
+        probabilities: ``(..., T, S)``, detached: how much of each of S tokens goes into each of T.
+        result: what was read, with its graph; of a softmax over tokens the probabilities.
+        axis: of the result, on which the T tokens lie.
+    """
+
+    probabilities: Tensor
+    result: Tensor
+    axis: int
+
+
+class _Weighing(TorchFunctionMode):
+    """Hands on each attention with its probabilities."""
+
+    def __init__(self, keep: Callable[[Attention], None]) -> None:
+        super().__init__()
+        self._keep = keep
+
+    def __torch_function__(self, func: Call, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+        given = dict(kwargs or {})
+        found = func(*args, **given)
+        if func is DOT_PRODUCT:
+            self._keep(Attention(_probabilities(*_three(args, dict(given)), *args[3:], **_beside(given)), found, -2))
+        elif func is MULTI_HEAD:
+            with torch.no_grad():
+                weights = func(*args, **given | {"need_weights": True, "average_attn_weights": False})[1]
+            self._keep(Attention(weights, found[0], 0))
+        elif func in SOFTMAX and is_attention(found, args, given):
+            self._keep(Attention(found.detach(), found, -2))
+        return found
+
+
+@contextmanager
+def weighing(keep: Callable[[Attention], None]) -> Iterator[None]:
+    """Hands on each attention with its probabilities, in the order in which they run; they are met as `holding` meets them.
+
+    Args:
+        keep: gets each of them.
+    """
+    with _Weighing(keep):
+        yield
+
+
+def _beside(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name not in ("query", "key", "value")}
+
+
+@torch.no_grad()
+def _probabilities(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """What `F.scaled_dot_product_attention` weighs values by, without dropout: its result for one value per token of its own."""
+    ones = torch.eye(key.shape[-2], dtype=value.dtype, device=value.device).expand(*key.shape[:-1], key.shape[-2])
+    return DOT_PRODUCT(query, key, ones, attn_mask, 0.0, is_causal, scale=scale, enable_gqa=enable_gqa)
