@@ -16,7 +16,7 @@ from lightning_vis.attribution.frame_builder import build_frame, maps_of, own_ma
 from lightning_vis.attribution.heads import Head, joined
 from lightning_vis.attribution.places import Places, find_places, looked_at, open_places, said_of_places
 from lightning_vis.attribution.recorders import OffPathError
-from lightning_vis.attribution.records import Recorded, Recorder, in_chunks
+from lightning_vis.attribution.records import Recorded, Recorder, in_chunks, only
 from lightning_vis.attribution.views import View, evidence, grad_cam, saliency, views_of
 from lightning_vis.constants import INPUT, MULTICLASS
 from lightning_vis.frames import Frame, Maps
@@ -36,12 +36,13 @@ from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.probe.probe import Probe, answer_of_labels
 from lightning_vis.reliance.evaluate import TwinResult, evaluate_twins
 
-TWINS = "twins"
+TWINS, ANSWER = "<twins>", "<answer>"
+"""Among the keys of views: the numbers of the twins, and what the network says where there is no view."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A frame of what worked, and what went wrong, by view key; `TWINS` stands for the numbers of the twins.
+    """A frame of what worked, and what went wrong, by view key, or `TWINS` or `ANSWER`.
 
     Where the views looked, and what was opened for them, is told too, to be handed to the next look.
     """
@@ -147,7 +148,7 @@ def _attempt_once(
         frame = _look(model, probe, placed, running, failures, start)
     except Exception as error:  # before any view, or while the model was put back
         names = [view.key for view in views] + [TWINS] * (probe.twins_for(running.answer) is not None)
-        failed = dict.fromkeys(names or [running.answer.task], error)  # a task without any view too
+        failed = dict.fromkeys(names or [ANSWER], error)
         return Attempt(None, failed | failures, places, running.cuts)
     return Attempt(frame, failures, places, running.cuts)
 
@@ -433,11 +434,10 @@ def _record(
 def _record_together(run: Pass, views: list[View], places: Places, chunk_size: int | None) -> dict[str, Recorded]:
     requests: dict[Recorder, dict[Target, list[str]]] = {}
     for view in views:
-        named, recorder = looked_at(view, places)
-        layers = requests.setdefault(recorder, {}).setdefault(view.target, [])
-        layers += [name for name in named if name not in layers]
+        layers = requests.setdefault(view.recorder, {}).setdefault(view.target, [])
+        layers += [name for name in looked_at(view, places) if name not in layers]
     found = {recorder: in_chunks(recorder, run, wanted, chunk_size) for recorder, wanted in requests.items()}
-    return {view.key: found[looked_at(view, places)[1]] for view in views}
+    return {view.key: only(found[view.recorder], view.target, looked_at(view, places)) for view in views}
 
 
 def _attempt_maps(
@@ -452,7 +452,7 @@ def _attempt_maps(
     for view in views:
         try:
             if view.key in found:
-                maps[view.key] = maps_of(view, found[view.key], looked_at(view, places)[0], probe, answer)
+                maps[view.key] = maps_of(view, found[view.key], probe, answer)
         except Exception as error:
             failures[view.key] = error
     return maps

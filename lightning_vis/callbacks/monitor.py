@@ -58,6 +58,12 @@ class Monitor:
         if not known and not callable(self.on_alert):
             raise ValueError(f"on_alert={self.on_alert!r}: expected 'warn', 'stop' or a function of an Alert")
 
+    def open(self, trainer: Any, tags: Sequence[str]) -> None:
+        """A run begins: what is monitored, ages too from the first look on where something waits for them."""
+        self.tags = tuple(tags)
+        if any(key == AGE for _, key in waiting(trainer)):
+            self.age = self.age or 0
+
     def judge(self, frame: Frame, at: float, total: float | None, shown: int = 1) -> Frame:
         """Moves the alert by one look and writes its level into the frame.
 
@@ -137,58 +143,107 @@ def monitored_tags(probe: Probe, views: Sequence[View]) -> tuple[str, ...]:
     """The numbers that go through the log: those of the twins, and one lift where there are masks."""
     twins = TWIN_TAGS if probe.twins is not None else ()
     key = lift_view(probe, views)
-    return twins if key is None else (*twins, f"attribution/{key}/lift")
+    return twins if key is None else (*twins, _lift_of(key))
 
 
-def tags_of(tags: Sequence[str], answer: Answer, twins: Twins | None) -> tuple[str, ...]:
-    """Those of the monitored numbers that a task has: no alert of numbers whose thresholds nobody has calibrated."""
+def tags_of(tags: Sequence[str], answer: Answer, twins: Twins | None, views: Sequence[View]) -> tuple[str, ...]:
+    """Those of the monitored numbers that a task has: no alert of numbers whose thresholds nobody has calibrated.
+
+    Args:
+        tags: what the probe has numbers for.
+        answer: what the output means.
+        twins: those that the task is asked about.
+        views: those through which it can be seen.
+    """
     asked = twins is not None and can_ask(answer, twins)
     known = (*effects_of(answer.task), *([ALERT] if answer.task in ALERTED else [])) if asked else ()
-    maps = () if answer.kind.score is not None else tuple(tag for tag in tags if tag.startswith("attribution/"))
-    return tuple(tag for tag in tags if tag not in maps and (tag in known or tag not in TWIN_TAGS))
+    lifts = [_lift_of(view.key) for view in views]
+    return tuple(tag for tag in tags if tag in (*known, *lifts))
 
 
 ALERTED = ("multiclass", "binary", "multilabel")
 """Tasks for which the alert has thresholds."""
 
 
+def waiting(trainer: Any) -> list[tuple[str, str]]:
+    """Who waits for which number in a fit: callbacks, and schedulers that lower the rate where a number stays as it is."""
+    if trainer.state.fn != "fit":
+        return []
+    schedulers = [each for each in trainer.lr_scheduler_configs if each.reduce_on_plateau]
+    pairs = [*((other, getattr(other, "monitor", None)) for other in trainer.callbacks)]
+    pairs += [(each.scheduler, each.monitor) for each in schedulers]
+    return [(type(who).__name__, key) for who, key in pairs if isinstance(key, str)]
+
+
 def refuse_missing(trainer: Any, tags: Sequence[str], left: Sequence[str], answer: Answer) -> None:
     """Refuses to train where something waits for a number that can never be there.
 
     Raises:
-        ValueError: a callback monitors one of `tags` that is not `left`.
+        ValueError: something monitors one of `tags` that is not `left`.
     """
-    for other in trainer.callbacks:
-        key = getattr(other, "monitor", None)
-        if isinstance(key, str) and key in tags and key not in left:
+    for who, key in waiting(trainer):
+        if key in tags and key not in left:
             raise ValueError(
-                f"{type(other).__name__} monitors {key!r}, which is never logged of a task that is {answer.task}:"
+                f"{who} monitors {key!r}, which is never logged of a task that is {answer.task}:"
                 f" monitor another number, or say task= if it is another task"
             )
 
 
-def refuse_unmeasured(trainer: Any, tags: Sequence[str]) -> None:
-    """Likewise, as far as the probes tell it.
+def refuse_unmeasured(trainer: Any, tags: Sequence[str], views: Sequence[View]) -> None:
+    """Likewise, as far as the probes and the views tell it.
+
+    Args:
+        trainer: in fit.
+        tags: what all its callbacks have numbers for.
+        views: what is looked through.
 
     Raises:
-        ValueError: a callback monitors a number of twins, and no probe has any.
+        ValueError: something monitors a number of twins or of a map that no look logs.
     """
-    for other in trainer.callbacks:
-        key = getattr(other, "monitor", None)
-        if isinstance(key, str) and key.startswith("reliance/") and key not in (*tags, AGE):
-            known = f"; monitored are {', '.join(tags)}" if tags else ""
-            raise ValueError(
-                f"{type(other).__name__} monitors {key!r}, which is never logged: it takes a probe with twins, as"
-                f" ProbeCallback(Probe(images, labels, masks)) has them{known}"
-            )
+    known = (*tags, AGE) if tags else ()
+    for who, key in waiting(trainer):
+        if key.startswith((_OF_TWINS, _OF_MAPS)) and key not in known:
+            raise ValueError(f"{who} monitors {key!r}, which is never logged: {_instead(key, tags, views)}")
+
+
+_OF_TWINS, _OF_MAPS = "reliance/", "attribution/"
+
+
+def _instead(key: str, tags: Sequence[str], views: Sequence[View]) -> str:
+    """What can be monitored, or what it takes."""
+    prefix = _OF_TWINS if key.startswith(_OF_TWINS) else _OF_MAPS
+    known = f"monitored are {', '.join(tags)}" if tags else ""
+    if any(tag.startswith(prefix) for tag in tags):
+        return known
+    takes = _takes_twins() if prefix == _OF_TWINS else _takes_masks(key, views)
+    return f"{takes}; {known}" if known else takes
+
+
+def _takes_twins() -> str:
+    return "it takes a probe with twins, as ProbeCallback(Probe(images, labels, masks)) has them"
+
+
+def _takes_masks(key: str, views: Sequence[View]) -> str:
+    """Of the views one has its lift logged."""
+    own = _lift_view(views)
+    what, given = ("", "") if own else (" and a view that each look has", ", [grad_cam()]")
+    logged = _lift_of(own or "grad_cam")
+    then = "" if key == logged else f": {logged!r} is logged then"
+    return f"it takes a probe with masks{what}, as in ProbeCallback(Probe(images, labels, masks){given}){then}"
 
 
 def lift_view(probe: Probe, views: Sequence[View]) -> str | None:
     """The view whose lift is logged: Grad-CAM, else the first that each look has; None without masks or such views."""
+    return None if probe.masks is None else _lift_view(views)
+
+
+def _lift_view(views: Sequence[View]) -> str | None:
     keys = [view.key for view in views if view.passes == 1]
-    if probe.masks is None or not keys:
-        return None
-    return "grad_cam" if "grad_cam" in keys else keys[0]
+    return None if not keys else "grad_cam" if "grad_cam" in keys else keys[0]
+
+
+def _lift_of(key: str) -> str:
+    return f"{_OF_MAPS}{key}/lift"
 
 
 def progress(trainer: Any, epoch: int) -> tuple[float, float | None]:

@@ -15,7 +15,7 @@ from lightning_vis.attribution.pipeline import usual_views
 from lightning_vis.attribution.views import View, given_views, grad_cam, saliency
 from lightning_vis.callbacks.base import LookCallback
 from lightning_vis.callbacks.failures import log
-from lightning_vis.callbacks.groups import refuse_clashes, settings_of, sharers
+from lightning_vis.callbacks.groups import asked_of, refuse_clashes, settings_of, sharers
 from lightning_vis.callbacks.monitor import Monitor, OnAlert, monitored_tags, refuse_missing, refuse_unmeasured, tags_of
 from lightning_vis.callbacks.schedule import begins_anew, ends_epoch, is_due, is_early
 from lightning_vis.callbacks.session.map_looks import MapLooks
@@ -158,11 +158,13 @@ class ProbeCallback(LookCallback):
     @property
     def state_key(self) -> str:
         """Tells callbacks of one Trainer apart in a checkpoint."""
+        head = {} if self.asked is None or self.asked.words.head is None else {"head": self.asked.words.head}
         return self._generate_state_key(
             probe=self.probe_name,
             views=[view.key for view in self.views],
             every_n_epochs=self.every_n_epochs,
             at_steps=self.at_steps,
+            **head,
         )
 
     # --- when -------------------------------------------------------------------------------------------------------
@@ -173,6 +175,7 @@ class ProbeCallback(LookCallback):
             return
         probes = [other for other in trainer.callbacks if isinstance(other, ProbeCallback)]
         refuse_clashes(self, probes)
+        self.session.asked = asked_of(self, probes)
         group = sharers(self, probes)
         self._leader = group[0]
         self._all_views = list({view.key: view for other in group for view in other.views}.values())
@@ -244,9 +247,9 @@ class ProbeCallback(LookCallback):
         for layer in {layer for view in self._all_views for layer in view.layers if layer not in (None, INPUT)}:
             find_layer(pl_module, split(str(layer))[0])
         self._published = -1
-        self.monitor.tags = self.tags
+        self.monitor.open(trainer, self.tags)
         measured = [tag for each in trainer.callbacks if isinstance(each, ProbeCallback) for tag in each.tags]
-        refuse_unmeasured(trainer, measured)
+        refuse_unmeasured(trainer, measured, self._all_views)
         self.looks.open(self._all_views)
         nothing = "" if self.monitor.tags else "nothing is shown: add a TensorBoardLogger"
         self._open(trainer, self._common.loggers, nothing)
@@ -270,7 +273,7 @@ class ProbeCallback(LookCallback):
         self.session.refuse_unknown_heads(trainer, module)
         self.looks.settle(answer)
         probe = self.session.probe
-        tags = tags_of(self.monitor.tags, answer, None if probe is None else probe.twins_for(answer))
+        tags = tags_of(self.monitor.tags, answer, None if probe is None else probe.twins_for(answer), self.looks.views)
         refuse_missing(trainer, self.monitor.tags, tags, answer)
         self.monitor.tags = tags
 

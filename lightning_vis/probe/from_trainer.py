@@ -270,11 +270,6 @@ class TrainerProbe:
             return None
         return self._taken.call if given is None else self._taken.call_for(given, module)
 
-    @property
-    def name(self) -> str:
-        """The submodule that answers; empty where it is the module itself."""
-        return self._taken.name if self._taken is not None else ""
-
 
 def _first_line(error: Exception) -> str:
     return f"{error}".strip().split("\n")[0].rstrip(".") or type(error).__name__

@@ -25,7 +25,7 @@ from lightning_vis.attribution import (
 from lightning_vis.callbacks.budget import MANY
 from lightning_vis.callbacks.session import map_looks
 from lightning_vis.probe.probe import Probe
-from tests.callbacks.test_identical import Drawing, Tokenized, fingerprint, same
+from tests.callbacks.test_identical import Drawing, PartlyCompiled, Tokenized, fingerprint, same
 
 ALL = [
     *(input_x_gradient, grad_cam_plus_plus, hires_cam, layer_cam),
@@ -38,10 +38,22 @@ KEYS = {
 pytestmark = [pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no")]
 
 
-@pytest.mark.parametrize("module", [Classifier, Tokenized, Drawing])
-def test_training_is_bit_identical_with_and_without(trainer, probe, module):
+SETUPS = {
+    "maps": (Classifier, {}),
+    "maps, bf16-mixed": (Classifier, {"precision": "bf16-mixed"}),
+    "tokens": (Tokenized, {}),
+    "tokens, bf16-mixed": (Tokenized, {"precision": "bf16-mixed"}),
+    "tokens, blocks compiled": (PartlyCompiled, {"num_sanity_val_steps": 1}),
+    "random streams in forward": (Drawing, {}),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # of dynamo itself
+@pytest.mark.parametrize("setup", SETUPS)
+def test_training_is_bit_identical_with_and_without(trainer, probe, setup):
+    module, more = SETUPS[setup]
     callback = ProbeCallback(probe, ALL, on_error="raise")
-    arguments = {"max_epochs": 1}
+    arguments = {"max_epochs": 1, **more}
     without = fingerprint(trainer, [], module, **arguments)
     assert same(fingerprint(trainer, [callback], module, **arguments), without)
     assert all(set(frame.maps) == KEYS for frame in callback.film.frames)

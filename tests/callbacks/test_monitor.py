@@ -305,6 +305,123 @@ def test_two_probes_with_twins_are_refused(trainer):
         fit(trainer, callbacks)
 
 
+# --- what can never be there ---------------------------------------------------------------------------------------
+
+
+def unmasked():
+    images, labels, _ = scenes(6, 0.5)
+    return Probe(images, labels)
+
+
+def with_masks():
+    return Probe(*scenes(6, 0.5))
+
+
+TAKES_MASKS = "it takes a probe with masks, as in ProbeCallback(Probe(images, labels, masks))"
+NEVER = [
+    ("attribution/grad_cam/lift", lambda: ProbeCallback(), TAKES_MASKS),
+    ("attribution/grad_cam/lift", lambda: ProbeCallback(unmasked()), TAKES_MASKS),
+    (
+        "attribution/evidence/lift",
+        lambda: ProbeCallback(unmasked()),
+        f"{TAKES_MASKS}: 'attribution/grad_cam/lift' is logged then",
+    ),
+    ("attribution/saliency/lift", lambda: ProbeCallback(with_masks()), f"monitored are {', '.join(TAGS)}"),
+    ("attribution/gradcam/lift", lambda: ProbeCallback(with_masks()), f"monitored are {', '.join(TAGS)}"),
+    ("attribution/grad_cam/pointing", lambda: ProbeCallback(with_masks()), f"monitored are {', '.join(TAGS)}"),
+    ("reliance/effect", lambda: ProbeCallback(with_masks()), f"monitored are {', '.join(TAGS)}"),
+    (
+        "attribution/occlusion/lift",
+        lambda: ProbeCallback(unmasked(), [occlusion()]),
+        "it takes a probe with masks and a view that each look has, as in ProbeCallback(Probe(images, labels, masks),"
+        " [grad_cam()]): 'attribution/grad_cam/lift' is logged then",
+    ),
+    (
+        "reliance/age",
+        lambda: ProbeCallback(unmasked()),
+        "it takes a probe with twins, as ProbeCallback(Probe(images, labels, masks)) has them",
+    ),
+]
+
+
+class Plateau(Classifier):
+    """Lowers its rate where a number stays as it is."""
+
+    def __init__(self, key):
+        super().__init__()
+        self.key = key
+
+    def configure_optimizers(self):
+        optimizer = super().configure_optimizers()
+        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": self.key}}
+
+
+WAITING = {
+    "EarlyStopping": lambda key: ([EarlyStopping(key)], Classifier()),
+    "ModelCheckpoint": lambda key: ([ModelCheckpoint(monitor=key)], Classifier()),
+    "ReduceLROnPlateau": lambda key: ([], Plateau(key)),
+}
+
+
+@pytest.mark.parametrize("who", WAITING)
+@pytest.mark.parametrize(("key", "make", "sentence"), NEVER)
+def test_a_number_that_can_never_be_there_is_refused_when_fit_starts(trainer, who, key, make, sentence):
+    others, model = WAITING[who](key)
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        fit(trainer, [make(), *others], model=model, max_epochs=1, enable_checkpointing=True)
+    assert str(caught.value) == f"{who} monitors {key!r}, which is never logged: {sentence}"
+    assert model.trainer.global_step == 0
+
+
+@pytest.mark.parametrize("who", WAITING)
+@pytest.mark.parametrize(
+    ("key", "make"),
+    [
+        ("attribution/grad_cam/lift", lambda: ProbeCallback(with_masks())),
+        ("attribution/grad_cam/lift", lambda: ProbeCallback(with_masks(), [grad_cam()])),
+        ("attribution/saliency/lift", lambda: ProbeCallback(with_masks(), [saliency()])),
+        ("reliance/age", lambda: ProbeCallback(with_masks())),
+    ],
+)
+def test_what_the_refusal_names_is_logged(trainer, who, key, make):
+    others, model = WAITING[who](key)
+    made, _ = fit(trainer, [make(), *others], model=model, max_epochs=2, enable_checkpointing=True)
+    assert made.current_epoch == 2
+    assert float(made.callback_metrics[key]) == (0 if key == "reliance/age" else pytest.approx(1, abs=1))
+
+
+class Remakes(Classifier):
+    """Makes the image again."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Sequential(
+            torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(4, 3, 3, padding=1)
+        )
+
+    def training_step(self, batch, batch_idx):
+        return torch.nn.functional.mse_loss(self(batch[0]), batch[0])
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val_loss", self.training_step(batch, batch_idx))
+
+
+@pytest.mark.filterwarnings("ignore:lightning_vis. reliance")
+def test_a_task_without_maps_has_no_lift_and_a_score_of_the_users_own_has_one(trainer):
+    stopping = EarlyStopping("attribution/grad_cam/lift")
+    with pytest.raises(ValueError, match="'attribution/grad_cam/lift', which is never logged of a task that is reconstruction"):
+        fit(trainer, [ProbeCallback(with_masks()), stopping], model=Remakes(), max_epochs=1)
+    scored = ProbeCallback(with_masks(), score=lambda output, _: output.flatten(1).mean(1))
+    made, _ = fit(trainer, [scored, stopping], model=Remakes(), max_epochs=1)
+    assert made.current_epoch == 1
+
+
+def test_who_waits_in_a_fit_does_not_stop_a_validation(trainer):
+    made = trainer([ProbeCallback(unmasked()), EarlyStopping("attribution/grad_cam/lift")])
+    made.validate(Classifier(), loader(16, 0.5), verbose=False)
+
+
 # --- failing looks -------------------------------------------------------------------------------------------------
 
 

@@ -145,18 +145,12 @@ def test_two_filter_callbacks_would_write_the_classes(trainer):
         fit(trainer, callbacks)
 
 
-def test_on_validate_false_watches_nothing(trainer):
-    class NoForward(Classifier):
-        forward = pl.LightningModule.forward
-
-        def validation_step(self, batch, batch_idx):
-            self.log("val_loss", self.net(batch[0]).sum())
-
-    seen = []
-    watcher = ProbeCallback(on_validate=False, on_error="raise")
-    watcher.session.watch = lambda *arguments: seen.append(arguments)
-    trainer([watcher]).validate(NoForward(), VALIDATION, verbose=False)
-    assert seen == []
+@pytest.mark.parametrize("on_validate", [True, False])
+def test_on_validate_false_reads_nothing(trainer, on_validate):
+    callback = ProbeCallback(on_validate=on_validate, on_error="raise")
+    trainer([callback]).validate(Classifier(), VALIDATION, verbose=False)
+    assert (callback.session.finder.testimony is not None) is on_validate
+    assert len(callback.film.frames) == on_validate
 
 
 @pytest.mark.filterwarnings("ignore:lightning_vis")

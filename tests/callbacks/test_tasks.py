@@ -204,7 +204,7 @@ WANTED = {
     "distillation": ("multiclass", "student is looked at; teacher is not trained"),
     "ensemble": ("multiclass", "then the step, meets batch[1]"),
     "multilabel": ("multilabel", "3 labels, each yes or no (sigmoid)"),
-    "regression": ("regression", "shown in the target's units, no p"),
+    "regression": ("regression", "shown in the units of the target, no p"),
     "segmentation": ("segmentation", "2 classes at each pixel"),
     "autoencoder": ("reconstruction", "meets the image in mse_loss"),
     "triplets": ("embedding", "compared with other answers in triplet_margin_loss"),
@@ -385,6 +385,60 @@ def test_hard_examples_are_chosen_once_and_kept(trainer, tmp_path, choose):
     assert first.session.probe.mean == [0.5]
 
 
+MASKS = torch.rand(N, 3, 12, 12, generator=torch.Generator().manual_seed(4))
+
+
+@pytest.mark.parametrize(
+    ("scale", "arguments", "said", "unit"),
+    [
+        (1, {}, "shown in the units of the target, no p", "target's unit"),
+        (1, {"unit": "years"}, "shown in years, no p", "years"),
+        (8, {}, "shown standardised, no p", "standardised"),
+        (8, {"unit": "spreads"}, "shown in spreads, no p", "spreads"),
+    ],
+)
+def test_the_line_at_fit_start_names_the_unit_that_is_shown(trainer, scale, arguments, said, unit):
+    def ages(m, b):
+        target = b[1].float() if scale == 1 else (b[1].float() - 1) / scale
+        return F.mse_loss(m.net(b[0])[:, 0], target)
+
+    callback = film_of(trainer, Steps(ages, net=lambda: cnn(1)), *batches(TensorDataset(X, Y)), **arguments)
+    assert said in callback.looks.reading()
+    assert callback.film.frames[-1].unit == unit
+
+
+SHAPES = {"one for each class": (MASKS.amax(1, keepdim=True) == MASKS).float(), "that overlap": (MASKS > 0.6).float()}
+
+
+@pytest.mark.parametrize("masks", SHAPES)
+def test_masks_for_each_class_are_read_where_a_user_says_segmentation(trainer, masks):
+    """The loss is none that is known; masks that overlap are a yes or no each."""
+    dense = Steps(unsure, net=lambda: nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 3, 1)))
+    callback = ProbeCallback(task="segmentation", on_error="raise")
+    trainer([callback], max_epochs=1).fit(dense, *batches(TensorDataset(X, SHAPES[masks])))
+    frame, truth = callback.film.frames[-1], callback.session.probe.truth
+    with torch.no_grad():
+        scores = dense.net.eval()(callback.session.probe.images)
+    said = scores > 0 if masks == "that overlap" else scores == scores.amax(1, keepdim=True)
+    areas = truth.sum((2, 3)) if masks == "that overlap" else truth.sum((2, 3)) * torch.tensor([0.0, 1.0, 1.0])
+    for image, of_class in enumerate(areas.argmax(1)):
+        both, either = (one(said[image, of_class], truth[image, of_class] > 0.5).sum() for one in (torch.mul, torch.maximum))
+        assert frame.said[image] == f"class {of_class}, IoU {both / either:.2f}"
+    assert set(frame.maps) == {"evidence", "grad_cam", "saliency", "mask"}
+
+
+def test_hard_examples_are_chosen_in_the_words_of_the_user(trainer):
+    """The loss is none that is known, so that task= and labels_at= alone say what is a mistake."""
+    callback = ProbeCallback(choose="mistakes", n=5, task="multiclass", labels_at=1, on_error="raise")
+    model, data = Steps(unsure, net=cnn), TensorDataset(X, Y)
+    with torch.no_grad():
+        scores = model.net.eval()(X)
+    odds = torch.stack([row[label] - row[torch.arange(3) != label].logsumexp(0) for row, label in zip(scores, Y, strict=True)])
+    model.train()
+    trainer([callback], max_epochs=1).fit(model, *batches(data))
+    assert callback.session.probe.indices == tuple(odds.argsort(stable=True)[:5].tolist())
+
+
 @pytest.mark.filterwarnings("ignore:lightning_vis.*other images")  # those of an unknown answer have no labels
 def test_a_checkpoint_keeps_the_answer_and_another_one_is_said(trainer, tmp_path):
     data = batches(TensorDataset(X, Y))
@@ -420,6 +474,26 @@ def test_the_sentence_of_an_unknown_answer_names_remedies_that_work(trainer, rem
     told = film_of(trainer, make(), *batches(data), **remedy)
     assert set(told.film.frames[-1].maps) == {"evidence", "grad_cam", "saliency"}
     assert "names what to explain" not in told.film.frames[-1].answer
+
+
+def test_an_answer_without_views_that_cannot_be_looked_at_is_said_and_nothing_rests(trainer):
+    def again(m, b):
+        return F.mse_loss(m.net(b[0]), b[0])
+
+    class Breaks(nn.Sequential):
+        steps = 0
+
+        def forward(self, x):
+            self.steps += self.training
+            if not self.training and self.steps:
+                raise RuntimeError("boom")
+            return super().forward(x)
+
+    callback = ProbeCallback()
+    sentence = r"what the network answers could not be looked at: boom \(RuntimeError\)"
+    with pytest.warns(UserWarning, match=sentence):
+        run(trainer, [callback], Steps(again, net=lambda: Breaks(nn.Conv2d(3, 3, 1))), batches(TensorDataset(X, Y))[0])
+    assert callback.session.failures.resting == set()
 
 
 def test_an_unknown_answer_has_filters(trainer):

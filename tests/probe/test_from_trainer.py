@@ -104,9 +104,10 @@ def test_the_probe_is_what_the_network_really_got(trainer):
 
 def test_which_submodule_is_looked_at_is_said(trainer, caplog):
     run(trainer, [SaliencyCallback()], OnlyNet(), dicts(), dicts(), num_sanity_val_steps=1, max_epochs=1)
-    said = [record.message for record in caplog.records if "of the submodule" in record.message]
+    said = [record.message for record in caplog.records if "tensorboard" in record.message]
     assert len(said) == 1
-    assert "8 images (saliency) of the submodule 'net'; see them with: tensorboard" in said[0]
+    assert "8 images (saliency); see them with: tensorboard" in said[0]
+    assert 'Reads 3 classes: net(batch["pixels"])' in said[0]
 
 
 def test_a_given_probe_is_looked_at_through_the_submodule_too(trainer, probe):
@@ -119,7 +120,9 @@ def test_a_given_probe_is_looked_at_through_the_submodule_too(trainer, probe):
 def test_validate_alone_looks_at_a_watched_batch_too(trainer):
     callback = ProbeCallback(on_error="raise")
     trainer([callback]).validate(OnlyNet(), dicts(), verbose=False)
-    assert len(callback.film.frames) == 1
+    assert [frame.task for frame in callback.film.frames] == ["multiclass"]
+    assert set(callback.film.frames[0].maps) == {"evidence", "grad_cam", "saliency"}
+    assert callback.session.finder.step == "validation_step"
 
 
 class Reweighted(Classifier):

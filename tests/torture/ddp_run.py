@@ -14,8 +14,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from lightning_vis import FilterMaximizationCallback, Probe, ProbeCallback
-from tests.torture.nets import Net, body, images, loaders
+from lightning_vis import FilterMaximizationCallback, Probe, ProbeCallback, attribution
+from tests.nets import Tokens
+from tests.torture.nets import CLASSES, Net, body, images, loaders
 from tests.torture.running import Run, seed_everything
 from tests.torture.scenarios_task import WithMetadata
 from tests.torture.spy import Trace
@@ -87,7 +88,54 @@ class Shared(nn.Module):
         return x - mean
 
 
-NETS = {"plain": Net, "gathers": Gathers, "unknown": GathersUnknown, "norms": NormalizesInStep, "metadata": WithMetadata}
+class Attends(Net):
+    """A transformer, whose attention is held on the way back."""
+
+    def __init__(self) -> None:
+        super().__init__(Tokens())
+        self.net.head = nn.Linear(16, CLASSES)
+
+
+class Frozen(Net):
+    """A backbone that training sends no gradient through, and that is opened in our own pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net[:-1].requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            features = self.net[:-1](x)
+        return self.net[-1](features)
+
+
+METHODS = [
+    *("input_x_gradient", "grad_cam_plus_plus", "hires_cam", "layer_cam", "smooth_grad", "integrated_gradients"),
+    *("occlusion", "score_cam", "guided_backprop", "deconvolution", "evidence", "saliency"),
+]
+
+
+def methods() -> list[pl.Callback]:
+    """All views there are."""
+    probe = Probe(images(4, seed=1)[0], [0, 0, 1, 1])
+    return [ProbeCallback(probe, [getattr(attribution, each) for each in METHODS], on_error="raise", images=False)]
+
+
+def frozen() -> list[pl.Callback]:
+    """The usual views, of which none may fail."""
+    return [ProbeCallback(Probe(images(4, seed=1)[0], [0, 0, 1, 1]), on_error="raise", images=False)]
+
+
+OURS = {"plain": ours, "methods": methods, "frozen": frozen}
+NETS = {
+    "methods": Attends,
+    "frozen": Frozen,
+    "plain": Net,
+    "gathers": Gathers,
+    "unknown": GathersUnknown,
+    "norms": NormalizesInStep,
+    "metadata": WithMetadata,
+}
 
 
 def data(net: str) -> tuple[Any, Any]:
@@ -99,7 +147,7 @@ def data(net: str) -> tuple[Any, Any]:
 def main(folder: Path, kind: str, net: str, sanity: int) -> None:
     torch.set_num_threads(1)
     seed_everything(7)
-    run = Run(folder, list if kind == "without" else ours if net == "plain" else unconfigured, Trace())
+    run = Run(folder, list if kind == "without" else OURS.get(net, unconfigured), Trace())
     usual = {"accelerator": "cpu", "devices": 2, "strategy": "ddp_fork", "accumulate_grad_batches": 2}
     shorter = {} if net == "plain" else {"max_epochs": 1}
     trainer = run.trainer(before=[Seeds()], val_check_interval=2, num_sanity_val_steps=sanity, **usual, **shorter)

@@ -54,6 +54,13 @@ def test_two_processes_train_as_without_us(tmp_path: Path) -> None:
     assert "reliance/background_effect" in numbers[0]
 
 
+@pytest.mark.parametrize("net", ["methods", "frozen"])
+def test_all_views_and_what_is_opened_leave_two_processes_alone(net: str, tmp_path: Path) -> None:
+    _, watched = both(tmp_path, net)
+    assert watched[0]["frames"] > 1
+    assert watched[1]["frames"] == 0
+
+
 # Where steps wait for each other: the worst is where two callbacks ask what nobody can read.
 WAITING = [("unknown", 0)]
 SLOWLY = [("gathers", 0), ("gathers", 2), ("unknown", 2), ("norms", 0), ("norms", 2), ("metadata", 0), ("metadata", 2)]

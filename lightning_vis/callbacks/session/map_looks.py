@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_vis.attribution.heads import Head, key_of
-from lightning_vis.attribution.pipeline import TWINS, Attempt, seconds_of_pass, try_heads
+from lightning_vis.attribution.pipeline import ANSWER, TWINS, Attempt, seconds_of_pass, try_heads
 from lightning_vis.attribution.places import said_of_places
 from lightning_vis.attribution.views import View, views_of
 from lightning_vis.callbacks.budget import MANY
@@ -79,7 +79,7 @@ class MapLooks:
     def layer(self) -> str | None:
         """Where the views look that name no layer, once it is known."""
         default = self.places.get(None)
-        return None if default is None else (default.front.name if default.front is not None else default.layer)
+        return None if default is None else (default.layer if default.held is None else default.held.name)
 
     def summary(self) -> str:
         """What is looked at, through what, where."""
@@ -88,9 +88,8 @@ class MapLooks:
         keys = ", ".join([*(view.key for view in self.views), *others])
         layer = f" at layer {self.layer!r}" if self.layer else ""
         said = "".join(f"; {each}" for each in (*said_of_places(self.views, self.places), *said_of_cuts(self.cuts)))
-        within = f" of the submodule {session.finder.name!r}" if session.finder.name else ""
         count = 0 if session.probe is None else len(session.probe)
-        return f"{count} images ({keys or 'no maps'}){layer}{within}{said}"
+        return f"{count} images ({keys or 'no maps'}){layer}{said}"
 
     def reading(self) -> str:
         """What the network answers and where the images come from, in sentences."""
@@ -264,7 +263,7 @@ class MapLooks:
             attempt, found = Attempt(None, {TWINS: error}, self.places, self.cuts), ()
         self.places, self.cuts = attempt.places, attempt.cuts
         self._found |= {head.name: replace(each, frame=None) for head, each in zip(others, found[1:], strict=False)}
-        told = {head.key(head.running.answer.task) for head in others if not head.views and self._others.get(head.name)}
+        told = {head.key(ANSWER) for head in others if not head.views and self._others.get(head.name)}
         failures = {key: each for key, each in attempt.failures.items() if key not in told}  # its views rest, and have said why
         twins = failures.pop(TWINS, None)
         says_later = twins is not None and monitored and self._session.failures.on_error == "warn"
@@ -272,8 +271,16 @@ class MapLooks:
         self.failed = str(twins) if says_later else self._why  # said when the numbers go out
         if twins is not None and not says_later:
             self._session.failures.tell("a look failed", twins)
+        self._tell_of_answers({key: each for key, each in failures.items() if key.startswith(ANSWER)})
+        failures = {key: each for key, each in failures.items() if not key.startswith(ANSWER)}
         self._session.failures.rest(failures, self._layers_of(views))
         return attempt.frame
+
+    def _tell_of_answers(self, failures: Mapping[str, Exception]) -> None:
+        """Says which answers without a view could not be looked at; they are asked again next time."""
+        for key, error in failures.items():
+            named = key.removeprefix(ANSWER).replace("@", " of the head ")
+            self._session.failures.tell(f"what the network answers{named} could not be looked at", error)
 
     def _running(self, trainer: Any, module: nn.Module, chosen: Chosen, *, is_early: bool) -> ForwardConfig:
         config = self._session.forward_config(trainer, module, self._score)

@@ -70,7 +70,7 @@ def objects_in(truth: Tensor, classes: int, is_sigmoid: bool) -> Tensor:
     """The largest true object as `largest` gives it, of label maps ``(N, H, W)`` or masks ``(N, C, H, W)``."""
     if truth.ndim > 3 and truth.shape[1] == 1:
         truth = truth[:, 0]
-    if is_sigmoid and truth.ndim > 3 and truth.shape[1] == classes:
+    if truth.ndim > 3 and truth.shape[1] == classes and (is_sigmoid or is_one_hot(truth)):
         return largest(truth > 0.5, is_sigmoid)
     index = torch.where(_is_known(truth), truth, 0).long()
     if int(index.max()) >= classes:
@@ -80,6 +80,11 @@ def objects_in(truth: Tensor, classes: int, is_sigmoid: bool) -> Tensor:
     best, area = areas.argmax(1), areas.amax(1)  # of the maps themselves: one mask for each class would be as large as scores
     found = (index == _beside(best, index.ndim)) & _beside(area > 0, index.ndim)
     return torch.where(found, index, -1)
+
+
+def is_one_hot(truth: Tensor) -> bool:
+    """Whether masks ``(N, C, H, W)`` give each pixel to one class: label maps of volumes, ``(N, D, H, W)``, do not."""
+    return bool(((truth == 0) | (truth == 1)).all()) and bool((truth.sum(1) == 1).all())
 
 
 def _is_known(truth: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from lightning_vis.model.layers import called_often, find_layer, known_layers, u
 from lightning_vis.model.places import leaves
 from lightning_vis.model.scores import describe
 from lightning_vis.model.site.bottleneck import Choice, bottleneck, choice_of
-from lightning_vis.model.site.candidates import Candidate, candidates_of, named_candidates, run_of, times_met
+from lightning_vis.model.site.candidates import Candidate, Run, candidates_of, named_candidates, run_of, times_met
 from lightning_vis.model.site.layout import MAPS
 from lightning_vis.model.site.order import may_lie_in_order
 from lightning_vis.model.site.site import split
@@ -39,7 +39,7 @@ class _Run:
     named: dict[str, Candidate]
     times: Mapping[tuple[str, str], int]
     score: Tensor
-    output: Any
+    network: Run
 
 
 def find_sites(
@@ -76,12 +76,12 @@ def _wake(model: nn.Module) -> None:
 
 def _dry_run(model: nn.Module, images: Tensor, forward: Callable[[Tensor], Any], read: Callable[[Any], Any]) -> _Run:
     image = images.detach().clone().requires_grad_()
-    run = run_of(model, lambda: forward(image.clone()))
+    run = run_of(model, lambda: forward(image.clone()), image)
     answers = [each for _, each in leaves(read(run.output)) if each.is_floating_point()]
     candidates = candidates_of(run, image)
     told = [each for each in candidates if not _is_answer(each, answers)]
     named = named_candidates(run.met, image)
-    return _Run(image, told, named, times_met(run.met), _projection(answers), run.output)
+    return _Run(image, told, named, times_met(run.met), _projection(answers), run)
 
 
 def _is_answer(candidate: Candidate, answers: Sequence[Tensor]) -> bool:
@@ -120,10 +120,10 @@ def _default(model: nn.Module, run: _Run) -> Choice:
         found = bottleneck(run.score, run.image, sure)
     if found is None:
         raise ValueError(
-            f"the model's output, {describe(run.output)} for {len(run.image)} images, does not depend on any feature map"
+            f"the model's output, {describe(run.network.output)} for {len(run.image)} images, does not depend on any feature map"
             " through gradients"
         )
-    return replace(found, front=_front(run, found))
+    return replace(found, held=_front(run, found))
 
 
 def _front(run: _Run, last: Choice) -> Candidate | None:
@@ -153,4 +153,6 @@ def _named(model: nn.Module, run: _Run, name: str) -> Choice:
     if name not in run.named or not _holds(run, run.named[name]):
         there = ", ".join(each.site.name for each in reversed(run.candidates[-12:])) or "none"
         raise NoGridError(f"layer {name!r} holds no grid of the image; those that do are, from the last one on: {there}")
-    return choice_of(run.score, run.image, run.named[name])
+    found, candidate = choice_of(run.score, run.image, run.named[name]), run.named[name]
+    is_mixed = candidate.site.layout.kind != MAPS and run.network.is_attended(candidate)
+    return replace(found, held=candidate) if is_mixed else found

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lightning_vis.constants import MULTICLASS
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
-from lightning_vis.model.answer.masks import IGNORED
+from lightning_vis.model.answer.masks import IGNORED, is_one_hot
 from lightning_vis.model.answer.numbers import spreads
 from lightning_vis.model.answer.task import Facts
 from lightning_vis.model.answer.words import Words, place_of
@@ -19,7 +19,7 @@ from lightning_vis.model.places import at, written
 from lightning_vis.probe.source.source import Asked
 from lightning_vis.probe.truth import are_pictures, without_signs
 from lightning_vis.probe.witness.functions import ORDERS, is_of_shape_only
-from lightning_vis.probe.witness.testimony import Testimony
+from lightning_vis.probe.witness.testimony import STANDARDISED, Testimony
 
 _SIGMOIDS = ("binary_cross_entropy_with_logits", "binary_cross_entropy", "multilabel_soft_margin_loss", "soft_margin_loss")
 
@@ -43,12 +43,12 @@ def answer_of(it: Testimony, truth: Tensor | None, asked: Asked, *, at_meeting: 
         words=("fake", "real") if it.task == "binary" and it.origin == "constant" else ("no", "yes"),
     )
     facts = replace(facts, change="" if at_meeting else it.change)
-    unit = "standardised" if it.task == "regression" and not is_dense and it.made & _ARITHMETIC else ""
+    unit = STANDARDISED if it.task == "regression" and not is_dense and it.made & _ARITHMETIC else ""
     unit = unit if facts.is_compared else "the network's own unit"
     words = asked.words
-    read = Answer(it.task, facts, unit, _said(it, asked))
+    read = Answer(it.task, facts, unit, _said(it, asked, words.unit or unit))
     if it.task == UNKNOWN and words.task is not None:
-        read = replace(read, facts=replace(Facts(), head=None), said="")
+        read = replace(read, facts=Facts(is_sigmoid=words.task == "segmentation" and _do_overlap(truth)), said="")
     given = words.over(read)
     place = place_of(words.head, "head")
     if place is not None and it.task != UNKNOWN and it.is_called(place):  # the name of a submodule is no place
@@ -59,9 +59,9 @@ def answer_of(it: Testimony, truth: Tensor | None, asked: Asked, *, at_meeting: 
 _ARITHMETIC = frozenset(("sub", "div", "true_divide", "__sub__", "__truediv__", "log", "log1p", "subtract", "divide"))
 
 
-def _said(it: Testimony, asked: Asked) -> str:
+def _said(it: Testimony, asked: Asked, unit: str) -> str:
     """How the output is read; of an unknown one what is explained all the same."""
-    return f"Unknown: {it.why}. What score= returns is explained." if it.task == UNKNOWN and asked.has_score else it.said()
+    return f"Unknown: {it.why}. What score= returns is explained." if it.task == UNKNOWN and asked.has_score else it.said(unit)
 
 
 def _said_by_user(it: Testimony, given: Answer) -> str:
@@ -78,9 +78,14 @@ def _is_each_class(it: Testimony) -> bool:
 def _is_each_for_itself(it: Testimony, truth: Tensor | None) -> bool:
     """Whether several classes at each pixel are a yes or no each."""
     several = len(it.shape) > 3 and it.shape[1] > 1
-    masks = truth is not None and truth.ndim == len(it.shape) and truth.shape[1:2] == it.shape[1:2]
-    overlap = masks and truth is not None and not bool((truth.float().sum(1) == 1).all())
-    return several and (it.loss in _SIGMOIDS or overlap)
+    are_masks = truth is not None and truth.ndim == len(it.shape) and truth.shape[1:2] == it.shape[1:2]
+    return several and (it.loss in _SIGMOIDS or (are_masks and _do_overlap(truth)))
+
+
+def _do_overlap(truth: Tensor | None) -> bool:
+    """Whether masks ``(N, C, H, W)`` overlap or leave pixels to no class: then they are no classes of which each pixel has one."""
+    are_masks = truth is not None and truth.ndim > 3 and truth.shape[1] > 1
+    return are_masks and truth is not None and not bool((truth.float().sum(1) == 1).all())
 
 
 def _spread(it: Testimony, truth: Tensor | None, component: int | None) -> float:
@@ -185,8 +190,7 @@ def _as_map(it: Testimony, truth: Tensor | None) -> Tensor | None:
     """The label maps of one-hot ones, where a softmax is over the classes."""
     if truth is None or it.task != "segmentation" or truth.ndim < 4 or not 1 < truth.shape[1] == it.shape[1]:
         return truth
-    is_hot = bool(((truth == 0) | (truth == 1)).all()) and bool((truth.sum(1) == 1).all())
-    return truth.argmax(1) if is_hot and it.loss not in _SIGMOIDS else truth
+    return truth.argmax(1) if is_one_hot(truth) and it.loss not in _SIGMOIDS else truth
 
 
 def _leaf(it: Testimony, batch: Any, count: int) -> Tensor | None:

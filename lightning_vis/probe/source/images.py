@@ -92,11 +92,6 @@ class Taken:
         return replace(self, chosen=None)
 
     @property
-    def name(self) -> str:
-        """The submodule that answers."""
-        return self.testimony.chain[-1] if self.testimony.chain else self.testimony.module
-
-    @property
     def channels(self) -> int:
         """Of the images."""
         return int(self.images.shape[1])
@@ -211,7 +206,7 @@ def taken_of(
     first = Chosen(rows_in(batch, range(min(asked.choice.n, count)), count), min(asked.choice.n, count))
     if not is_chosen or not source.is_alone:
         return _taken(it, module, first, tracer, source, asked)
-    chosen = _chosen(it, module, first, source, asked.choice, indices)
+    chosen = _chosen(it, module, first, source, asked, indices)
     try:
         return _taken(it, module, chosen, None, source, asked)
     except Exception:
@@ -277,18 +272,20 @@ def _located(it: Testimony, batch: Any, tracer: ForwardTracer | None, asked: Ask
 
 
 def _chosen(
-    it: Testimony, module: nn.Module, first: Chosen, source: Source, choice: Choice, indices: Sequence[int] | None
+    it: Testimony, module: nn.Module, first: Chosen, source: Source, asked: Asked, indices: Sequence[int] | None
 ) -> Chosen:
     """By index where items make such batches, else out of further batches, else the first rows of the one that was watched."""
     if collater(source.loader) is not None:
         try:
-            return _by_index(it, module, first, source, choice, indices)
+            return _by_index(it, module, first, source, asked, indices)
         except Exception as error:
-            if choice.choose is not None:
+            if asked.choice.choose is not None:
                 raise
             return _instead(first, error)
-    if choice.choose is not None:
-        raise LookupError(f"choose={choice.choose!r} takes data with an index, and a {type(source.loader).__name__} has none")
+    if asked.choice.choose is not None:
+        raise LookupError(
+            f"choose={asked.choice.choose!r} takes data with an index, and a {type(source.loader).__name__} has none"
+        )
     if is_stream(source.loader):
         what = f"the data are a stream: the first {first.count} images of its first batch are looked at"
         return replace(first, note=what)
@@ -296,7 +293,7 @@ def _chosen(
         what = f"a {type(source.loader).__name__} that is being read is not begun anew"
         return replace(first, note=f"{what}: the first {first.count} images of its first batch are looked at")
     try:
-        return _of_further(it, first, source, choice)
+        return _of_further(it, first, source, asked.choice)
     except Exception as error:
         return _instead(first, error)
 
@@ -307,9 +304,9 @@ def _instead(first: Chosen, error: Exception) -> Chosen:
 
 
 def _by_index(
-    it: Testimony, module: nn.Module, first: Chosen, source: Source, choice: Choice, indices: Sequence[int] | None
+    it: Testimony, module: nn.Module, first: Chosen, source: Source, asked: Asked, indices: Sequence[int] | None
 ) -> Chosen:
-    dataset, collate = source.loader.dataset, collater(source.loader)
+    dataset, collate, choice = source.loader.dataset, collater(source.loader), asked.choice
 
     def made(items: Sequence[int]) -> Any:
         return source.transfer(collate([dataset[each] for each in items]))
@@ -317,7 +314,7 @@ def _by_index(
     if indices is not None and len(indices) and max(indices) < len(dataset):
         picked = [int(each) for each in indices]
     elif choice.choose is not None:
-        picked = _hardest(it, module, len(dataset), made, source, choice)
+        picked = _hardest(it, module, len(dataset), made, source, asked)
     else:
         picked = _picked(it, dataset, made, choice.n)
     batch = made(picked)
@@ -332,31 +329,31 @@ def _hardest(
     count: int,
     made: Callable[[Sequence[int]], Any],
     source: Source,
-    choice: Choice,
+    asked: Asked,
 ) -> list[int]:
     """The images with the lowest log-odds of their label (mistakes) or of the predicted class (unsure), in order."""
     from tqdm.auto import tqdm
 
-    if it.task not in ("multiclass", "binary"):
-        raise LookupError(
-            f"choose={choice.choose!r} takes a network that tells classes apart, and this one is read as {it.task}"
-        )
+    choice, task = asked.choice, asked.words.task or it.task
+    if task not in ("multiclass", "binary"):
+        raise LookupError(f"choose={choice.choose!r} takes a network that tells classes apart, and this one is read as {task}")
     odds = []
     for start in tqdm(range(0, count, BATCH), desc=f"looking for {choice.choose}", unit="batch", leave=False):
         items = range(start, min(start + BATCH, count))
-        odds.append(_log_odds(_taken(it, module, Chosen(made(items), len(items)), None, source, Asked()), module, choice))
+        taken = _taken(it, module, Chosen(made(items), len(items)), None, source, asked)
+        odds.append(_log_odds(taken, module, asked))
     return [int(each) for each in torch.cat(odds).argsort(stable=True)[: choice.n]]
 
 
-def _log_odds(taken: Taken, module: nn.Module, choice: Choice) -> Tensor:
+def _log_odds(taken: Taken, module: nn.Module, asked: Asked) -> Tensor:
     """``(N,)`` of the label, or of the predicted class."""
-    answer = answer_of(taken.testimony, taken.truth, Asked(), at_meeting=taken.at_meeting)
-    if taken.truth is None and choice.choose == "mistakes":
+    answer, choose = answer_of(taken.testimony, taken.truth, asked, at_meeting=taken.at_meeting), asked.choice.choose
+    if taken.truth is None and choose == "mistakes":
         raise LookupError("choose='mistakes' takes labels to be wrong about; choose='unsure' needs none")
     with preserve_state(module):
         run = ForwardConfig(taken.call, answer=answer).prepare(module, taken.images, taken.truth)
         values = answered(run)
-        chosen = answer.kind.chosen(answer.facts, "predicted" if choice.choose == "unsure" else "label", values, taken.truth)
+        chosen = answer.kind.chosen(answer.facts, "predicted" if choose == "unsure" else "label", values, taken.truth)
     return log_odds(values, chosen.to(values.device)).float().cpu() if chosen is not None else values[:, 0]
 
 

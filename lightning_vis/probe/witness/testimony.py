@@ -119,20 +119,25 @@ class Testimony:
         """Whether a user has named this answer so: by its place in the output, the end of it, or the submodule."""
         return bool(self.chain) and is_named(head, self.head, self.chain[-1])
 
-    def said(self) -> str:
-        """All of it as plain sentences in one line."""
+    def said(self, unit: str = "") -> str:
+        """All of it as plain sentences in one line; numbers are shown in the unit of the target, or in another one."""
         if self.task == UNKNOWN:
             return f"Unknown: {self.why}. Pictures and filters only; {_remedy(self.heads)} names what to explain."
-        first = f"Reads {counted(self.task, self.shape)}: {_met(self)}{_unit(self)}{_also(self.heads)}."
+        first = f"Reads {counted(self.task, self.shape)}: {_met(self)}{_unit(self, unit)}{_also(self.heads)}."
         return first + (f" {self.chain[-1]} is looked at; {_listed(self.frozen)} not trained." if self.frozen else "")
 
 
-def _unit(it: Testimony) -> str:
+def _unit(it: Testimony, unit: str) -> str:
     """In what units numbers are shown, and what the step makes of them first."""
     if it.change not in ("", "sigmoid"):
         return f"; the step makes another number of it before ({it.change}), so that it is not compared with its target"
     behind = "shown behind the step's sigmoid" if it.change else "shown"
-    return f"; {behind} in the target's units, no p" if it.task == "regression" else ""
+    named = STANDARDISED if unit == STANDARDISED else f"in {unit or 'the units of the target'}"
+    return f"; {behind} {named}, no p" if it.task == "regression" else ""
+
+
+STANDARDISED = "standardised"
+"""Of numbers whose target the step computes: no unit of the data."""
 
 
 def is_named(head: Path, path: Path, call: str) -> bool:

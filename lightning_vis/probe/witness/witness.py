@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from lightning_vis.model.compiled import eagerly
 from lightning_vis.model.places import Path, leaves, written
 from lightning_vis.probe.witness.choice import concluded
 from lightning_vis.probe.witness.functions import BY_HAND, LOSSES, OF_FIRST, SILENT, SLICES, is_of_shape_only, name_of
@@ -30,7 +28,7 @@ Given = list[tuple[Tensor, Node | None]]
 class Witness(TorchFunctionMode):
     """Notes of one batch which tensor was made of which, and which call of a submodule returned it.
 
-    It lends hooks and a function mode from `start` to `stop`. Compiled parts must run eagerly meanwhile (see `live` and
+    It lends hooks and a function mode from `start` to `stop`. Compiled parts must run eagerly meanwhile (as in
     `dry_run`), and it has no place in a live training batch: where something is compiled, a mode changes the weights.
     No activation is kept alive. What goes wrong in here never reaches the user's step.
 
@@ -295,18 +293,3 @@ def _take_off(mode: TorchFunctionMode) -> None:
         above.append(top)
     for each in reversed(above):
         torch._C._push_on_torch_function_stack(each)
-
-
-@contextmanager
-def live(module: nn.Module, batch: Any, weights: set[int], images: Sequence[Path] | None = None) -> Iterator[Witness]:
-    """Watches a batch while the user's own step runs on it, for the sanity check, whose results are thrown away.
-
-    What is compiled runs eagerly meanwhile. It must not be used on a training batch, nor on a validation batch that counts.
-    """
-    witness = Witness(module, batch, weights, images)
-    with eagerly():
-        try:
-            witness.start()
-            yield witness
-        finally:
-            witness.stop()
