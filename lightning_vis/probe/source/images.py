@@ -34,7 +34,7 @@ from lightning_vis.probe.source.batches import (
     rows_in,
     shuffled,
 )
-from lightning_vis.probe.source.conclusion import answer_of, classes_in_turn, truth_in
+from lightning_vis.probe.source.conclusion import answer_of, classes_in_turn, left_open, makes_target, truth_in
 from lightning_vis.probe.source.source import Asked, Choice, Source
 from lightning_vis.probe.source.step_call import StepCall
 from lightning_vis.probe.truth import masks_in
@@ -411,18 +411,17 @@ def _taken(
     if truth is None and it.task == UNKNOWN and asked.words.task is not None:
         truth = labels_beside(chosen.batch, chosen.count)
     is_leaf = next((each.is_leaf for each in it.arguments if each.path == place), True)
-    notes = (chosen.note,) if chosen.note else ()
+    notes = tuple(filter(None, (chosen.note, left_open(it, chosen.batch, truth, chosen.count))))
     return Taken(it, images.float(), truth, call, at_meeting, is_leaf, chosen.indices, notes, chosen)
 
 
 def _captured(it: Testimony, module: nn.Module, chosen: Chosen, tracer: ForwardTracer | None, source: Source) -> Capture:
-    """The first call of a batch; with a tracer as it saw it, without running anything."""
-    if tracer is not None:
-        kept = tracer.kept(it.module, it.nth)
-        if kept is not None:
-            return Capture(*kept)
-        if not source.is_alone:
-            raise LookupError("the answer is made in the step, which one of several processes does not run alone")
+    """The first call of a batch; with a tracer as it saw it, without running anything, unless the step makes the target."""
+    kept = None if tracer is None else tracer.kept(it.module, it.nth)
+    if kept is not None and not (source.is_alone and makes_target(it, chosen.batch, chosen.count)):
+        return Capture(*kept)
+    if not source.is_alone:
+        raise LookupError("the answer is made in the step, which one of several processes does not run alone")
     return captured(module, partial(source.step, on_device(chosen.batch, device_of(module))), it, source.optimizers)
 
 
