@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from nets import Tokens
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
-from nets import Tokens
 from worlds import NAMES, TYPICAL, Classifier, Unvalidated, loader, plates, scenes, twin_probe
 
 from lightning_vis.attribution import evidence, occlusion, saliency

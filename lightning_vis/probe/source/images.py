@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lightning_vis.model.answer.answer import UNKNOWN
 from lightning_vis.model.answer.words import place_of
 from lightning_vis.model.call import Call, on_device
-from lightning_vis.model.places import Path, at, leaves, on_cpu, replaced
+from lightning_vis.model.places import Path, at, canonical, leaves, on_cpu, replaced
 from lightning_vis.model.run import ForwardConfig, answered
 from lightning_vis.model.scores import log_odds
 from lightning_vis.model.snapshot.snapshot import preserve_state
@@ -233,9 +233,9 @@ def head_of(
         LookupError: it is given other images, or its labels are not where the user says.
     """
     assert first.chosen is not None  # that is kept of all that are taken
-    if it.task == UNKNOWN:
+    if it.task == UNKNOWN and not it.is_way:
         it = replace(
-            first.testimony, task=UNKNOWN, why=it.why, head=it.head, target=(), origin="", values="", others=(), heads=()
+            first.testimony, task=UNKNOWN, why=it.why, head=it.head, target=(), origin="", values="", others=(), heads=it.heads
         )
     it = _located(it, first.chosen.batch, tracer, asked)
     taken = _taken(it, module, first.chosen, None if source.is_alone else tracer, source, asked)
@@ -255,9 +255,8 @@ def _located(it: Testimony, batch: Any, tracer: ForwardTracer | None, asked: Ask
     """Where the images are; of an unknown answer as far as calls tell, and labels where the user says that they are."""
     place = place_of(asked.words.labels_at, "labels_at")
     if place is not None:
-        at(batch, place)
-        it = replace(it, target=(place,), origin="batch")
-    if it.task != UNKNOWN and it.image:
+        it = replace(it, target=(canonical(batch, place),), origin="batch")
+    if it.image and (it.task != UNKNOWN or it.is_way):
         return it
     images = [where for where, tensor in leaves(batch) if tensor.ndim >= 4]
     if not images:
@@ -409,10 +408,15 @@ def _taken(
     call, at_meeting = _call(it, module, chosen, source, nest, in_leaf=not in_call)
     truth = truth_in(it, chosen.batch, capture.target, chosen.count, asked.words)
     if truth is None and it.task == UNKNOWN and asked.words.task is not None:
-        truth = labels_beside(chosen.batch, chosen.count)
+        truth = _labels_told(it, chosen)
     is_leaf = next((each.is_leaf for each in it.arguments if each.path == place), True)
     notes = tuple(filter(None, (chosen.note, left_open(it, chosen.batch, truth, chosen.count))))
     return Taken(it, images.float(), truth, call, at_meeting, is_leaf, chosen.indices, notes, chosen)
+
+
+def _labels_told(it: Testimony, chosen: Chosen) -> Tensor | None:
+    """What may be labels of an answer of which only the user says what it is; nothing that is another head's."""
+    return None if it.heads else labels_beside(chosen.batch, chosen.count)
 
 
 def _captured(it: Testimony, module: nn.Module, chosen: Chosen, tracer: ForwardTracer | None, source: Source) -> Capture:
@@ -440,7 +444,7 @@ def _call(
     if not source.is_alone:
         raise LookupError("the answer is made in the step, which one of several processes does not run alone")
     step = StepCall(module, source.step, on_cpu(chosen.batch), chosen.count, it, it.image[0] if in_leaf else None)
-    at_meeting = not _gives_head(step, it, module, nest, in_leaf=in_leaf)
+    at_meeting = it.meeting is not None and not _gives_head(step, it, module, nest, in_leaf=in_leaf)
     return replace(step, at_meeting=at_meeting), at_meeting
 
 
@@ -453,4 +457,5 @@ def _gives_head(step: StepCall, it: Testimony, module: nn.Module, nest: Any, *, 
         found = at(output, it.head, "output")
     except LookupError:
         return False
-    return isinstance(found, Tensor) and len(found) == step.count and tuple(found.shape[1:]) == tuple(it.shape[1:])
+    is_row = isinstance(found, Tensor) and len(found) == step.count
+    return is_row and (not it.shape or tuple(found.shape[1:]) == tuple(it.shape[1:]))
