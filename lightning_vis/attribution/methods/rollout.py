@@ -1,4 +1,4 @@
-"""Attention rollout: along which way attention leads from the patches to the answer, whatever it is."""
+"""Attention rollout: where attention leads, from the patches to the answer."""
 
 from __future__ import annotations
 

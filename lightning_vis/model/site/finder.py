@@ -15,7 +15,7 @@ from lightning_vis.model.scores import describe
 from lightning_vis.model.site.bottleneck import Choice, bottleneck, choice_of
 from lightning_vis.model.site.candidates import Candidate, Run, candidates_of, named_candidates, run_of, times_met
 from lightning_vis.model.site.layout import MAPS
-from lightning_vis.model.site.order import may_lie_in_order
+from lightning_vis.model.site.order import lies_in_order, may_lie_in_order
 from lightning_vis.model.site.site import split
 from lightning_vis.model.snapshot.snapshot import preserve_state
 
@@ -123,19 +123,36 @@ def _default(model: nn.Module, run: _Run) -> Choice:
             f"the model's output, {describe(run.network.output)} for {len(run.image)} images, does not depend on any feature map"
             " through gradients"
         )
-    return replace(found, held=_front(run, found))
+    front, is_sorted = _front(run, found)
+    # Behind a sorting nobody can tell the order any more: what is in place in front of it is shown to all views.
+    return replace(found, held=front) if front is None or not is_sorted else Choice(front, 0.0, front)
 
 
-def _front(run: _Run, last: Choice) -> Candidate | None:
+def _front(run: _Run, last: Choice) -> tuple[Candidate | None, bool]:
     """Where tokens, which attention mixes from block to block, still are each of its own place: the last bottleneck in front.
 
     Maps are not asked for it, though some block may pay attention: convolutions hold them together.
+
+    Returns:
+        That place; and whether as many tokens as at the last one lie behind it in another order than that of the image.
     """
-    in_front = [each for each in run.candidates if each.is_in_front]
-    if last.candidate.site.layout.kind == MAPS or not in_front:
-        return None
-    found = bottleneck(run.score, run.image, in_front)
-    return None if found is None or found.bypassed else found.candidate
+    in_front = [each for each in run.candidates if each.is_in_front and last.candidate.site.layout.kind != MAPS]
+    is_sorted = False
+    for _ in range(DOUBTED):
+        found = bottleneck(run.score, run.image, in_front) if in_front else None
+        if found is None or found.bypassed:
+            break
+        if _is_in_place(run, found.candidate):
+            return found.candidate, is_sorted
+        is_sorted |= found.candidate.site.layout.cells == last.candidate.site.layout.cells
+        in_front = [each for each in in_front if each is not found.candidate]
+    return None, is_sorted
+
+
+def _is_in_place(run: _Run, candidate: Candidate) -> bool:
+    """Whether tokens that nothing has mixed yet lie in the order of the image's rows: some networks sort them into windows."""
+    layout = candidate.site.layout
+    return not layout.is_tokens or lies_in_order(layout, candidate.tensor, run.image)
 
 
 def _holds(run: _Run, candidate: Candidate) -> bool:

@@ -51,6 +51,33 @@ class Windows(nn.Module):
         return self.fc(x + self.block(x)).amax(1)
 
 
+class Sorts(nn.Module):
+    """Windows one after the other."""
+
+    def forward(self, x):
+        return x.unflatten(1, (3, 2, 3, 2)).permute(0, 1, 3, 2, 4, 5).flatten(1, 4)
+
+
+class Sorted(nn.Module):
+    """Its tokens lie in the image's order up to the first block, which gets them by windows, as in Hiera."""
+
+    def __init__(self):
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True, norm_first=True)
+        self.patches, self.embed, self.sort = nn.Conv2d(3, 8, 2, 2), nn.LayerNorm(8), Sorts()
+        self.blocks, self.fc = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False), nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = self.embed(self.patches(x).flatten(2).transpose(1, 2))
+        return self.fc(self.blocks(self.sort(x)).mean(1))
+
+
+def test_all_views_look_where_tokens_still_lie_in_the_images_order():
+    torch.manual_seed(0)
+    found = feature_maps(Sorted().eval(), images(1), [None])[None]
+    assert (found.layer, found.held.name, found.bypassed) == ("embed", "embed", 0.0)
+
+
 def cut_share(net, layer, site):
     """What share of the gradient at the image is left while the site is detached: the definition, run."""
     image = images(1).expand(ROWS, -1, -1, -1).clone().requires_grad_()
