@@ -107,6 +107,10 @@ class ForwardTracer:
             raise LookupError("no submodule took images (N, C, H, W)")
         return found.entry, found.entry.place
 
+    def goes_on(self, entry: EntryPoint) -> bool:
+        """Whether what a submodule returns goes on into a later one: then it is no answer, most likely."""
+        return any(call.entry is entry and self._is_half(call) for call in self._calls)
+
     def _is_half(self, call: _Call) -> bool:
         """Whether a later submodule with weights got something other than images: features, most likely of this one."""
         later = [other for other in self._calls if other.start > call.end]

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -494,6 +495,70 @@ def test_an_answer_without_views_that_cannot_be_looked_at_is_said_and_nothing_re
     with pytest.warns(UserWarning, match=sentence):
         run(trainer, [callback], Steps(again, net=lambda: Breaks(nn.Conv2d(3, 3, 1))), batches(TensorDataset(X, Y))[0])
     assert callback.session.failures.resting == set()
+
+
+class Unseen(torch.autograd.Function):
+    """A loss that leaves torch."""
+
+    @staticmethod
+    def forward(context, scores, labels):
+        context.save_for_backward(scores, labels)
+        values = scores.numpy()
+        return torch.tensor(np.log(np.exp(values).sum(1)).mean() - values[range(len(values)), labels.numpy()].mean())
+
+    @staticmethod
+    def backward(context, gradient):
+        scores, labels = context.saved_tensors
+        return gradient * (scores.softmax(1) - F.one_hot(labels, scores.shape[1])) / len(scores), None
+
+
+def margin(scores, labels):
+    rest = labels.new_full((len(labels), scores.shape[1] - 1), -1)
+    return F.multilabel_margin_loss(scores, torch.cat([labels[:, None], rest], 1))
+
+
+def in_parts(loss):
+    return Steps(lambda m, b: loss(m.head(m.body(b[0])), b[1]), body=lambda: cnn(8), head=lambda: nn.Linear(8, 3))
+
+
+@pytest.mark.parametrize("loss", [margin, Unseen.apply], ids=["no task", "not seen"])
+@pytest.mark.parametrize("told", [{"task": "multiclass"}, {"score": lambda output, _: output[:, 2]}], ids=["task", "score"])
+def test_of_an_unknown_network_in_parts_the_last_one_answers(trainer, loss, told):
+    module = in_parts(loss)
+    callback = film_of(trainer, module, *batches(TensorDataset(X, Y)), **told)
+    plain = in_parts(loss)
+    run(trainer, [], plain, *batches(TensorDataset(X, Y)), num_sanity_val_steps=1)
+    assert all(torch.equal(each, plain.state_dict()[name]) for name, each in module.state_dict().items())
+    frame, probe = callback.film.frames[-1], callback.session.probe
+    scores = module.eval().head(module.body(probe.images)).detach()
+    if "task" in told:
+        assert frame.predicted.tolist() == scores.argmax(1).tolist()
+        assert torch.equal(probe.truth, Y[[*probe.indices]])
+    else:
+        assert [float(each) for each in frame.said] == pytest.approx(scores[:, 2].tolist(), rel=0.01)
+    assert set(frame.maps) == {"evidence", "grad_cam", "saliency"}
+
+
+def test_which_of_several_last_parts_answers_is_not_guessed_and_the_remedy_works(trainer):
+    class Answers(Steps):
+        def forward(self, x):
+            return self.one(self.body(x))
+
+    def step(m, b):
+        features = m.body(b[0])
+        return Unseen.apply(m.one(features), b[1]) + Unseen.apply(m.two(features), b[1])
+
+    parts = {"body": lambda: cnn(8), "one": lambda: nn.Linear(8, 3), "two": lambda: nn.Linear(8, 3)}
+    sentence = (
+        r"the step goes on with what 'body' returns, and which of its parts answers is not known: write a forward\(images\) that"
+        r" returns the answer\): pass probe=Probe\(images, labels\)"
+    )
+    with pytest.raises(ValueError, match=sentence):
+        film_of(trainer, Steps(step, **parts), *batches(TensorDataset(X, Y)), task="multiclass")
+    module = Answers(step, **parts)
+    given = {"probe": Probe(X[:5], Y[:5]), "task": "multiclass"}
+    frame = film_of(trainer, module, *batches(TensorDataset(X, Y)), **given).film.frames[-1]
+    assert frame.predicted.tolist() == module.eval()(X[:5]).argmax(1).tolist()
 
 
 def test_an_unknown_answer_has_filters(trainer):

@@ -256,7 +256,8 @@ def _located(it: Testimony, batch: Any, tracer: ForwardTracer | None, asked: Ask
     place = place_of(asked.words.labels_at, "labels_at")
     if place is not None:
         it = replace(it, target=(canonical(batch, place),), origin="batch")
-    if it.image and (it.task != UNKNOWN or it.is_way):
+    is_told = asked.words.task is not None or asked.has_score  # an output that nobody reads may be that of the first part
+    if it.image and (it.task != UNKNOWN or (it.is_way and (is_told or it.heads))):
         return it
     images = [where for where, tensor in leaves(batch) if tensor.ndim >= 4]
     if not images:
@@ -264,9 +265,25 @@ def _located(it: Testimony, batch: Any, tracer: ForwardTracer | None, asked: Ask
     if tracer is None:
         raise LookupError("no submodule took images (N, C, H, W)")
     entry, path = tracer.entry()
+    if is_told and tracer.goes_on(entry):
+        return _through_step(it, entry.name)
     head = place_of(asked.words.head, "head") or ()
     return replace(
         it, chain=(entry.name,), module=entry.name, nth=0, is_one_call=True, image=(images[0],), image_argument=path, head=head
+    )
+
+
+def _through_step(it: Testimony, first: str) -> Testimony:
+    """The same where the step goes on with what the first part returns: as far as it was seen to go with it.
+
+    Raises:
+        LookupError: nobody knows how far that is.
+    """
+    if it.image and it.chain:
+        return it
+    raise LookupError(
+        f"the step goes on with what {first!r} returns, and which of its parts answers is not known: write a forward(images)"
+        " that returns the answer"
     )
 
 

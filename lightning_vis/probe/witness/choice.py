@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from lightning_vis.model.places import Path
-from lightning_vis.probe.witness.ancestry import descendants, link
+from lightning_vis.probe.witness.ancestry import chain_of, descendants, link
 from lightning_vis.probe.witness.functions import NUMBER, SIGMOID
 from lightning_vis.probe.witness.judgement import Case, as_whole, case_of, change_of, judge, values_of
 from lightning_vis.probe.witness.meetings import encounters, is_tilted
@@ -32,7 +32,7 @@ def concluded(
     cases = _wholes([case_of(each, batch) for each in encounters(notes.nodes, roots)])
     judged = [(case, *judge(case)) for case in cases]
     if not judged:
-        return Testimony(why=_nothing(notes), frozen=_frozen(notes.calls, ()), trouble=tuple(trouble))
+        return replace(_unread(notes, batch), why=_nothing(notes), trouble=tuple(trouble))
     named = [each for each in judged if head is None or _head_of(*each[:2]).is_called(head)]
     told = _told(named or judged, notes, tuple(trouble))
     return told if named or head is None else told.of_unmet(head)
@@ -79,6 +79,35 @@ def _nothing(notes: Notes) -> str:
     outer = [call for call in notes.calls if call.is_trained and not any(one.is_trained for one in call.within)]
     names = [*dict.fromkeys(call.name or "the module itself" for call in outer)][:4]
     return f"no loss that is known took the answer of {' or '.join(names)}"
+
+
+def _unread(notes: Notes, batch: Batch) -> Testimony:
+    """The parts that images go through where no loss that is known takes the answer of the last one; nothing where there is one
+    part alone, which tells itself, or where several might be the last."""
+    rows = [call for call in notes.calls if _has_rows(call, batch.count)]
+    outer = [call for call in rows if not any(one in rows for one in call.within)]
+    ways = [(*chain_of(call), call) for call in outer]
+    within = {call for way in ways for call in way[:-1]}
+    last = [way for way in ways if way[-1] not in within and batch.pictured(way)]
+    if len({way[-1].name for way in last}) != 1 or len(last[0]) < 2:
+        return Testimony(frozen=_frozen(notes.calls, ()))
+    way, images = last[0], batch.pictured(last[0])
+    arguments, image = _arguments(way[0]), tuple(leaf for leaf in batch.shapes if leaf in images)
+    return Testimony(
+        chain=tuple(call.name for call in way),
+        module=way[0].name,
+        nth=way[0].nth,
+        image=image,
+        arguments=arguments,
+        image_argument=_image_argument(arguments, image),
+        frozen=_frozen(notes.calls, way),
+    )
+
+
+def _has_rows(call: Call, count: int) -> bool:
+    """Whether a call may be one of the network: trained, made of the batch, and with a row of numbers for each image."""
+    given = call.is_trained and bool(call.sources)
+    return given and any(node.shape[:1] == (count,) and node.dtype.is_floating_point for _, node in call.outputs)
 
 
 def _chosen(judged: Sequence[Judged]) -> Judged:
@@ -154,7 +183,7 @@ def _testimony(case: Case, task: str, why: str, judged: Sequence[Judged], notes:
     first = case.chain[0]
     labels = _labels_beside(case, notes) if task == "embedding" and not case.sources.target else ()
     is_label_of_image = bool(labels) and len(case.sources.fed) == 1
-    arguments = tuple(Argument(path, *_of_batch(node)) for path, node in first.arguments)
+    arguments = _arguments(first)
     return Testimony(
         task=task,
         why=why,
@@ -194,6 +223,10 @@ def _labels_beside(case: Case, notes: Notes) -> tuple[Path, ...]:
 def _encodes(call: Call) -> bool:
     """Whether a call is of a network that is given data of the batch, and no answers."""
     return bool(call.name) and call.has_weights and not any(node.touched for node in call.nodes)
+
+
+def _arguments(call: Call) -> tuple[Argument, ...]:
+    return tuple(Argument(path, *_of_batch(node)) for path, node in call.arguments)
 
 
 def _of_batch(node: Node | None) -> tuple[tuple[Path, ...], bool]:
