@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from lightning_vis.model.places import Path
-from lightning_vis.probe.witness.ancestry import descendants, link
+from lightning_vis.probe.witness.ancestry import descendants, link, weights_of
 from lightning_vis.probe.witness.functions import NUMBER, SIGMOID
 from lightning_vis.probe.witness.judgement import Case, as_whole, case_of, change_of, judge, values_of
 from lightning_vis.probe.witness.meetings import encounters, is_tilted
@@ -228,7 +228,7 @@ def _heads(chosen: Case, chosen_task: str, judged: Sequence[Judged]) -> tuple[He
     found: dict[tuple[str, Path], Head] = {}
     for case, task, _ in order:
         name, path = case.end.call.name, case.end.path
-        found.setdefault((name, path), Head(name, path, task, case.shape))
+        found.setdefault((name, path), Head(name, path, task, case.shape, case.sources.target, weights_of(case.end.node)))
     return tuple(found.values())
 
 

@@ -52,12 +52,16 @@ class Head:
         path: in what it returns.
         task: what it is trained for.
         shape: of the answer, the images first.
+        target: leaves of the batch that it meets.
+        weights: names of those that it is made of and that are trained.
     """
 
     call: str
     path: Path
     task: str
     shape: tuple[int, ...]
+    target: tuple[Path, ...] = ()
+    weights: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ class Testimony:
         nth: which of its calls in the step, 0 first.
         is_one_call: whether this call alone gives the answer, one row per image.
         head: path of the answer in what the last submodule returns.
+        in_eval: the same in eval mode, in which a network may return something else; None before that is known.
         shape: of the answer, the images first.
         values: ``"logits"`` (log-probabilities too) or ``"probabilities"``; empty where it is neither.
         target: leaves of the batch that the target is made of.
@@ -114,6 +119,7 @@ class Testimony:
     change: str = ""
     trouble: tuple[str, ...] = ()
     others: tuple[Testimony, ...] = ()
+    in_eval: Path | None = None
 
     def is_called(self, head: Path) -> bool:
         """Whether a user has named this answer so: by its place in the output, the end of it, or the submodule."""
