@@ -78,6 +78,21 @@ def at(value: Any, path: Path, root: str = "batch") -> Any:
     return value
 
 
+def canonical(value: Any, path: Path, root: str = "batch") -> Path:
+    """A place as `leaves` names it: counted from the front, a field by its name.
+
+    Raises:
+        LookupError: as `at`.
+    """
+    at(value, path, root)
+    found: Path = ()
+    for key in path:
+        keys = [each for each, _ in parts(value)]
+        named = key if key in keys else keys[int(key)] if keys else int(key) % len(value)
+        found, value = (*found, named), at(value, (key,))
+    return found
+
+
 def _has(value: Any, index: int) -> bool:
     return isinstance(value, (list, tuple)) and -len(value) <= index < len(value)
 

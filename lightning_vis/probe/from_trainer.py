@@ -29,7 +29,7 @@ from lightning_vis.probe.source.images import Taken, first_rows, head_of, taken_
 from lightning_vis.probe.source.source import Asked, Source
 from lightning_vis.probe.truth import are_pictures, without_white
 from lightning_vis.probe.witness.dry_run import dry_run
-from lightning_vis.probe.witness.testimony import Testimony, counted, name_of
+from lightning_vis.probe.witness.testimony import Testimony, listed
 from lightning_vis.probe.witness.witness import Witness
 
 Forward = Callable[[Tensor], Any]
@@ -253,9 +253,9 @@ class TrainerProbe:
 
     def said_of_heads(self) -> str:
         """The heads that a loss takes, for a sentence of refusal; "" where none is known."""
-        known = () if self.testimony is None else self.testimony.heads
-        names = ", ".join(f"{name_of(each)} ({counted(each.task, each.shape)})" for each in known)
-        return f"; a loss takes {names}" if names else ""
+        told = () if self.testimony is None else (self.testimony, *self.testimony.others)
+        known = {(each.call, each.path): each for it in told for each in it.heads}
+        return f"; a loss takes {listed([*known.values()])}" if known else ""
 
     def unmet(self, asked: Asked) -> list[Path]:
         """The heads that a user has named and that no loss was seen to take: they may still be in the output."""

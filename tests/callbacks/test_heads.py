@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections import namedtuple
 
 import numpy as np
 import pytest
@@ -282,3 +283,84 @@ def test_the_name_of_a_submodule_names_one_head_too(trainer):
     run(trainer, [callback], make(), *batches(data), num_sanity_val_steps=1)
     assert {frame.task for frame in callback.film.frames} == {"regression"}
     assert "evidence" in callback.film.frames[-1].maps
+
+
+# --- words for a head ----------------------------------------------------------------------------------------------
+
+Named = namedtuple("Named", ["kind", "age", "free"])
+
+
+class InFields(Heads):
+    def forward(self, x):
+        found = super().forward(x)
+        return Named(found["kind"], found["age"], found["free"])
+
+
+def in_fields(m, b):
+    out = m.net(b[0])
+    return F.cross_entropy(out.kind, b[1]) + 0.01 * F.l1_loss(out.age, b[2])
+
+
+def read(trainer, head, step=in_fields, net=InFields, **arguments):
+    callback = ProbeCallback(head=head, on_error="raise", **arguments)
+    run(trainer, [callback], Steps(step, net=net), *batches(TensorDataset(X, KIND, AGE)), num_sanity_val_steps=1)
+    return callback
+
+
+@pytest.mark.parametrize("head", [1, -2, "age"])
+def test_all_words_for_a_place_mean_it(trainer, head):
+    callback = read(trainer, head)
+    frame = callback.film.frames[-1]
+    assert (frame.task, callback.session.answer.facts.head) == ("regression", ("age",))
+    assert torch.equal(callback.session.probe.truth, AGE[[*callback.session.probe.indices]])
+    assert set(frame.maps) == {"evidence", "grad_cam", "saliency"}
+    beside = read(trainer, ["kind", head])
+    assert [each.task for each in beside.film.frames[-1].heads.values()] == ["regression"]
+    assert "there is also" not in beside.session.answer.said
+
+
+def test_the_last_of_a_tuple_is_not_the_first(trainer):
+    callback = read(trainer, -1, in_a_tuple, Pair)
+    assert callback.session.answer.said.startswith("Reads a number: net(batch[0])[1] meets batch[2] in l1_loss")
+
+
+UNMET = 'no loss that is known took an answer called ["free"]; a loss takes "kind" (3 classes), "age" (a number)'
+
+
+@pytest.mark.parametrize("head", [2, -1, "free"])
+def test_a_head_that_no_loss_takes_has_no_labels_of_another(trainer, head):
+    callback = read(trainer, head)
+    frame, said = callback.film.frames[-1], UNMET if head == "free" else UNMET.replace('["free"]', f"[{head}]")
+    assert (frame.task, frame.maps, callback.session.probe.truth) == ("unknown", {}, None)
+    assert (
+        frame.answer == f'Unknown: {said}. Pictures and filters only; task="...", head="..." or score= names what to explain.'
+    )
+    told = read(trainer, head, task="multiclass")
+    assert set(told.film.frames[-1].maps) == {"evidence", "grad_cam", "saliency"}
+    assert (told.film.frames[-1].predicted < 5).all()
+    assert told.session.probe.truth is None
+    known = read(trainer, head, task="multiclass", labels_at=-2)
+    assert torch.equal(known.session.probe.truth, KIND[[*known.session.probe.indices]])
+    met = read(trainer, "age")  # the sentence says so, and it works
+    assert met.film.frames[-1].task == "regression"
+
+
+def test_a_head_of_the_last_part_that_no_loss_takes_is_run_by_the_step(trainer):
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.kind, self.free = nn.Linear(4, 3), nn.Linear(4, 5)
+
+        def forward(self, features):
+            return {"kind": self.kind(features), "free": self.free(features)}
+
+    def step(m, b):
+        return F.cross_entropy(m.last(m.net(b[0]))["kind"], b[1])
+
+    callback = ProbeCallback(head="free", task="multiclass", on_error="raise")
+    module = Steps(step, net=lambda: cnn(4), last=Last)
+    run(trainer, [callback], module, *batches(TensorDataset(X, KIND)), num_sanity_val_steps=1)
+    frame, images = callback.film.frames[-1], callback.session.probe.images
+    expected = module.eval().last(module.net(images))["free"].softmax(1)
+    np.testing.assert_allclose(frame.probability, expected.max(1).values.detach(), atol=1e-5)
+    assert set(frame.maps) == {"evidence", "grad_cam", "saliency"}

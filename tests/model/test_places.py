@@ -9,7 +9,7 @@ from types import MappingProxyType, SimpleNamespace
 import pytest
 import torch
 
-from lightning_vis.model.places import LONGEST, Field, at, leaves, replaced, rows_of, thawed, written
+from lightning_vis.model.places import LONGEST, Field, at, canonical, leaves, replaced, rows_of, thawed, written
 
 Pair = namedtuple("Pair", "image label")
 
@@ -128,3 +128,13 @@ def test_tensors_of_inference_mode_are_copied_and_all_else_is_as_it_was():
     assert not found["x"][0].is_inference()
     assert (found["x"][0].tolist(), found["name"]) == ([1, 1], "a")
     (found["x"][0] * torch.ones(2, requires_grad=True)).sum().backward()
+
+
+def test_a_place_is_named_as_leaves_are():
+    pair = namedtuple("Pair", ["left", "right"])
+    value = {"both": pair(torch.zeros(1), [torch.ones(1), torch.ones(2)])}
+    assert canonical(value, ("both", -1, -2)) == canonical(value, ("both", 1, 0)) == ("both", "right", 0)
+    assert at(value, canonical(value, ("both", 0))) is value["both"].left
+    assert canonical([0] * 5000, (-1,)) == (4999,)
+    with pytest.raises(LookupError, match=r'there is no batch\["both"\]\[2\]'):
+        canonical(value, ("both", 2))

@@ -149,7 +149,7 @@ def test_the_remedies_work(trainer):
 
 
 def test_parts_that_are_left_out_at_random_come_back():
-    head = Head("net", (), "multiclass", (8, 3), (), frozenset({"a"}))
+    head = Head("net", (), "multiclass", (8, 3), weights=frozenset({"a"}))
     one, two = (Returned((at,), (4, 3), frozenset(weights), "open") for at, weights in enumerate(("ab", "a")))
     assert found_in([head], [one], "logits") == (head, one)
     assert found_in([head], [one, two], "logits") == (head, two)

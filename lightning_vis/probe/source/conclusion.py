@@ -48,11 +48,12 @@ def answer_of(it: Testimony, truth: Tensor | None, asked: Asked, *, at_meeting: 
     words = asked.words
     read = Answer(it.task, facts, unit, _said(it, asked, words.unit or unit))
     if it.task == UNKNOWN and words.task is not None:
-        read = replace(read, facts=Facts(is_sigmoid=words.task == "segmentation" and _do_overlap(truth)), said="")
+        is_sigmoid = words.task == "segmentation" and _do_overlap(truth)
+        read = replace(read, facts=Facts(head=facts.head or None, is_sigmoid=is_sigmoid), said="")
     given = words.over(read)
     place = place_of(words.head, "head")
-    if place is not None and it.task != UNKNOWN and it.is_called(place):  # the name of a submodule is no place
-        given = replace(given, facts=replace(given.facts, head=read.facts.head))
+    if place is not None and it.is_called(place):  # the name of a submodule is no place
+        given = replace(given, facts=replace(given.facts, head=facts.head))
     return given if given.task == it.task else replace(given, said=_said_by_user(it, given))
 
 

@@ -149,7 +149,7 @@ def _is_made_alike(head: Head, returned: Returned) -> bool:
 def _seen_at(it: Testimony, returned: Returned) -> Testimony:
     """The first of its heads as it is in eval mode."""
     head = it.heads[0]
-    it = replace(it, head=head.path, shape=head.shape, in_eval=returned.path)
+    it = replace(it, head=head.path, names=head.names, shape=head.shape, in_eval=returned.path)
     if returned.squash == PROBABILITIES and it.change == "sigmoid":
         return replace(it, change="")
     is_share = returned.squash == SHARES or (returned.squash == PROBABILITIES and it.task != MULTICLASS)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lightning_vis.model.answer.answer import UNKNOWN
 from lightning_vis.model.answer.words import place_of
 from lightning_vis.model.call import Call, on_device
-from lightning_vis.model.places import Path, at, leaves, on_cpu, replaced
+from lightning_vis.model.places import Path, at, canonical, leaves, on_cpu, replaced
 from lightning_vis.model.run import ForwardConfig, answered
 from lightning_vis.model.scores import log_odds
 from lightning_vis.model.snapshot.snapshot import preserve_state
@@ -234,9 +234,9 @@ def head_of(
         LookupError: it is given other images, or its labels are not where the user says.
     """
     assert first.chosen is not None  # that is kept of all that are taken
-    if it.task == UNKNOWN:
+    if it.task == UNKNOWN and not it.is_way:
         it = replace(
-            first.testimony, task=UNKNOWN, why=it.why, head=it.head, target=(), origin="", values="", others=(), heads=()
+            first.testimony, task=UNKNOWN, why=it.why, head=it.head, target=(), origin="", values="", others=(), heads=it.heads
         )
     it = _located(it, first.chosen.batch, tracer, asked)
     taken = _taken(it, module, first.chosen, None if source.is_alone else tracer, source, asked)
@@ -256,9 +256,8 @@ def _located(it: Testimony, batch: Any, tracer: ForwardTracer | None, asked: Ask
     """Where the images are; of an unknown answer as far as calls tell, and labels where the user says that they are."""
     place = place_of(asked.words.labels_at, "labels_at")
     if place is not None:
-        at(batch, place)
-        it = replace(it, target=(place,), origin="batch")
-    if it.task != UNKNOWN and it.image:
+        it = replace(it, target=(canonical(batch, place),), origin="batch")
+    if it.image and (it.task != UNKNOWN or it.is_way):
         return it
     images = [where for where, tensor in leaves(batch) if tensor.ndim >= 4]
     if not images:
@@ -412,10 +411,15 @@ def _taken(
     it = seen
     truth = truth_in(it, chosen.batch, target, chosen.count, asked.words)
     if truth is None and it.task == UNKNOWN and asked.words.task is not None:
-        truth = labels_beside(chosen.batch, chosen.count)
+        truth = _labels_told(it, chosen)
     is_leaf = next((each.is_leaf for each in it.arguments if each.path == place), True)
     notes = tuple(filter(None, (chosen.note, left_open(it, chosen.batch, truth, chosen.count))))
     return Taken(it, images.float(), truth, call, at_meeting, is_leaf, chosen.indices, notes, chosen)
+
+
+def _labels_told(it: Testimony, chosen: Chosen) -> Tensor | None:
+    """What may be labels of an answer of which only the user says what it is; nothing that is another head's."""
+    return None if it.heads else labels_beside(chosen.batch, chosen.count)
 
 
 def _captured(it: Testimony, module: nn.Module, chosen: Chosen, tracer: ForwardTracer | None, source: Source) -> Capture:

@@ -12,7 +12,7 @@ from lightning_vis.probe.witness.judgement import Case, as_whole, case_of, chang
 from lightning_vis.probe.witness.meetings import encounters, is_tilted
 from lightning_vis.probe.witness.notes import Call, Node, Notes
 from lightning_vis.probe.witness.origin import BATCH, CONSTANT, ORIGINS, Batch
-from lightning_vis.probe.witness.testimony import UNKNOWN, Argument, Head, Meeting, Testimony, is_named
+from lightning_vis.probe.witness.testimony import UNKNOWN, Argument, Head, Meeting, Testimony
 
 Judged = tuple[Case, str, str]
 """A case, its task, and what decided."""
@@ -30,13 +30,19 @@ def concluded(
     link(notes.nodes)
     batch = Batch(shapes, None if images is None else tuple(images))
     cases = _wholes([case_of(each, batch) for each in encounters(notes.nodes, roots)])
-    judged = _first_of_head([(case, *judge(case)) for case in cases], head)
+    judged = [(case, *judge(case)) for case in cases]
     if not judged:
         return Testimony(why=_nothing(notes), frozen=_frozen(notes.calls, ()), trouble=tuple(trouble))
+    named = [each for each in judged if head is None or _head_of(*each[:2]).is_called(head)]
+    told = _told(named or judged, notes, tuple(trouble))
+    return told if named or head is None else told.of_unmet(head)
+
+
+def _told(judged: Sequence[Judged], notes: Notes, trouble: tuple[str, ...]) -> Testimony:
     chosen = _chosen(judged)
     parted = _parts_of_one(chosen, judged)
     case, task, why = (chosen[0], UNKNOWN, parted) if parted else chosen
-    return _testimony(case, task, why, judged, notes, tuple(trouble))
+    return _testimony(case, task, why, judged, notes, trouble)
 
 
 def _wholes(cases: Sequence[Case]) -> list[Case]:
@@ -62,15 +68,10 @@ def _meet_again(cases: Sequence[Case]) -> bool:
     return len(answers) < len(cases) or (len(targets) < len(cases) and not are_quantiles)
 
 
-def _first_of_head(judged: Sequence[Judged], head: Path | None) -> list[Judged]:
-    """What is said of the head that a user names; all that is said where there is no such head, or none is named."""
-    named = [each for each in judged if head is not None and _has_name(each[0], head)]
-    return [each for each in judged if not named or each in named]
-
-
-def _has_name(case: Case, head: Path) -> bool:
-    """Whether a head is called so: by its place in the output, the end of it, or the submodule that returns it."""
-    return is_named(head, case.end.path, case.end.call.name)
+def _head_of(case: Case, task: str) -> Head:
+    call, path = case.end.call, case.end.path
+    names = tuple(words for words, place in call.named.items() if place == path)
+    return Head(call.name, path, task, case.shape, names, case.sources.target, weights_of(case.end.node))
 
 
 def _nothing(notes: Notes) -> str:
@@ -164,6 +165,7 @@ def _testimony(case: Case, task: str, why: str, judged: Sequence[Judged], notes:
         nth=first.nth,
         is_one_call=_is_one_call(case, task),
         head=case.end.path,
+        names=_head_of(case, task).names,
         shape=case.shape,
         values=values_of(case, task),
         target=labels or case.sources.target,
@@ -227,8 +229,8 @@ def _heads(chosen: Case, chosen_task: str, judged: Sequence[Judged]) -> tuple[He
     order = sorted(known, key=lambda each: not _is_same_head(each[0], chosen))
     found: dict[tuple[str, Path], Head] = {}
     for case, task, _ in order:
-        name, path = case.end.call.name, case.end.path
-        found.setdefault((name, path), Head(name, path, task, case.shape, case.sources.target, weights_of(case.end.node)))
+        head = _head_of(case, task)
+        found.setdefault((head.call, head.path), head)
     return tuple(found.values())
 
 

@@ -56,6 +56,7 @@ class Call:
     arguments: list[tuple[Path, Node | None]]
     end: int = -1
     outputs: list[tuple[Path, Node]] = field(default_factory=list)
+    named: dict[Path, Path] = field(default_factory=dict)  # places in what it returned as a user writes them, and as they are
 
     @property
     def nodes(self) -> list[Node]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from lightning_vis.model.places import Path, written
@@ -52,6 +52,7 @@ class Head:
         path: in what it returns.
         task: what it is trained for.
         shape: of the answer, the images first.
+        names: other words of a user for its path: counted from the end, a field by its index.
         target: leaves of the batch that it meets.
         weights: names of those that it is made of and that are trained.
     """
@@ -60,8 +61,14 @@ class Head:
     path: Path
     task: str
     shape: tuple[int, ...]
+    names: tuple[Path, ...] = ()
     target: tuple[Path, ...] = ()
     weights: frozenset[str] = frozenset()
+
+    def is_called(self, head: Path) -> bool:
+        """Whether a user has named it so: by its place in the output, the end of it, or the submodule."""
+        is_end = bool(self.path) and self.path[-len(head) :] == head
+        return is_end or head in self.names or self.call == ".".join(map(str, head))
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,7 @@ class Testimony:
         is_one_call: whether this call alone gives the answer, one row per image.
         head: path of the answer in what the last submodule returns.
         in_eval: the same in eval mode, in which a network may return something else; None before that is known.
+        names: as of `Head`.
         shape: of the answer, the images first.
         values: ``"logits"`` (log-probabilities too) or ``"probabilities"``; empty where it is neither.
         target: leaves of the batch that the target is made of.
@@ -105,6 +113,7 @@ class Testimony:
     nth: int = 0
     is_one_call: bool = False
     head: Path = ()
+    names: tuple[Path, ...] = ()
     shape: tuple[int, ...] = ()
     values: str = ""
     target: tuple[Path, ...] = ()
@@ -122,8 +131,22 @@ class Testimony:
     in_eval: Path | None = None
 
     def is_called(self, head: Path) -> bool:
-        """Whether a user has named this answer so: by its place in the output, the end of it, or the submodule."""
-        return bool(self.chain) and is_named(head, self.head, self.chain[-1])
+        """Whether a user has named this answer so, as `Head.is_called`; one that meets no loss has no other name."""
+        met = bool(self.chain) and self.meeting is not None
+        return met and Head(self.chain[-1], self.head, self.task, self.shape, self.names).is_called(head)
+
+    @property
+    def is_way(self) -> bool:
+        """Whether nothing is known of the answer but how the images get there."""
+        return self.task == UNKNOWN and bool(self.chain) and self.meeting is None
+
+    def of_unmet(self, head: Path) -> Testimony:
+        """Of another head of the same network, which no loss takes that is known: where images go in is known, nothing else."""
+        why = f"no loss that is known took {written(head, 'an answer called ')}"
+        met = f"; a loss takes {listed(self.heads)}" if self.heads else ""
+        way = Testimony(UNKNOWN, why + met, chain=self.chain, module=self.module, nth=self.nth, is_one_call=self.is_one_call)
+        taken = replace(way, image=self.image, arguments=self.arguments, image_argument=self.image_argument)
+        return replace(taken, head=head, heads=self.heads, frozen=self.frozen, trouble=self.trouble)
 
     def said(self, unit: str = "") -> str:
         """All of it as plain sentences in one line; numbers are shown in the unit of the target, or in another one."""
@@ -144,11 +167,6 @@ def _unit(it: Testimony, unit: str) -> str:
 
 STANDARDISED = "standardised"
 """Of numbers whose target the step computes: no unit of the data."""
-
-
-def is_named(head: Path, path: Path, call: str) -> bool:
-    """Whether a head is called so, that lies at a path of what a submodule returns."""
-    return (bool(path) and path[-len(head) :] == head) or call == ".".join(map(str, head))
 
 
 def counted(task: str, shape: Sequence[int]) -> str:
@@ -198,6 +216,11 @@ def name_of(head: Head) -> str:
     """The word that chooses a head: its key or index, else the submodule that it is of."""
     last = head.path[-1] if head.path else head.call
     return str(last) if isinstance(last, int) else f'"{last}"'
+
+
+def listed(heads: Sequence[Head]) -> str:
+    """Heads that a loss takes, by the words that choose them, with what they say."""
+    return ", ".join(f"{name_of(each)} ({counted(each.task, each.shape)})" for each in heads)
 
 
 def _bracketed(name: str) -> str:

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from lightning_vis.model.places import Path, leaves, written
+from lightning_vis.model.places import Path, canonical, leaves
 from lightning_vis.probe.witness.choice import concluded
 from lightning_vis.probe.witness.functions import BY_HAND, LOSSES, OF_FIRST, SILENT, SLICES, is_of_shape_only, name_of
 from lightning_vis.probe.witness.notes import Call, Node, Notes, facts_of, is_number, range_of, row_of
-from lightning_vis.probe.witness.testimony import Testimony, is_named
+from lightning_vis.probe.witness.testimony import Testimony
 
 MOST_TROUBLE = 5
 
@@ -52,6 +52,7 @@ class Witness(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self._module, self._images, self._head, self._others = module, images, head, others
+        self._asked = (*others, *([] if head is None else [head]))
         is_calibrated = _is_calibrated(module, weights)
         looked_at = module.parameters() if is_calibrated else _trained(module, weights)
         names = {id(each): plain_name(name) for name, each in module.named_parameters()}
@@ -88,7 +89,7 @@ class Witness(TorchFunctionMode):
     def testimony(self) -> Testimony:
         """What was seen; made only once the batch is through."""
         told, others = self._concluded(self._head), tuple(map(self._of_other, self._others))
-        left = tuple(each for each in told.heads[1:] if not any(is_named(head, each.path, each.call) for head in self._others))
+        left = tuple(each for each in told.heads[1:] if not any(each.is_called(head) for head in self._others))
         return replace(told, heads=(*told.heads[:1], *left), others=others)
 
     def _concluded(self, head: Path | None) -> Testimony:
@@ -97,9 +98,7 @@ class Witness(TorchFunctionMode):
     def _of_other(self, head: Path) -> Testimony:
         """What is said of this head and of no other one."""
         found = self._concluded(head)
-        if found.is_called(head):
-            return replace(found, heads=found.heads[:1])
-        return Testimony(why=f"no loss that is known took {written(head, 'an answer called ')}", head=head)
+        return replace(found, heads=found.heads[:1]) if found.is_called(head) else found
 
     def root(self, loss: Any) -> None:
         """What is trained: a loss that the step returned."""
@@ -223,6 +222,7 @@ class Witness(TorchFunctionMode):
             return
         call = still_open.pop()
         call.end = len(self._notes.nodes)
+        call.named = {head: _place_in(output, head) for head in self._asked}
         for path, tensor in leaves(output):
             node = self._notes.of(tensor) or self._box(call, tensor)
             if node.at >= call.start:
@@ -237,6 +237,14 @@ class Witness(TorchFunctionMode):
         elif call.has_weights:
             node.frozen = True
         return node
+
+
+def _place_in(output: Any, head: Path) -> Path:
+    """Where a head that a user has named is in an output; as they have written it where it is not."""
+    try:
+        return canonical(output, head)
+    except LookupError:
+        return head
 
 
 def _trained(module: nn.Module, weights: set[int]) -> list[nn.Parameter]:
