@@ -24,6 +24,7 @@ from lightning_vis.probe.labels import class_names_of
 from lightning_vis.probe.probe import Probe
 from lightning_vis.probe.source.batches import batch_size_of, collater, owners_of
 from lightning_vis.probe.source.conclusion import answer_of
+from lightning_vis.probe.source.eval_output import NotInEval
 from lightning_vis.probe.source.images import Taken, first_rows, head_of, taken_of
 from lightning_vis.probe.source.source import Asked, Source
 from lightning_vis.probe.truth import are_pictures, without_white
@@ -207,7 +208,7 @@ class TrainerProbe:
                 self._take_as_it_is(module, asked)
                 return
             why = _first_line(error)
-            self._nothing = _nothing_found(why, self.testimony, given)
+            self._nothing = why if isinstance(error, NotInEval) else _nothing_found(why, self.testimony, given)
             raise ValueError(self._nothing) from error
         self._taken, self.notes = taken.without_batch(), (*taken.notes, *_of_loaders(source))
         self.answer = answer_of(taken.testimony, taken.truth, asked, at_meeting=taken.at_meeting)

@@ -35,7 +35,7 @@ def answer_of(it: Testimony, truth: Tensor | None, asked: Asked, *, at_meeting: 
     """
     is_dense = it.task == "regression" and len(it.shape) > 3 and min(it.shape[2:]) > 1
     facts = Facts(
-        head=() if at_meeting else it.head,
+        head=() if at_meeting else it.head if it.in_eval is None else it.in_eval,
         probabilities=it.values == "probabilities",
         is_dense=is_dense,
         is_sigmoid=_is_each_for_itself(it, truth) if it.task == "segmentation" else _is_each_class(it),

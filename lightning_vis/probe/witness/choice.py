@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from lightning_vis.model.places import Path
-from lightning_vis.probe.witness.ancestry import chain_of, descendants, link
+from lightning_vis.probe.witness.ancestry import chain_of, descendants, link, weights_of
 from lightning_vis.probe.witness.functions import NUMBER, SIGMOID
 from lightning_vis.probe.witness.judgement import Case, as_whole, case_of, change_of, judge, values_of
 from lightning_vis.probe.witness.meetings import encounters, is_tilted
@@ -70,7 +70,8 @@ def _meet_again(cases: Sequence[Case]) -> bool:
 
 def _head_of(case: Case, task: str) -> Head:
     call, path = case.end.call, case.end.path
-    return Head(call.name, path, task, case.shape, tuple(words for words, place in call.named.items() if place == path))
+    names = tuple(words for words, place in call.named.items() if place == path)
+    return Head(call.name, path, task, case.shape, names, case.sources.target, weights_of(case.end.node))
 
 
 def _nothing(notes: Notes) -> str:

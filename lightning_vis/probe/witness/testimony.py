@@ -53,6 +53,8 @@ class Head:
         task: what it is trained for.
         shape: of the answer, the images first.
         names: other words of a user for its path: counted from the end, a field by its index.
+        target: leaves of the batch that it meets.
+        weights: names of those that it is made of and that are trained.
     """
 
     call: str
@@ -60,6 +62,8 @@ class Head:
     task: str
     shape: tuple[int, ...]
     names: tuple[Path, ...] = ()
+    target: tuple[Path, ...] = ()
+    weights: frozenset[str] = frozenset()
 
     def is_called(self, head: Path) -> bool:
         """Whether a user has named it so: by its place in the output, the end of it, or the submodule."""
@@ -81,6 +85,7 @@ class Testimony:
         nth: which of its calls in the step, 0 first.
         is_one_call: whether this call alone gives the answer, one row per image.
         head: path of the answer in what the last submodule returns.
+        in_eval: the same in eval mode, in which a network may return something else; None before that is known.
         names: as of `Head`.
         shape: of the answer, the images first.
         values: ``"logits"`` (log-probabilities too) or ``"probabilities"``; empty where it is neither.
@@ -123,6 +128,7 @@ class Testimony:
     change: str = ""
     trouble: tuple[str, ...] = ()
     others: tuple[Testimony, ...] = ()
+    in_eval: Path | None = None
 
     def is_called(self, head: Path) -> bool:
         """Whether a user has named this answer so, as `Head.is_called`; one that meets no loss has no other name."""

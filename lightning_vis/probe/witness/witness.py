@@ -55,7 +55,8 @@ class Witness(TorchFunctionMode):
         self._asked = (*others, *([] if head is None else [head]))
         is_calibrated = _is_calibrated(module, weights)
         looked_at = module.parameters() if is_calibrated else _trained(module, weights)
-        self._notes = Notes({id(each) for each in looked_at}, torch.is_grad_enabled() and not is_calibrated)
+        names = {id(each): plain_name(name) for name, each in module.named_parameters()}
+        self._notes = Notes({id(each) for each in looked_at}, torch.is_grad_enabled() and not is_calibrated, names)
         self._shapes: dict[Path, tuple[int, ...]] = {}
         self._counts: Counter[str] = Counter()
         self._roots: list[Node] = []
