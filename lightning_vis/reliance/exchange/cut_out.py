@@ -93,7 +93,8 @@ def _far_from_border(appearance: Tensor) -> Tensor:
     edge = _edge(appearance.shape[2])
     known = appearance[:, :, edge][:, :, ::5].transpose(1, 2)
     distances = torch.cdist(appearance.flatten(2).transpose(1, 2), known)
-    return distances.topk(NEAREST, dim=2, largest=False).values.mean(2).unflatten(1, appearance.shape[2:])
+    nearest = distances.topk(NEAREST, dim=2, largest=False).values.mean(2)
+    return nearest.view(len(appearance), *appearance.shape[2:])
 
 
 def _edge(side: int) -> Tensor:

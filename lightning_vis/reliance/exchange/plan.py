@@ -69,7 +69,7 @@ def _drawn(rows: Tensor, subject: int, generator: torch.Generator) -> Tensor:
 
 def in_turn(labels: Tensor, allowed: Tensor, count: int) -> list[int]:
     """At most so many of the allowed rows, from each class in turn: no class takes the place of another."""
-    queues = [((labels == each) & allowed).nonzero()[:, 0].tolist() for each in labels.unique()]
+    queues = [((labels == each) & allowed).nonzero()[:, 0].tolist() for each in torch.unique(labels)]
     deepest = max(map(len, queues), default=0)
     taken = [queue[depth] for depth in range(deepest) for queue in queues if depth < len(queue)]
     return sorted(taken[:count])
