@@ -356,11 +356,11 @@ def _picked(it: Testimony, dataset: Any, made: Callable[[Sequence[int]], Any], n
     if labels is not None and it.task in ("multiclass", "binary"):
         return in_turn(order, labels[order], n)
     few = order[: 8 * n] if it.target else order[:n]
-    classes = [_class_of(it, made([int(each)])) for each in few] if it.target else [-1] * len(few)
+    classes = [class_of(it, made([int(each)])) for each in few] if it.target else [-1] * len(few)
     return [int(few[each]) for each in in_turn(np.arange(len(few)), np.array(classes, dtype=np.int64), n)]
 
 
-def _class_of(it: Testimony, batch: Any) -> int:
+def class_of(it: Testimony, batch: Any) -> int:
     """The class of a batch of one item, -1 where it has none."""
     value = at(batch, it.target[0])
     truth = value.detach().cpu() if isinstance(value, Tensor) and value.ndim and len(value) == 1 else None
@@ -405,6 +405,22 @@ def _taken(
     is_leaf = next((each.is_leaf for each in it.arguments if each.path == place), True)
     notes = (chosen.note,) if chosen.note else ()
     return Taken(it, images.float(), truth, call, at_meeting, is_leaf, chosen.indices, notes, chosen)
+
+
+def taken_from(it: Testimony, module: nn.Module, chosen: Chosen, source: Source, asked: Asked) -> Taken:
+    """What a batch holds that was chosen by somebody else, and how the network is run on it; the step is run on it.
+
+    Args:
+        it: what the step does with a batch.
+        module: the Lightning module.
+        chosen: the batch.
+        source: of the Trainer, in one process.
+        asked: what the user said.
+
+    Raises:
+        LookupError: there are no images in it.
+    """
+    return _taken(it, module, chosen, None, source, asked)
 
 
 def _captured(it: Testimony, module: nn.Module, chosen: Chosen, tracer: ForwardTracer | None, source: Source) -> Capture:
