@@ -55,7 +55,7 @@ class Counted(DataLoader):
 class Noisy(Dataset):
     """Draws from the global stream for each item."""
 
-    targets = [index % 3 for index in range(60)]
+    targets = (*(index % 3 for index in range(60)),)
 
     def __len__(self):
         return 60

@@ -56,7 +56,7 @@ def own_probabilities(probabilities: Tensor, labels: Tensor) -> Tensor:
     """The mean over partners of each subject's label's probability, ``(n, 2, 2)``.
 
     Args:
-        probabilities: ``(n, 2, 2, HOSTS, C)``.
+        probabilities: ``(n, 2, 2, H, C)``.
         labels: ``(n,)`` the subjects' classes.
     """
     index = labels.view(-1, 1, 1, 1, 1).expand(*probabilities.shape[:4], 1)
