@@ -45,16 +45,21 @@ def cut_outs(pictures: Tensor) -> Tensor:
 
 
 def contrasts(pictures: Tensor, masks: Tensor) -> Tensor:
-    """How much the cut-out differs from the ring around it, ``(N,)`` in standard deviations of that ring.
+    """How much less a cut-out looks like the picture's border than the ring around it does.
 
     Args:
-        pictures: ``(N, C, H, W)``.
-        masks: ``(N, H, W)`` bool; NaN where one is empty or leaves no ring.
+        pictures: ``(N, C, H, W)`` in 0..1.
+        masks: ``(N, H, W)`` bool.
+
+    Returns:
+        ``(N,)`` in standard deviations over that ring; NaN where a mask is empty or leaves no ring.
     """
-    width = max(1, round(BORDER * min(masks.shape[1:])))
-    rings = grown(masks, 2 * width) & ~grown(masks)
-    inside, around = _moments(pictures, masks), _moments(pictures, rings)
-    return ((inside[0] - around[0]).abs() / around[1].clamp_min(1e-3)).mean(1)
+    size = (SIDE, SIDE)
+    far = _far_from_border(_appearance(interpolate(pictures.float(), size, mode="area")))[:, None]
+    small = interpolate(masks[:, None].float(), size, mode="nearest")[:, 0] > 0
+    rings = grown(small, 2 * round(BORDER * SIDE)) & ~grown(small)
+    inside, around = _moments(far, small), _moments(far, rings)
+    return ((inside[0] - around[0]).abs() / around[1].clamp_min(1e-3))[:, 0]
 
 
 def grown_cuts(masks: Tensor, share: float) -> Tensor:

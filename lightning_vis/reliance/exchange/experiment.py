@@ -57,12 +57,16 @@ class Row:
     """One exchange as it is shown: an image, and partners of the same class and of another one; what is answered on each.
 
     Attributes:
+        label: the class of the object.
+        host: the other class that surroundings come from.
         subject: a row of the pool, whose object it is.
         partners: rows of the pool: whose surroundings, of the same class and of another one.
         said: classes answered of the image and of its object in either surroundings.
         probability: of each of them.
     """
 
+    label: int
+    host: int
     subject: int
     partners: tuple[int, int]
     said: tuple[int, int, int]
@@ -74,7 +78,7 @@ class Findings:
     """What an exchange found at one look.
 
     Attributes:
-        effect: of all images.
+        effect: of all images, in parts of 1 of the probability of their labels.
         frame: the effect of the frame alone, the second witness.
         images: whose answer was followed.
         classes: each class with enough images, the one that lives most on its surroundings first.
@@ -196,7 +200,7 @@ def _cells(labels: Tensor, plain: Tensor, plan: Plan, answers: Tensor) -> tuple[
     said = answers[:, :, OTHER].flatten(0, 2)[is_known]
     follows, of = followed(said, labels[things][is_known], labels[hosts][is_known])
     found = [Cell(label, host, int(follows[label, host]), int(of[label, host])) for label, host in of.nonzero().tolist()]
-    return tuple(sorted(found, key=lambda each: (-each.follows / each.of, -each.of)))
+    return tuple(sorted(found, key=lambda each: (each.of < RIGHT, -each.follows / each.of, -each.of)))
 
 
 def _rows(
@@ -207,7 +211,7 @@ def _rows(
     deepest = max(map(len, queues), default=0)
     found = [queue[depth] for depth in range(deepest) for queue in queues if depth < len(queue)]
     once = list({at: (at, host) for at, host in reversed(found)}.values())[::-1]
-    return tuple(_row(plain, plan, answers, at, host) for at, host in once[:most])
+    return tuple(_row(labels, plain, plan, answers, at, host) for at, host in once[:most])
 
 
 def _examples(labels: Tensor, plan: Plan, answers: Tensor, cell: Cell) -> list[tuple[int, int]]:
@@ -217,12 +221,13 @@ def _examples(labels: Tensor, plan: Plan, answers: Tensor, cell: Cell) -> list[t
     return sorted(((at, host) for at, host in places), key=lambda each: -float(answers[each[0], 0, OTHER, each[1], cell.host]))
 
 
-def _row(plain: Tensor, plan: Plan, answers: Tensor, at: int, host: int) -> Row:
+def _row(labels: Tensor, plain: Tensor, plan: Plan, answers: Tensor, at: int, host: int) -> Row:
     subject = int(plan.subjects[at])
     seen = torch.stack((plain[subject], answers[at, 0, SAME, 0], answers[at, 0, OTHER, host]))
     probability, said = seen.max(1)
     partners = int(plan.partners[at, SAME, 0]), int(plan.partners[at, OTHER, host])
-    return Row(subject, partners, _three(said.tolist()), _three(probability.tolist()))
+    classes = int(labels[subject]), int(labels[partners[1]])
+    return Row(*classes, subject, partners, _three(said.tolist()), _three(probability.tolist()))
 
 
 def _three(values: list[T]) -> tuple[T, T, T]:

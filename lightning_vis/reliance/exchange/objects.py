@@ -14,8 +14,8 @@ SMALLEST, LARGEST = 0.02, 0.8
 """Shares of the picture: a cut-out that is smaller or larger has found no object, and the middle is taken instead."""
 ELLIPSE = 0.36
 """Half axes of that middle, in sides."""
-CONTRAST = 1.0
-"""In standard deviations of the ring around a cut-out, the median over the pool: pictures without any object have less."""
+CONTRAST = 3.0
+"""As `contrasts` has it, the median over the pool: drawn backgrounds without any object have at most 2, with one at least 4."""
 ALIKE = 0.02
 """Of the range of colours, root mean square: surroundings that differ by less, the median over pairs, are all the same."""
 
