@@ -122,7 +122,8 @@ def _less(effect: Effect) -> str:
 
 def _measured(found: Findings) -> str:
     how = ", cut out automatically" if found.is_automatic else ""
-    return f"{_points(found.effect.surroundings)} points (+-{_points(found.effect.error)}, {found.images} images{how})"
+    of = f" of {found.note}" if found.note else ""
+    return f"{_points(found.effect.surroundings)} points (+-{_points(found.effect.error)}, {found.images} images{of}{how})"
 
 
 def _refused(refusal: Refusal) -> str:

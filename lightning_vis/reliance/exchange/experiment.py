@@ -86,6 +86,7 @@ class Findings:
         rows: examples, the worst cells first.
         is_automatic: whether the objects were cut out by the pictures themselves.
         asked: forward passes.
+        note: which classes, where they are not all; else empty.
     """
 
     effect: Effect
@@ -96,6 +97,7 @@ class Findings:
     rows: tuple[Row, ...] = ()
     is_automatic: bool = True
     asked: int = 0
+    note: str = ""
 
 
 @dataclass
