@@ -60,7 +60,7 @@ def doubt_of(found: Findings) -> Refusal | None:
     if follows(found) or not reached:
         return None
     return Refusal(
-        f"exchanging what surrounds the cut-outs moves the answer by {_points(reached[0].surroundings)} points, exchanging"
+        f"exchanging what surrounds the cut-outs moves the answer by {_counted(reached[0].surroundings)}, exchanging"
         f" the picture's frame by {_points(found.frame)}, so the cut-outs may miss the objects",
         "masks would help: ProbeCallback(Probe(images, labels, masks)) with at least six images of each class",
     )
@@ -104,7 +104,7 @@ def _most_for(found: Findings, named: Named) -> str:
     worst = found.classes[0] if found.classes else None
     if worst is None:
         return ""
-    return f", most for {named(worst.label)}: {_points(worst.effect.surroundings)} points ({worst.images} images)"
+    return f", most for {named(worst.label)}: {_counted(worst.effect.surroundings)} ({worst.images} images)"
 
 
 def _nothing(found: Findings) -> str:
@@ -123,12 +123,16 @@ def _less(effect: Effect) -> str:
 def _measured(found: Findings) -> str:
     how = ", cut out automatically" if found.is_automatic else ""
     of = f" of {found.note}" if found.note else ""
-    return f"{_points(found.effect.surroundings)} points (+-{_points(found.effect.error)}, {found.images} images{of}{how})"
+    return f"{_counted(found.effect.surroundings)} (+-{_points(found.effect.error)}, {found.images} images{of}{how})"
 
 
 def _refused(refusal: Refusal) -> str:
     remedy = f". {refusal.remedy[0].upper()}{refusal.remedy[1:]}" if refusal.remedy else ""
     return f"Whether the answer follows what surrounds the object was not measured: {refusal.reason}{remedy}."
+
+
+def _counted(value: float) -> str:
+    return f"{_points(value)} point{'' if abs(_points(value)) == 1 else 's'}"
 
 
 def _points(value: float) -> int:
