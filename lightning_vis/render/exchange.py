@@ -17,6 +17,8 @@ SIDE = 160
 """Pixels of a stored picture."""
 LINES = 3
 """Of small letters below a picture on a sheet."""
+SAYS = ": says "
+"""In a caption, between the picture and the answer."""
 COLUMNS = ("image", "same class", "other class")
 
 Said = Sequence[tuple[str, float]]
@@ -36,10 +38,10 @@ def exchange_pictures(values: Array, classes: Sequence[tuple[str, str]], said: S
     """
     tiles, captions = [], []
     for number, (row, (label, host), answers) in enumerate(zip(values, classes, said, strict=True)):
-        places = (label, f"{label} in surroundings of another {label}", f"{label} in surroundings of {host}")
+        places = (label, f"{label}, surroundings of another {label}", f"{label}, surroundings of {host}")
         for picture, place, (answer, share) in zip(row, places, answers, strict=True):
             tiles.append(_tile(picture, answer != label))
-            captions.append(f"{number}: {place}: says {answer} {share:.2f}")
+            captions.append(f"{number}: {place}{SAYS}{answer} {share:.2f}")
     return Pictures(np.stack(tiles), tuple(captions))
 
 
@@ -72,8 +74,10 @@ def captioned(sheet: Image.Image, corner: tuple[int, int], side: int, pictures: 
     """One picture of a row with its caption below."""
     x, y = corner
     put(sheet, corner, fit(pictures.values[index], side))
-    for line, words in enumerate(lines_within(pictures.captions[index], side, LINES, SMALL_TEXT)):
-        write(sheet, (x, y + side + 2 + line * (SMALL_TEXT + 2)), words, INK, side, SMALL_TEXT)
+    place, _, answer = pictures.captions[index].rpartition(SAYS)
+    write(sheet, (x, y + side + 2), f"says {answer}", INK, side, SMALL_TEXT)
+    for line, words in enumerate(lines_within(place, side, LINES - 1, SMALL_TEXT), 1):
+        write(sheet, (x, y + side + 2 + line * (SMALL_TEXT + 2)), words, FAINT, side, SMALL_TEXT)
 
 
 def _tile(picture: Array, leaves: bool) -> Array:

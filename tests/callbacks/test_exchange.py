@@ -284,5 +284,5 @@ def test_what_is_stored_comes_back(trainer, tmp_path):
     callback, _ = run(trainer, Sees("corners"))
     stored = Film.from_logdir(tmp_path / "run").frames
     assert [each.verdict for each in stored] == [each.verdict for each in callback.film.frames]
-    assert len(stored[-1].pictures["exchange"].values) == 18
-    assert stored[-1].pictures["exchange"].captions[2] == "0: class 0 in surroundings of class 1: says class 1 1.00"
+    assert len(stored[-1].pictures["exchange"].values) == 12
+    assert stored[-1].pictures["exchange"].captions[2] == "0: class 0, surroundings of class 1: says class 1 1.00"

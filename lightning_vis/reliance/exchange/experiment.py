@@ -22,7 +22,7 @@ RIGHT = 6
 """Images of a class that have to be right, in two classes at least; fewer say nothing of it."""
 ABOVE_CHANCE = 0.15
 """What the accuracy has to be above chance."""
-ROWS = 6
+ROWS = 4
 """Examples that are shown."""
 PART = 24
 """Images in one forward pass."""
