@@ -209,11 +209,14 @@ def sums(runs: Sequence[dict[str, Any]]) -> list[str]:
     false = [each for each in healthy if each["state"] in ("red", "seen")]
     found = [each for each in relying if each["state"] == "red"]
     missed = [f"{each['arm']}, seed {each['seed']}: {each['sentence']}" for each in relying if each["state"] != "red"]
+    sided = [each for each in relying if "one-sided" in each["arm"]]
+    named = [each for each in sided if f"most for {each['worst']}:" in each["sentence"]]
     cost = np.median([each["seconds"] / each["wall"] for each in runs])
     return [
         f"- False alarms on controls: {len(false)} of {len(healthy)}"
         f" ({sum(each['state'] == 'not measured' for each in healthy)} not measured).",
         f"- Shortcuts with an exact effect above 0.3 in some class that are red: {len(found)} of {len(relying)}.",
+        f"- Where one class alone lives on its surroundings it is named first in {len(named)} of {len(sided)}.",
         f"- The exchanges of a training took {cost:.0%} of it (median): trainings of {min(each['wall'] for each in runs):.0f} to"
         f" {max(each['wall'] for each in runs):.0f} seconds.",
         *(f"- Missed: {each}" for each in missed),

@@ -1,4 +1,4 @@
-"""An object cut out by the picture itself: what differs from the picture's own border."""
+"""An object cut out by the picture itself: what differs from its own border."""
 
 from __future__ import annotations
 

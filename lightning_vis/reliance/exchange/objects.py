@@ -1,4 +1,4 @@
-"""The images of a pool with their objects cut out, and why nothing can be exchanged."""
+"""A pool with its objects cut out, and why nothing of it can be exchanged."""
 
 from __future__ import annotations
 
