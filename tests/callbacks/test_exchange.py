@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -184,6 +186,41 @@ def test_it_goes_on_from_a_checkpoint(trainer, tmp_path):
     again = ProbeCallback(exchange=True, views=[])
     again.load_state_dict(state)
     assert again.looks.exchanges.numbers() == callback.looks.exchanges.numbers()
+
+
+def test_the_same_network_twice_is_one_look(trainer):
+    """Red takes two looks at two networks: a validation behind the fit sees the one that was seen."""
+    callback = ProbeCallback(exchange=True, views=[], task="multiclass")
+    training = trainer([callback], max_epochs=1)
+    net, data = Sees("corners"), DataLoader(scenes(), 40)
+    training.fit(net, DataLoader(scenes(32), 8), data)
+    training.validate(net, data)
+    assert [each.state for each in verdicts(callback)] == ["seen", "seen"]
+
+
+def test_what_fails_takes_no_look_along_and_says_so_once(trainer, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("no exchange today")
+
+    monkeypatch.setattr("lightning_vis.callbacks.session.exchange_looks.experiment", broken)
+    with pytest.warns(UserWarning, match="the exchange of surroundings failed: no exchange today") as said:
+        callback, logged = run(trainer, Sees("corners"), callback=ProbeCallback(views=[], exchange=True))
+    assert len([each for each in said if "exchange" in str(each.message)]) == 1
+    assert all(len(frame.predicted) == 8 for frame in callback.film.frames)
+    assert all(each == dict.fromkeys(TAGS, 0.0) for each in logged)
+    with pytest.raises(RuntimeError, match="no exchange today"):
+        run(trainer, Sees("corners"))
+
+
+@pytest.mark.parametrize(("share", "state"), [(1e-9, "not measured"), (100.0, "seen")])
+def test_without_time_nothing_is_measured_and_a_larger_share_gives_more(trainer, monkeypatch, share, state):
+    monkeypatch.setattr("lightning_vis.callbacks.budget.FLOOR", 0.0)
+    monkeypatch.setattr("lightning_vis.callbacks.schedule.is_early", lambda *_: False)
+    callback = ProbeCallback(views=[], exchange=True, max_overhead=share)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="lightning_vis: looking would cost more")
+        run(trainer, Sees("corners"), callback=callback, max_epochs=1)
+    assert [each.state for each in verdicts(callback)][:1] == [state]
 
 
 # --- not measured --------------------------------------------------------------------------------------------------------

@@ -33,6 +33,8 @@ SPACED = 1.5
 TASKS = (MULTICLASS, BINARY)
 """Tasks whose answers can be compared: one class for each image."""
 
+NO_TIME = Refusal("it would take more time than looking may cost", "a larger max_overhead= gives more")
+
 
 class ExchangeLooks:
     """What one callback exchanges, and what it found last.
@@ -53,7 +55,7 @@ class ExchangeLooks:
         self._values: dict[str, float] = {}  # what was measured last
         self._age = 0  # how often it went out since
         self._at = 0  # finished steps when it was measured last
-        self._was_seen = False  # whether it was red, or on its way there, then
+        self._since: int | None = None  # finished steps since when the answer has followed the surroundings
         self._seconds = 0.0  # what the last one took
 
     def open(self, *, is_on: bool) -> None:
@@ -95,35 +97,37 @@ class ExchangeLooks:
         try:
             found = self._found(trainer, module, running)
         except Exception as error:  # which takes no look along
+            self._session.failures.tell("the exchange of surroundings failed", error)
             found = Refusal(f"the exchange failed ({reason(error)})")
-        if found is None:
-            return frame
-        verdict = verdict_of(found, self._named, was_seen=self._was_seen)
+        was_seen = self._since is not None and self._since < frame.finished_steps
+        verdict = verdict_of(found, self._named, was_seen=was_seen)
         self.verdict, self._at = verdict, frame.finished_steps
         if isinstance(found, Refusal):
             return replace(frame, verdict=verdict)
         if verdict.state != NOT_MEASURED:
-            self._was_seen, self._age = follows(found), 0
+            earlier = frame.finished_steps if self._since is None else self._since
+            self._since, self._age = earlier if follows(found) else None, 0
             self._values = numbers_of(found, verdict)
             frame = replace(frame, numbers={**frame.numbers, **self._values})
         return replace(frame, verdict=verdict, pictures={**frame.pictures, **self._pictures(found)})
 
-    def _found(self, trainer: Any, module: nn.Module, running: ForwardConfig) -> Findings | Refusal | None:
-        """What an exchange finds; None where there is no time for one."""
+    def _found(self, trainer: Any, module: nn.Module, running: ForwardConfig) -> Findings | Refusal:
+        """What an exchange finds, or why nothing."""
         if self._answer.task not in TASKS:
             return Refusal(f"it takes a network that tells classes apart, and this one is read as {self._answer.task}")
         if self._session.pauses(MANY, trainer, self._seconds):
-            return None
+            return NO_TIME
         self._pool = self._pool or self._gathered(trainer, module, running)
-        if isinstance(self._pool, Refusal) or self._pool[1].refusal is not None:
-            return self._pool if isinstance(self._pool, Refusal) else self._pool[1].refusal
+        refusal = self._pool if isinstance(self._pool, Refusal) else self._pool[1].refusal
+        if refusal is not None or isinstance(self._pool, Refusal):
+            return refusal or NO_TIME
         start = time.perf_counter()
         with preserve_state(module):
             ask = _ask(module, running, self._pool[0], self._answer)
             plain = plain_answers(ask, self._pool[1])
-            coming = (time.perf_counter() - start) * MOST / len(plain)
-            if self._session.pauses(MANY, trainer, coming):
-                return None
+            self._seconds = (time.perf_counter() - start) * MOST / len(plain)
+            if self._session.pauses(MANY, trainer, self._seconds):
+                return NO_TIME
             found = experiment(ask, self._pool[1], plain)
             found = found if isinstance(found, Refusal) else replace(found, note=self._pool[0].note)
         self._seconds = time.perf_counter() - start
@@ -169,12 +173,13 @@ class ExchangeLooks:
 
     def state(self) -> dict[str, Any]:
         """What was measured last, for a checkpoint."""
-        return {"values": dict(self._values), "age": self._age, "at": self._at, "was_seen": self._was_seen}
+        return {"values": dict(self._values), "age": self._age, "at": self._at, "since": self._since}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state`; {} begins anew."""
-        values, age, at = dict(state.get("values", {})), int(state.get("age", 0)), int(state.get("at", 0))
-        self._values, self._age, self._at, self._was_seen = values, age, at, bool(state.get("was_seen", False))
+        values, since = {str(tag): float(value) for tag, value in state.get("values", {}).items()}, state.get("since")
+        age, at, since = int(state.get("age", 0)), int(state.get("at", 0)), None if since is None else int(since)
+        self._values, self._age, self._at, self._since = values, age, at, since
         self.verdict = None
 
 

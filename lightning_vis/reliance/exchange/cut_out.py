@@ -77,6 +77,8 @@ def painted_out(pictures: Tensor, masks: Tensor) -> Tensor:
     known = ~masks[:, None]
     result, is_open = pictures * known, masks[:, None].clone()
     for reach in (2, 4, 8, 16, 32):
+        if not is_open.any():
+            break
         sigma = reach * min(masks.shape[1:]) / SIDE
         weight = _blurred(known.float(), sigma)
         blurred = _blurred(pictures * known, sigma) / weight.clamp_min(1e-6)

@@ -59,7 +59,7 @@ def objects_of(images: Tensor, pictures: Tensor, labels: Tensor, masks: Tensor |
     found = cuts_of(pictures) if masks is None else masks > 0.5
     labels = torch.where(is_first(images), labels, -1)
     parts = cut_parts(images, found)
-    refusal = _refusal(pictures, labels, found, is_automatic=masks is None)
+    refusal = _refusal(pictures, labels, found, parts, is_automatic=masks is None)
     return Objects(labels, parts, frame_parts(images), masks is None, refusal)
 
 
@@ -84,7 +84,7 @@ def is_first(images: Tensor) -> Tensor:
     return ~earlier
 
 
-def _refusal(pictures: Tensor, labels: Tensor, cuts: Tensor, *, is_automatic: bool) -> Refusal | None:
+def _refusal(pictures: Tensor, labels: Tensor, cuts: Tensor, parts: Parts, *, is_automatic: bool) -> Refusal | None:
     if len(torch.unique(labels[labels >= 0])) < 2:
         return Refusal("the images are of one class", "a validation set of at least two classes would help")
     stands_out = contrasts(pictures, cuts).nanmedian() if is_automatic else torch.tensor(torch.inf)
@@ -93,18 +93,18 @@ def _refusal(pictures: Tensor, labels: Tensor, cuts: Tensor, *, is_automatic: bo
             "no objects stand out from what surrounds them",
             "masks would help: ProbeCallback(Probe(images, labels, masks)) with at least six images of each class",
         )
-    if float(difference(pictures, labels, cuts)) < ALIKE:
+    if float(difference(parts, labels)) < ALIKE:
         return Refusal("what surrounds the objects looks alike in all images, so nothing of it can be exchanged")
     return None
 
 
-def difference(pictures: Tensor, labels: Tensor, cuts: Tensor) -> Tensor:
-    """How much the surroundings of images of two classes differ: root mean square, the median over pairs."""
-    parts = cut_parts(pictures, cuts)
+def difference(parts: Parts, labels: Tensor) -> Tensor:
+    """How much the surroundings of images of two classes differ, in ranges of all values: root mean square, median of pairs."""
     other = torch.stack([_next_of_another(labels, at) for at in range(len(labels))])
     outside = ~(parts.inside | parts.inside[other])
     squares = ((parts.rests - parts.rests[other]) ** 2).mean(1)
-    return ((squares * outside).sum((1, 2)) / outside.sum((1, 2)).clamp_min(1)).sqrt().median()
+    found = ((squares * outside).sum((1, 2)) / outside.sum((1, 2)).clamp_min(1)).sqrt().median()
+    return found / (parts.images.max() - parts.images.min()).clamp_min(1e-6)
 
 
 def _next_of_another(labels: Tensor, at: int) -> Tensor:
