@@ -190,7 +190,7 @@ def test_it_goes_on_from_a_checkpoint(trainer, tmp_path):
 
 def test_the_same_network_twice_is_one_look(trainer):
     """Red takes two looks at two networks: a validation behind the fit sees the one that was seen."""
-    callback = ProbeCallback(exchange=True, views=[], task="multiclass")
+    callback = ProbeCallback(exchange=True, views=[], task="multiclass", labels_at=1)
     training = trainer([callback], max_epochs=1)
     net, data = Sees("corners"), DataLoader(scenes(), 40)
     training.fit(net, DataLoader(scenes(32), 8), data)

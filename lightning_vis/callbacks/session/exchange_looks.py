@@ -62,6 +62,11 @@ class ExchangeLooks:
         """A run begins: the pool is looked for anew."""
         self.is_on, self._pool = is_on, None
 
+    @property
+    def draws(self) -> bool:
+        """Whether an exchange may be drawn at some look: it has an image tag of its own."""
+        return self.is_on and self._answer.task in TASKS
+
     def numbers(self) -> dict[str, float]:
         """What goes out at the end of an epoch or a validation: what was measured last, with its age; 0 before."""
         found = dict.fromkeys(TAGS, 0.0) | self._values

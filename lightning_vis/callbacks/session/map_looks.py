@@ -223,7 +223,7 @@ class MapLooks:
     def _draw(self, frame: Frame) -> None:
         inputs = self._session.inputs
         if self.draws and inputs is not None:
-            self._session.logger.draw(frame, partial(of_maps, inputs=inputs, neighbours=self.neighbours))
+            self._session.logger.draw(frame, partial(of_maps, inputs=inputs, neighbours=self.neighbours + self.exchanges.draws))
 
     def finish(self) -> list[Any]:
         """Draws the last look if that has not been done; leaves films and a summary, and returns the summaries' paths."""
