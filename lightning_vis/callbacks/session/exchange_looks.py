@@ -88,7 +88,7 @@ class ExchangeLooks:
             trainer: whose training has ended.
             last: what the last look found.
         """
-        is_ours = self.is_on and last.verdict is None and last.epoch >= 1 and self._answer.task in TASKS
+        is_ours = self.is_on and last.verdict is None and last.moment == "epoch" and self._answer.task in TASKS
         return is_ours and not self._session.pauses(MANY, trainer, self._seconds)
 
     def _is_due(self, trainer: Any, frame: Frame) -> bool:
@@ -96,7 +96,8 @@ class ExchangeLooks:
             return True
         at, total = progress(trainer, frame.epoch)
         is_last = total is not None and at >= total
-        return frame.moment == "epoch" and frame.epoch >= 1 and (is_last or frame.finished_steps >= SPACED * self._at)
+        is_turn = frame.moment == "epoch" and frame.finished_steps >= SPACED * self._at
+        return frame.epoch >= 1 and (is_last or is_turn)
 
     def _with_verdict(self, trainer: Any, module: nn.Module, running: ForwardConfig, frame: Frame) -> Frame:
         try:
