@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 from lightning_vis.attribution.views import View
@@ -83,7 +84,14 @@ class Monitor:
             self._change = Alert(self.state.level, said, frame.epoch, dict(frame.numbers))
         return frame
 
-    def publish(self, trainer: Any, pl_module: Any, frame: Frame | None, reason: str = "") -> None:
+    def publish(
+        self,
+        trainer: Any,
+        pl_module: Any,
+        frame: Frame | None,
+        reason: str = "",
+        beside: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         """Logs the monitored numbers on every rank; rank 0 knows them and hands them on.
 
         Args:
@@ -91,8 +99,10 @@ class Monitor:
             pl_module: what is logged through.
             frame: what the look found, None if it failed.
             reason: why it failed.
+            beside: numbers that go out with them, and say themselves how old they are.
         """
         message = self._fresh({} if frame is None else frame.numbers, reason) if trainer.is_global_zero else None
+        message = None if message is None else ({**message[0], **beside}, message[1])
         values, change = trainer.strategy.broadcast(message)
         if values:
             pl_module.log_dict(values, on_step=False, on_epoch=True, batch_size=1)
@@ -187,6 +197,11 @@ def refuse_missing(trainer: Any, tags: Sequence[str], left: Sequence[str], answe
                 f"{who} monitors {key!r}, which is never logged of a task that is {answer.task}:"
                 f" monitor another number, or say task= if it is another task"
             )
+
+
+def is_monitored(trainer: Any, tags: Sequence[str]) -> bool:
+    """Whether something waits for one of these numbers."""
+    return any(key in tags for _, key in waiting(trainer))
 
 
 def refuse_unmeasured(trainer: Any, tags: Sequence[str], views: Sequence[View]) -> None:

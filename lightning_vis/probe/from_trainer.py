@@ -26,6 +26,7 @@ from lightning_vis.probe.source.batches import batch_size_of, collater, owners_o
 from lightning_vis.probe.source.conclusion import answer_of
 from lightning_vis.probe.source.eval_output import NotInEval
 from lightning_vis.probe.source.images import Taken, first_rows, head_of, taken_of
+from lightning_vis.probe.source.pool import Pool, pool_of
 from lightning_vis.probe.source.source import Asked, Source
 from lightning_vis.probe.truth import are_pictures, without_white
 from lightning_vis.probe.witness.dry_run import dry_run
@@ -215,6 +216,22 @@ class TrainerProbe:
         if given is None:
             self.probe = _probe_of(taken, source, asked, self.answer)
         self.heads = self._heads(taken, module, source, asked)
+
+    @torch.inference_mode(False)
+    def pool(self, module: nn.Module, source: Source) -> Pool:
+        """Images beside the probe, for experiments; nothing is drawn from the user's random streams.
+
+        Args:
+            module: what is to be asked.
+            source: of the Trainer.
+
+        Raises:
+            LookupError: there can be none, in a sentence that says what would help.
+        """
+        if self._taken is None:
+            raise LookupError("how the network is run on images of the data is not known")
+        with preserve_rng(getattr(source.loader, "dataset", None)):
+            return pool_of(self._taken.testimony, module, source, self.asked)
 
     def _take_as_it_is(self, module: nn.Module, asked: Asked) -> None:
         """The user's images go into the module itself, which has a forward for them."""

@@ -381,11 +381,11 @@ def _picked(it: Testimony, dataset: Any, made: Callable[[Sequence[int]], Any], n
     if labels is not None and it.task in ("multiclass", "binary"):
         return in_turn(order, labels[order], n)
     few = order[: 8 * n] if it.target else order[:n]
-    classes = [_class_of(it, made([int(each)])) for each in few] if it.target else [-1] * len(few)
+    classes = [class_of(it, made([int(each)])) for each in few] if it.target else [-1] * len(few)
     return [int(few[each]) for each in in_turn(np.arange(len(few)), np.array(classes, dtype=np.int64), n)]
 
 
-def _class_of(it: Testimony, batch: Any) -> int:
+def class_of(it: Testimony, batch: Any) -> int:
     """The class of a batch of one item, -1 where it has none."""
     value = at(batch, it.target[0])
     truth = value.detach().cpu() if isinstance(value, Tensor) and value.ndim and len(value) == 1 else None
@@ -437,6 +437,22 @@ def _taken(
 def _labels_told(it: Testimony, chosen: Chosen) -> Tensor | None:
     """What may be labels of an answer of which only the user says what it is; nothing that is another head's."""
     return None if it.heads else labels_beside(chosen.batch, chosen.count)
+
+
+def taken_from(it: Testimony, module: nn.Module, chosen: Chosen, source: Source, asked: Asked) -> Taken:
+    """What a batch holds that was chosen by somebody else, and how the network is run on it; the step is run on it.
+
+    Args:
+        it: what the step does with a batch.
+        module: the Lightning module.
+        chosen: the batch.
+        source: of the Trainer, in one process.
+        asked: what the user said.
+
+    Raises:
+        LookupError: there are no images in it.
+    """
+    return _taken(it, module, chosen, None, source, asked)
 
 
 def _captured(it: Testimony, module: nn.Module, chosen: Chosen, tracer: ForwardTracer | None, source: Source) -> Capture:
