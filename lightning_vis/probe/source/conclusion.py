@@ -36,7 +36,7 @@ def answer_of(it: Testimony, truth: Tensor | None, asked: Asked, *, at_meeting: 
     is_dense = it.task == "regression" and len(it.shape) > 3 and min(it.shape[2:]) > 1
     facts = Facts(
         head=() if at_meeting else it.head if it.in_eval is None else it.in_eval,
-        probabilities=it.values == "probabilities",
+        probabilities=_are_probabilities(it, at_meeting),
         is_dense=is_dense,
         is_sigmoid=_is_each_for_itself(it, truth) if it.task == "segmentation" else _is_each_class(it),
         spread=_spread(it, truth, asked.words.component),
@@ -55,6 +55,13 @@ def answer_of(it: Testimony, truth: Tensor | None, asked: Asked, *, at_meeting: 
     if place is not None and it.is_called(place):  # the name of a submodule is no place
         given = replace(given, facts=replace(given.facts, head=facts.head))
     return given if given.task == it.task else replace(given, said=_said_by_user(it, given))
+
+
+def _are_probabilities(it: Testimony, at_meeting: bool) -> bool | None:
+    """Whether the answer's numbers are probabilities; where they meet their target the loss tells, or they do themselves."""
+    if not at_meeting:
+        return it.values == "probabilities"
+    return None if it.task == MULTICLASS else it.loss == "binary_cross_entropy"
 
 
 _ARITHMETIC = frozenset(("sub", "div", "true_divide", "__sub__", "__truediv__", "log", "log1p", "subtract", "divide"))

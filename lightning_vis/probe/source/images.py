@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -462,7 +461,7 @@ def _captured(it: Testimony, module: nn.Module, chosen: Chosen, tracer: ForwardT
         return Capture(*kept)
     if not source.is_alone:
         raise LookupError("the answer is made in the step, which one of several processes does not run alone")
-    return captured(module, partial(source.step, on_device(chosen.batch, device_of(module))), it, source.optimizers)
+    return captured(module, source.step, on_device(chosen.batch, device_of(module)), it, source.optimizers)
 
 
 def device_of(module: nn.Module) -> torch.device:
@@ -487,6 +486,6 @@ def _call(
         raise LookupError("the answer is made in the step, which one of several processes does not run alone")
     step = StepCall(module, source.step, on_cpu(chosen.batch), chosen.count, it, it.image[0] if given is None else None)
     images = at(step.batch, it.image[0]) if given is None else given
-    seen = in_eval(it, step, module, images.to(device), may_switch=may_switch)
+    seen = None if it.is_made else in_eval(it, step, module, images.to(device), may_switch=may_switch)
     at_meeting = seen is None
     return replace(step, testimony=seen or it, at_meeting=at_meeting), seen or it, at_meeting

@@ -32,15 +32,26 @@ class Meeting:
 
     Attributes:
         function: name of the torch function.
-        nth: which of its calls in the step, 0 first.
+        nth: which of those of its calls that bring an answer of this form, and what is made of these leaves, together; 0 first.
+            In eval mode, and later in the training, a step may call it more or less often with something else.
         answer: its position among the tensors that the function was given.
         target: likewise; None if there is no such tensor.
+        ends: the submodules, and places in what they return, that the answer is made of; none: of whatever there is.
+        leaves: of the batch that the target is made of; none: likewise.
+        rank: how many dimensions the answer has; None: whatever.
     """
 
     function: str
     nth: int
     answer: int
     target: int | None
+    ends: tuple[tuple[str, Path], ...] = ()
+    leaves: tuple[Path, ...] = ()
+    rank: int | None = None
+
+    def has_form(self, shape: Sequence[int]) -> bool:
+        """Whether an answer of this shape may be it: there may be more images, and larger ones."""
+        return self.rank is None or self.rank == len(shape)
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,7 @@ class Testimony:
         module: the first of them, that gets raw data; empty for the module itself.
         nth: which of its calls in the step, 0 first.
         is_one_call: whether this call alone gives the answer, one row per image.
+        is_made: whether the step makes the answer of what calls return.
         head: path of the answer in what the last submodule returns.
         in_eval: the same in eval mode, in which a network may return something else; None before that is known.
         names: as of `Head`.
@@ -112,6 +124,7 @@ class Testimony:
     module: str = ""
     nth: int = 0
     is_one_call: bool = False
+    is_made: bool = False
     head: Path = ()
     names: tuple[Path, ...] = ()
     shape: tuple[int, ...] = ()

@@ -110,7 +110,7 @@ class Witness(TorchFunctionMode):
 
     def _watch(self, name: str, module: nn.Module) -> set[int]:
         """Lends hooks to a submodule, and says which ones inside of it are none of ours."""
-        if hasattr(module, "_update_signature") and hasattr(module, "compute"):  # a metric of torchmetrics
+        if is_metric(module):
             for word in ("update", "forward"):
                 self._taken_off.append(exchange(module, word, self._muted))
             return {id(each) for each in module.modules()}
@@ -139,12 +139,16 @@ class Witness(TorchFunctionMode):
         nth = self._counts[name]
         self._counts[name] += 1
         given = self._safely(self._given, args, kwargs) if not self._mute else None
-        if name == "backward" and self._backward(given):
+        if self._is_left_out(name, given):
             return None
         out = func(*args, **kwargs)
         if given is not None:
             self._safely(self._note, name, nth, given, out)
         return out
+
+    def _is_left_out(self, name: str, given: Given | None) -> bool:
+        """Whether a function is not to be run."""
+        return name == "backward" and self._backward(given)
 
     def _backward(self, given: Given | None) -> bool:
         """A backward pass begins; whether it is not to be run."""
@@ -245,6 +249,11 @@ def _place_in(output: Any, head: Path) -> Path:
         return canonical(output, head)
     except LookupError:
         return head
+
+
+def is_metric(module: nn.Module) -> bool:
+    """Whether it is one of torchmetrics, which trains nothing."""
+    return hasattr(module, "_update_signature") and hasattr(module, "compute")
 
 
 def _trained(module: nn.Module, weights: set[int]) -> list[nn.Parameter]:
