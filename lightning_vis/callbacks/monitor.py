@@ -17,6 +17,7 @@ from lightning_vis.reliance.alert import RED, Alert, AlertState, Measurement, Th
 from lightning_vis.reliance.evaluate import can_ask
 from lightning_vis.reliance.measures import BACKGROUND, OBJECT, SHARE, effects_of
 from lightning_vis.reliance.twins import Twins
+from lightning_vis.reliance.verdict import TAGS as EXCHANGE_TAGS
 
 OnAlert = Literal["warn", "stop"] | Callable[[Alert], Any]
 
@@ -228,7 +229,7 @@ def _instead(key: str, tags: Sequence[str], views: Sequence[View]) -> str:
     """What can be monitored, or what it takes."""
     prefix = _OF_TWINS if key.startswith(_OF_TWINS) else _OF_MAPS
     known = f"monitored are {', '.join(tags)}" if tags else ""
-    if any(tag.startswith(prefix) for tag in tags):
+    if any(tag.startswith(prefix) for tag in tags if tag not in EXCHANGE_TAGS):  # those are no twins'
         return known
     takes = _takes_twins() if prefix == _OF_TWINS else _takes_masks(key, views)
     return f"{takes}; {known}" if known else takes
