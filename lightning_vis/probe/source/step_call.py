@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from lightning_vis.model.call import on_device, rows_for
 from lightning_vis.model.places import Path, replaced, rows_of
-from lightning_vis.model.snapshot.rng import random_streams
+from lightning_vis.model.snapshot.rng import begin_streams, random_streams
 from lightning_vis.probe.witness.dry_run import goes_back_itself, still
 from lightning_vis.probe.witness.replay import NoWayBack, meet, submodule
 from lightning_vis.probe.witness.testimony import Testimony
@@ -55,7 +54,7 @@ class StepCall:
         """What the network answers to images, the same whenever it is asked: the step's random numbers begin anew."""
         batch = self._batch(images)
         restores = [*random_streams()]
-        torch.manual_seed(0)
+        begin_streams()
         try:
             with still(self.module):
                 return self._answer(batch, images)

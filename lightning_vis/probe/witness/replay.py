@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from lightning_vis.model.places import Path, leaves
+from lightning_vis.model.snapshot.rng import begin_streams
 from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.probe.witness.dry_run import goes_back_itself, still
 from lightning_vis.probe.witness.functions import name_of
@@ -174,7 +175,7 @@ def captured(
     first = submodule(module, testimony.module)
     with preserve_state(module), torch.no_grad(), still(module, optimizers):
         handle = first.register_forward_pre_hook(partial(_keep, given), prepend=True, with_kwargs=True)
-        torch.manual_seed(0)  # a step that augments makes the same images of the same items, in a run that goes on too
+        begin_streams()  # a step that augments makes the same images of the same items, in a run that goes on too
         try:
             at, back = testimony.meeting, goes_back_itself(module)
             met = meet(module, step, batch, at, goes_back=back) if at is not None else (step(batch), None)
