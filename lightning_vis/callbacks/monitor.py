@@ -216,10 +216,11 @@ def refuse_unmeasured(trainer: Any, tags: Sequence[str], views: Sequence[View]) 
     Raises:
         ValueError: something monitors a number of twins or of a map that no look logs.
     """
-    known = (*tags, AGE) if tags else ()
+    own = [tag for tag in tags if tag not in EXCHANGE_TAGS]
+    known = (*tags, AGE) if own else tags
     for who, key in waiting(trainer):
         if key.startswith((_OF_TWINS, _OF_MAPS)) and key not in known:
-            raise ValueError(f"{who} monitors {key!r}, which is never logged: {_instead(key, tags, views)}")
+            raise ValueError(f"{who} monitors {key!r}, which is never logged: {_instead(key, own, views)}")
 
 
 _OF_TWINS, _OF_MAPS = "reliance/", "attribution/"
@@ -229,7 +230,9 @@ def _instead(key: str, tags: Sequence[str], views: Sequence[View]) -> str:
     """What can be monitored, or what it takes."""
     prefix = _OF_TWINS if key.startswith(_OF_TWINS) else _OF_MAPS
     known = f"monitored are {', '.join(tags)}" if tags else ""
-    if any(tag.startswith(prefix) for tag in tags if tag not in EXCHANGE_TAGS):  # those are no twins'
+    if key in EXCHANGE_TAGS:
+        return "it takes the exchange of surroundings, which exchange=False leaves out"
+    if any(tag.startswith(prefix) for tag in tags):
         return known
     takes = _takes_twins() if prefix == _OF_TWINS else _takes_masks(key, views)
     return f"{takes}; {known}" if known else takes
