@@ -248,3 +248,8 @@ def test_weights_that_no_optimizer_has_are_no_network():
 
 def test_a_witness_that_never_ran_knows_nothing():
     assert Witness(nn.Identity(), [], set()).testimony().task == "unknown"
+
+
+def test_a_network_that_is_the_module_itself_is_called_so():
+    said = Testimony(task="multiclass", chain=("",), frozen=("backbone",), shape=(8, 3), loss="cross_entropy").said()
+    assert said.endswith(" The module itself is looked at; backbone is not trained.")
