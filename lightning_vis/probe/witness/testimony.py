@@ -166,7 +166,9 @@ class Testimony:
         if self.task == UNKNOWN:
             return f"Unknown: {self.why}. Pictures and filters only; {_remedy(self.heads)} names what to explain."
         first = f"Reads {counted(self.task, self.shape)}: {_met(self)}{_unit(self, unit)}{_also(self.heads)}."
-        return first + (f" {self.chain[-1] or 'The module itself'} is looked at; {_listed(self.frozen)} not trained." if self.frozen else "")
+        return first + (
+            f" {self.chain[-1] or 'The module itself'} is looked at; {_listed(self.frozen)} not trained." if self.frozen else ""
+        )
 
 
 def _unit(it: Testimony, unit: str) -> str:
