@@ -18,7 +18,7 @@ from lightning_vis.attribution.tokens import token_notes, token_numbers
 from lightning_vis.attribution.views import View
 from lightning_vis.constants import BACKGROUND_CLASSES, INPUT, MULTICLASS, OUTPUT
 from lightning_vis.frames import Array, Frame, Maps, Scale
-from lightning_vis.model.answer.answer import CLASSES, NO_NUMBER, Answer
+from lightning_vis.model.answer.answer import CLASSES, NO_NUMBER, UNKNOWN, Answer
 from lightning_vis.model.answer.masks import SEGMENTATION_TASK
 from lightning_vis.model.answer.numbers import REGRESSION_TASK, number
 from lightning_vis.model.answer.task import Facts, Said
@@ -28,6 +28,12 @@ from lightning_vis.probe.probe import Probe
 
 def maps_of(view: View, recorded: Recorded, probe: Probe, answer: Answer) -> Maps:
     """What a view makes of the records of its layers.
+
+    Args:
+        view: makes the maps.
+        recorded: what was found for it.
+        probe: what was looked at.
+        answer: what is known of the number that is explained.
 
     Raises:
         ValueError: it made no maps ``(N, h, w)``, of volumes and clips ``(N, d, h, w)``.
@@ -42,7 +48,8 @@ def maps_of(view: View, recorded: Recorded, probe: Probe, answer: Answer) -> Map
         raise ValueError(
             f"the view {view.name!r} returned {describe(values)}, expected maps ({count}, h, w) of at least one cell"
         )
-    chosen, where = explained.chosen, ", ".join(explained.records)
+    chosen = None if answer.task == UNKNOWN else explained.chosen  # which a score of the user's own need not look at
+    where = ", ".join(explained.records)
     maps = Maps(_numpy(values.float()), classes_of(chosen, count), where, view.scale, view.title or view.name, str(view.target))
     names = () if chosen is None else answer.kind.explains(answer.facts, chosen, _names_for(recorded.values, probe, answer))
     return replace(maps, explains=names, unit=answer.score_unit)

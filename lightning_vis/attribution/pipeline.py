@@ -256,7 +256,7 @@ def _look(
         values = _values(run, found, running.chunk_size, is_needed=not (views and failures))
         _refuse_guesses(probe, answer, values)
         own = {} if values is None else own_maps(values, probe.truth_for(answer), probe, answer)
-        maps = _beside_controls(_attempt_maps(views, found, places, failures, probe, answer), views, failures) | own
+        maps = _beside_controls(_attempt_maps(views, found, places, failures, probe, running.meaning), views, failures) | own
         frame = build_frame(probe, maps, views, found, answer, values) if maps or not views or values is not None else None
         seconds = {"pass": time.perf_counter() - start}
         answers = _attempt_twins(run, values, probe, running, last_layer, failures)

@@ -168,6 +168,14 @@ class ForwardConfig:
         return replace(run, sites=self.sites)
 
     @property
+    def meaning(self) -> Answer:
+        """What is known of the number that is explained: of what a user's own score returns nothing but a unit that is said."""
+        if self.score in (None, log_odds):
+            return self.answer
+        unit = self.answer.unit
+        return replace(self.answer, unit=unit or "logits") if self.score is logit else Answer(unit=unit)
+
+    @property
     def sites(self) -> dict[str, Site]:
         """Where the places that are known lie, by name."""
         sites = {each.layer if name is None else name: each.site for name, each in self.places.items()}

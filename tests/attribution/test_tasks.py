@@ -15,6 +15,7 @@ from lightning_vis.attribution.pipeline import look, try_look
 from lightning_vis.attribution.views import evidence, grad_cam, saliency
 from lightning_vis.callbacks.probe import ProbeCallback
 from lightning_vis.model.run import ForwardConfig
+from lightning_vis.model.scores import log_odds, logit
 from lightning_vis.probe.probe import Probe, answer_of_labels
 
 X = images(5)
@@ -159,6 +160,27 @@ def test_unknown_shows_nothing_until_a_score_is_given():
     assert look(PooledLinear(3), Probe(X), task="unknown").maps == {}
     frame = look(PooledLinear(3), Probe(X), task="unknown", score=lambda out, _: out[:, 0] * 0 + 2)
     assert (frame.said, frame.wrong) == (("2",) * 5, (None,) * 5)
+
+
+@pytest.mark.parametrize("task", ["multiclass", "binary", "multilabel", "regression"])
+def test_a_score_of_the_users_own_is_not_called_by_a_name_of_the_task(task):
+    """The sum of all outputs is no class's and no number's: no map says that it explains one."""
+    frame = look(net_for(task), Probe(X, TRUTH[task], class_names=list("xyz")), task=task, score=lambda out, _: out.sum(1))
+    for maps in frame.maps.values():
+        assert (maps.explains, maps.unit) == ((), "")
+        assert set(maps.classes.tolist()) == {-1}
+
+
+def test_a_score_of_the_users_own_has_the_unit_that_is_said():
+    frame = look(net_for("regression"), Probe(X, TRUTH["regression"]), score=lambda out, _: out.sum(1), unit="mm")
+    assert {maps.unit for maps in frame.maps.values()} == {"mm"}
+
+
+@pytest.mark.parametrize(("score", "unit"), [(None, "log-odds"), (log_odds, "log-odds"), (logit, "logits")])
+def test_the_scores_of_the_package_explain_the_class(score, unit):
+    given = {} if score is None else {"score": score}
+    maps = look(net_for("multiclass"), Probe(X, TRUTH["multiclass"]), **given).maps["evidence"]
+    assert (maps.unit, maps.classes.tolist()) == (unit, TRUTH["multiclass"].tolist())
 
 
 def test_the_remedy_for_several_outputs_leads_to_a_frame():

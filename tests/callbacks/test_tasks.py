@@ -408,6 +408,26 @@ def test_the_line_at_fit_start_names_the_unit_that_is_shown(trainer, scale, argu
     assert callback.film.frames[-1].unit == unit
 
 
+def test_a_unit_of_a_target_that_the_step_computes_is_doubted(trainer):
+    """What 'years' is the unit of is not known: of the batch's ages, or of what the step made of them."""
+
+    def step(scale):
+        return lambda m, b: F.mse_loss(m.net(b[0])[:, 0], (b[1].float() - 1) / scale if scale else b[1].float())
+
+    for scale, is_doubted in ((8, True), (0, False)):
+        callback = film_of(trainer, Steps(step(scale), net=lambda: cnn(1)), *batches(TensorDataset(X, Y)), unit="years")
+        doubted = "The step computes the target: where 'years' is the unit in the batch, it is not that of the numbers shown."
+        assert (doubted in callback.looks.reading()) == is_doubted
+
+
+@pytest.mark.parametrize("arguments", [{}, {"task": "multiclass"}])
+def test_what_a_score_returns_is_said_to_be_explained(trainer, arguments):
+    make, data = SETUPS["metadata"]
+    callback = film_of(trainer, make(), *batches(data), score=lambda output, _: output[:, 0], **arguments)
+    assert callback.looks.reading().endswith("What score= returns is explained.")
+    assert callback.film.frames[-1].maps["evidence"].explains == ()
+
+
 SHAPES = {"one for each class": (MASKS.amax(1, keepdim=True) == MASKS).float(), "that overlap": (MASKS > 0.6).float()}
 
 

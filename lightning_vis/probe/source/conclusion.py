@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from lightning_vis.arguments import quoted
 from lightning_vis.constants import MULTICLASS
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
 from lightning_vis.model.answer.masks import IGNORED, is_one_hot
@@ -54,7 +55,8 @@ def answer_of(it: Testimony, truth: Tensor | None, asked: Asked, *, at_meeting: 
     place = place_of(words.head, "head")
     if place is not None and it.is_called(place):  # the name of a submodule is no place
         given = replace(given, facts=replace(given.facts, head=facts.head))
-    return given if given.task == it.task else replace(given, said=_said_by_user(it, given))
+    said = given.said if given.task == it.task else _said_by_user(it, given)
+    return replace(given, said=" ".join(filter(None, (said, *_besides(asked, unit)))))
 
 
 def _are_probabilities(it: Testimony, at_meeting: bool) -> bool | None:
@@ -69,7 +71,16 @@ _ARITHMETIC = frozenset(("sub", "div", "true_divide", "__sub__", "__truediv__", 
 
 def _said(it: Testimony, asked: Asked, unit: str) -> str:
     """How the output is read; of an unknown one what is explained all the same."""
-    return f"Unknown: {it.why}. What score= returns is explained." if it.task == UNKNOWN and asked.has_score else it.said(unit)
+    return f"Unknown: {it.why}." if it.task == UNKNOWN and asked.has_score else it.said(unit)
+
+
+def _besides(asked: Asked, unit: str) -> Iterator[str]:
+    """What else is to be said of the number that is shown or explained, where the user has said something of it."""
+    if asked.words.unit and unit == STANDARDISED:
+        named = quoted(asked.words.unit)
+        yield f"The step computes the target: where {named} is the unit in the batch, it is not that of the numbers shown."
+    if asked.has_score:
+        yield "What score= returns is explained."
 
 
 def _said_by_user(it: Testimony, given: Answer) -> str:
