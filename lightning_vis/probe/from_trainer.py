@@ -197,6 +197,10 @@ class TrainerProbe:
             self._taken.call_for(given, module)  # refuses what the probe has not got
         return self.probe if given is None else given
 
+    def forget_images(self) -> None:
+        """The images that were taken are not those that are wanted: the next one who asks has them chosen anew."""
+        self._taken = self.probe = None
+
     def _take(
         self, module: nn.Module, source: Source, asked: Asked, indices: Sequence[int] | None, given: Probe | None
     ) -> None:

@@ -386,6 +386,34 @@ def test_hard_examples_are_chosen_once_and_kept(trainer, tmp_path, choose):
     assert first.session.probe.mean == [0.5]
 
 
+def test_hard_examples_stay_those_of_the_film_from_run_to_run(trainer):
+    """The network that has been trained would choose others, and one film would show two choices."""
+    callback, made = ProbeCallback(choose="mistakes", n=5), trainer([], max_epochs=3)
+    made.callbacks.append(callback)
+    module, data, seen = Steps(classes, net=cnn), batches(TensorDataset(X, Y)), []
+    for run in (made.fit, made.validate, made.fit):
+        run(module, *(data if run == made.fit else data[1:]))
+        made.fit_loop.max_epochs = 6
+        seen.append(callback.session.probe.indices)
+    assert seen[0] == seen[1] == seen[2]
+
+
+def test_a_test_on_other_data_shows_its_own_images_says_so_and_takes_none_from_the_film(trainer):
+    callback, made = ProbeCallback(n=6), trainer([], max_epochs=1)
+    made.callbacks.append(callback)
+    module, data = Steps(classes, net=cnn), batches(TensorDataset(X, Y))
+    module.test_step = module.validation_step
+    made.fit(module, *data)
+    ours = callback.session.probe
+    with pytest.warns(UserWarning, match="goes on with other images in the probe 'probe' than before"):
+        made.test(module, batches(TensorDataset(X.flip(0) + 1, (Y + 1) % 3))[1])
+    assert callback.session.probe.fingerprint != ours.fingerprint
+    assert set(callback.session.probe.labels.tolist()) == {0, 1, 2}
+    made.fit_loop.max_epochs = 2
+    made.fit(module, *data)
+    assert callback.session.probe.fingerprint == ours.fingerprint
+
+
 MASKS = torch.rand(N, 3, 12, 12, generator=torch.Generator().manual_seed(4))
 
 

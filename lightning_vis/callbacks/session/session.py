@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -76,15 +77,16 @@ class Session:
         self._inputs: Inputs | None = None
         self._has_given_up = False  # nothing was found
         self._answered: Answer | None = None  # what that checkpoint says of the answer
-        self._resumed: dict[str, Any] = {}  # the probe of the checkpoint that this run goes on from
+        self._resumed: dict[str, Any] = {}  # the images that the film shows, of a run that goes on
+        self._is_of_checkpoint = False  # they are those of a checkpoint, not of a run before in this process
 
     # --- the images -------------------------------------------------------------------------------------------------
 
     def prepare(self, trainer: Any, is_new: bool) -> None:
-        """Another run begins, of a new training or of one that goes on: the images are looked for anew."""
+        """Another run begins, of a new training or of one that goes on: its images are looked for anew, those of the film first."""
         self.finder = finder_of(trainer, self.asked)
         self.probe = self._inputs = None
-        self._has_given_up = False
+        self._has_given_up = self._is_of_checkpoint = False
         if is_new:
             self.logger.forget()
             self._resumed = {}
@@ -127,10 +129,18 @@ class Session:
 
     def _found(self, trainer: Any, module: nn.Module) -> Probe | None:
         sessions = [each for each in (self, *sessions_of(trainer)) if each._given is None]  # a user's probe has its own
-        indices = next((each._resumed["indices"] for each in sessions if each._resumed.get("indices")), None)
+        resumed = next((each for each in sessions if each._resumed.get("indices")), None)
         source = source_of(trainer, module, self.finder.step)
-        probe = self.finder.take(module, self._given, source, self._asked, indices)
+        find = partial(self.finder.take, module, self._given, source, self._asked)
+        probe = find(None if resumed is None else resumed._resumed["indices"])
+        if resumed is not None and resumed._is_of_other_data(probe):
+            self.finder.forget_images()
+            probe = find(None)
         return None if probe is None else probe.laid_out(module)
+
+    def _is_of_other_data(self, found: Probe | None) -> bool:
+        """Whether images of these indices are not those of a run before: another data set is looked at, as in a test."""
+        return found is not None and not self._is_of_checkpoint and found.fingerprint != self._resumed["fingerprint"]
 
     @property
     def _asked(self) -> Asked:
@@ -144,7 +154,7 @@ class Session:
         """
         self.probe = probe
         self._inputs = self._seen(probe)
-        known, self._resumed = self._resumed, {}
+        known, self._resumed = self._resumed, self._resumed or _known(probe)
         before, self._answered = self._answered, None
         if before is not None and before.task != self.answer.task:
             self.failures.say(
@@ -155,9 +165,11 @@ class Session:
         if any(len(frame.predicted) not in (0, len(probe)) for frame in frames):
             self.failures.say(f"the probe {probe.name!r} has another number of images than before: its film begins anew")
             self.logger.forget()
+            self._resumed = _known(probe)
         elif known and known["fingerprint"] != probe.fingerprint and any(len(frame.predicted) for frame in frames):
+            before_it = "those in its checkpoint" if self._is_of_checkpoint else "before"
             self.failures.say(
-                f"this run goes on with other images in the probe {probe.name!r} than those in its checkpoint:"
+                f"this run goes on with other images in the probe {probe.name!r} than {before_it}:"
                 " earlier looks of the film show the ones, later looks the others"
             )
 
@@ -280,8 +292,7 @@ class Session:
 
     def state(self) -> dict[str, Any]:
         """The film so far, and which images it shows."""
-        probe = self.probe
-        known = {} if probe is None else {"fingerprint": probe.fingerprint, "indices": probe.indices and [*probe.indices]}
+        known = {} if self.probe is None else _known(self.probe)
         film = as_tensors(self.logger.film.state())
         answer = None if self.finder.answer is None else self.finder.answer.state()
         return {"film": film, "drawn": self.logger.drawn, "probe": known, "answer": answer}
@@ -292,7 +303,12 @@ class Session:
             film, drawn, probe = Film.from_state(as_arrays(state["film"])), int(state["drawn"]), dict(state.get("probe", {}))
             before = None if state.get("answer") is None else Answer.from_state(state["answer"])
             self.logger.go_on(film, drawn)
-            self._resumed, self._answered = probe, before
+            self._resumed, self._answered, self._is_of_checkpoint = probe, before, bool(probe)
+
+
+def _known(probe: Probe) -> dict[str, Any]:
+    """What the images are found again by."""
+    return {"fingerprint": probe.fingerprint, "indices": probe.indices and [*probe.indices]}
 
 
 def _of_probe(probe: Probe | None, answer: Answer) -> list[str]:
