@@ -391,8 +391,8 @@ def test_hard_examples_stay_those_of_the_film_from_run_to_run(trainer):
     callback, made = ProbeCallback(choose="mistakes", n=5), trainer([], max_epochs=3)
     made.callbacks.append(callback)
     module, data, seen = Steps(classes, net=cnn), batches(TensorDataset(X, Y)), []
-    for run in (made.fit, made.validate, made.fit):
-        run(module, *(data if run == made.fit else data[1:]))
+    for again in (made.fit, made.validate, made.fit):
+        again(module, *(data if again == made.fit else data[1:]))
         made.fit_loop.max_epochs = 6
         seen.append(callback.session.probe.indices)
     assert seen[0] == seen[1] == seen[2]
