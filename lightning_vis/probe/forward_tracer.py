@@ -31,10 +31,6 @@ class EntryPoint:
     module: nn.Module
     argument: str | None = None
 
-    def __call__(self, images: Tensor) -> Any:
-        """Runs the submodule."""
-        return self.module(images) if self.argument is None else self.module(**{self.argument: images})
-
     @property
     def place(self) -> Path:
         """Where in ``(args, kwargs)`` the images are."""

@@ -253,7 +253,7 @@ def test_which_submodule_takes_images(step, name, place):
     assert (entry.name, found) == (name, place)
     args, kwargs = tracer.kept(name, 0)
     assert len(args[0] if args else kwargs["pixels"]) == 8
-    entry(BATCH["pixels"])
+    entry.module(*args, **kwargs)
 
 
 # --- a run that goes on -----------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from lightning_vis.model.answer.answer import UNKNOWN
 from lightning_vis.model.places import Path
 from lightning_vis.probe.witness.ancestry import chain_of, descendants, link, weights_of
 from lightning_vis.probe.witness.functions import NUMBER, SIGMOID
@@ -13,7 +14,7 @@ from lightning_vis.probe.witness.meetings import encounters, is_tilted
 from lightning_vis.probe.witness.notes import Call, Node, Notes
 from lightning_vis.probe.witness.occasion import meeting_of
 from lightning_vis.probe.witness.origin import BATCH, CONSTANT, ORIGINS, Batch
-from lightning_vis.probe.witness.testimony import UNKNOWN, Argument, Head, Testimony
+from lightning_vis.probe.witness.testimony import Argument, Head, Testimony
 
 Judged = tuple[Case, str, str]
 """A case, its task, and what decided."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from lightning_vis.model.answer.answer import UNKNOWN
 from lightning_vis.model.places import Path
 from lightning_vis.probe.witness.ancestry import End, ancestors, chain_of, descendants, leaves_of_rows, way_back
 from lightning_vis.probe.witness.functions import (
@@ -32,7 +33,6 @@ from lightning_vis.probe.witness.functions import (
 from lightning_vis.probe.witness.meetings import Encounter
 from lightning_vis.probe.witness.notes import Call
 from lightning_vis.probe.witness.origin import BATCH, CONSTANT, FROZEN, IMAGE, ITSELF, Batch, Sources, sources_of
-from lightning_vis.probe.witness.testimony import UNKNOWN
 
 Ruling = tuple[str, str]
 """A task, and what decided; for an unknown one, why."""

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from lightning_vis.model.answer.answer import UNKNOWN
 from lightning_vis.model.places import Path, written
-
-UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
