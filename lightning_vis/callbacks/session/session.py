@@ -212,7 +212,14 @@ class Session:
     def _probe_of(self, head: TrainerHead) -> Probe:
         assert self.probe is not None  # else there is nothing to look at
         told = None if head.taken is None or self._given is not None else head.taken.truth
-        return self.probe.of(self.probe.truths.get(head.name, told))
+        probe = self.probe.of(self.probe.truths.get(head.name, told))
+        try:
+            probe.truth_for(head.answer)
+        except ValueError as error:  # which takes no other head along
+            what = f"the labels of the head {head.name!r} cannot be read, so that nothing is called right or wrong"
+            self.failures.tell(what, error)
+            return probe.of(None)
+        return probe
 
     def _running_of(self, head: TrainerHead, module: nn.Module, first: ForwardConfig) -> ForwardConfig:
         def refuse(images: Any) -> Any:
