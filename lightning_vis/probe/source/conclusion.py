@@ -109,10 +109,10 @@ def truth_in(it: Testimony, batch: Any, target: Tensor | None, count: int, words
     """
     place = place_of(words.labels_at, "labels_at")
     if place is not None:
-        return _rows(at(batch, place), count)
+        return rows_in_truth(at(batch, place), count)
     if it.origin not in ("batch", "image") or it.task == UNKNOWN:
         return None
-    met = _rows(target, count)
+    met = rows_in_truth(target, count)
     if it.task in ("regression", "reconstruction"):
         return met if met is not None else _leaf(it, batch, count)
     leaf = _leaf(it, batch, count)
@@ -133,11 +133,11 @@ def _as_map(it: Testimony, truth: Tensor | None) -> Tensor | None:
 
 
 def _leaf(it: Testimony, batch: Any, count: int) -> Tensor | None:
-    return _rows(at(batch, it.target[0]), count) if len(it.target) == 1 else None
+    return rows_in_truth(at(batch, it.target[0]), count) if len(it.target) == 1 else None
 
 
-def _rows(value: Any, count: int) -> Tensor | None:
-    """One row for each image, or None."""
+def rows_in_truth(value: Any, count: int) -> Tensor | None:
+    """What may be true of each image ``(count, ...)``, of tensors and lists of numbers; None for anything else."""
     if isinstance(value, (list, tuple)) and all(isinstance(each, (int, float)) for each in value):
         value = torch.tensor(value)
     if not isinstance(value, Tensor) or not value.ndim or len(value) != count:
