@@ -58,9 +58,10 @@ from lightning_vis.model.answer.answer import CLASSES, Answer  # noqa: E402
 from lightning_vis.model.answer.embedding import EMBEDDING_TASK, references  # noqa: E402
 from lightning_vis.model.answer.output import answer_of  # noqa: E402
 from lightning_vis.model.answer.words import Words  # noqa: E402
+from lightning_vis.model.attention import Hold, holding  # noqa: E402
+from lightning_vis.model.feature_map import last_feature_map  # noqa: E402
 from lightning_vis.model.layers import find_layer  # noqa: E402
 from lightning_vis.model.places import at, replaced  # noqa: E402
-from lightning_vis.model.site.finder import find_sites  # noqa: E402
 from lightning_vis.model.site.layout import MAPS, SEQUENCE  # noqa: E402
 from lightning_vis.model.site.site import INPUT_SIDE  # noqa: E402
 
@@ -108,6 +109,8 @@ class Place:
         maps: from tensor to maps.
         prefix: of tokens, how many stand before the grid's, in the dimension `along`.
         is_plain: whether the tensor itself is the maps: else captum is not asked.
+        by_cell: whether evidence has a gradient for each cell, as tokens have it.
+        is_held: whether attention and norms behind it are held constant.
     """
 
     layer: str
@@ -117,6 +120,8 @@ class Place:
     prefix: int = 0
     along: int = 1
     is_plain: bool = True
+    by_cell: bool = False
+    is_held: bool = False
 
     @property
     def name(self) -> str:
@@ -125,13 +130,13 @@ class Place:
 
 def chosen_place(net: nn.Module, images: Tensor, forward: Callable[[Tensor], Any]) -> Place:
     """The site that the library chooses: all that has to be exchanged here, should it choose another way."""
-    found = find_sites(net, images[:1].repeat(3, *[1] * (images.ndim - 1)), [None], forward)[None]
-    if isinstance(found, Exception):
-        raise found
-    site, layout = found.candidate.site, found.candidate.site.layout
-    is_input = site.side == INPUT_SIDE
-    is_plain = layout.kind == MAPS and len(site.place) == int(is_input)
-    return Place(site.layer, is_input, site.place, layout.maps, layout.prefix, int(layout.kind != SEQUENCE), is_plain)
+    found = last_feature_map(net, images[:1].repeat(3, *[1] * (images.ndim - 1)), forward)
+    site = found.held or found.site
+    layout, is_input = site.layout, site.side == INPUT_SIDE
+    by_cell = layout.is_tokens or site.is_held
+    is_plain = layout.kind == MAPS and len(site.place) == int(is_input) and not by_cell
+    along = int(layout.kind != SEQUENCE)
+    return Place(site.layer, is_input, site.place, layout.maps, layout.prefix, along, is_plain, by_cell, site.is_held)
 
 
 def score_of(net: nn.Module, images: Tensor, answer: Answer) -> Score:
@@ -239,20 +244,21 @@ def _corner(maps: Tensor, axes: list[int], ends: tuple[bool, ...]) -> Tensor:
     return maps
 
 
-def signed_by_hand(net: nn.Module, place: Place, score: Score, images: Tensor) -> Tensor:
-    """Grad-CAM without ReLU at any place, ``(N, h, w)``."""
-    met: list[Tensor] = []
+def signed_by_hand(net: nn.Module, place: Place, score: Score, images: Tensor, *, by_cell: bool) -> Tensor:
+    """Grad-CAM without ReLU at any place, ``(N, h, w)``; by cell each one's own gradient, and not their mean."""
+    met, hold = list[Tensor](), Hold()
 
     def keep(tensor: Tensor) -> Tensor:
         met.append(tensor if tensor.requires_grad else tensor.clone().requires_grad_())
         return met[-1].clone()  # what changes it in place changes the clone
 
-    with changed(net, place, keep):
+    with changed(net, place, keep), holding(hold) if place.is_held else contextlib.nullcontext():
         values = score(images.clone().requires_grad_())
-    (slope,) = torch.autograd.grad(values.sum(), met[-1])
+    with hold.closed():
+        (slope,) = torch.autograd.grad(values.sum(), met[-1])
     maps, slope = place.maps(met[-1].detach()), place.maps(slope)
-    cells = range(2, slope.ndim)
-    return (slope.mean(tuple(cells), keepdim=True) * maps).sum(1)
+    cells = tuple(range(2, slope.ndim))
+    return ((slope if by_cell else slope.mean(cells, keepdim=True)) * maps).sum(1)
 
 
 def signed_by_captum(net: nn.Module, place: Place, score: Score, images: Tensor) -> Tensor:
@@ -269,9 +275,9 @@ def off(net: nn.Module, place: Place, score: Score, images: Tensor, frame: Frame
         with contextlib.suppress(Exception):
             signed = signed_by_captum(net, place, score, images)
     if signed is None:
-        said, signed = ", not by captum", signed_by_hand(net, place, score, images)
-    cells = signed[0].numel()
-    pairs = (("grad_cam", signed.relu()), ("evidence", signed * cells))
+        said, signed = ", not by captum", signed_by_hand(net, place, score, images, by_cell=place.is_held)
+    by_cell = signed_by_hand(net, place, score, images, by_cell=True) if place.by_cell else signed
+    pairs = (("grad_cam", signed.relu()), ("evidence", by_cell * by_cell[0].numel()))
     return f"{max(_far(frame, key, each, probe) for key, each in pairs):.0e}{said}"
 
 
@@ -287,7 +293,7 @@ def explained(net: nn.Module, place: Place, score: Score, images: Tensor, frame:
     """As the frame says it; of volumes, where it says nothing, by hand."""
     share = frame.numbers.get("attribution/evidence/explained")
     if share is None:
-        mean = signed_by_hand(net, place, score, images).flatten(1).sum(1)
+        mean = signed_by_hand(net, place, score, images, by_cell=place.by_cell).flatten(1).sum(1)
         whole = score(images).detach()
         share = max(0.0, 1 - float((whole - mean).abs().sum() / whole.abs().sum()))
     return f"{share:.3f}"

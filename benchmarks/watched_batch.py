@@ -33,8 +33,8 @@ from tqdm import tqdm
 
 from lightning_vis import ProbeCallback
 from lightning_vis.probe.forward_tracer import ForwardTracer
+from lightning_vis.probe.from_trainer import TrainerProbe
 from lightning_vis.probe.witness.dry_run import dry_run
-from lightning_vis.probe.witness.witness import live
 
 CLASSES = 10
 BATCHES, FIRST = 14, 2
@@ -107,11 +107,11 @@ class Measured:
     def watched(self) -> None:
         """As `TrainerProbe` watches, verdict included."""
         self.module.eval()
-        with torch.inference_mode(), live(self.module, self.batch, self.weights) as witness:
-            tracer = ForwardTracer(self.module, self.batch)
+        finder = TrainerProbe()
+        with torch.inference_mode():
+            finder.start(self.module, self.batch, self.weights)
             self.module.step(self.batch)
-            tracer.stop()
-        witness.testimony()
+            finder.stop()
         self.module.train()
 
     def training(self) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 import numpy as np
 import pytorch_lightning as pl
@@ -19,6 +20,9 @@ import torch
 from experiment import Sources, data_of, probes_of
 from leaves import CLASSES, EPOCHS, IMAGES, KINDS, PAINTERS, SIZE, plates
 from network import SmallCNN, dataset
+from token_networks import NETWORKS
+from tokens import trained as trained_tokens
+from tokens import worlds
 from torch.utils.data import DataLoader
 
 from lightning_vis import Probe, attribution, look
@@ -28,6 +32,8 @@ from lightning_vis.render.canvas.tiles import drawn, fit, jpeg
 
 SHOWN = [0, 1, 4, 7]
 """A bird on leaves and on pebbles, another one on leaves, a mammal on pebbles."""
+TOKENS = [0, 1, 6, 7]
+"""Of the transformer's probe."""
 SIDE, GAP = 160, 4
 NAMES = (
     *("saliency", "grad_cam", "evidence", "input_x_gradient", "grad_cam_plus_plus", "hires_cam", "layer_cam"),
@@ -48,6 +54,7 @@ def main() -> None:
         name = key.removesuffix("+predicted").replace(" (random weights)", "_control")
         tiles = [drawn(photos[index], maps, index) for index in SHOWN]
         (pictures / f"methods_{name}.jpg").write_bytes(jpeg(row(tiles)))
+    draw_tokens(pictures)
     print(table(model, many, views))  # noqa: T201
 
 
@@ -67,6 +74,21 @@ def trained(seed: int) -> tuple[SmallCNN, Probe, Probe]:
     said = f"validation accuracy {float(trainer.callback_metrics['val/accuracy']):.3f}, torch {torch.__version__}"
     print(said, flush=True)  # noqa: T201
     return model.eval(), few, many
+
+
+def draw_tokens(pictures: Path) -> None:
+    """The pictures of a transformer with a class token, which has learned where the background tells nothing."""
+    data, probe = worlds(seed=11)["balanced"]
+    learned = trained_tokens("class token", "balanced", data, 11)
+    print(f"transformer: validation accuracy {learned['accuracy']:.3f}", flush=True)  # noqa: T201
+    model = NETWORKS["class token"]().eval()
+    model.load_state_dict(learned["state"])
+    frame = look(model, probe, [attribution.attention_rollout(), attribution.evidence(target="predicted")])
+    photos = probe.inputs().pictures
+    (pictures / "methods_tokens_photos.jpg").write_bytes(jpeg(row([photos[index] for index in TOKENS])))
+    for key, maps in frame.maps.items():
+        tiles = [drawn(photos[index], maps, index) for index in TOKENS]
+        (pictures / f"methods_tokens_{key.removesuffix('+predicted')}.jpg").write_bytes(jpeg(row(tiles)))
 
 
 def row(tiles: list[np.ndarray]) -> np.ndarray:

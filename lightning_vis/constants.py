@@ -113,6 +113,10 @@ FILTERS = "filters/"
 """Before a layer's name: pictures of its filters, among those of a frame; and a view of them."""
 
 
+EXCHANGE = "exchange"
+"""The pictures of an exchange of surroundings, among those of a frame: rows of three."""
+
+
 ALONE = ("validate", "test")
 """Moments of looks outside of fit, in the order in which they stand behind a look of the fit at the same steps."""
 

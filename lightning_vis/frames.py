@@ -115,6 +115,22 @@ class HeadAnswer:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """What the exchange of surroundings said of a network at one look.
+
+    Attributes:
+        state: ``"red"``: the answer follows what surrounds the objects, at this look and at the one before;
+            ``"seen"``: at this look; ``"nothing"``: nothing above its threshold; ``"not measured"``.
+        sentence: what was found, or why nothing was measured; the same wherever it is shown.
+        rows: which rows of the picture ``"exchange"`` show it, counted from 0.
+    """
+
+    state: str
+    sentence: str
+    rows: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Frame:
     """All that one look found.
 
@@ -142,6 +158,7 @@ class Frame:
             labels say it.
         head: the head of which all this is said, where there are several.
         heads: the others, by name; their numbers have ``@<name>`` behind their tags, their maps behind their keys.
+        verdict: what the exchange of surroundings said; None where this look asked nothing.
     """
 
     probe: str
@@ -165,6 +182,7 @@ class Frame:
     wrong: tuple[bool | None, ...] = ()
     head: str = ""
     heads: Mapping[str, HeadAnswer] = field(default_factory=dict)
+    verdict: Verdict | None = None
 
     def of(self, head: str) -> Frame:
         """The frame as one of its heads has it: its answers, numbers and maps alone. "" stands for the frame's own."""
@@ -186,6 +204,7 @@ class Frame:
             wrong=said.wrong or (None,) * count,
             head=head,
             heads={},
+            verdict=None,
         )
 
     def _alone(self) -> Frame:

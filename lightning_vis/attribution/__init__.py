@@ -10,6 +10,8 @@ from lightning_vis.attribution.methods.masks import score_cam_map as score_cam_m
 from lightning_vis.attribution.methods.products import grad_cam_plus_plus_map as grad_cam_plus_plus_map
 from lightning_vis.attribution.methods.products import layer_cam_map as layer_cam_map
 from lightning_vis.attribution.methods.products import product_map as product_map
+from lightning_vis.attribution.methods.rollout import rollout_map as rollout_map
+from lightning_vis.attribution.methods.views import attention_rollout as attention_rollout
 from lightning_vis.attribution.methods.views import deconvolution as deconvolution
 from lightning_vis.attribution.methods.views import grad_cam_plus_plus as grad_cam_plus_plus
 from lightning_vis.attribution.methods.views import guided_backprop as guided_backprop

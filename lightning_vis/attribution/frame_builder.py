@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_vis.attribution.maps import evidence_map, is_drawable, prefix_shares
+from lightning_vis.attribution.maps import evidence_map, is_drawable
 from lightning_vis.attribution.methods.correlation import rank_correlation
 from lightning_vis.attribution.metrics import background_lift, edge_map, lift, pointing
 from lightning_vis.attribution.records import Explained, Record, Recorded
+from lightning_vis.attribution.tokens import token_notes, token_numbers
 from lightning_vis.attribution.views import View
 from lightning_vis.constants import BACKGROUND_CLASSES, INPUT, MULTICLASS, OUTPUT
 from lightning_vis.frames import Array, Frame, Maps, Scale
@@ -25,14 +26,14 @@ from lightning_vis.model.scores import describe
 from lightning_vis.probe.probe import Probe
 
 
-def maps_of(view: View, recorded: Recorded, layers: Sequence[str], probe: Probe, answer: Answer) -> Maps:
+def maps_of(view: View, recorded: Recorded, probe: Probe, answer: Answer) -> Maps:
     """What a view makes of the records of its layers.
 
     Raises:
         ValueError: it made no maps ``(N, h, w)``, of volumes and clips ``(N, d, h, w)``.
     """
     explained = recorded.explained[view.target]
-    records = [_oriented(explained.records[name], name, probe) for name in layers]
+    records = [_oriented(record, name, probe) for name, record in explained.records.items()]
     values = view.to_map(*records)
     count = len(explained.score)
     if isinstance(values, Tensor) and values.numel() and probe.slices is not None:
@@ -41,7 +42,7 @@ def maps_of(view: View, recorded: Recorded, layers: Sequence[str], probe: Probe,
         raise ValueError(
             f"the view {view.name!r} returned {describe(values)}, expected maps ({count}, h, w) of at least one cell"
         )
-    chosen, where = explained.chosen, ", ".join(layers)
+    chosen, where = explained.chosen, ", ".join(explained.records)
     maps = Maps(_numpy(values.float()), classes_of(chosen, count), where, view.scale, view.title or view.name, str(view.target))
     names = () if chosen is None else answer.kind.explains(answer.facts, chosen, _names_for(recorded.values, probe, answer))
     return replace(maps, explains=names, unit=answer.score_unit)
@@ -126,15 +127,15 @@ def build_frame(
         if view.key in maps and view.to_map is evidence_map and probe.slices is None:
             share = _explained_share(maps[view.key].values, found[view.key].explained[view.target])
             numbers[f"attribution/{view.key}/explained"] = share
-            numbers |= _in_prefix(view, found[view.key].explained[view.target])
         rise = found[view.key].explained[view.target].rise if view.key in maps else None
         if rise is not None and probe.slices is None:
             numbers[f"attribution/{view.key}/completeness"] = _share(maps[view.key].values.sum(axis=(1, 2)), _numpy(rise))
+    numbers |= token_numbers(maps, views, found)
     alike = _against_controls(maps, views)
     numbers |= {f"attribution/{view.key}/random_weights": each for view, each in alike.items()}
     of_controls = map(_said_of_control, alike, alike.values())
     of_answers = (*_of_names(probe, answer, values), *_of_shares(numbers), *_of_broken(values, answer))
-    notes = (*_notes(maps, found), *of_controls, *of_answers)
+    notes = (*_notes(maps, found), *of_controls, *of_answers, *token_notes(maps, views, found))
     frame = Frame(probe.name, *_classes(said, len(probe)), maps, numbers=numbers, per_image=per_image, notes=notes)
     captions = said.captions or (("",) * len(probe) if answer.task != MULTICLASS else ())
     wrong = said.wrong or ((None,) * len(probe) if answer.task != MULTICLASS else ())
@@ -204,12 +205,6 @@ def _said_of_control(view: View, alike: float) -> str:
     )
 
 
-def _in_prefix(view: View, explained: Explained) -> dict[str, float]:
-    """How much of the evidence lies in tokens that belong to no place, where there are such tokens."""
-    shares = [prefix_shares(each, each.prefix) for each in explained.records.values() if each.prefix is not None]
-    return {f"attribution/{view.key}/prefix": float(torch.stack(shares).mean())} if shares else {}
-
-
 def _notes(maps: Mapping[str, Maps], found: Mapping[str, Recorded]) -> tuple[str, ...]:
     broken = {key: int((~np.isfinite(each.values).all(axis=(1, 2))).sum()) for key, each in maps.items()}
     of_maps = [f"{count} of the maps of {key} are not finite" for key, count in broken.items() if count]
@@ -237,19 +232,17 @@ def _of_broken(values: Tensor | None, answer: Answer) -> list[str]:
 
 
 def _of_shares(numbers: Mapping[str, float]) -> list[str]:
-    """Where evidence does not account for the score, and where much of it lies in no place."""
+    """Where evidence does not account for the score."""
     found = []
     for tag, share in numbers.items():
         key, what = tag.removeprefix("attribution/").rsplit("/", 1) if tag.startswith("attribution/") else ("", "")
         if what == "explained" and share < EXPLAINED:
             found.append(f"{key} accounts for {share:.0%} of the score")
-        if what == "prefix" and share > IN_PREFIX:
-            found.append(f"{share:.0%} of {key} lies in tokens that belong to no place of the image")
     return found
 
 
-EXPLAINED, IN_PREFIX = 0.9, 0.1
-"""Shares below which, and above which, it is said."""
+EXPLAINED = 0.9
+"""A share below which it is said."""
 _NAMED = (MULTICLASS, "binary", "multilabel", "segmentation")
 
 

@@ -85,8 +85,18 @@ def _products(record: Recording) -> Tensor:
     return (record.gradient * record.activation).sum(1)
 
 
-def prefix_shares(record: Recording, prefix: Recording) -> Tensor:
-    """How much of gradient x activation lies in tokens that belong to no place: ``(N,)`` in 0..1, by magnitude."""
+def prefix_share(record: Recording) -> Tensor | None:
+    """How much of gradient x activation lies in tokens that have no place in the image; None where there are none.
+
+    Args:
+        record: of a layer of tokens.
+
+    Returns:
+        ``(N,)`` in 0..1, by magnitude, 0 where there is nothing at all.
+    """
+    prefix: Recording | None = getattr(record, "prefix", None)
+    if prefix is None:
+        return None
     cells = _products(record).flatten(1).abs().sum(1)
     before = (prefix.gradient * prefix.activation).sum(2).abs().sum(1)
     return before / (before + cells).clamp_min(EMPTY)

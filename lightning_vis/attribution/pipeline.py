@@ -16,7 +16,7 @@ from lightning_vis.attribution.frame_builder import build_frame, maps_of, own_ma
 from lightning_vis.attribution.heads import Head, joined
 from lightning_vis.attribution.places import Places, find_places, looked_at, open_places, said_of_places
 from lightning_vis.attribution.recorders import OffPathError
-from lightning_vis.attribution.records import Recorded, Recorder, in_chunks
+from lightning_vis.attribution.records import Recorded, Recorder, in_chunks, only
 from lightning_vis.attribution.views import View, evidence, grad_cam, saliency, views_of
 from lightning_vis.constants import INPUT, MULTICLASS
 from lightning_vis.frames import Frame, Maps
@@ -435,11 +435,10 @@ def _record(
 def _record_together(run: Pass, views: list[View], places: Places, chunk_size: int | None) -> dict[str, Recorded]:
     requests: dict[Recorder, dict[Target, list[str]]] = {}
     for view in views:
-        named, recorder = looked_at(view, places)
-        layers = requests.setdefault(recorder, {}).setdefault(view.target, [])
-        layers += [name for name in named if name not in layers]
+        layers = requests.setdefault(view.recorder, {}).setdefault(view.target, [])
+        layers += [name for name in looked_at(view, places) if name not in layers]
     found = {recorder: in_chunks(recorder, run, wanted, chunk_size) for recorder, wanted in requests.items()}
-    return {view.key: found[looked_at(view, places)[1]] for view in views}
+    return {view.key: only(found[view.recorder], view.target, looked_at(view, places)) for view in views}
 
 
 def _attempt_maps(
@@ -454,7 +453,7 @@ def _attempt_maps(
     for view in views:
         try:
             if view.key in found:
-                maps[view.key] = maps_of(view, found[view.key], looked_at(view, places)[0], probe, answer)
+                maps[view.key] = maps_of(view, found[view.key], probe, answer)
         except Exception as error:
             failures[view.key] = error
     return maps

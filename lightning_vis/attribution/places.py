@@ -11,14 +11,14 @@ import torch
 from torch import nn
 
 from lightning_vis.attribution.maps import evidence_map, grad_cam_map
-from lightning_vis.attribution.recorders import gradients, held_gradients
-from lightning_vis.attribution.records import Recorder
+from lightning_vis.attribution.recorders import gradients
 from lightning_vis.attribution.views import View
 from lightning_vis.constants import INPUT
 from lightning_vis.model.answer.output import answer_of
 from lightning_vis.model.cut_search import Opening, Witness, find_cuts
 from lightning_vis.model.feature_map import ROWS, FeatureMap, feature_maps
 from lightning_vis.model.run import ForwardConfig, Pass
+from lightning_vis.model.site.site import HELD, place_of
 from lightning_vis.probe.probe import Probe
 
 Places = Mapping[str | None, FeatureMap]
@@ -69,33 +69,42 @@ def _placed(
 ) -> tuple[ForwardConfig, dict[str, Exception], bool | None]:
     """The places as the network is run now, and whether a gradient was seen to reach the image; None where nothing was run."""
     wanted = {name for view in views for name in view.layers if name != INPUT} - set(running.places)
-    shifting = {each.layer: name for name, each in running.places.items() if each.bypassed}
+    shifting = {each.layer for each in running.places.values() if each.bypassed}
     asked = sorted({*wanted, *shifting}, key=str)
     found, is_reached = _found(model, probe, running, asked) if asked else ({}, None)
-    places = {shifting.get(str(name), name): each for name, each in found.items() if isinstance(each, FeatureMap)}
+    places = {name: each for name, each in found.items() if isinstance(each, FeatureMap)}
     why = {name: each for name, each in found.items() if isinstance(each, Exception) and name in wanted}
     failed = {view.key: why[name] for view in views for name in view.layers if name in why}
     cuts = () if is_reached and running.cuts is None else running.cuts
-    return replace(running, places={**running.places, **places}, cuts=cuts), failed, is_reached
+    known = {name: _measured_anew(each, places) for name, each in running.places.items()}
+    new = {name: each for name, each in places.items() if name in wanted}
+    return replace(running, places={**known, **new}, cuts=cuts), failed, is_reached
 
 
-def looked_at(view: View, places: Places) -> tuple[list[str], Recorder]:
-    """The layers of a view by name, and how they are recorded: a view that names none looks at tokens where they are in place."""
-    default = places.get(None)
-    is_ours = view.layers == (None,) and view.recorder is gradients and view.to_map in (evidence_map, grad_cam_map)
-    if default is not None and default.front is not None and is_ours:
-        return [default.front.name], held_gradients
-    named = [default.layer if name is None and default is not None else str(name) for name in view.layers]
-    return named, view.recorder
+def _measured_anew(place: FeatureMap, found: Places) -> FeatureMap:
+    """The same place, by whatever name it is known, with what bypasses it now."""
+    return replace(place, bypassed=found[place.layer].bypassed) if place.bypassed and place.layer in found else place
+
+
+def looked_at(view: View, places: Places) -> list[str]:
+    """What the records of a view's layers are called: evidence and Grad-CAM look at tokens with attention held."""
+    is_ours = view.recorder is gradients and view.to_map in (evidence_map, grad_cam_map)
+    return [_record_at(name, places.get(name), is_ours=is_ours) for name in view.layers]
+
+
+def _record_at(name: str | None, place: FeatureMap | None, *, is_ours: bool) -> str:
+    if is_ours and place is not None and place.held is not None:
+        return place.held.key
+    return place.layer if name is None and place is not None else str(name)
 
 
 def said_of_places(views: Iterable[View], places: Places) -> tuple[str, ...]:
     """What a reader should know of where views look: how much of the answer bypasses it, what was held constant."""
-    looked = [(view, *looked_at(view, places)) for view in views]
+    looked = dict.fromkeys(key for view in views for key in looked_at(view, places))
     by_name = {each.layer: each for each in places.values()}
-    passed = dict.fromkeys(name for _, names, _ in looked for name in names if name in by_name)
-    held = dict.fromkeys(names[0] for _, names, recorder in looked if recorder is held_gradients)
-    return (*filter(None, (by_name[name].said_bypassed for name in passed)), *map(said_of_held, held))
+    passed = [by_name[name] for name in dict.fromkeys(map(place_of, looked)) if name in by_name]
+    held = [place_of(key) for key in looked if key.endswith(HELD)]
+    return (*filter(None, (each.said_bypassed for each in passed)), *map(said_of_held, held))
 
 
 def said_of_held(layer: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,15 +19,17 @@ from lightning_vis.model.answer.output import answer_of, are_shares, settled, sq
 from lightning_vis.model.answer.task import Facts
 from lightning_vis.model.cut import through
 from lightning_vis.model.cut_search import find_cuts
-from lightning_vis.model.held import Held
 from lightning_vis.model.layers import known_layers
 from lightning_vis.model.run import Kept, Pass, prepare
 from lightning_vis.model.scores import PROBABILITIES, Score, Target, log_odds, notes_of
 from lightning_vis.model.site.collector import collected, one_each
-from lightning_vis.model.site.site import Site, plain_site
+from lightning_vis.model.site.site import Site, place_of, plain_site
 from lightning_vis.model.snapshot.snapshot import preserve_state
 
-Differentiate = Callable[[Tensor, Sequence[Tensor], bool], Sequence[Tensor | None]]
+Differentiate = Callable[[Kept, Tensor, Sequence[Tensor], bool], Sequence[Tensor | None]]
+GradientsOf = Callable[[Tensor, Mapping[str, Tensor], bool], dict[str, Tensor]]
+"""Of a score at tensors by name, those that it depends on."""
+ENGINE: Any = torch.autograd.Variable._execution_engine
 
 
 def record(
@@ -93,6 +96,8 @@ class OffPathError(ValueError):
 def gradients(run: Pass, requests: Requests) -> Recorded:
     """The plain recorder: one forward pass, then one ``autograd.grad`` per distinct explained class.
 
+    Sites that want attention held share one more, which goes back no further than they lie.
+
     Args:
         run: the model and the batch.
         requests: the layers wanted for each target.
@@ -110,23 +115,6 @@ def gradients(run: Pass, requests: Requests) -> Recorded:
     return _gradients(replace(run, kept=None), requests, _backward)
 
 
-def held_gradients(run: Pass, requests: Requests) -> Recorded:
-    """As `gradients`, with attention and norms held constant (`lightning_vis.model.held.Held`): a pass of its own."""
-
-    @contextmanager
-    def held() -> Iterator[None]:
-        with run.context(), Held():
-            yield
-
-    found = gradients(replace(run, context=held, kept=None), requests)
-    return replace(found, explained={target: _as_held(each) for target, each in found.explained.items()})
-
-
-def _as_held(explained: Explained) -> Explained:
-    records = {name: replace(each, by_cell=True, is_held=True) for name, each in explained.records.items()}
-    return replace(explained, records=records)
-
-
 def _gradients(run: Pass, requests: Requests, differentiate: Differentiate) -> Recorded:
     names = dict.fromkeys(name for layers in requests.values() for name in layers if name != INPUT)
     sites = {name: run.sites.get(name) or plain_site(name) for name in names}
@@ -135,7 +123,7 @@ def _gradients(run: Pass, requests: Requests, differentiate: Differentiate) -> R
         images = _run_once(run, kept, met)
         tensors = {INPUT: images, **one_each(run.model, {name: kept.met[name] for name in names}, sites)}
         values = run.values(kept.output)
-        explained = _explain(run, kept.output, values, requests, tensors, differentiate)
+        explained = _explain(run, kept.output, values, requests, tensors, partial(_gradients_of, differentiate, kept))
     notes, facts = _notes(run.answer, kept.output), _facts_seen(run, kept.output)
     return Recorded(None if values is None else values.detach(), explained, notes, facts)
 
@@ -145,7 +133,8 @@ def _run_once(run: Pass, kept: Kept, met: Mapping[str, list[Any]]) -> Tensor:
     if kept.images is None:
         images = run.images.detach().clone().requires_grad_()
         # A copy goes in: the model may change its input in place, and a leaf may not be changed.
-        kept.output = run.forward(images.clone())
+        with kept.gated():
+            kept.output = run.forward(images.clone())
         kept.met = {name: list(found) for name, found in met.items()}  # without what comes again while going back
         kept.images = images
     return kept.images
@@ -189,7 +178,7 @@ def _explain(
     values: Tensor | None,
     requests: Requests,
     tensors: Mapping[str, Tensor],
-    differentiate: Differentiate,
+    gradients_of: GradientsOf,
 ) -> dict[Target, Explained]:
     groups = _groups(run, values, requests)
     explained: dict[Target, Explained] = {}
@@ -200,7 +189,7 @@ def _explain(
             shape = f"shape {tuple(score.shape)}" if isinstance(score, Tensor) else quoted(score)
             raise ValueError(f"score= returned {shape} for {len(run.images)} images: one number per image")
         again = position + 1 < len(groups) or run.kept is not None
-        records = _records(run, score, {name: tensors[name] for name in layers}, differentiate, again)
+        records = _records(run, score, {name: tensors[name] for name in layers}, gradients_of, again)
         for target in targets:
             explained[target] = Explained(chosen, score.detach(), records)
     return explained
@@ -220,38 +209,59 @@ def _equal(one: Tensor | None, other: Tensor) -> bool:
     return one is not None and torch.equal(one, other)
 
 
-def _grad(score: Tensor, sites: Sequence[Tensor], again: bool) -> Sequence[Tensor | None]:
+def _grad(_: Kept, score: Tensor, sites: Sequence[Tensor], again: bool) -> Sequence[Tensor | None]:
     return torch.autograd.grad(score, sites, retain_graph=again, allow_unused=True)
 
 
-def _backward(score: Tensor, sites: Sequence[Tensor], again: bool) -> Sequence[Tensor | None]:
+def _backward(kept: Kept, score: Tensor, sites: Sequence[Tensor], again: bool) -> Sequence[Tensor | None]:
     """Where ``autograd.grad`` is refused, by reentrant checkpoints; the parameters take no gradients meanwhile."""
     for site in sites:
         site.grad = None
         site.retain_grad()
-    score.backward(retain_graph=again)  # type: ignore[no-untyped-call]
+    ones = torch.ones_like(score)
+    with kept.gated():  # what runs again now had no gates before; all public ways back would hide it from the mode
+        ENGINE.run_backward((score,), (ones,), again, False, (), allow_unreachable=True, accumulate_grad=True)
     found = [site.grad for site in sites]
     for site in sites:
         site.grad = None  # else the next pass would add to it
     return found
 
 
-def _records(
-    run: Pass, score: Tensor, tensors: Mapping[str, Tensor], differentiate: Differentiate, again: bool
-) -> dict[str, Record]:
+def _gradients_of(
+    differentiate: Differentiate, kept: Kept, score: Tensor, tensors: Mapping[str, Tensor], again: bool
+) -> dict[str, Tensor]:
+    held = {name: tensor for name, tensor in tensors.items() if name in kept.sites and kept.sites[name].is_held}
+    plain = {name: tensor for name, tensor in tensors.items() if name not in held}
+    with kept.hold.closed():
+        found = _by_name(partial(differentiate, kept), score, held, again=again or bool(plain))
+    return found | _by_name(partial(differentiate, kept), score, plain, again=again)
+
+
+def _by_name(
+    differentiate: Callable[[Tensor, Sequence[Tensor], bool], Sequence[Tensor | None]],
+    score: Tensor,
+    tensors: Mapping[str, Tensor],
+    *,
+    again: bool,
+) -> dict[str, Tensor]:
     wanted = {name: tensor for name, tensor in tensors.items() if tensor.requires_grad}
-    found: dict[str, Tensor | None] = {}
-    if wanted and score.requires_grad:
-        values = differentiate(score.sum(), list(wanted.values()), again)
-        found = dict(zip(wanted, values, strict=True))
-    off = [name for name in tensors if found.get(name) is None]
+    if not wanted or not score.requires_grad:
+        return {}
+    found = zip(wanted, differentiate(score, list(wanted.values()), again), strict=True)
+    return {name: value for name, value in found if value is not None}
+
+
+def _records(
+    run: Pass, score: Tensor, tensors: Mapping[str, Tensor], gradients_of: GradientsOf, again: bool
+) -> dict[str, Record]:
+    found = gradients_of(score.sum(), tensors, again)
+    off = [name for name in tensors if name not in found]
     if off:
         raise OffPathError(
-            f"the score does not depend on layer {off[0]!r} through gradients (off the path to the score,"
+            f"the score does not depend on layer {place_of(off[0])!r} through gradients (off the path to the score,"
             f" or computed under no_grad): name another; {known_layers(run.model)}"
         )
-    gradients = {name: value for name, value in found.items() if value is not None}
-    return {name: _record(run.sites.get(name), tensors[name].detach(), value) for name, value in gradients.items()}
+    return {name: _record(run.sites.get(name), tensor.detach(), found[name]) for name, tensor in tensors.items()}
 
 
 def _record(site: Site | None, activation: Tensor, gradient: Tensor) -> Record:
@@ -261,4 +271,5 @@ def _record(site: Site | None, activation: Tensor, gradient: Tensor) -> Record:
     maps, before = site.layout.maps, site.layout.before
     prefix, its_gradient = before(activation), before(gradient)
     beside = None if prefix is None or its_gradient is None else Record(prefix, its_gradient)
-    return Record(maps(activation), maps(gradient), beside, site.layout.is_tokens)
+    by_cell = site.layout.is_tokens or site.is_held
+    return Record(maps(activation), maps(gradient), beside, by_cell, site.is_held)

@@ -11,6 +11,7 @@ from torch import Tensor
 from lightning_vis.model.answer.task import Facts
 from lightning_vis.model.run import Pass
 from lightning_vis.model.scores import Target
+from lightning_vis.model.site.site import place_of
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Record:
         gradient: the same shape, d score / d activation.
         prefix: of tokens that stand before those of the image's cells, ``(N, P, K)`` each; None where there are none.
         by_cell: whether the gradient differs from cell to cell, as it does for tokens: its mean would say little.
-        is_held: whether attention and norms behind it were held constant (`lightning_vis.model.held`).
+        is_held: whether attention and norms behind it were held constant (`lightning_vis.model.attention`).
     """
 
     activation: Tensor
@@ -78,6 +79,19 @@ def in_chunks(recorder: Recorder, run: Pass, requests: Requests, chunk_size: int
     notes = tuple(dict.fromkeys(note for each in found for note in each.notes))
     facts = found[0].facts if all(each.facts == found[0].facts for each in found) else None
     return Recorded(_cat([each.values for each in found]), explained, notes, facts)
+
+
+def only(found: Recorded, target: Target, names: Sequence[str]) -> Recorded:
+    """Of what a recorder found what one view asked for, its records by the names of their places.
+
+    Args:
+        found: for several views.
+        target: that the view explains.
+        names: what its records are called, in its own order.
+    """
+    each = found.explained[target]
+    records = {place_of(name): each.records[name] for name in names}
+    return replace(found, explained={target: replace(each, records=records)})
 
 
 def _join(parts: list[Explained]) -> Explained:

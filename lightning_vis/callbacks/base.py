@@ -10,9 +10,10 @@ from torch import nn
 
 from lightning_vis.callbacks.budget import Budget
 from lightning_vis.callbacks.failures import Failures, loggers_of, warn
+from lightning_vis.callbacks.schedule import ends_epoch
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.settings import Settings
-from lightning_vis.callbacks.trainer import looks_here, refusal_of
+from lightning_vis.callbacks.trainer import looks_here, refusal_of, time_limit_of
 from lightning_vis.events.loggers import image_writers
 from lightning_vis.film import Film
 from lightning_vis.model.layers import has_lazy_layers
@@ -80,7 +81,8 @@ class LookCallback(Callback):
     def _open(self, trainer: Any, loggers: str, nothing_shown: str) -> None:
         """A run begins: where its frames go; and one sentence where they go nowhere."""
         self.failures.forget()
-        self.budget.start()
+        self.budget.start(time_limit_of(trainer))
+        self.budget.is_first = trainer.state.fn == "fit" and trainer.current_epoch == 0
         self._is_first = True
         refusal = refusal_of(trainer)
         self.session.logger.open(image_writers(trainer.loggers, loggers) if looks_here(trainer) else [])
@@ -101,14 +103,14 @@ class LookCallback(Callback):
             needs = self._is_first and trainer.strategy.broadcast(needs)
         self._is_first = False
         if needs:
-            with self.failures.surviving("reading what the network answers"):
+            with self.failures.surviving("reading what the network answers"), self.budget.timed("reading"):
                 self.session.rehearse(trainer, module, batch, step)
         return self._find(trainer, module) if wants else None
 
     def _find(self, trainer: Any, module: nn.Module) -> Probe | None:
         """The images, if it is known by now what the network answers."""
         if self.session.probe is None and self._may_look(trainer):
-            with self.failures.surviving("finding images to look at"):
+            with self.failures.surviving("finding images to look at"), self.budget.timed("finding images"):
                 return self.session.find(trainer, module)
         return None
 
@@ -118,7 +120,7 @@ class LookCallback(Callback):
         """Watches the first batch of the sanity check live, whose results are thrown away; in ``trainer.validate`` it is
         rehearsed."""
         if trainer.sanity_checking and self._may_look(trainer):
-            with self.failures.surviving("watching the first batch"):
+            with self.failures.surviving("watching the first batch"), self.budget.timed("reading"):
                 self.session.watch(trainer, pl_module, batch)
         elif trainer.state.fn == "validate" and batch_idx == 0:
             self._rehearse(trainer, pl_module, batch, "validation_step")
@@ -128,7 +130,8 @@ class LookCallback(Callback):
     ) -> None:
         """Takes what was watched."""
         if trainer.sanity_checking:
-            self.session.finder.stop()
+            with self.budget.timed("reading"):
+                self.session.finder.stop()
 
     def on_test_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Rehearses the first batch."""
@@ -141,11 +144,19 @@ class LookCallback(Callback):
         finder, may_look = self.session.finder, self._may_look(trainer)
         self._waits = has_lazy_layers(pl_module)
         if may_look and not finder.is_read and trainer.world_size == 1 and not has_lazy_layers(pl_module):
-            with self.failures.surviving("reading what the network answers"):
+            with self.failures.surviving("reading what the network answers"), self.budget.timed("reading"):
                 self.session.rehearse_made(trainer, pl_module)
         probe = self._find(trainer, pl_module) if may_look and finder.is_read else None
         if probe is not None:
             self._start(trainer, pl_module, probe)
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Looks of the first epoch have a share of the time of their own."""
+        self.budget.is_first = trainer.current_epoch == 0
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """With its last batch the first epoch is over."""
+        self.budget.is_first = self.budget.is_first and not ends_epoch(trainer)
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Rehearses the first batch, where nothing else told what the network answers: its weights are still untouched."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,13 @@ from typing import Any
 
 FLOOR = 60.0
 """Seconds that looking may cost in any case: short trainings are to be seen too."""
+
+OF_LIMIT = 0.05
+"""Of the time that a training may take at most, what all looking may cost."""
+
+
+OF_FIRST = 0.25
+"""Of what is allowed, what the looks of the first epoch may use."""
 
 
 MANY = "views of many passes"
@@ -27,6 +35,8 @@ class Budget:
         max_overhead: share of the training time so far that all looks together may cost.
         work: ``"looks"`` or ``"filters"``: what this callback spends it on.
         seconds: spent since the training started, by part.
+        limit: seconds that the training may take.
+        is_first: whether this is the first epoch.
 
     Raises:
         ValueError: a share that is not above 0.
@@ -35,15 +45,17 @@ class Budget:
     max_overhead: float = 0.01
     work: str = "looks"
     seconds: dict[str, float] = field(default_factory=dict)
+    limit: float = math.inf
+    is_first: bool = False
     _started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         if not isinstance(self.max_overhead, (int, float)) or not self.max_overhead > 0:
             raise ValueError(f"max_overhead={self.max_overhead!r}: expected a share of the training time above 0, like 0.01")
 
-    def start(self) -> None:
-        """The training starts now."""
-        self._started = time.monotonic()
+    def start(self, limit: float = math.inf) -> None:
+        """The training starts now, and may take so many seconds."""
+        self._started, self.limit = time.monotonic(), limit
         self.seconds.clear()
 
     def count(self, part: str, seconds: float) -> None:
@@ -73,13 +85,36 @@ class Budget:
                 theirs take nothing from the looks.
             coming: seconds that the work will take, as far as that is known.
         """
-        allowed = max(FLOOR, self.max_overhead * (time.monotonic() - self._started))
+        allowed = self._allowed
         budgets = [each.budget for each in callbacks if isinstance(getattr(each, "budget", None), Budget)]
         films, looks = (sum(each.spent for each in budgets if each.work == work) for work in ("filters", "looks"))
         spent = looks + (films if kind == "filters" else min(films, SHARES["filters"] * allowed))
-        if spent + coming <= SHARES[kind] * allowed:
-            return ""
         return (
-            f"looking would cost more than max_overhead={self.max_overhead} of the training time, and more than"
-            f" {FLOOR:.0f} s, in all: {kind} pause until there is time again; a larger max_overhead= gives more"
+            ""
+            if spent + coming <= SHARES[kind] * allowed
+            else f"{self._too_much}: {kind} pause until there is time again{self._more}"
         )
+
+    @property
+    def _usual(self) -> float:
+        return max(FLOOR, self.max_overhead * (time.monotonic() - self._started))
+
+    @property
+    def _allowed(self) -> float:
+        """Seconds that all looking may have cost by now."""
+        return min(self._usual, OF_LIMIT * self.limit) * (OF_FIRST if self.is_first else 1)
+
+    @property
+    def _too_much(self) -> str:
+        start = (
+            "looking would cost more in the first epoch than a quarter of" if self.is_first else "looking would cost more than"
+        )
+        if OF_LIMIT * self.limit < self._usual:
+            return f"{start} {OF_LIMIT:.0%} of the {self.limit:.0f} s that the training may take"
+        either, both = ("of", "the more of the two") if self.is_first else ("more than", "in all")
+        return f"{start} max_overhead={self.max_overhead} of the training time, and {either} {FLOOR:.0f} s, {both}"
+
+    @property
+    def _more(self) -> str:
+        is_limited = OF_LIMIT * self.limit < self._usual
+        return "" if is_limited else "; a larger max_overhead= gives more"

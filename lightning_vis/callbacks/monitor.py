@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 from lightning_vis.attribution.views import View
@@ -16,6 +17,7 @@ from lightning_vis.reliance.alert import RED, Alert, AlertState, Measurement, Th
 from lightning_vis.reliance.evaluate import can_ask
 from lightning_vis.reliance.measures import BACKGROUND, OBJECT, SHARE, effects_of
 from lightning_vis.reliance.twins import Twins
+from lightning_vis.reliance.verdict import TAGS as EXCHANGE_TAGS
 
 OnAlert = Literal["warn", "stop"] | Callable[[Alert], Any]
 
@@ -83,7 +85,14 @@ class Monitor:
             self._change = Alert(self.state.level, said, frame.epoch, dict(frame.numbers))
         return frame
 
-    def publish(self, trainer: Any, pl_module: Any, frame: Frame | None, reason: str = "") -> None:
+    def publish(
+        self,
+        trainer: Any,
+        pl_module: Any,
+        frame: Frame | None,
+        reason: str = "",
+        beside: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         """Logs the monitored numbers on every rank; rank 0 knows them and hands them on.
 
         Args:
@@ -91,8 +100,10 @@ class Monitor:
             pl_module: what is logged through.
             frame: what the look found, None if it failed.
             reason: why it failed.
+            beside: numbers that go out with them, and say themselves how old they are.
         """
         message = self._fresh({} if frame is None else frame.numbers, reason) if trainer.is_global_zero else None
+        message = None if message is None else ({**message[0], **beside}, message[1])
         values, change = trainer.strategy.broadcast(message)
         if values:
             pl_module.log_dict(values, on_step=False, on_epoch=True, batch_size=1)
@@ -189,6 +200,11 @@ def refuse_missing(trainer: Any, tags: Sequence[str], left: Sequence[str], answe
             )
 
 
+def is_monitored(trainer: Any, tags: Sequence[str]) -> bool:
+    """Whether something waits for one of these numbers."""
+    return any(key in tags for _, key in waiting(trainer))
+
+
 def refuse_unmeasured(trainer: Any, tags: Sequence[str], views: Sequence[View]) -> None:
     """Likewise, as far as the probes and the views tell it.
 
@@ -200,10 +216,11 @@ def refuse_unmeasured(trainer: Any, tags: Sequence[str], views: Sequence[View]) 
     Raises:
         ValueError: something monitors a number of twins or of a map that no look logs.
     """
-    known = (*tags, AGE) if tags else ()
+    own = [tag for tag in tags if tag not in EXCHANGE_TAGS]
+    known = (*tags, AGE) if own else tags
     for who, key in waiting(trainer):
         if key.startswith((_OF_TWINS, _OF_MAPS)) and key not in known:
-            raise ValueError(f"{who} monitors {key!r}, which is never logged: {_instead(key, tags, views)}")
+            raise ValueError(f"{who} monitors {key!r}, which is never logged: {_instead(key, own, views)}")
 
 
 _OF_TWINS, _OF_MAPS = "reliance/", "attribution/"
@@ -213,6 +230,8 @@ def _instead(key: str, tags: Sequence[str], views: Sequence[View]) -> str:
     """What can be monitored, or what it takes."""
     prefix = _OF_TWINS if key.startswith(_OF_TWINS) else _OF_MAPS
     known = f"monitored are {', '.join(tags)}" if tags else ""
+    if key in EXCHANGE_TAGS:
+        return "it takes the exchange of surroundings, which exchange=False leaves out"
     if any(tag.startswith(prefix) for tag in tags):
         return known
     takes = _takes_twins() if prefix == _OF_TWINS else _takes_masks(key, views)

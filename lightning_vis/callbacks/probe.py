@@ -16,8 +16,17 @@ from lightning_vis.attribution.views import View, given_views, grad_cam, salienc
 from lightning_vis.callbacks.base import LookCallback
 from lightning_vis.callbacks.failures import log
 from lightning_vis.callbacks.groups import asked_of, refuse_clashes, settings_of, sharers
-from lightning_vis.callbacks.monitor import Monitor, OnAlert, monitored_tags, refuse_missing, refuse_unmeasured, tags_of
+from lightning_vis.callbacks.monitor import (
+    Monitor,
+    OnAlert,
+    is_monitored,
+    monitored_tags,
+    refuse_missing,
+    refuse_unmeasured,
+    tags_of,
+)
 from lightning_vis.callbacks.schedule import begins_anew, ends_epoch, is_due, is_early
+from lightning_vis.callbacks.session.exchange_looks import TASKS
 from lightning_vis.callbacks.session.map_looks import MapLooks
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.settings import Settings
@@ -33,6 +42,7 @@ from lightning_vis.model.site.site import split
 from lightning_vis.probe.probe import Probe
 from lightning_vis.probe.source.source import Asked, choice_of
 from lightning_vis.reliance.alert import Thresholds
+from lightning_vis.reliance.verdict import TAGS as EXCHANGE_TAGS
 
 
 class ProbeCallback(LookCallback):
@@ -72,10 +82,16 @@ class ProbeCallback(LookCallback):
         on_validate: look in ``trainer.validate`` and ``trainer.test`` too.
         max_overhead: the share of the training time so far that all looks together may cost (or 60 seconds, whichever is
             more). Over it filters pause first, then pictures, then looks, and it is said.
+        exchange: whether the numbers of the exchange go through the log: of 48 to 96 labelled images what surrounds the
+            object is exchanged with that of others, at spaced looks, and the network is asked again. None: they go through
+            the log where something monitors one of them, and are said in `Frame.verdict` in any case; False: nothing is
+            exchanged.
 
     Where the probe has masks and labels of several classes, these numbers go through the Trainer's log at the end of
     every epoch (and of every validation in between), and can be monitored: ``reliance/background_effect``,
-    ``reliance/object_effect``, ``reliance/background_share``, ``reliance/alert``, ``attribution/grad_cam/lift``.
+    ``reliance/object_effect``, ``reliance/background_share``, ``reliance/alert``, ``attribution/grad_cam/lift``. Those of the
+    exchange take labels alone: ``reliance/surroundings_effect``, ``_share``, ``_effect_error``, ``_alert``, ``_measured`` (0
+    before the first one) and ``_age`` (epochs and validations that ended since).
 
     Raises:
         ValueError: arguments out of range, or, when fit starts, layers that do not exist, data that no probe can be taken
@@ -107,6 +123,7 @@ class ProbeCallback(LookCallback):
         loggers: str = "tensorboard",
         on_validate: bool = True,
         max_overhead: float = 0.01,
+        exchange: bool | None = None,
     ) -> None:
         settings = Settings(
             on_error=on_error,
@@ -116,6 +133,7 @@ class ProbeCallback(LookCallback):
             on_validate=on_validate,
             on_alert=on_alert,
             thresholds=Thresholds() if thresholds is None else thresholds,
+            exchange=exchange,
         )
         choice = choice_of(probe, n, choose, class_names, mean, std)
         words, *others = words_of(task, head, component, labels_at, unit)
@@ -183,6 +201,7 @@ class ProbeCallback(LookCallback):
         is_new = stage == "fit" and begins_anew(trainer)
         if is_new:
             self.looks.load({})  # what was explained belongs to the run before
+            self.looks.exchanges.load({})
         self._settle(settings_of(group), is_new)
         self.session.prepare(trainer, is_new)
         self._tried = -1
@@ -230,6 +249,8 @@ class ProbeCallback(LookCallback):
         """Looks at the finished network, if no look has seen it, and leaves what is to be taken along."""
         self._look(trainer, pl_module, "end")
         if not self._served and self.session.probe is not None:
+            if self.looks.exchanges.verdict is not None:
+                log(trainer, self.looks.exchanges.verdict.sentence)
             for path in self.looks.finish():
                 log(trainer, f"what happened, in one picture: {path}")
 
@@ -239,7 +260,7 @@ class ProbeCallback(LookCallback):
             return False
         if trainer.state.fn != "fit":
             return self._common.on_validate and bool(image_writers(trainer.loggers, self._common.loggers))
-        return bool(self.session.logger.writers or self.monitor.tags)
+        return bool(self.session.logger.writers or self.monitor.tags or self._exchange_tags(trainer))
 
     # --- what -------------------------------------------------------------------------------------------------------
 
@@ -249,9 +270,11 @@ class ProbeCallback(LookCallback):
         self._published = -1
         self.monitor.open(trainer, self.tags)
         measured = [tag for each in trainer.callbacks if isinstance(each, ProbeCallback) for tag in each.tags]
-        refuse_unmeasured(trainer, measured, self._all_views)
+        exchanged = EXCHANGE_TAGS if exchanger_of(trainer.callbacks) else ()
+        refuse_unmeasured(trainer, [*measured, *exchanged], self._all_views)
         self.looks.open(self._all_views)
-        nothing = "" if self.monitor.tags else "nothing is shown: add a TensorBoardLogger"
+        self.looks.exchanges.open(is_on=exchanger_of(trainer.callbacks) is self)
+        nothing = "" if self.monitor.tags or self._exchange_tags(trainer) else "nothing is shown: add a TensorBoardLogger"
         self._open(trainer, self._common.loggers, nothing)
 
     def _start(self, trainer: Any, module: nn.Module, probe: Probe, moment: str = "start") -> None:
@@ -275,6 +298,7 @@ class ProbeCallback(LookCallback):
         probe = self.session.probe
         tags = tags_of(self.monitor.tags, answer, None if probe is None else probe.twins_for(answer), self.looks.views)
         refuse_missing(trainer, self.monitor.tags, tags, answer)
+        refuse_missing(trainer, EXCHANGE_TAGS, EXCHANGE_TAGS if answer.task in TASKS else (), answer)
         self.monitor.tags = tags
 
     def _look_and_publish(self, trainer: Any, pl_module: Any, moment: str) -> None:
@@ -284,7 +308,13 @@ class ProbeCallback(LookCallback):
             return
         self._published = finished
         frame = self._look(trainer, pl_module, moment, numbers_only=not is_due(trainer, self.every_n_epochs))
-        self.monitor.publish(trainer, pl_module, frame, self.looks.failed)
+        beside = self.looks.exchanges.numbers() if self._exchange_tags(trainer) else {}
+        self.monitor.publish(trainer, pl_module, frame, self.looks.failed, beside)
+
+    def _exchange_tags(self, trainer: Any) -> tuple[str, ...]:
+        """The numbers of the exchange, where they go through the log."""
+        is_logged = bool(self._common.exchange) or is_monitored(trainer, EXCHANGE_TAGS)
+        return EXCHANGE_TAGS if is_logged and exchanger_of(trainer.callbacks) is self else ()
 
     def _look(self, trainer: Any, pl_module: nn.Module, moment: str, *, numbers_only: bool = False) -> Frame | None:
         """One look, if the network has changed since the last one; what it found, None if it failed or is not ours."""
@@ -328,7 +358,7 @@ class ProbeCallback(LookCallback):
     def state_dict(self) -> dict[str, Any]:
         """The film so far, and what is compared with it later."""
         common = {**self.session.state(), "monitor": self.monitor.state_dict(), "by_channel": _by_channel(self.session)}
-        return {**common, "chosen": self.looks.state()}
+        return {**common, "chosen": self.looks.state(), "exchange": self.looks.exchanges.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The film goes on where it stopped."""
@@ -337,6 +367,8 @@ class ProbeCallback(LookCallback):
         self.session.load(state_dict)
         with self.failures.reading("what is explained"):
             self.looks.load(state_dict.get("chosen", {}))
+        with self.failures.reading("what was exchanged"):
+            self.looks.exchanges.load(state_dict.get("exchange", {}))
         with self.failures.reading("what channels follow"):
             self._take_back(state_dict.get("by_channel", {}))
 
@@ -345,6 +377,13 @@ class ProbeCallback(LookCallback):
         if last is not None:
             numbers = {tag: values.numpy() for tag, values in by_channel.items()}
             self.session.logger.last = replace(last, per_image={**last.per_image, **numbers})
+
+
+def exchanger_of(callbacks: Sequence[Any]) -> ProbeCallback | None:
+    """The one callback of a Trainer that exchanges: the first that was asked to, else the first that may."""
+    leaders = [each for each in callbacks if isinstance(each, ProbeCallback) and not each._served]
+    may = [each for each in leaders if each._common.exchange is not False]
+    return next((each for each in may if each._common.exchange), may[0] if may else None)
 
 
 def _by_channel(session: Session) -> dict[str, torch.Tensor]:

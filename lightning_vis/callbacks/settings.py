@@ -23,10 +23,12 @@ class Settings:
         on_validate: whether ``trainer.validate`` and ``trainer.test`` are looked at too.
         on_alert: what happens when the alert changes.
         thresholds: of the alert.
+        exchange: whether the numbers of the exchange are logged; None: where something monitors one; False: nothing is
+            exchanged.
 
     Raises:
         ValueError: another word for `loggers`.
-        TypeError: thresholds of another kind.
+        TypeError: thresholds of another kind; an exchange that is neither yes nor no.
     """
 
     on_error: str = "warn"
@@ -36,6 +38,7 @@ class Settings:
     on_validate: bool = True
     on_alert: OnAlert = "warn"
     thresholds: Thresholds = field(default_factory=Thresholds)
+    exchange: bool | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.loggers, str) or self.loggers not in LOGGERS:
@@ -44,3 +47,5 @@ class Settings:
             raise TypeError(
                 f"thresholds={quoted(self.thresholds)}: expected limits of the alert, like Thresholds(red_effect=0.5)"
             )
+        if self.exchange is not None and not isinstance(self.exchange, bool):
+            raise TypeError(f"exchange={quoted(self.exchange)}: expected True, False or None")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -135,6 +136,13 @@ def _transferred(trainer: Any, module: Any, batch: Any) -> Any:
     batch = trainer.precision_plugin.convert_input(batch)
     batch = module._on_before_batch_transfer(batch, dataloader_idx=0)
     return trainer.strategy.batch_to_device(batch, dataloader_idx=0)
+
+
+def time_limit_of(trainer: Any) -> float:
+    """Seconds that a training may take by ``max_time`` or a `Timer`; infinite where none says so."""
+    timers = [each for each in trainer.callbacks if "Timer" in {kind.__name__ for kind in type(each).__mro__}]
+    known = [each._duration for each in timers if isinstance(getattr(each, "_duration", None), (int, float))]
+    return float(min(known, default=math.inf))
 
 
 def where(trainer: Any) -> str:

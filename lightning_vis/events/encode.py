@@ -14,7 +14,7 @@ from lightning_vis.constants import LOG_ODDS, MULTICLASS
 from lightning_vis.events.part import Part
 from lightning_vis.events.quantise import Quantised, quantise, reduced
 from lightning_vis.events.sprites import png, smaller, sprite
-from lightning_vis.frames import Array, Filter, Frame, HeadAnswer, Inputs, Maps, Pictures
+from lightning_vis.frames import Array, Filter, Frame, HeadAnswer, Inputs, Maps, Pictures, Verdict
 from lightning_vis.render.canvas.tiles import jpeg
 
 MAP_SIDE = 112
@@ -34,6 +34,10 @@ MAP_BUDGET = 9_000
 
 
 TEXT_LIMIT = 240
+
+
+SENTENCE_LIMIT = 2_000
+"""Letters of a verdict, which is said whole: half a sentence may say the opposite."""
 
 
 NAMES_LIMIT = 64_000
@@ -84,7 +88,13 @@ def _task_facts(frame: Frame) -> dict[str, Any]:
     )
     if frame.heads:
         known |= {"head": frame.head, "heads": {name: _head_facts(each) for name, each in frame.heads.items()}}
+    if frame.verdict is not None:
+        known |= {"verdict": _verdict_facts(frame.verdict)}
     return known | {name: value for name, value in words.items() if value}
+
+
+def _verdict_facts(verdict: Verdict) -> dict[str, Any]:
+    return {"state": verdict.state, "sentence": verdict.sentence[:SENTENCE_LIMIT], "rows": list(verdict.rows)}
 
 
 def _head_facts(head: HeadAnswer) -> dict[str, Any]:

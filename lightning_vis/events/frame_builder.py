@@ -14,7 +14,7 @@ from lightning_vis.events.decode import Look
 from lightning_vis.events.part import Part
 from lightning_vis.events.quantise import Quantised, restored
 from lightning_vis.events.sprites import tiles
-from lightning_vis.frames import Array, Filter, Frame, HeadAnswer, Inputs, Maps, Pictures, Scale
+from lightning_vis.frames import Array, Filter, Frame, HeadAnswer, Inputs, Maps, Pictures, Scale, Verdict
 
 DAMAGE = (
     *(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, SyntaxError),
@@ -65,7 +65,15 @@ def _words(facts: Mapping[str, Any]) -> dict[str, Any]:
     """What the task adds to a frame."""
     plain = {name: str(facts[name]) for name in ("task", "unit", "answer", "head") if name in facts}
     heads = {str(name): HeadAnswer(**_said(each), truth=_texts(each, "truth")) for name, each in facts.get("heads", {}).items()}
-    return plain | {"said": _texts(facts, "said"), "wrong": _wrong(facts), "heads": heads}
+    return plain | {"said": _texts(facts, "said"), "wrong": _wrong(facts), "heads": heads, "verdict": _verdict(facts)}
+
+
+def _verdict(facts: Mapping[str, Any]) -> Verdict | None:
+    """What the exchange of surroundings said, if this look asked."""
+    known = facts.get("verdict")
+    if known is None:
+        return None
+    return Verdict(str(known["state"]), str(known["sentence"]), tuple(int(each) for each in known["rows"]))
 
 
 def _said(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
-from lightning_vis.constants import ERROR, LOG_ODDS, MULTICLASS, SENSITIVITIES, TARGET_UNIT
+from lightning_vis.constants import ERROR, EXCHANGE, LOG_ODDS, MULTICLASS, SENSITIVITIES, TARGET_UNIT
 from lightning_vis.frames import Array, Frame, Inputs, Maps
 from lightning_vis.render.canvas.tiles import jpeg
 
@@ -112,7 +112,7 @@ def descriptions(frame: Frame, inputs: Inputs) -> dict[str, str]:
     seen = frame.each_head(inputs)
     card = "\n\n".join(_card(*each) for each in seen)
     cards = {f"{inputs.name}/{index}": f"{card}{notes}" for index in range(len(inputs.pictures))}
-    return {"twins": _TWINS} | cards | {tag: said for each in seen for tag, said in _strips(*each).items()}
+    return {"twins": _TWINS, EXCHANGE: _EXCHANGE} | cards | {tag: said for each in seen for tag, said in _strips(*each).items()}
 
 
 def _card(frame: Frame, inputs: Inputs) -> str:
@@ -197,6 +197,11 @@ _TWINS = """The same object on each background. The bar and the number: the prob
 A cross: the answer is wrong here. An orange frame besides: it is right on another background. The line above says by how many
 points the answer moves when the background is swapped, when the object is swapped, and when the object is only moved by
 three pixels."""
+
+
+_EXCHANGE = """Rows of three: the image; its cut-out in the surroundings of another image of its class, and of an image of another
+class. Under each what is answered. An orange frame: the answer is not the object's class. What is cut out is shown as it was
+exchanged, so that a wrong cut is seen."""
 
 
 _STRIP = """A film of the whole training so far: a row per probe image, a column per look, on one scale that never changes.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lightning_vis.model.cut import Cut, OpenCuts, has_weights
 from lightning_vis.model.places import leaves
+from lightning_vis.model.site.graph import nodes_behind
 from lightning_vis.model.snapshot.snapshot import preserve_state
 
 MOST_RUNS = 32
@@ -166,18 +167,6 @@ class Witness:
         found = [each.grad_fn for _, each in leaves(answer) if each.is_floating_point()]
         self.is_reached = any(node is self._image for node in nodes_behind(found))
         return answer
-
-
-def nodes_behind(nodes: Iterable[Any], closed: Container[Any] = ()) -> Iterator[Any]:
-    """The nodes of autograd's graph from some on towards the leaves, without those that are closed and what only they lead to."""
-    waiting, seen = [*nodes], set[Any]()
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen or node in closed:
-            continue
-        seen.add(node)
-        yield node
-        waiting += [behind for behind, _ in node.next_functions]
 
 
 @dataclass

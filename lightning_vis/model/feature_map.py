@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -26,7 +26,9 @@ class FeatureMap:
         note: what to know about it.
         site: how the tensor there holds the image's grid.
         bypassed: the share of the answer's gradient at the image that does not come through it, 0 for a bottleneck.
-        front: of tokens that attention mixes the place where each still is of its own part of the image.
+        held: where evidence and Grad-CAM look instead, with attention held: by default the place in front of all attention,
+            where a token still is of its own part of the image, of a layer of tokens that is named the same place. None where
+            no attention mixes what is there.
     """
 
     layer: str
@@ -34,7 +36,7 @@ class FeatureMap:
     note: str
     site: Site
     bypassed: float = 0.0
-    front: Site | None = None
+    held: Site | None = None
 
     @property
     def said_bypassed(self) -> str:
@@ -94,8 +96,8 @@ def feature_maps(
 def _feature_map(choice: Choice) -> FeatureMap:
     site = choice.candidate.site
     shape = tuple(site.layout.maps(choice.candidate.tensor.detach()).shape[1:])
-    front = None if choice.front is None else choice.front.site
-    return FeatureMap(site.name, shape, _note(choice), site, choice.bypassed, front)
+    held = None if choice.held is None else replace(choice.held.site, is_held=True)
+    return FeatureMap(site.name, shape, _note(choice), site, choice.bypassed, held)
 
 
 def _note(choice: Choice) -> str:

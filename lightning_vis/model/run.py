@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_vis.model.answer.answer import CLASSES, Answer
+from lightning_vis.model.attention import Hold, holding
 from lightning_vis.model.call import at_rows
 from lightning_vis.model.cut import Cut, through
 from lightning_vis.model.feature_map import FeatureMap
@@ -31,12 +32,18 @@ class Kept:
         images: that went in; None before.
         output: that came out.
         met: what stood at each site.
+        hold: closed for the gradients of sites that want attention held.
     """
 
     sites: Mapping[str, Site]
     images: Tensor | None = None
     output: Any = None
     met: Mapping[str, list[Any]] = field(default_factory=dict)
+    hold: Hold = field(default_factory=Hold)
+
+    def gated(self) -> AbstractContextManager[None]:
+        """A time in which the network runs: where a site wants it, attention and norms can be held on the way back."""
+        return holding(self.hold) if any(site.is_held for site in self.sites.values()) else nullcontext()
 
     def has(self, sites: Mapping[str, Site]) -> bool:
         """Whether these sites are among its own."""
@@ -164,8 +171,7 @@ class ForwardConfig:
     def sites(self) -> dict[str, Site]:
         """Where the places that are known lie, by name."""
         sites = {each.layer if name is None else name: each.site for name, each in self.places.items()}
-        fronts = {each.front.name: each.front for each in self.places.values() if each.front is not None}
-        return sites | fronts
+        return sites | {each.held.key: each.held for each in self.places.values() if each.held is not None}
 
 
 def prepare(

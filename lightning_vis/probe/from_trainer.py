@@ -24,7 +24,9 @@ from lightning_vis.probe.labels import class_names_of
 from lightning_vis.probe.probe import Probe
 from lightning_vis.probe.source.batches import batch_size_of, collater, owners_of
 from lightning_vis.probe.source.conclusion import answer_of
+from lightning_vis.probe.source.eval_output import NotInEval
 from lightning_vis.probe.source.images import Taken, check_labels_at, first_rows, head_of, taken_of
+from lightning_vis.probe.source.pool import Pool, pool_of
 from lightning_vis.probe.source.source import Asked, Source
 from lightning_vis.probe.truth import are_pictures, without_white
 from lightning_vis.probe.witness.dry_run import dry_run
@@ -209,13 +211,29 @@ class TrainerProbe:
                 self._take_as_it_is(module, asked)
                 return
             why = _first_line(error)
-            self._nothing = _nothing_found(why, self.testimony, given)
+            self._nothing = why if isinstance(error, NotInEval) else _nothing_found(why, self.testimony, given)
             raise ValueError(self._nothing) from error
         self._taken, self.notes = taken.without_batch(), (*taken.notes, *_of_loaders(source))
         self.answer = answer_of(taken.testimony, taken.truth, asked, at_meeting=taken.at_meeting)
         if given is None:
             self.probe = _probe_of(taken, source, asked, self.answer)
         self.heads = self._heads(taken, module, source, asked)
+
+    @torch.inference_mode(False)
+    def pool(self, module: nn.Module, source: Source) -> Pool:
+        """Images beside the probe, for experiments; nothing is drawn from the user's random streams.
+
+        Args:
+            module: what is to be asked.
+            source: of the Trainer.
+
+        Raises:
+            LookupError: there can be none, in a sentence that says what would help.
+        """
+        if self._taken is None:
+            raise LookupError("how the network is run on images of the data is not known")
+        with preserve_rng(getattr(source.loader, "dataset", None)):
+            return pool_of(self._taken.testimony, module, source, self.asked)
 
     def _take_as_it_is(self, module: nn.Module, asked: Asked) -> None:
         """The user's images go into the module itself, which has a forward for them."""
@@ -271,11 +289,6 @@ class TrainerProbe:
         if self._taken is None:
             return None
         return self._taken.call if given is None else self._taken.call_for(given, module)
-
-    @property
-    def name(self) -> str:
-        """The submodule that answers; empty where it is the module itself."""
-        return self._taken.name if self._taken is not None else ""
 
 
 def _first_line(error: Exception) -> str:

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from lightning_vis.constants import ERROR
 from lightning_vis.frames import Array, Frame, Inputs, Maps, seen_by_head
 from lightning_vis.render.canvas.style import GAP, INK, PANEL, TEXT, WRONG
-from lightning_vis.render.canvas.text import fitting, write
+from lightning_vis.render.canvas.text import fitting, paragraph, write
 from lightning_vis.render.canvas.tiles import drawn, fit, mark, put
 from lightning_vis.render.error_bar import error_bar
 from lightning_vis.render.legend import legend_of, reading_of
@@ -53,7 +53,12 @@ def strip(frames: Sequence[Frame], inputs: Inputs, key: str) -> Array:
         write(sheet, (GAP + (column + 1) * (side + GAP), GAP), frame.when, INK, side, letters)
     if below is not None:
         put(sheet, (0, foot), below)
-    return np.asarray(sheet)
+    return np.concatenate([np.asarray(sheet), *_verdict(frames[-1:], width)])
+
+
+def _verdict(last: Sequence[Frame], width: int) -> list[Array]:
+    """What the exchange of surroundings said at the last look, if it asked."""
+    return [paragraph(f"{each.when}: {each.verdict.sentence}", width, 22) for each in last if each.verdict is not None]
 
 
 def _strip_reading(frames: Sequence[Frame], inputs: Inputs, key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -48,6 +49,56 @@ def test_a_long_training_may_look_longer():
     budget, callbacks = spent(100, 0)
     budget._started -= 20_000
     assert not budget.refusal("looks", callbacks)
+
+
+@pytest.mark.parametrize(
+    ("limit", "is_first", "seconds", "sentence"),
+    [
+        (math.inf, False, 60, "cost more than max_overhead=0.01 of the training time, and more than 60 s, in all: looks pause"),
+        (math.inf, True, 15, "more in the first epoch than a quarter of max_overhead=0.01 of the training time, and of 60 s"),
+        (400, False, 20, "looking would cost more than 5% of the 400 s that the training may take: looks pause"),
+        (400, True, 5, "more in the first epoch than a quarter of 5% of the 400 s that the training may take: looks pause"),
+        (3600, False, 60, "a larger max_overhead= gives more"),
+    ],
+)
+def test_a_time_limit_and_the_first_epoch_leave_less(limit, is_first, seconds, sentence):
+    budget, callbacks = spent(seconds, 0)
+    budget.limit, budget.is_first = limit, is_first
+    assert budget.refusal("looks", callbacks) == ""
+    budget.count("pass", 0.01)
+    assert sentence in budget.refusal("looks", callbacks)
+    assert (limit == 400) is not ("a larger max_overhead= gives more" in budget.refusal("looks", callbacks))
+
+
+class Notes(pl.Callback):
+    """What the budget knows at each epoch."""
+
+    def __init__(self, budget):
+        self.budget, self.seen = budget, []
+
+    def on_train_batch_end(self, *_):
+        self.seen.append((self.budget.is_first, self.budget.limit))
+
+
+@pytest.mark.parametrize("arguments", [{"max_time": "00:00:10:00"}, {"callbacks": [pl.callbacks.Timer({"minutes": 10})]}, {}])
+def test_the_limit_and_the_epoch_are_those_of_the_trainer(trainer, arguments):
+    watcher = ProbeCallback(twin_probe(), at_steps=(), images=False)
+    notes = Notes(watcher.budget)
+    others, more = arguments.get("callbacks", []), {key: each for key, each in arguments.items() if key != "callbacks"}
+    trainer([watcher, notes, *others], max_epochs=2, limit_train_batches=2, **more).fit(
+        Classifier(), loader(32, 1.0), loader(16, 1.0)
+    )
+    limit = 600 if arguments else math.inf
+    assert notes.seen == [(True, limit), *[(False, limit)] * 3]
+
+
+@pytest.mark.parametrize("sanity", [0, 1])
+def test_reading_the_answer_and_finding_images_are_counted(trainer, sanity):
+    watcher = ProbeCallback(images=False)
+    data = loader(32, 1.0)
+    trainer([watcher], max_epochs=1, num_sanity_val_steps=sanity).fit(Classifier(), data, data)
+    assert watcher.seconds["reading"] > 0
+    assert watcher.seconds["finding images"] > 0
 
 
 class Slow(pl.Callback):

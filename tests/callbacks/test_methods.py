@@ -10,6 +10,7 @@ from modules import Classifier, loader
 
 from lightning_vis import Film, ProbeCallback
 from lightning_vis.attribution import (
+    attention_rollout,
     deconvolution,
     evidence,
     grad_cam_plus_plus,
@@ -52,11 +53,12 @@ SETUPS = {
 @pytest.mark.parametrize("setup", SETUPS)
 def test_training_is_bit_identical_with_and_without(trainer, probe, setup):
     module, more = SETUPS[setup]
-    callback = ProbeCallback(probe, ALL, on_error="raise")
+    of_tokens = [attention_rollout] * setup.startswith("tokens")
+    callback = ProbeCallback(probe, [*ALL, *of_tokens], on_error="raise")
     arguments = {"max_epochs": 1, **more}
     without = fingerprint(trainer, [], module, **arguments)
     assert same(fingerprint(trainer, [callback], module, **arguments), without)
-    assert all(set(frame.maps) == KEYS for frame in callback.film.frames)
+    assert all(set(frame.maps) == KEYS | {make().key for make in of_tokens} for frame in callback.film.frames)
 
 
 def fit(trainer, callback, epochs=24, **arguments):

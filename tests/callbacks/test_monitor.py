@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from nets import Tokens
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 from worlds import NAMES, TYPICAL, Classifier, Unvalidated, loader, plates, scenes, twin_probe
@@ -173,7 +174,8 @@ def test_the_page_names_all_numbers_and_no_others(trainer):
     plates = {"warm": torch.rand(2, 3, 16, 16), "cold": torch.rand(2, 3, 16, 16)}
     images, labels, masks = scenes(6, 0.5)
     untyped = look(Unvalidated(), Probe(images, labels, masks, plates), [])
-    found = {*callback.film.frames[-1].numbers, *untyped.numbers, "reliance/age"}
+    tokens = look(Tokens(), Probe(torch.rand(2, 3, 16, 16)), [evidence()])
+    found = {*callback.film.frames[-1].numbers, *untyped.numbers, *tokens.numbers, "reliance/age"}
     of_twins = {tag.removeprefix("reliance/") for tag in found if tag.startswith("reliance/")}
     of_maps = {
         re.sub("^attribution/((evidence|grad_cam|saliency)/)?", "", tag) for tag in found if tag.startswith("attribution/")

@@ -40,8 +40,8 @@ def test_without_arguments_it_shows_eight_images_of_the_validation_data(trainer,
     fit(trainer, [callback])
     frame = callback.film.frames[-1]
     assert list(frame.maps) == ["evidence", "grad_cam", "saliency"]
-    films = ["film/evidence", "film/evidence, played", "film/grad_cam", "film/saliency"]
-    assert tags(events) == [*films, *(f"probe/{index}" for index in range(8))]
+    films = ["film/evidence", "film/evidence, played", "film/grad_cam", "film/saliency"]  # the exchange has the twelfth tag
+    assert tags(events) == [*films, *(f"probe/{index}" for index in range(7))]
 
 
 def test_the_probe_comes_from_the_training_data_where_there_is_no_other(trainer):
@@ -89,21 +89,21 @@ def looks_cost(trainer, monkeypatch, callbacks):
 
 
 def test_three_callbacks_with_one_probe_cost_what_one_with_three_views_costs(trainer, monkeypatch):
-    probe = Probe(images(4))  # without labels, so that all explain the predicted class
-    one = looks_cost(trainer, monkeypatch, [ProbeCallback(probe)])
-    three = [ProbeCallback(probe, [evidence()]), GradCAMCallback(probe), SaliencyCallback(probe)]
+    probe = Probe(images(4))  # without labels, so that all explain the predicted class; what is exchanged costs passes too
+    one = looks_cost(trainer, monkeypatch, [ProbeCallback(probe, exchange=False)])
+    three = [ProbeCallback(probe, [evidence()], exchange=False), GradCAMCallback(probe), SaliencyCallback(probe)]
     assert looks_cost(trainer, monkeypatch, three) == one
     # Looks at 0, 1, 2, 4 and 6 finished steps; once a dry run of the step, which tells what is answered, and once
     # one that asks autograd which layer leads to the answer.
     assert one == (5 + 1 + 1, 5 + 1)
-    alone = looks_cost(trainer, monkeypatch, [SaliencyCallback(probe)])
+    alone = looks_cost(trainer, monkeypatch, [ProbeCallback(probe, [saliency()], exchange=False)])
     assert alone == (5 + 1, 5)
     assert [list(frame.maps) for frame in three[0].film.frames] == [["evidence", "grad_cam", "saliency"]] * 5
 
 
 def test_each_other_explained_class_costs_one_backward_more(trainer, monkeypatch, probe):
     views = [saliency(), saliency(0), saliency(1), saliency(2)]
-    forward, backward = looks_cost(trainer, monkeypatch, [ProbeCallback(probe, views)])
+    forward, backward = looks_cost(trainer, monkeypatch, [ProbeCallback(probe, views, exchange=False)])
     assert forward == 5 + 1  # a dry run tells what is answered
     assert 15 <= backward <= 20  # the predicted class is sometimes the same in all images as one of the others
 

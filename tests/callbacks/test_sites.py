@@ -35,6 +35,17 @@ def test_transformers_have_maps_and_filters_with_no_argument(trainer, net, layer
     assert held == ([] if layer == last else [held[0]])
 
 
+@pytest.mark.parametrize("net", [Tokens, Swinlike])
+def test_a_training_of_tokens_is_the_same_to_the_bit_without_us(trainer, net):
+    found = []
+    for callbacks in ([ProbeCallback()], []):
+        torch.manual_seed(1)
+        module = Classifier(net())
+        trainer(callbacks, max_epochs=2).fit(module, loader(), loader(12, seed=2))
+        found.append(module.state_dict())
+    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
+
+
 def test_a_share_that_bypasses_is_said_at_the_start_and_at_each_look(trainer, caplog):
     callback = ProbeCallback()
     with caplog.at_level("INFO"):

@@ -205,7 +205,7 @@ WANTED = {
     "distillation": ("multiclass", "student is looked at; teacher is not trained"),
     "ensemble": ("multiclass", "then the step, meets batch[1]"),
     "multilabel": ("multilabel", "3 labels, each yes or no (sigmoid)"),
-    "regression": ("regression", "shown in the target's units, no p"),
+    "regression": ("regression", "shown in the units of the target, no p"),
     "segmentation": ("segmentation", "2 classes at each pixel"),
     "autoencoder": ("reconstruction", "meets the image in mse_loss"),
     "triplets": ("embedding", "compared with other answers in triplet_margin_loss"),
@@ -387,6 +387,27 @@ def test_hard_examples_are_chosen_once_and_kept(trainer, tmp_path, choose):
 
 
 MASKS = torch.rand(N, 3, 12, 12, generator=torch.Generator().manual_seed(4))
+
+
+@pytest.mark.parametrize(
+    ("scale", "arguments", "said", "unit"),
+    [
+        (1, {}, "shown in the units of the target, no p", "target's unit"),
+        (1, {"unit": "years"}, "shown in years, no p", "years"),
+        (8, {}, "shown standardised, no p", "standardised"),
+        (8, {"unit": "spreads"}, "shown in spreads, no p", "spreads"),
+    ],
+)
+def test_the_line_at_fit_start_names_the_unit_that_is_shown(trainer, scale, arguments, said, unit):
+    def ages(m, b):
+        target = b[1].float() if scale == 1 else (b[1].float() - 1) / scale
+        return F.mse_loss(m.net(b[0])[:, 0], target)
+
+    callback = film_of(trainer, Steps(ages, net=lambda: cnn(1)), *batches(TensorDataset(X, Y)), **arguments)
+    assert said in callback.looks.reading()
+    assert callback.film.frames[-1].unit == unit
+
+
 SHAPES = {"one for each class": (MASKS.amax(1, keepdim=True) == MASKS).float(), "that overlap": (MASKS > 0.6).float()}
 
 

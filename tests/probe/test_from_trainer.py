@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -104,9 +107,10 @@ def test_the_probe_is_what_the_network_really_got(trainer):
 
 def test_which_submodule_is_looked_at_is_said(trainer, caplog):
     run(trainer, [SaliencyCallback()], OnlyNet(), dicts(), dicts(), num_sanity_val_steps=1, max_epochs=1)
-    said = [record.message for record in caplog.records if "of the submodule" in record.message]
+    said = [record.message for record in caplog.records if "tensorboard" in record.message]
     assert len(said) == 1
-    assert "8 images (saliency) of the submodule 'net'; see them with: tensorboard" in said[0]
+    assert "8 images (saliency); see them with: tensorboard" in said[0]
+    assert 'Reads 3 classes: net(batch["pixels"])' in said[0]
 
 
 def test_a_given_probe_is_looked_at_through_the_submodule_too(trainer, probe):
@@ -175,6 +179,35 @@ def test_a_network_of_two_parts_is_run_by_its_step(trainer):
     assert callback.film.frames[0].finished_steps == 0
     assert set(callback.film.frames[0].maps) == {"evidence", "grad_cam", "saliency"}
     assert 'net(batch["pixels"]), then head, meets batch["kind"]' in callback.film.frames[0].answer
+
+
+class Drawn(Chained):
+    """Its step draws from the global streams of Python, NumPy and torch."""
+
+    def training_step(self, batch, _):
+        drawn = random.random() + np.random.rand() + torch.rand(1).item()
+        features = self.net(batch["pixels"] * drawn).mean((2, 3))
+        return nn.functional.cross_entropy(self.head(features), batch["kind"])
+
+
+def test_a_step_that_draws_shows_the_same_images_at_each_look_and_trains_as_without_us(trainer):
+    def fitted(callbacks, module):
+        random.seed(3)
+        np.random.seed(3)
+        return run(trainer, callbacks, module, dicts())
+
+    callback, again = ProbeCallback(on_error="raise"), ProbeCallback(on_error="raise")
+    without = fitted([], Drawn())
+    assert same(fitted([callback], Drawn()), without)
+    fitted([again], Drawn())
+    assert torch.equal(callback.session.probe.images, again.session.probe.images)
+    call, shown = callback.session.finder.forward(None, None), callback.session.probe.images
+    outputs = []
+    for seed in range(2):
+        random.seed(seed)
+        np.random.seed(seed)
+        outputs.append(call(shown))
+    assert torch.equal(*outputs)
 
 
 # --- which submodule --------------------------------------------------------------------------------------------------

@@ -169,7 +169,7 @@ class Lazy(Net):
         return torch.optim.SGD(self.parameters(), 1e-2)
 
 
-@scenario("models", frames=3)
+@scenario("models", frames=4)
 def lazy_modules(run: Run) -> None:
     run.fit(Lazy())
 

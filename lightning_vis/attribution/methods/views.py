@@ -8,6 +8,8 @@ from lightning_vis.attribution.methods.controls import ShuffledWeights
 from lightning_vis.attribution.methods.masks import ChannelScores, score_cam_map
 from lightning_vis.attribution.methods.products import grad_cam_plus_plus_map, layer_cam_map, product_map
 from lightning_vis.attribution.methods.rectifiers import DeconvolvedGradients, GuidedGradients
+from lightning_vis.attribution.methods.rollout import attention_rollout as rolled_attention
+from lightning_vis.attribution.methods.rollout import rollout_map
 from lightning_vis.attribution.methods.windows import Occlusion, occlusion_map
 from lightning_vis.attribution.views import View
 from lightning_vis.constants import DENSITY_LIMIT, INPUT
@@ -179,3 +181,18 @@ def deconvolution(target: Target = "predicted") -> View:
     recorder = DeconvolvedGradients()
     control = ShuffledWeights(recorder)
     return View("deconvolution", (INPUT,), saliency_map, recorder, target, DENSITY, "deconvolution", control=control)
+
+
+def attention_rollout(layer: str | None = None, target: Target = "predicted") -> View:
+    """Where attention leads from the patches to the answer, blind to what is explained (S. Abnar, W. Zuidema, 2020).
+
+    It takes a transformer in which every patch may attend to every other, and a pass of its own.
+
+    Args:
+        layer: whose grid the map has, as of `lightning_vis.attribution.views.grad_cam`.
+        target: named under the map, and of no effect on it.
+
+    Returns:
+        A view of `lightning_vis.attribution.methods.rollout.rollout_map`.
+    """
+    return View("attention_rollout", (layer,), rollout_map, rolled_attention, target, WIDE, "attention rollout")

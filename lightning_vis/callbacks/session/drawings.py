@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lightning_vis.constants import FILTERS
+from lightning_vis.constants import EXCHANGE, FILTERS
 from lightning_vis.events.loggers import descriptions, film_tag
 from lightning_vis.frames import Array, Frame, Inputs, thinned
 from lightning_vis.maximization.frame_builder import Found
 from lightning_vis.render.cards import card
+from lightning_vis.render.exchange import exchange_sheet
 from lightning_vis.render.filters import LOOKS, filter_card
 from lightning_vis.render.strips import strip
 from lightning_vis.render.twins import twins_sheet
@@ -31,7 +32,7 @@ class Drawing:
 
 
 def of_maps(frame: Frame, frames: Sequence[Frame], inputs: Inputs, neighbours: int) -> Drawing:
-    """Cards of the first images, a film strip of each view, and the twins.
+    """Cards of the first images, a film strip of each view, the twins, and what was exchanged.
 
     Args:
         frame: what a look found.
@@ -44,7 +45,9 @@ def of_maps(frame: Frame, frames: Sequence[Frame], inputs: Inputs, neighbours: i
     cards = {f"{inputs.name}/{index}": card(frame, inputs, index) for index in range(count)}
     strips = {film_tag(inputs.name, key): strip(shown, inputs, key) for key in frame.maps}
     twins = twins_sheet(frame, inputs)
-    return Drawing(cards | strips | ({} if twins is None else {"twins": twins}), descriptions(frame, inputs))
+    sheets = {"twins": twins, EXCHANGE: exchange_sheet(frame)}
+    found = {name: each for name, each in sheets.items() if each is not None}
+    return Drawing(cards | strips | found, descriptions(frame, inputs))
 
 
 def _room_for_cards(frames: Sequence[Frame], inputs: Inputs, neighbours: int) -> int:

@@ -111,8 +111,13 @@ class FrameLogger:
                 leave_films(writer, self.film.frames, inputs)
         with self._failures.surviving("making the summary"), self._budget.timed("films"):
             folders = sorted({Path(writer.log_dir) for writer, _ in self._store.fits})
-            return [leave_summary(folder, self.film.frames, inputs) for folder in folders]
+            return [leave_summary(folder, self._frames(), inputs) for folder in folders]
         return []
+
+    def _frames(self) -> list[Frame]:
+        """The film, the last look as it was: thumbnails have no pictures."""
+        last = self.film.frames[-1] if self.last is None else self.last
+        return [*self.film.frames[:-1], last]
 
     def _tell(self, failures: Mapping[str, Exception]) -> None:
         if failures:

@@ -18,6 +18,7 @@ from lightning_vis.callbacks.budget import MANY
 from lightning_vis.callbacks.monitor import Monitor, lift_view, progress
 from lightning_vis.callbacks.schedule import is_spaced
 from lightning_vis.callbacks.session.drawings import of_maps
+from lightning_vis.callbacks.session.exchange_looks import ExchangeLooks
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.constants import ALONE
 from lightning_vis.frames import Frame
@@ -45,6 +46,7 @@ class MapLooks:
         failed: why the last look gave no numbers; "" if it did.
         draws: whether cards, film strips and animations are drawn.
         neighbours: image tags that other callbacks of the Trainer write.
+        exchanges: what is exchanged at some of the looks.
     """
 
     def __init__(self, session: Session, score: Score | None) -> None:
@@ -54,6 +56,7 @@ class MapLooks:
         self.failed = ""
         self.draws = True
         self.neighbours = 0
+        self.exchanges = ExchangeLooks(session)
         self._why = ""  # a monitored view rests
         self._session, self._score = session, score
         self._asked: list[View] = []  # before it is known what the network answers
@@ -79,7 +82,7 @@ class MapLooks:
     def layer(self) -> str | None:
         """Where the views look that name no layer, once it is known."""
         default = self.places.get(None)
-        return None if default is None else (default.front.name if default.front is not None else default.layer)
+        return None if default is None else (default.layer if default.held is None else default.held.name)
 
     def summary(self) -> str:
         """What is looked at, through what, where."""
@@ -88,9 +91,8 @@ class MapLooks:
         keys = ", ".join([*(view.key for view in self.views), *others])
         layer = f" at layer {self.layer!r}" if self.layer else ""
         said = "".join(f"; {each}" for each in (*said_of_places(self.views, self.places), *said_of_cuts(self.cuts)))
-        within = f" of the submodule {session.finder.name!r}" if session.finder.name else ""
         count = 0 if session.probe is None else len(session.probe)
-        return f"{count} images ({keys or 'no maps'}){layer}{within}{said}"
+        return f"{count} images ({keys or 'no maps'}){layer}{said}"
 
     def reading(self) -> str:
         """What the network answers and where the images come from, in sentences."""
@@ -144,6 +146,7 @@ class MapLooks:
         if frame.moment not in ("validate", "test"):
             shown = session.probe.twins.shown if session.probe.twins is not None else 1
             frame = monitor.judge(frame, *progress(trainer, frame.epoch), shown)
+        frame = self.exchanges.joined(trainer, module, running, frame)
         if not numbers_only:
             self._keep(trainer, frame)
             session.logger.write_seconds(frame, session.budget.spent - spent)
@@ -176,7 +179,7 @@ class MapLooks:
             return 0.0
 
     def owes(self, trainer: Any, last: Frame) -> bool:
-        """Whether views of many passes have no map in the last look, and there is time for one more look.
+        """Whether views of many passes have no map in the last look, or it has no verdict, and there is time for one more.
 
         Args:
             trainer: whose training has ended.
@@ -184,7 +187,8 @@ class MapLooks:
         """
         missing = [view for view in self._many() if view.key not in last.maps]
         seconds = (self._pass_seconds or 0.0) * sum(view.passes for view in missing)
-        return bool(missing) and not self._session.pauses(MANY, trainer, seconds)
+        is_owed = bool(missing) and not self._session.pauses(MANY, trainer, seconds)
+        return is_owed or self.exchanges.owes(trainer, last)
 
     def _keep_choice(self, frame: Frame, *, is_early: bool) -> None:
         """What is explained after the first epoch is explained from then on: a row that changes by itself is a lie."""
@@ -218,7 +222,7 @@ class MapLooks:
     def _draw(self, frame: Frame) -> None:
         inputs = self._session.inputs
         if self.draws and inputs is not None:
-            self._session.logger.draw(frame, partial(of_maps, inputs=inputs, neighbours=self.neighbours))
+            self._session.logger.draw(frame, partial(of_maps, inputs=inputs, neighbours=self.neighbours + self.exchanges.draws))
 
     def finish(self) -> list[Any]:
         """Draws the last look if that has not been done; leaves films and a summary, and returns the summaries' paths."""

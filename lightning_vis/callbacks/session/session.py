@@ -177,7 +177,8 @@ class Session:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know of the images, in sentences."""
-        return (*self.finder.notes, *_of_probe(self.probe, self.answer))
+        of_found = self.finder.notes if self._given is None else ()
+        return (*of_found, *_of_probe(self.probe, self.answer))
 
     @property
     def inputs(self) -> Inputs | None:

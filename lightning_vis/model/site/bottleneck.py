@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from lightning_vis.model.site.candidates import Candidate
+from lightning_vis.model.site.graph import bypasses
 
 
 @dataclass(frozen=True)
 class Choice:
     """A candidate, and the share of the answer's gradient at the image that does not come through it.
 
-    Of tokens that attention mixes also the last bottleneck in front of all attention.
+    Of what attention mixes also the place that is to be looked at with attention held.
     """
 
     candidate: Candidate
     bypassed: float
-    front: Candidate | None = None
+    held: Candidate | None = None
 
 
 def bottleneck(score: Tensor, image: Tensor, candidates: Sequence[Candidate]) -> Choice | None:
@@ -67,21 +67,6 @@ def _gradients(score: Tensor, tensors: Sequence[Tensor]) -> list[Tensor | None]:
             raise
         found = iter([torch.ones_like(each) for each in wanted])  # such checkpoints refuse the question: all may matter
     return [next(found) if each.requires_grad else None for each in tensors]
-
-
-def bypasses(score: Tensor, tensor: Tensor, image: Tensor) -> bool:
-    """Whether the graph of autograd has a way from the score to the image that avoids the tensor."""
-    closed, seen, open_ = (tensor.grad_fn, tensor.output_nr), set[Any](), [(score.grad_fn, score.output_nr)]
-    while open_:
-        edge = open_.pop()
-        node = edge[0]
-        if node is None or edge == closed or node in seen:
-            continue
-        if getattr(node, "variable", None) is image:
-            return True
-        seen.add(node)
-        open_.extend(node.next_functions)
-    return False
 
 
 def _least(score: Tensor, image: Tensor, met: Sequence[tuple[Candidate, Tensor | None]]) -> Choice | None:

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_vis.model.held import AttentionSpy
+from lightning_vis.model.attention import noticing
 from lightning_vis.model.layers import named_layers
 from lightning_vis.model.places import Path, leaves
+from lightning_vis.model.site.graph import comes_from
 from lightning_vis.model.site.layout import Grid, Layout, fits, layout_of, layout_of_frames
 from lightning_vis.model.site.order import lies_in_order
 from lightning_vis.model.site.site import INPUT_SIDE, OUTPUT_SIDE, Site
@@ -32,7 +33,7 @@ class Met:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A site and its tensor in this run, and whether it was there before any attention was paid."""
+    """A site and its tensor in this run, and whether it was there before any attention mixed what is known of the image."""
 
     site: Site
     module: nn.Module
@@ -47,21 +48,33 @@ class Run:
     Attributes:
         met: what entered and left the modules, in order.
         output: what came out of it.
-        front: how many of `met` came before attention was paid for the first time; 0 where none is.
+        front: how many of `met` came before an attention mixed what is known of the image's places; 0 where none did.
+        attended: what each attention gave, from that one on.
     """
 
     met: list[Met]
     output: Any
     front: int
+    attended: list[Tensor]
+
+    def is_attended(self, candidate: Candidate) -> bool:
+        """Whether attention is paid to what comes of a candidate."""
+        return any(comes_from(each, candidate.tensor) for each in reversed(self.attended))
 
 
-def run_of(model: nn.Module, run: Callable[[], Any]) -> Run:
-    """Runs a network, and takes down what enters and leaves its modules."""
+def run_of(model: nn.Module, run: Callable[[], Any], image: Tensor) -> Run:
+    """Runs a network on an image, and takes down what enters and leaves its modules, and the attentions that it reaches."""
     found: list[Met] = []
-    fronts: list[int] = []
-    with _watched(model, found), AttentionSpy(lambda: fronts.append(len(found))):
+    attended: list[tuple[int, Tensor]] = []
+
+    def note(result: Tensor) -> None:
+        # Within reentrant checkpoints nobody knows what it comes from.
+        if attended or not torch.is_grad_enabled() or comes_from(result, image):
+            attended.append((len(found), result))
+
+    with _watched(model, found), noticing(note):
         output = run()
-    return Run(found, output, *(fronts or [0]))
+    return Run(found, output, next((count for count, _ in attended), 0), [each for _, each in attended])
 
 
 @contextmanager

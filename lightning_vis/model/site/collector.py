@@ -63,8 +63,8 @@ def one_each(model: nn.Module, found: Mapping[str, list[Any]], sites: Mapping[st
         if not tensors:
             raise uncalled(model, sites[name].layer)
         if len(tensors) > 1:
-            raise called_often(model, name, len(tensors))
+            raise called_often(model, sites[name].name, len(tensors))
         if not isinstance(tensors[0], Tensor):
             kind = type(tensors[0]).__name__
-            raise ValueError(f"layer {name!r} returns a {kind}: name a layer that returns one tensor")
+            raise ValueError(f"layer {sites[name].name!r} returns a {kind}: name a layer that returns one tensor")
     return {name: tensors[0] for name, tensors in found.items()}

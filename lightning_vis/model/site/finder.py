@@ -13,9 +13,9 @@ from lightning_vis.model.layers import called_often, find_layer, known_layers, u
 from lightning_vis.model.places import leaves
 from lightning_vis.model.scores import describe
 from lightning_vis.model.site.bottleneck import Choice, bottleneck, choice_of
-from lightning_vis.model.site.candidates import Candidate, candidates_of, named_candidates, run_of, times_met
+from lightning_vis.model.site.candidates import Candidate, Run, candidates_of, named_candidates, run_of, times_met
 from lightning_vis.model.site.layout import MAPS
-from lightning_vis.model.site.order import may_lie_in_order
+from lightning_vis.model.site.order import lies_in_order, may_lie_in_order
 from lightning_vis.model.site.site import split
 from lightning_vis.model.snapshot.snapshot import preserve_state
 
@@ -39,7 +39,7 @@ class _Run:
     named: dict[str, Candidate]
     times: Mapping[tuple[str, str], int]
     score: Tensor
-    output: Any
+    network: Run
 
 
 def find_sites(
@@ -76,12 +76,12 @@ def _wake(model: nn.Module) -> None:
 
 def _dry_run(model: nn.Module, images: Tensor, forward: Callable[[Tensor], Any], read: Callable[[Any], Any]) -> _Run:
     image = images.detach().clone().requires_grad_()
-    run = run_of(model, lambda: forward(image.clone()))
+    run = run_of(model, lambda: forward(image.clone()), image)
     answers = [each for _, each in leaves(read(run.output)) if each.is_floating_point()]
     candidates = candidates_of(run, image)
     told = [each for each in candidates if not _is_answer(each, answers)]
     named = named_candidates(run.met, image)
-    return _Run(image, told, named, times_met(run.met), _projection(answers), run.output)
+    return _Run(image, told, named, times_met(run.met), _projection(answers), run)
 
 
 def _is_answer(candidate: Candidate, answers: Sequence[Tensor]) -> bool:
@@ -120,22 +120,39 @@ def _default(model: nn.Module, run: _Run) -> Choice:
         found = bottleneck(run.score, run.image, sure)
     if found is None:
         raise ValueError(
-            f"the model's output, {describe(run.output)} for {len(run.image)} images, does not depend on any feature map"
+            f"the model's output, {describe(run.network.output)} for {len(run.image)} images, does not depend on any feature map"
             " through gradients"
         )
-    return replace(found, front=_front(run, found))
+    front, is_sorted = _front(run, found)
+    # Behind a sorting nobody can tell the order any more: what is in place in front of it is shown to all views.
+    return replace(found, held=front) if front is None or not is_sorted else Choice(front, 0.0, front)
 
 
-def _front(run: _Run, last: Choice) -> Candidate | None:
+def _front(run: _Run, last: Choice) -> tuple[Candidate | None, bool]:
     """Where tokens, which attention mixes from block to block, still are each of its own place: the last bottleneck in front.
 
     Maps are not asked for it, though some block may pay attention: convolutions hold them together.
+
+    Returns:
+        That place; and whether as many tokens as at the last one lie behind it in another order than that of the image.
     """
-    in_front = [each for each in run.candidates if each.is_in_front]
-    if last.candidate.site.layout.kind == MAPS or not in_front:
-        return None
-    found = bottleneck(run.score, run.image, in_front)
-    return None if found is None or found.bypassed else found.candidate
+    in_front = [each for each in run.candidates if each.is_in_front and last.candidate.site.layout.kind != MAPS]
+    is_sorted = False
+    for _ in range(DOUBTED):
+        found = bottleneck(run.score, run.image, in_front) if in_front else None
+        if found is None or found.bypassed:
+            break
+        if _is_in_place(run, found.candidate):
+            return found.candidate, is_sorted
+        is_sorted |= found.candidate.site.layout.cells == last.candidate.site.layout.cells
+        in_front = [each for each in in_front if each is not found.candidate]
+    return None, is_sorted
+
+
+def _is_in_place(run: _Run, candidate: Candidate) -> bool:
+    """Whether tokens that nothing has mixed yet lie in the order of the image's rows: some networks sort them into windows."""
+    layout = candidate.site.layout
+    return not layout.is_tokens or lies_in_order(layout, candidate.tensor, run.image)
 
 
 def _holds(run: _Run, candidate: Candidate) -> bool:
@@ -153,4 +170,6 @@ def _named(model: nn.Module, run: _Run, name: str) -> Choice:
     if name not in run.named or not _holds(run, run.named[name]):
         there = ", ".join(each.site.name for each in reversed(run.candidates[-12:])) or "none"
         raise NoGridError(f"layer {name!r} holds no grid of the image; those that do are, from the last one on: {there}")
-    return choice_of(run.score, run.image, run.named[name])
+    found, candidate = choice_of(run.score, run.image, run.named[name]), run.named[name]
+    is_mixed = candidate.site.layout.kind != MAPS and run.network.is_attended(candidate)
+    return replace(found, held=candidate) if is_mixed else found

@@ -10,6 +10,8 @@ from lightning_vis.model.site.layout import MAPS, Layout
 OUTPUT_SIDE, INPUT_SIDE = "output", "input"
 MARK = ":input"
 """After a layer's name: what enters it."""
+HELD = " (held)"
+"""After a site's name: its records with attention held."""
 
 
 @dataclass(frozen=True)
@@ -21,17 +23,24 @@ class Site:
         side: `OUTPUT_SIDE` or `INPUT_SIDE`.
         place: where in the output, or in the arguments by position or keyword, the tensor stands.
         layout: how it holds the grid.
+        is_held: whether its gradient is that with attention and norms behind it held constant (`lightning_vis.model.attention`).
     """
 
     layer: str
     side: str
     place: Path
     layout: Layout
+    is_held: bool = False
 
     @property
     def name(self) -> str:
         """What it is called: as the layer, ``avgpool:input`` for what enters it."""
         return self.layer + (MARK if self.side == INPUT_SIDE else "")
+
+    @property
+    def key(self) -> str:
+        """What its records are called: the same place may be read with attention held and without."""
+        return self.name + (HELD if self.is_held else "")
 
     def __str__(self) -> str:
         where = written(self.place, "") if self.place else ""
@@ -41,6 +50,11 @@ class Site:
 def split(name: str) -> tuple[str, str]:
     """The layer and the side that a name means."""
     return (name.removesuffix(MARK), INPUT_SIDE) if name.endswith(MARK) else (name, OUTPUT_SIDE)
+
+
+def place_of(key: str) -> str:
+    """The name of the site whose records are called so."""
+    return key.removesuffix(HELD)
 
 
 def plain_site(name: str) -> Site:

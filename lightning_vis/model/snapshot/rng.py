@@ -38,3 +38,10 @@ def random_streams() -> Iterator[Restore]:
     if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         cuda = torch.cuda.get_rng_state_all()
         yield lambda: torch.cuda.set_rng_state_all(cuda)
+
+
+def begin_streams() -> None:
+    """Begins the global random streams of Python, NumPy and torch anew; the caller puts them back."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)

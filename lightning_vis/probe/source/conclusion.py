@@ -11,13 +11,15 @@ from torch import Tensor
 
 from lightning_vis.constants import MULTICLASS
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
-from lightning_vis.model.answer.masks import is_one_hot
+from lightning_vis.model.answer.masks import IGNORED, is_one_hot
 from lightning_vis.model.answer.numbers import spreads
 from lightning_vis.model.answer.task import Facts
 from lightning_vis.model.answer.words import Words, place_of
-from lightning_vis.model.places import at
+from lightning_vis.model.places import at, written
 from lightning_vis.probe.source.source import Asked
-from lightning_vis.probe.witness.testimony import Testimony
+from lightning_vis.probe.truth import are_pictures, without_signs
+from lightning_vis.probe.witness.functions import ORDERS, is_of_shape_only
+from lightning_vis.probe.witness.testimony import STANDARDISED, Testimony
 
 _SIGMOIDS = ("binary_cross_entropy_with_logits", "binary_cross_entropy", "multilabel_soft_margin_loss", "soft_margin_loss")
 
@@ -33,18 +35,18 @@ def answer_of(it: Testimony, truth: Tensor | None, asked: Asked, *, at_meeting: 
     """
     is_dense = it.task == "regression" and len(it.shape) > 3 and min(it.shape[2:]) > 1
     facts = Facts(
-        head=() if at_meeting else it.head,
-        probabilities=it.values == "probabilities",
+        head=() if at_meeting else it.head if it.in_eval is None else it.in_eval,
+        probabilities=_are_probabilities(it, at_meeting),
         is_dense=is_dense,
         is_sigmoid=_is_each_for_itself(it, truth) if it.task == "segmentation" else _is_each_class(it),
         spread=_spread(it, truth, asked.words.component),
         words=("fake", "real") if it.task == "binary" and it.origin == "constant" else ("no", "yes"),
     )
     facts = replace(facts, change="" if at_meeting else it.change)
-    unit = "standardised" if it.task == "regression" and not is_dense and it.made & _ARITHMETIC else ""
+    unit = STANDARDISED if it.task == "regression" and not is_dense and it.made & _ARITHMETIC else ""
     unit = unit if facts.is_compared else "the network's own unit"
     words = asked.words
-    read = Answer(it.task, facts, unit, _said(it, asked))
+    read = Answer(it.task, facts, unit, _said(it, asked, words.unit or unit))
     if it.task == UNKNOWN and words.task is not None:
         is_sigmoid = words.task == "segmentation" and _do_overlap(truth)
         read = replace(read, facts=Facts(head=facts.head or None, is_sigmoid=is_sigmoid), said="")
@@ -55,12 +57,19 @@ def answer_of(it: Testimony, truth: Tensor | None, asked: Asked, *, at_meeting: 
     return given if given.task == it.task else replace(given, said=_said_by_user(it, given))
 
 
+def _are_probabilities(it: Testimony, at_meeting: bool) -> bool | None:
+    """Whether the answer's numbers are probabilities; where they meet their target the loss tells, or they do themselves."""
+    if not at_meeting:
+        return it.values == "probabilities"
+    return None if it.task == MULTICLASS else it.loss == "binary_cross_entropy"
+
+
 _ARITHMETIC = frozenset(("sub", "div", "true_divide", "__sub__", "__truediv__", "log", "log1p", "subtract", "divide"))
 
 
-def _said(it: Testimony, asked: Asked) -> str:
+def _said(it: Testimony, asked: Asked, unit: str) -> str:
     """How the output is read; of an unknown one what is explained all the same."""
-    return f"Unknown: {it.why}. What score= returns is explained." if it.task == UNKNOWN and asked.has_score else it.said()
+    return f"Unknown: {it.why}. What score= returns is explained." if it.task == UNKNOWN and asked.has_score else it.said(unit)
 
 
 def _said_by_user(it: Testimony, given: Answer) -> str:
@@ -103,7 +112,7 @@ def truth_in(it: Testimony, batch: Any, target: Tensor | None, count: int, words
     Args:
         it: what was seen.
         batch: that went through the step.
-        target: what met the answer, if the step got so far.
+        target: what met the answer; None where the step did not get so far, or is not run again.
         count: images of the batch.
         words: of the user, who may know where the labels are.
     """
@@ -112,12 +121,72 @@ def truth_in(it: Testimony, batch: Any, target: Tensor | None, count: int, words
         return rows_in_truth(at(batch, place), count)
     if it.origin not in ("batch", "image") or it.task == UNKNOWN:
         return None
-    met = rows_in_truth(target, count)
+    met, leaf = rows_in_truth(target, count), _leaf(it, batch, count)
+    if leaf is not None and makes_target(it, batch, count):
+        return _as_map(it, _with_missing(it, _as_known(it, _like(leaf, target, met)), leaf))
     if it.task in ("regression", "reconstruction"):
-        return met if met is not None else _leaf(it, batch, count)
+        return met if met is not None else leaf
+    return _as_map(it, met if leaf is None or _is_part(it, met, leaf) else leaf)
+
+
+def left_open(it: Testimony, batch: Any, truth: Tensor | None, count: int) -> str:
+    """Why it is not known what is true of the images, though the batch says something; "" where it is, or says nothing."""
     leaf = _leaf(it, batch, count)
-    best = met if leaf is None or _is_part(it, met, leaf) else leaf
-    return _as_map(it, best)
+    if truth is not None or leaf is None or not makes_target(it, batch, count):
+        return ""
+    made = ", ".join(sorted(_made_beside(it, leaf))[:3])
+    what = f"the step makes its targets of {written(it.target[0])} ({made})"
+    return f"{what} and is not run for these images: what is true of them is not known"
+
+
+def makes_target(it: Testimony, batch: Any, count: int) -> bool:
+    """Whether the step makes something else of what the batch says before the answer meets it."""
+    leaf = _leaf(it, batch, count)
+    return it.task != UNKNOWN and it.origin == "batch" and leaf is not None and bool(_made_beside(it, leaf))
+
+
+_AS_IT_IS = frozenset(
+    "leaf alias data detach clone contiguous to type type_as long int short float double half bfloat16 bool cpu cuda"
+    " view view_as reshape reshape_as flatten unflatten squeeze unsqueeze expand expand_as permute transpose movedim t T mT"
+    " repeat repeat_interleave tile broadcast_to broadcast_tensors stack cat concat concatenate masked masked_select".split()
+)
+"""What says the same in another form."""
+_WRITTEN_OUT = frozenset("one_hot scatter zeros ones empty full eye arange tensor interpolate".split())
+"""What says the same class in a row for each image, or on a finer or coarser grid, and what that takes."""
+
+
+def _made_beside(it: Testimony, leaf: Tensor) -> set[str]:
+    """The functions that make something else of what the batch says ``(N, ...)``."""
+    written_out = frozenset[str]() if it.task == "regression" else _WRITTEN_OUT
+    alike = _AS_IT_IS | written_out | (ORDERS if it.task == "ordinal" else frozenset[str]())
+    is_single = leaf.numel() == len(leaf) or (leaf.ndim > 2 and leaf.numel() == len(leaf) * leaf.shape[-2:].numel())
+    other = {each for each in it.made - alike if not is_of_shape_only(each)}
+    return other - {"__getitem__"} if is_single else other  # of one number a part is that number
+
+
+def _like(leaf: Tensor, target: Tensor | None, met: Tensor | None) -> Tensor | None:
+    """What met the answer in the shape of what it is made of, where each number is made of one."""
+    is_alike = isinstance(target, Tensor) and target.numel() == leaf.numel()
+    return target.detach().cpu().reshape(leaf.shape) if is_alike and target is not None else met
+
+
+def _with_missing(it: Testimony, truth: Tensor | None, leaf: Tensor) -> Tensor | None:
+    """What is true, missing where the batch has nothing: a step that weighs it with zero may have put anything there."""
+    if truth is None or truth.shape != leaf.shape:
+        return truth
+    missing = leaf.isnan() if it.task == "regression" else leaf.isnan() | (without_signs(leaf) < 0)
+    if it.task == "segmentation" and not are_pictures(leaf):
+        missing |= leaf == IGNORED
+    return truth.masked_fill(missing, float("nan") if truth.is_floating_point() else -1)
+
+
+def _as_known(it: Testimony, met: Tensor | None) -> Tensor | None:
+    """What met the answer, in the form in which the task knows what is true."""
+    if met is None or met.ndim != 2 or met.shape[1] == 1:
+        return met
+    if it.task == MULTICLASS:
+        return (met if met.sum() >= 0 else -met).argmax(1)  # a product may be negative already
+    return met.sum(1).long() if it.task == "ordinal" else met
 
 
 def _is_part(it: Testimony, met: Tensor | None, leaf: Tensor) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,7 +34,8 @@ from lightning_vis.probe.source.batches import (
     rows_in,
     shuffled,
 )
-from lightning_vis.probe.source.conclusion import answer_of, classes_in_turn, rows_in_truth, truth_in
+from lightning_vis.probe.source.conclusion import answer_of, classes_in_turn, left_open, makes_target, rows_in_truth, truth_in
+from lightning_vis.probe.source.eval_output import NotInEval, in_eval
 from lightning_vis.probe.source.source import Asked, Choice, Source
 from lightning_vis.probe.source.step_call import StepCall
 from lightning_vis.probe.truth import masks_in
@@ -91,11 +91,6 @@ class Taken:
     def without_batch(self) -> Taken:
         """As it is kept: a batch may lie on a device, and is not asked for again."""
         return replace(self, chosen=None)
-
-    @property
-    def name(self) -> str:
-        """The submodule that answers."""
-        return self.testimony.chain[-1] if self.testimony.chain else self.testimony.module
 
     @property
     def channels(self) -> int:
@@ -409,11 +404,11 @@ def _picked(it: Testimony, dataset: Any, made: Callable[[Sequence[int]], Any], n
     if labels is not None and it.task in ("multiclass", "binary"):
         return in_turn(order, labels[order], n)
     few = order[: 8 * n] if it.target else order[:n]
-    classes = [_class_of(it, made([int(each)])) for each in few] if it.target else [-1] * len(few)
+    classes = [class_of(it, made([int(each)])) for each in few] if it.target else [-1] * len(few)
     return [int(few[each]) for each in in_turn(np.arange(len(few)), np.array(classes, dtype=np.int64), n)]
 
 
-def _class_of(it: Testimony, batch: Any) -> int:
+def class_of(it: Testimony, batch: Any) -> int:
     """The class of a batch of one item, -1 where it has none."""
     value = at(batch, it.target[0])
     truth = value.detach().cpu() if isinstance(value, Tensor) and value.ndim and len(value) == 1 else None
@@ -451,12 +446,14 @@ def _taken(
     images = value if in_call and value is not None else on_cpu(leaf)
     if images.ndim not in (4, 5) or len(images) != chosen.count:
         raise LookupError(f"the images are {tuple(images.shape)}, not (N, C, H, W)")
-    call, at_meeting = _call(it, module, chosen, source, nest, in_leaf=not in_call)
-    truth = truth_in(it, chosen.batch, capture.target, chosen.count, asked.words)
+    call, seen, at_meeting = _call(it, module, chosen, source, nest, images if in_call else None, asked)
+    target = capture.target if seen.head == it.head else None  # another head was met elsewhere
+    it = seen
+    truth = truth_in(it, chosen.batch, target, chosen.count, asked.words)
     if truth is None and it.task == UNKNOWN and asked.words.task is not None:
         truth = _labels_told(it, chosen)
     is_leaf = next((each.is_leaf for each in it.arguments if each.path == place), True)
-    notes = (chosen.note,) if chosen.note else ()
+    notes = tuple(filter(None, (chosen.note, left_open(it, chosen.batch, truth, chosen.count))))
     return Taken(it, images.float(), truth, call, at_meeting, is_leaf, chosen.indices, notes, chosen)
 
 
@@ -465,15 +462,30 @@ def _labels_told(it: Testimony, chosen: Chosen) -> Tensor | None:
     return None if it.heads else labels_beside(chosen.batch, chosen.count)
 
 
+def taken_from(it: Testimony, module: nn.Module, chosen: Chosen, source: Source, asked: Asked) -> Taken:
+    """What a batch holds that was chosen by somebody else, and how the network is run on it; the step is run on it.
+
+    Args:
+        it: what the step does with a batch.
+        module: the Lightning module.
+        chosen: the batch.
+        source: of the Trainer, in one process.
+        asked: what the user said.
+
+    Raises:
+        LookupError: there are no images in it.
+    """
+    return _taken(it, module, chosen, None, source, asked)
+
+
 def _captured(it: Testimony, module: nn.Module, chosen: Chosen, tracer: ForwardTracer | None, source: Source) -> Capture:
-    """The first call of a batch; with a tracer as it saw it, without running anything."""
-    if tracer is not None:
-        kept = tracer.kept(it.module, it.nth)
-        if kept is not None:
-            return Capture(*kept)
-        if not source.is_alone:
-            raise LookupError("the answer is made in the step, which one of several processes does not run alone")
-    return captured(module, partial(source.step, on_device(chosen.batch, device_of(module))), it, source.optimizers)
+    """The first call of a batch; with a tracer as it saw it, without running anything, unless the step makes the target."""
+    kept = None if tracer is None else tracer.kept(it.module, it.nth)
+    if kept is not None and not (source.is_alone and makes_target(it, chosen.batch, chosen.count)):
+        return Capture(*kept)
+    if not source.is_alone:
+        raise LookupError("the answer is made in the step, which one of several processes does not run alone")
+    return captured(module, source.step, on_device(chosen.batch, device_of(module)), it, source.optimizers)
 
 
 def device_of(module: nn.Module) -> torch.device:
@@ -482,27 +494,22 @@ def device_of(module: nn.Module) -> torch.device:
 
 
 def _call(
-    it: Testimony, module: nn.Module, chosen: Chosen, source: Source, nest: Any, *, in_leaf: bool
-) -> tuple[Call | StepCall, bool]:
-    """The call itself where it alone gives the answer, else the step up to it; and whether that is where the target is met."""
-    if it.is_one_call and not in_leaf and it.image_argument is not None:
+    it: Testimony, module: nn.Module, chosen: Chosen, source: Source, nest: Any, given: Tensor | None, asked: Asked
+) -> tuple[Call | StepCall, Testimony, bool]:
+    """The call itself where it alone gives the answer, else the step up to it; where the answer is in eval mode; and whether
+    that is where the target is met."""
+    device, may_switch = device_of(module), asked.words.head is None
+    if it.is_one_call and given is not None and it.image_argument is not None:
         args, kwargs = nest
-        return Call(submodule(module, it.module), args, kwargs, it.image_argument, chosen.count), False
+        call = Call(submodule(module, it.module), args, kwargs, it.image_argument, chosen.count)
+        seen = in_eval(it, call, module, given.to(device), may_switch=may_switch)
+        if seen is None:
+            raise NotInEval(it.chain[-1], it.head)
+        return call, seen, False
     if not source.is_alone:
         raise LookupError("the answer is made in the step, which one of several processes does not run alone")
-    step = StepCall(module, source.step, on_cpu(chosen.batch), chosen.count, it, it.image[0] if in_leaf else None)
-    at_meeting = it.meeting is not None and not _gives_head(step, it, module, nest, in_leaf=in_leaf)
-    return replace(step, at_meeting=at_meeting), at_meeting
-
-
-def _gives_head(step: StepCall, it: Testimony, module: nn.Module, nest: Any, *, in_leaf: bool) -> bool:
-    """Whether the last submodule returns the answer; if not, the step makes it of what several calls return."""
-    images = at(step.batch, it.image[0]) if in_leaf or it.image_argument is None else at(nest, it.image_argument)
-    with preserve_state(module), torch.no_grad():
-        output = step(images.to(device_of(module)))
-    try:
-        found = at(output, it.head, "output")
-    except LookupError:
-        return False
-    is_row = isinstance(found, Tensor) and len(found) == step.count
-    return is_row and (not it.shape or tuple(found.shape[1:]) == tuple(it.shape[1:]))
+    step = StepCall(module, source.step, on_cpu(chosen.batch), chosen.count, it, it.image[0] if given is None else None)
+    images = at(step.batch, it.image[0]) if given is None else given
+    seen = None if it.is_made else in_eval(it, step, module, images.to(device), may_switch=may_switch)
+    at_meeting = seen is None
+    return replace(step, testimony=seen or it, at_meeting=at_meeting), seen or it, at_meeting

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from lightning_vis.model.call import on_device, rows_for
 from lightning_vis.model.places import Path, replaced, rows_of
-from lightning_vis.model.snapshot.rng import random_streams
+from lightning_vis.model.snapshot.rng import begin_streams, random_streams
 from lightning_vis.probe.witness.dry_run import goes_back_itself, still
-from lightning_vis.probe.witness.replay import meet, submodule
-from lightning_vis.probe.witness.testimony import Meeting, Testimony
-
-_NOWHERE = Meeting("an answer", 0, 0, None)
-"""No function is called so: the last submodule is waited for."""
+from lightning_vis.probe.witness.replay import NoWayBack, meet, submodule
+from lightning_vis.probe.witness.testimony import Testimony
 
 
 class _Answered(BaseException):
@@ -57,7 +54,7 @@ class StepCall:
         """What the network answers to images, the same whenever it is asked: the step's random numbers begin anew."""
         batch = self._batch(images)
         restores = [*random_streams()]
-        torch.manual_seed(0)
+        begin_streams()
         try:
             with still(self.module):
                 return self._answer(batch, images)
@@ -83,13 +80,21 @@ class StepCall:
             last = submodule(self.module, self.testimony.chain[-1])
             handles.append(last.register_forward_hook(partial(_stop, seen, found, self.testimony.nth)))
         try:
-            back = goes_back_itself(self.module)
-            return meet(partial(self.step, batch), self.testimony.meeting or _NOWHERE, goes_back=back)[0]
+            return self._run(batch)
         except _Answered:
             return found[0]
         finally:
             for handle in handles:
                 handle.remove()
+
+    def _run(self, batch: Any) -> Any:
+        """Runs the step up to the meeting, or up to where the last submodule has returned, and no farther."""
+        goes_back, meeting = goes_back_itself(self.module), self.testimony.meeting
+        if self.at_meeting and meeting is not None:
+            return meet(self.module, self.step, batch, meeting, goes_back=goes_back)[0]
+        with nullcontext() if goes_back else NoWayBack():
+            self.step(batch)
+        raise LookupError(f"the step does not call {self.testimony.chain[-1] or 'the module itself'} in eval mode")
 
     def _exchange(self, seen: list[int], images: Tensor, module: nn.Module, args: Any, kwargs: Any) -> Any:
         """Has the first call get the images."""

@@ -28,6 +28,12 @@ def ancestors(nodes: Iterable[Node], most: int = MOST_BEFORE) -> Iterator[Node]:
     return _walk(nodes, lambda node: node.parents, most)
 
 
+def weights_of(node: Node, most: int = 20 * MOST_BEFORE) -> frozenset[str]:
+    """Names of the weights that a gradient reaches from a tensor."""
+    found = _walk([node], lambda each: [one for one in each.parents if one.trained or one.weight == "trained"], most)
+    return frozenset(each.parameter for each in found if each.weight == "trained")
+
+
 def descendants(node: Node, *, through_cuts: bool = False) -> Iterator[Node]:
     """What was made of a node, as far as a gradient flows, or all of it."""
     return _walk(node.kids, lambda each: each.kids if each.trained or through_cuts else [], MOST_AFTER)

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from lightning_vis.model.places import Path
-from lightning_vis.probe.witness.ancestry import chain_of, descendants, link
+from lightning_vis.probe.witness.ancestry import chain_of, descendants, link, weights_of
 from lightning_vis.probe.witness.functions import NUMBER, SIGMOID
 from lightning_vis.probe.witness.judgement import Case, as_whole, case_of, change_of, judge, values_of
 from lightning_vis.probe.witness.meetings import encounters, is_tilted
 from lightning_vis.probe.witness.notes import Call, Node, Notes
+from lightning_vis.probe.witness.occasion import meeting_of
 from lightning_vis.probe.witness.origin import BATCH, CONSTANT, ORIGINS, Batch
-from lightning_vis.probe.witness.testimony import UNKNOWN, Argument, Head, Meeting, Testimony
+from lightning_vis.probe.witness.testimony import UNKNOWN, Argument, Head, Testimony
 
 Judged = tuple[Case, str, str]
 """A case, its task, and what decided."""
@@ -70,7 +71,8 @@ def _meet_again(cases: Sequence[Case]) -> bool:
 
 def _head_of(case: Case, task: str) -> Head:
     call, path = case.end.call, case.end.path
-    return Head(call.name, path, task, case.shape, tuple(words for words, place in call.named.items() if place == path))
+    names = tuple(words for words, place in call.named.items() if place == path)
+    return Head(call.name, path, task, case.shape, names, case.sources.target, weights_of(case.end.node))
 
 
 def _nothing(notes: Notes) -> str:
@@ -184,6 +186,7 @@ def _testimony(case: Case, task: str, why: str, judged: Sequence[Judged], notes:
     labels = _labels_beside(case, notes) if task == "embedding" and not case.sources.target else ()
     is_label_of_image = bool(labels) and len(case.sources.fed) == 1
     arguments = _arguments(first)
+    meeting = meeting_of(case, notes.nodes)
     return Testimony(
         task=task,
         why=why,
@@ -192,6 +195,7 @@ def _testimony(case: Case, task: str, why: str, judged: Sequence[Judged], notes:
         module=first.name,
         nth=first.nth,
         is_one_call=_is_one_call(case, task),
+        is_made=case.is_made_by_step,
         head=case.end.path,
         names=_head_of(case, task).names,
         shape=case.shape,
@@ -201,7 +205,7 @@ def _testimony(case: Case, task: str, why: str, judged: Sequence[Judged], notes:
         image=case.sources.image,
         arguments=arguments,
         image_argument=_image_argument(arguments, case.sources.image),
-        meeting=replace(_meeting(case), target=None) if labels else _meeting(case),
+        meeting=replace(meeting, target=None) if labels else meeting,
         heads=_heads(case, task, judged),
         frozen=_frozen(notes.calls, case.chain),
         made=case.sources.made,
@@ -243,14 +247,6 @@ def _is_one_call(case: Case, task: str) -> bool:
     is_raw = len(case.chain) == 1 and not any(node.touched or node.frozen for node in case.end.call.nodes)
     rows = case.end.node.shape[:1] == (case.count,)
     return is_raw and rows and not case.is_made_by_step and (task == "embedding" or len(case.encounter.way.calls) == 1)
-
-
-def _meeting(case: Case) -> Meeting:
-    encounter = case.encounter
-    places, target = encounter.node.places, encounter.target
-    # Of an angle between answers the sides lie behind it.
-    answer = places[encounter.answer.at]
-    return Meeting(encounter.node.function, encounter.node.nth, answer, None if target is None else places.get(target.at))
 
 
 def _heads(chosen: Case, chosen_task: str, judged: Sequence[Judged]) -> tuple[Head, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -74,6 +74,7 @@ class Node:
     """One tensor: what made it of what. No tensor is kept.
 
     Attributes:
+        parameter: the name of the weight that it is.
         sources: leaves of the batch that it is made of.
         trained: a gradient flows from it to a weight that an optimizer has.
         touched: made of such a weight, gradient or not.
@@ -96,6 +97,7 @@ class Node:
     within: tuple[Call, ...] = ()
     leaf: Path | None = None
     weight: str = ""
+    parameter: str = ""
     sources: frozenset[Path] = frozenset()
     trained: bool = False
     touched: bool = False
@@ -136,13 +138,14 @@ class Notes:
     Args:
         weights: ids of parameters that an optimizer has.
         with_gradients: whether autograd is on, so that it can be asked.
+        names: of parameters, by their ids.
     """
 
-    def __init__(self, weights: set[int], with_gradients: bool) -> None:
+    def __init__(self, weights: set[int], with_gradients: bool, names: Mapping[int, str]) -> None:
         self.nodes: list[Node] = []
         self.calls: list[Call] = []
         self.open: list[Call] = []
-        self.weights = weights
+        self.weights, self.names = weights, names
         self._with_gradients = with_gradients
         self._tensors: dict[int, tuple[weakref.ref[Tensor], Node]] = {}
         self._storages: dict[int, tuple[StorageWeakRef, Node]] = {}
@@ -178,6 +181,7 @@ class Notes:
             return None  # a learned temperature or loss weight is no layer
         node = self.add("weight", [], tensor)
         node.weight = "trained" if id(tensor) in self.weights else "frozen"
+        node.parameter = self.names.get(id(tensor), "")
         return node
 
     def _alias(self, tensor: Tensor) -> Node | None:

@@ -32,15 +32,26 @@ class Meeting:
 
     Attributes:
         function: name of the torch function.
-        nth: which of its calls in the step, 0 first.
+        nth: which of those of its calls that bring an answer of this form, and what is made of these leaves, together; 0 first.
+            In eval mode, and later in the training, a step may call it more or less often with something else.
         answer: its position among the tensors that the function was given.
         target: likewise; None if there is no such tensor.
+        ends: the submodules, and places in what they return, that the answer is made of; none: of whatever there is.
+        leaves: of the batch that the target is made of; none: likewise.
+        rank: how many dimensions the answer has; None: whatever.
     """
 
     function: str
     nth: int
     answer: int
     target: int | None
+    ends: tuple[tuple[str, Path], ...] = ()
+    leaves: tuple[Path, ...] = ()
+    rank: int | None = None
+
+    def has_form(self, shape: Sequence[int]) -> bool:
+        """Whether an answer of this shape may be it: there may be more images, and larger ones."""
+        return self.rank is None or self.rank == len(shape)
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,8 @@ class Head:
         task: what it is trained for.
         shape: of the answer, the images first.
         names: other words of a user for its path: counted from the end, a field by its index.
+        target: leaves of the batch that it meets.
+        weights: names of those that it is made of and that are trained.
     """
 
     call: str
@@ -60,6 +73,8 @@ class Head:
     task: str
     shape: tuple[int, ...]
     names: tuple[Path, ...] = ()
+    target: tuple[Path, ...] = ()
+    weights: frozenset[str] = frozenset()
 
     def is_called(self, head: Path) -> bool:
         """Whether a user has named it so: by its place in the output, the end of it, or the submodule."""
@@ -80,7 +95,9 @@ class Testimony:
         module: the first of them, that gets raw data; empty for the module itself.
         nth: which of its calls in the step, 0 first.
         is_one_call: whether this call alone gives the answer, one row per image.
+        is_made: whether the step makes the answer of what calls return.
         head: path of the answer in what the last submodule returns.
+        in_eval: the same in eval mode, in which a network may return something else; None before that is known.
         names: as of `Head`.
         shape: of the answer, the images first.
         values: ``"logits"`` (log-probabilities too) or ``"probabilities"``; empty where it is neither.
@@ -107,6 +124,7 @@ class Testimony:
     module: str = ""
     nth: int = 0
     is_one_call: bool = False
+    is_made: bool = False
     head: Path = ()
     names: tuple[Path, ...] = ()
     shape: tuple[int, ...] = ()
@@ -123,6 +141,7 @@ class Testimony:
     change: str = ""
     trouble: tuple[str, ...] = ()
     others: tuple[Testimony, ...] = ()
+    in_eval: Path | None = None
 
     def is_called(self, head: Path) -> bool:
         """Whether a user has named this answer so, as `Head.is_called`; one that meets no loss has no other name."""
@@ -142,20 +161,25 @@ class Testimony:
         taken = replace(way, image=self.image, arguments=self.arguments, image_argument=self.image_argument)
         return replace(taken, head=head, heads=self.heads, frozen=self.frozen, trouble=self.trouble)
 
-    def said(self) -> str:
-        """All of it as plain sentences in one line."""
+    def said(self, unit: str = "") -> str:
+        """All of it as plain sentences in one line; numbers are shown in the unit of the target, or in another one."""
         if self.task == UNKNOWN:
             return f"Unknown: {self.why}. Pictures and filters only; {_remedy(self.heads)} names what to explain."
-        first = f"Reads {counted(self.task, self.shape)}: {_met(self)}{_unit(self)}{_also(self.heads)}."
+        first = f"Reads {counted(self.task, self.shape)}: {_met(self)}{_unit(self, unit)}{_also(self.heads)}."
         return first + (f" {self.chain[-1]} is looked at; {_listed(self.frozen)} not trained." if self.frozen else "")
 
 
-def _unit(it: Testimony) -> str:
+def _unit(it: Testimony, unit: str) -> str:
     """In what units numbers are shown, and what the step makes of them first."""
     if it.change not in ("", "sigmoid"):
         return f"; the step makes another number of it before ({it.change}), so that it is not compared with its target"
     behind = "shown behind the step's sigmoid" if it.change else "shown"
-    return f"; {behind} in the target's units, no p" if it.task == "regression" else ""
+    named = STANDARDISED if unit == STANDARDISED else f"in {unit or 'the units of the target'}"
+    return f"; {behind} {named}, no p" if it.task == "regression" else ""
+
+
+STANDARDISED = "standardised"
+"""Of numbers whose target the step computes: no unit of the data."""
 
 
 def counted(task: str, shape: Sequence[int]) -> str:

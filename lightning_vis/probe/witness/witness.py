@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from lightning_vis.model.compiled import eagerly
 from lightning_vis.model.places import Path, canonical, leaves
 from lightning_vis.probe.witness.choice import concluded
 from lightning_vis.probe.witness.functions import BY_HAND, LOSSES, OF_FIRST, SILENT, SLICES, is_of_shape_only, name_of
@@ -30,7 +28,7 @@ Given = list[tuple[Tensor, Node | None]]
 class Witness(TorchFunctionMode):
     """Notes of one batch which tensor was made of which, and which call of a submodule returned it.
 
-    It lends hooks and a function mode from `start` to `stop`. Compiled parts must run eagerly meanwhile (see `live` and
+    It lends hooks and a function mode from `start` to `stop`. Compiled parts must run eagerly meanwhile (as in
     `dry_run`), and it has no place in a live training batch: where something is compiled, a mode changes the weights.
     No activation is kept alive. What goes wrong in here never reaches the user's step.
 
@@ -57,7 +55,8 @@ class Witness(TorchFunctionMode):
         self._asked = (*others, *([] if head is None else [head]))
         is_calibrated = _is_calibrated(module, weights)
         looked_at = module.parameters() if is_calibrated else _trained(module, weights)
-        self._notes = Notes({id(each) for each in looked_at}, torch.is_grad_enabled() and not is_calibrated)
+        names = {id(each): plain_name(name) for name, each in module.named_parameters()}
+        self._notes = Notes({id(each) for each in looked_at}, torch.is_grad_enabled() and not is_calibrated, names)
         self._shapes: dict[Path, tuple[int, ...]] = {}
         self._counts: Counter[str] = Counter()
         self._roots: list[Node] = []
@@ -111,7 +110,7 @@ class Witness(TorchFunctionMode):
 
     def _watch(self, name: str, module: nn.Module) -> set[int]:
         """Lends hooks to a submodule, and says which ones inside of it are none of ours."""
-        if hasattr(module, "_update_signature") and hasattr(module, "compute"):  # a metric of torchmetrics
+        if is_metric(module):
             for word in ("update", "forward"):
                 self._taken_off.append(exchange(module, word, self._muted))
             return {id(each) for each in module.modules()}
@@ -140,12 +139,16 @@ class Witness(TorchFunctionMode):
         nth = self._counts[name]
         self._counts[name] += 1
         given = self._safely(self._given, args, kwargs) if not self._mute else None
-        if name == "backward" and self._backward(given):
+        if self._is_left_out(name, given):
             return None
         out = func(*args, **kwargs)
         if given is not None:
             self._safely(self._note, name, nth, given, out)
         return out
+
+    def _is_left_out(self, name: str, given: Given | None) -> bool:
+        """Whether a function is not to be run."""
+        return name == "backward" and self._backward(given)
 
     def _backward(self, given: Given | None) -> bool:
         """A backward pass begins; whether it is not to be run."""
@@ -248,6 +251,11 @@ def _place_in(output: Any, head: Path) -> Path:
         return head
 
 
+def is_metric(module: nn.Module) -> bool:
+    """Whether it is one of torchmetrics, which trains nothing."""
+    return hasattr(module, "_update_signature") and hasattr(module, "compute")
+
+
 def _trained(module: nn.Module, weights: set[int]) -> list[nn.Parameter]:
     return [each for each in module.parameters() if each.requires_grad and id(each) in weights]
 
@@ -303,18 +311,3 @@ def _take_off(mode: TorchFunctionMode) -> None:
         above.append(top)
     for each in reversed(above):
         torch._C._push_on_torch_function_stack(each)
-
-
-@contextmanager
-def live(module: nn.Module, batch: Any, weights: set[int], images: Sequence[Path] | None = None) -> Iterator[Witness]:
-    """Watches a batch while the user's own step runs on it, for the sanity check, whose results are thrown away.
-
-    What is compiled runs eagerly meanwhile. It must not be used on a training batch, nor on a validation batch that counts.
-    """
-    witness = Witness(module, batch, weights, images)
-    with eagerly():
-        try:
-            witness.start()
-            yield witness
-        finally:
-            witness.stop()

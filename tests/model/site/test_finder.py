@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from nets import Depthwise, Functional, Plain, Residual, Shared, Swinlike, Tokens, TwoTowers, UNet, images
@@ -49,6 +51,33 @@ class Windows(nn.Module):
         return self.fc(x + self.block(x)).amax(1)
 
 
+class Sorts(nn.Module):
+    """Windows one after the other."""
+
+    def forward(self, x):
+        return x.unflatten(1, (3, 2, 3, 2)).permute(0, 1, 3, 2, 4, 5).flatten(1, 4)
+
+
+class Sorted(nn.Module):
+    """Its tokens lie in the image's order up to the first block, which gets them by windows, as in Hiera."""
+
+    def __init__(self):
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True, norm_first=True)
+        self.patches, self.embed, self.sort = nn.Conv2d(3, 8, 2, 2), nn.LayerNorm(8), Sorts()
+        self.blocks, self.fc = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False), nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = self.embed(self.patches(x).flatten(2).transpose(1, 2))
+        return self.fc(self.blocks(self.sort(x)).mean(1))
+
+
+def test_all_views_look_where_tokens_still_lie_in_the_images_order():
+    torch.manual_seed(0)
+    found = feature_maps(Sorted().eval(), images(1), [None])[None]
+    assert (found.layer, found.held.name, found.bypassed) == ("embed", "embed", 0.0)
+
+
 def cut_share(net, layer, site):
     """What share of the gradient at the image is left while the site is detached: the definition, run."""
     image = images(1).expand(ROWS, -1, -1, -1).clone().requires_grad_()
@@ -89,6 +118,65 @@ def test_the_default_is_the_last_bottleneck(net, layer, shape, kind):
     assert (found.layer, found.shape, found.site.layout.kind, found.bypassed) == (layer, shape, kind, 0.0)
     if found.site.side == "output" or layer != "head:input":
         assert cut_share(net, layer, found.site) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("net", "layer"),
+    [
+        (Tokens(), "blocks:input"),
+        (Tokens(3), "blocks:input"),
+        (Tokens(0, mean=True), "blocks:input"),
+        (Tokens(1, batch_first=False), "blocks:input"),
+        (Swinlike(), "last"),
+        (Residual(), "layer2"),
+    ],
+)
+def test_maps_are_made_before_the_first_attention(net, layer):
+    net.eval()
+    found = feature_maps(net, images(1), [None])[None]
+    site = found.site if found.held is None else found.held
+    assert (site.name, found.bypassed) == (layer, 0.0)
+    assert site.is_held == (layer == "blocks:input")
+    assert cut_share(net, layer, site) < 1e-6
+
+
+def test_a_named_layer_of_tokens_is_held_where_attention_lies_behind_it():
+    found = feature_maps(Tokens().eval(), images(1), ["blocks.layers.0", "norm", "patches"])
+    assert found["blocks.layers.0"].held == replace(found["blocks.layers.0"].site, is_held=True)
+    assert found["norm"].held is None
+    assert found["patches"].held is None  # maps
+
+
+def test_attention_that_the_image_does_not_reach_mixes_nothing():
+    class WithWords(nn.Module):
+        def __init__(self, body):
+            super().__init__()
+            self.words, self.body, self.fc = nn.MultiheadAttention(4, 1, batch_first=True), body, nn.Linear(4, 3)
+
+        def forward(self, x):
+            words = torch.ones(len(x), 5, 4)
+            words = self.fc(self.words(words, words, words)[0].mean(1))
+            return self.body(x) * words
+
+    assert feature_maps(WithWords(Plain()).eval(), images(1), [None])[None].layer == "body.6"
+    assert feature_maps(WithWords(Tokens()).eval(), images(1), [None])[None].held.name == "body.blocks:input"
+
+
+def test_where_no_bottleneck_stands_before_attention_the_last_one_of_all_is_taken():
+    class FromPixels(nn.Module):
+        """Pixels themselves attend to each other."""
+
+        def __init__(self):
+            super().__init__()
+            self.last, self.fc = nn.Conv2d(3, 8, 1), nn.Linear(8, 3)
+
+        def forward(self, x):
+            pixels = x.flatten(2).transpose(1, 2)
+            mixed = (pixels @ pixels.transpose(1, 2)).softmax(-1) @ pixels
+            return self.fc(self.last(mixed.transpose(1, 2).unflatten(2, x.shape[2:])).relu().mean((2, 3)))
+
+    found = feature_maps(FromPixels().eval(), images(1), [None])[None]
+    assert (found.layer, found.held) == ("last", None)
 
 
 def test_where_nothing_is_a_bottleneck_the_least_bypassed_is_taken_and_its_share_is_true():

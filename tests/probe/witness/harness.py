@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -11,47 +12,57 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
+from lightning_vis.callbacks.trainer import source_of, trained_weights
+from lightning_vis.model.compiled import eagerly
 from lightning_vis.model.places import written
-from lightning_vis.probe.witness.dry_run import dry_run
+from lightning_vis.probe.from_trainer import TrainerProbe
 from lightning_vis.probe.witness.testimony import Testimony
-from lightning_vis.probe.witness.witness import live
+from lightning_vis.probe.witness.witness import Witness
 
 
-def weights_of(trainer):
-    """Ids of the parameters that a Trainer's optimizers have."""
-    return {id(each) for one in trainer.optimizers for group in one.param_groups for each in group["params"]}
+@contextmanager
+def watched(module, batch, weights, images=None):
+    """A witness while a step runs."""
+    witness = Witness(module, batch, weights, images)
+    with eagerly():
+        try:
+            witness.start()
+            yield witness
+        finally:
+            witness.stop()
 
 
 class InSanityCheck(pl.Callback):
-    """Watches the first batch of the sanity check."""
+    """Watches the first batch of the sanity check, as the callbacks do."""
 
     def __init__(self):
-        self.testimony, self._watch, self._witness = None, None, None
+        self._finder = TrainerProbe()
+
+    @property
+    def testimony(self):
+        return self._finder.testimony
 
     def on_validation_batch_start(self, trainer, module, batch, index, dataloader_idx=0):
-        if trainer.sanity_checking and self._watch is None:
-            self._watch = live(module, batch, weights_of(trainer))
-            self._witness = self._watch.__enter__()
+        if trainer.sanity_checking and self.testimony is None:
+            self._finder.start(module, batch, trained_weights(trainer, module))
 
     def on_validation_batch_end(self, *args, **kwargs):
-        if self._witness is not None and self.testimony is None:
-            self._watch.__exit__(None, None, None)
-            self.testimony = self._witness.testimony()
+        self._finder.stop()
 
 
 class InRehearsal(pl.Callback):
-    """Runs the training step once more ahead of the first one."""
+    """Runs the training step once more ahead of the first one, as the callbacks do."""
 
     def __init__(self):
-        self.testimony = None
+        self._finder = TrainerProbe()
+
+    @property
+    def testimony(self):
+        return self._finder.testimony
 
     def on_train_batch_start(self, trainer, module, batch, index):
-        def step():
-            with trainer.precision_plugin.train_step_context():
-                return module.training_step(batch, index)
-
         if self.testimony is None:
-            self.testimony = dry_run(module, step, batch, weights_of(trainer))
+            self._finder.rehearse(module, batch, source_of(trainer, module, "training_step"), "training_step")
 
 
 class Logged(pl.Callback):

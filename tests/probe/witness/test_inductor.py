@@ -8,10 +8,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from lightning_vis.callbacks.trainer import trained_weights
 from lightning_vis.probe.witness.witness import Witness
 
 from .cases.parts import Case, Module, pairs, wanted
-from .harness import InRehearsal, InSanityCheck, differences, fitted, weights_of
+from .harness import InRehearsal, InSanityCheck, differences, fitted
 
 dynamo = pytest.importorskip("torch._dynamo")
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
@@ -48,7 +49,7 @@ class Careless(pl.Callback):
     """A mode and hooks left on a live training batch, compiled or not."""
 
     def on_train_batch_start(self, trainer, module, batch, index):
-        self.witness = Witness(module, batch, weights_of(trainer))
+        self.witness = Witness(module, batch, trained_weights(trainer, module))
         self.witness.start()
 
     def on_train_batch_end(self, *args):

@@ -18,7 +18,7 @@ def weight():
 
 def answered(weight, is_learning):
     """Notes, an answer made of a leaf and a weight, and its node."""
-    notes = Notes({id(weight)}, is_learning)
+    notes = Notes({id(weight)}, is_learning, {})
     notes.leaf(("x",), LEAF)
     answer = LEAF * weight
     return notes, answer, notes.add("mul", [notes.of(LEAF), notes.of(weight)], answer)
@@ -62,7 +62,7 @@ def test_what_shares_memory_is_an_alias(weight):
 
 
 def test_weights_that_nobody_trains_are_frozen_and_temperatures_are_none(weight):
-    notes = Notes(set(), True)
+    notes = Notes(set(), True, {})
     assert notes.of(weight).weight == "frozen"
     assert notes.of(nn.Parameter(torch.ones(1))) is None
 

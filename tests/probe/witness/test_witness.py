@@ -14,10 +14,11 @@ from torch.overrides import TorchFunctionMode
 
 from lightning_vis.probe.witness import witness as room
 from lightning_vis.probe.witness.testimony import Head, Testimony
-from lightning_vis.probe.witness.witness import Witness, live
+from lightning_vis.probe.witness.witness import Witness
 
 from .cases import PLAIN
 from .cases.parts import cnn, stepped
+from .harness import watched
 
 BY_NAME = {case.name: case for case in PLAIN}
 
@@ -34,7 +35,7 @@ def begun(step=cross_entropy, net=lambda: cnn(4)):
 def test_no_activation_and_no_batch_is_kept_alive():
     seen = []
     module, batch, weights = begun(lambda self, batch: seen.extend(map(weakref.ref, steps(self, batch))))
-    with live(module, batch, weights) as witness:
+    with watched(module, batch, weights) as witness:
         module._validation(module, batch)
     gc.collect()
     assert len(seen) == 9
@@ -60,7 +61,7 @@ def test_errors_of_ours_never_reach_the_step(monkeypatch):
 
     module, batch, weights = begun()
     monkeypatch.setattr(room.Notes, "of", broken)
-    with live(module, batch, weights) as witness:
+    with watched(module, batch, weights) as witness:
         loss = module._validation(module, batch)
     assert loss.ndim == 0
     assert len(witness.testimony().trouble) == room.MOST_TROUBLE
@@ -72,7 +73,7 @@ def test_errors_of_the_step_go_through_and_all_is_taken_off():
         raise KeyError("theirs")
 
     module, batch, weights = begun(step)
-    with pytest.raises(KeyError, match="theirs"), live(module, batch, weights):
+    with pytest.raises(KeyError, match="theirs"), watched(module, batch, weights):
         module._validation(module, batch)
     assert torch._C._len_torch_function_stack() == 0
     assert not any(each._forward_hooks or each._forward_pre_hooks for each in module.modules())
@@ -85,7 +86,7 @@ def test_a_mode_that_the_step_leaves_on_stays_on():
 
     module, batch, weights = begun()
     theirs = Theirs()
-    with live(module, batch, weights):
+    with watched(module, batch, weights):
         theirs.__enter__()
     assert room._modes() == [theirs]
     theirs.__exit__(None, None, None)
@@ -93,7 +94,7 @@ def test_a_mode_that_the_step_leaves_on_stays_on():
 
 def test_it_may_be_stopped_twice_and_asked_twice():
     module, batch, weights = begun()
-    with live(module, batch, weights) as witness:
+    with watched(module, batch, weights) as witness:
         module._validation(module, batch)
     witness.stop()
     assert witness.testimony() == witness.testimony()
@@ -106,7 +107,7 @@ def test_a_call_that_fails_and_is_caught_leaves_the_rest_readable():
         return cross_entropy(self, batch)
 
     module, batch, weights = begun(step)
-    with live(module, batch, weights) as witness:
+    with watched(module, batch, weights) as witness:
         module._validation(module, batch)
     found = witness.testimony()
     assert (found.task, found.module, found.nth) == ("multiclass", "net", 1)
@@ -118,7 +119,7 @@ def test_images_that_are_known_are_taken_as_images():
     weights = {id(each) for each in module.parameters()}
     found = []
     for images in (None, [(0,)]):
-        with live(module, batch, weights, images) as witness:
+        with watched(module, batch, weights, images) as witness:
             module._validation(module, batch)
         found.append(witness.testimony())
     assert [each.image for each in found] == [(), ((0,),)]
@@ -128,7 +129,7 @@ def test_images_that_are_known_are_taken_as_images():
 def test_arguments_are_those_of_the_step_not_those_that_a_users_hook_makes_of_them():
     module, batch, weights = begun()
     module.net.register_forward_pre_hook(lambda module, args: (args[0] * 2,))
-    with live(module, batch, weights) as witness:
+    with watched(module, batch, weights) as witness:
         module._validation(module, batch)
     (argument,) = witness.testimony().arguments
     assert (argument.path, argument.leaves, argument.is_leaf) == ((0, 0), ((0,),), True)
@@ -150,7 +151,7 @@ def test_tensors_of_other_kinds_are_asked_no_more_than_without_us():
     images, asked = images.as_subclass(Counted), []
     for is_watched in (False, True):
         Counted.asked = 0
-        with live(module, [images, labels], weights) if is_watched else nullcontext():
+        with watched(module, [images, labels], weights) if is_watched else nullcontext():
             module._validation(module, [images, labels])
         asked.append(Counted.asked)
     assert asked[0] == asked[1] > 0
@@ -159,7 +160,7 @@ def test_tensors_of_other_kinds_are_asked_no_more_than_without_us():
 SENTENCES = {
     "cross entropy": "Reads 4 classes: net(batch[0]) meets batch[1] in cross_entropy.",
     "focal by hand": "Reads 4 classes: net(batch[0]) meets batch[1] by hand (gather).",
-    "MSE": "Reads a number: net(batch[0]) meets batch[1] in mse_loss; shown in the target's units, no p.",
+    "MSE": "Reads a number: net(batch[0]) meets batch[1] in mse_loss; shown in the units of the target, no p.",
     "two heads": 'Reads 3 classes: net(batch["image"])["colour"] meets batch["colour"] in cross_entropy;'
     ' there is also "shape" (4 classes): head="shape".',
     "deep supervision": "Reads 3 classes at each pixel: net(batch[0])[0] meets batch[1] in cross_entropy;"
@@ -184,7 +185,7 @@ def seen(name):
     batch = torch.utils.data.default_collate([data[row] for row in range(8)])
     optimizer = module.configure_optimizers()
     weights = {id(each) for group in optimizer.param_groups for each in group["params"]}
-    with torch.no_grad(), live(module.eval(), batch, weights) as witness:
+    with torch.no_grad(), watched(module.eval(), batch, weights) as witness:
         module._validation(module, batch)
     return witness.testimony()
 
@@ -232,7 +233,7 @@ def test_metrics_keep_their_own_methods():
     module, batch, weights = begun()
     module.metric = metric
     words = dict(vars(metric))
-    with live(module, batch, weights):
+    with watched(module, batch, weights):
         assert vars(metric)["update"] is not words["update"]
     assert {name: value for name, value in vars(metric).items() if name in words} == words
     assert {*vars(metric)} == {*words}
@@ -240,7 +241,7 @@ def test_metrics_keep_their_own_methods():
 
 def test_weights_that_no_optimizer_has_are_no_network():
     module, batch, _ = begun()
-    with live(module, batch, set()) as witness:
+    with watched(module, batch, set()) as witness:
         module._validation(module, batch)
     assert witness.testimony().why == "no submodule whose weights an optimizer has was called"
 

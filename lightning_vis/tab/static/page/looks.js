@@ -168,6 +168,12 @@ function isEpoch({ moment, steps }) {
   return steps > 0 && (moment === "epoch" || moment === "end");
 }
 
+// What the exchange of surroundings said last of a run, and when.
+function verdictOf(run) {
+  const look = run.looks.filter((each) => each.verdict).pop();
+  return look ? `${run.name}, ${look.when}: ${look.verdict.sentence}` : "";
+}
+
 // The runs that have been looked at, and what to say of the others on pages of maps.
 export function withMaps(model) {
   const runs = model.runs.filter((run) => run.looks.length);
@@ -177,6 +183,7 @@ export function withMaps(model) {
   const notes = [
     ...(filters.length ? [`${filters.join(", ")}: filters only, see Filters`] : []),
     ...(elsewhere.length ? [`${elsewhere.join(", ")}: no looks at the probe ${model.probe}`] : []),
+    ...runs.map(verdictOf).filter(Boolean),
   ];
   return { shown: { ...model, runs }, notes };
 }

@@ -1,0 +1,210 @@
+"""Exchanges of surroundings at some looks: the pool, the numbers, the verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lightning_vis.callbacks.budget import MANY
+from lightning_vis.callbacks.failures import reason
+from lightning_vis.callbacks.monitor import progress
+from lightning_vis.callbacks.session.session import Session
+from lightning_vis.callbacks.trainer import source_of
+from lightning_vis.constants import ALONE, BINARY, EXCHANGE, MULTICLASS
+from lightning_vis.frames import Frame, Verdict
+from lightning_vis.model.answer.answer import Answer
+from lightning_vis.model.run import ForwardConfig, answered
+from lightning_vis.model.snapshot.snapshot import preserve_state
+from lightning_vis.probe.probe import Probe
+from lightning_vis.probe.source.pool import Pool
+from lightning_vis.reliance.exchange.experiment import MOST, RIGHT, Ask, Findings, experiment, plain_answers
+from lightning_vis.reliance.exchange.objects import Objects, Refusal, objects_of
+from lightning_vis.reliance.verdict import AGE_TAG, NOT_MEASURED, TAGS, follows, numbers_of, verdict_of
+from lightning_vis.render.exchange import exchange_pictures
+
+SPACED = 1.5
+"""How many times the finished steps of the last exchange there are at the next one, at least."""
+TASKS = (MULTICLASS, BINARY)
+"""Tasks whose answers can be compared: one class for each image."""
+
+NO_TIME = Refusal("it would take more time than looking may cost", "a larger max_overhead= gives more")
+
+
+class ExchangeLooks:
+    """What one callback exchanges, and what it found last.
+
+    Args:
+        session: of the callback.
+
+    Attributes:
+        is_on: whether anything is exchanged.
+        verdict: what was said last; None before.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.is_on = False
+        self.verdict: Verdict | None = None
+        self._session = session
+        self._pool: tuple[Pool, Objects] | Refusal | None = None  # None: nobody has looked for one yet
+        self._values: dict[str, float] = {}  # what was measured last
+        self._age = 0  # how often it went out since
+        self._at = 0  # finished steps when it was measured last
+        self._since: int | None = None  # finished steps since when the answer has followed the surroundings
+        self._seconds = 0.0  # what the last one took
+
+    def open(self, *, is_on: bool) -> None:
+        """A run begins: the pool is looked for anew."""
+        self.is_on, self._pool = is_on, None
+
+    @property
+    def draws(self) -> bool:
+        """Whether an exchange may be drawn at some look: it has an image tag of its own."""
+        return self.is_on and self._answer.task in TASKS
+
+    def numbers(self) -> dict[str, float]:
+        """What goes out at the end of an epoch or a validation: what was measured last, with its age; 0 before."""
+        found = dict.fromkeys(TAGS, 0.0) | self._values
+        found[AGE_TAG] = float(self._age)
+        self._age += bool(self._values)
+        return found
+
+    def joined(self, trainer: Any, module: nn.Module, running: ForwardConfig, frame: Frame) -> Frame:
+        """The frame with what an exchange says, if it is one's turn; whatever fails takes no look along."""
+        if not self.is_on or not self._is_due(trainer, frame):
+            return frame
+        with self._session.budget.timed("exchange"):
+            return self._with_verdict(trainer, module, running, frame)
+
+    def owes(self, trainer: Any, last: Frame) -> bool:
+        """Whether the finished network has no verdict yet, and there is time for one.
+
+        Args:
+            trainer: whose training has ended.
+            last: what the last look found.
+        """
+        is_ours = self.is_on and last.verdict is None and last.moment == "epoch" and self._answer.task in TASKS
+        return is_ours and not self._session.pauses(MANY, trainer, self._seconds)
+
+    def _is_due(self, trainer: Any, frame: Frame) -> bool:
+        if frame.moment in ("end", *ALONE):
+            return True
+        at, total = progress(trainer, frame.epoch)
+        is_last = total is not None and at >= total
+        is_turn = frame.moment == "epoch" and frame.finished_steps >= SPACED * self._at
+        return frame.epoch >= 1 and (is_last or is_turn)
+
+    def _with_verdict(self, trainer: Any, module: nn.Module, running: ForwardConfig, frame: Frame) -> Frame:
+        try:
+            found = self._found(trainer, module, running)
+        except Exception as error:  # which takes no look along
+            self._session.failures.tell("the exchange of surroundings failed", error)
+            found = Refusal(f"the exchange failed ({reason(error)})")
+        was_seen = self._since is not None and self._since < frame.finished_steps
+        verdict = verdict_of(found, self._named, was_seen=was_seen)
+        self.verdict, self._at = verdict, frame.finished_steps
+        if isinstance(found, Refusal):
+            return replace(frame, verdict=verdict)
+        if verdict.state != NOT_MEASURED:
+            earlier = frame.finished_steps if self._since is None else self._since
+            self._since, self._age = earlier if follows(found) else None, 0
+            self._values = numbers_of(found, verdict)
+            frame = replace(frame, numbers={**frame.numbers, **self._values})
+        return replace(frame, verdict=verdict, pictures={**frame.pictures, **self._pictures(found)})
+
+    def _found(self, trainer: Any, module: nn.Module, running: ForwardConfig) -> Findings | Refusal:
+        """What an exchange finds, or why nothing."""
+        if self._answer.task not in TASKS:
+            return Refusal(f"it takes a network that tells classes apart, and this one is read as {self._answer.task}")
+        if self._session.pauses(MANY, trainer, self._seconds):
+            return NO_TIME
+        self._pool = self._pool or self._gathered(trainer, module, running)
+        refusal = self._pool if isinstance(self._pool, Refusal) else self._pool[1].refusal
+        if refusal is not None or isinstance(self._pool, Refusal):
+            return refusal or NO_TIME
+        start = time.perf_counter()
+        with preserve_state(module):
+            ask = _ask(module, running, self._pool[0], self._answer)
+            plain = plain_answers(ask, self._pool[1])
+            self._seconds = (time.perf_counter() - start) * MOST / len(plain)
+            if self._session.pauses(MANY, trainer, self._seconds):
+                return NO_TIME
+            found = experiment(ask, self._pool[1], plain)
+            found = found if isinstance(found, Refusal) else replace(found, note=self._pool[0].note)
+        self._seconds = time.perf_counter() - start
+        return found
+
+    def _gathered(self, trainer: Any, module: nn.Module, running: ForwardConfig) -> tuple[Pool, Objects] | Refusal:
+        probe, finder = self._session.probe, self._session.finder
+        assert probe is not None  # nothing is looked at without one
+        try:
+            own = _own_pool(probe, running)
+            pool = own or finder.pool(module, source_of(trainer, module, finder.step))
+        except LookupError as error:
+            return Refusal(*str(error).split(": ", 1))
+        pictures = torch.from_numpy(np.ascontiguousarray(probe.painted(pool.images))).permute(0, 3, 1, 2) / 255
+        return pool, objects_of(pool.images, pictures, pool.labels, pool.masks)
+
+    @property
+    def _answer(self) -> Answer:
+        return self._session.answer
+
+    def _named(self, index: int) -> str:
+        """What people call a class."""
+        inputs, words = self._session.inputs, self._answer.facts.words
+        if self._answer.task == BINARY and (inputs is None or len(inputs.class_names) != 2):
+            return words[index] if index < len(words) else f"class {index}"
+        return f"class {index}" if inputs is None else inputs.class_name(index)
+
+    def _pictures(self, found: Findings) -> dict[str, Any]:
+        """The examples as pictures, where people may see the images."""
+        probe = self._session.probe
+        if not found.rows or probe is None or not probe.shown or not isinstance(self._pool, tuple):
+            return {}
+        subjects = torch.tensor([each.subject for each in found.rows])
+        partners = torch.tensor([each.partners for each in found.rows])
+        parts = self._pool[1].parts
+        triples = [parts.images[subjects], *(parts.exchanged(subjects, partners[:, at]) for at in (0, 1))]
+        values = np.stack([probe.painted(each) for each in triples], 1)
+        said = [tuple(zip(map(self._named, each.said), each.probability, strict=True)) for each in found.rows]
+        classes = [(self._named(each.label), self._named(each.host)) for each in found.rows]
+        return {EXCHANGE: exchange_pictures(values, classes, said)}
+
+    # --- kept in checkpoints ----------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """What was measured last, for a checkpoint."""
+        return {"values": dict(self._values), "age": self._age, "at": self._at, "since": self._since}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state`; {} begins anew."""
+        values, since = {str(tag): float(value) for tag, value in state.get("values", {}).items()}, state.get("since")
+        age, at, since = int(state.get("age", 0)), int(state.get("at", 0)), None if since is None else int(since)
+        self._values, self._age, self._at, self._since = values, age, at, since
+        self.verdict = None
+
+
+def _own_pool(probe: Probe, running: ForwardConfig) -> Pool | None:
+    """The probe itself, where it has masks and enough images: what a user has cut out is better than what we do."""
+    labels, is_once = probe.labels, probe.twins is None or probe.twins.shown == 1
+    if probe.masks is None or labels is None or not is_once or probe.images.ndim != 4:
+        return None
+    counts = labels[labels >= 0].bincount()
+    return Pool(probe.images, labels, running.forward, masks=probe.masks) if int((counts >= RIGHT).sum()) >= 2 else None
+
+
+def _ask(module: nn.Module, running: ForwardConfig, pool: Pool, answer: Answer) -> Ask:
+    """Asks the network, which is lent meanwhile, for the probabilities of its classes."""
+    config = replace(running, forward=pool.forward, score=None, chosen={}, places={}, cuts=None, chunk_size=None, answer=answer)
+    compared: Callable[[Any, Tensor], Tensor] | None = answer.kind.twins
+    assert compared is not None  # of classes they are probabilities
+
+    def ask(images: Tensor, rows: Tensor) -> Tensor:
+        return compared(answer.facts, answered(config.prepare(module, images, rows=rows))).float().cpu()
+
+    return ask

@@ -1,0 +1,1 @@
+"""The exchange: what surrounds an object replaced by what surrounds another one."""

@@ -1,0 +1,136 @@
+"""An object cut out by the picture itself: what differs from its own border."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
+
+from lightning_vis.reliance.exchange.morphology import filled, grown, largest, opened, otsu
+
+SIDE = 64
+"""Pixels along each side at which pictures are cut, whatever their size: what was measured was measured so."""
+BORDER = 0.08
+"""Of the side: what lies so near to the border is taken for surroundings."""
+NEAREST = 3
+"""Pixels of the border that a pixel is compared with: the most alike ones."""
+CENTRED = 0.3
+"""Standard deviation, in sides, of the weight of the middle: objects are photographed there."""
+SEEN = 0.01
+"""Of the range of colours: smaller differences are those of rounding."""
+LEAST = 0.2
+"""Of the largest part: smaller parts are specks."""
+
+
+def cut_outs(pictures: Tensor) -> Tensor:
+    """Where the object lies in pictures of one object each, as far as their colours tell.
+
+    Each pixel's colour and spread around it are compared with the most alike ones along the picture's border; what is far from
+    all of them, the middle counting most, is the object.
+
+    Args:
+        pictures: ``(N, C, H, W)`` in 0..1.
+
+    Returns:
+        ``(N, H, W)`` bool; a picture without any such part gives an empty mask.
+    """
+    small = interpolate(pictures.float(), (SIDE, SIDE), mode="area")
+    distances = _blurred(_far_from_border(_appearance(small)), 1.5) * _middle(SIDE)
+    edge = _edge(SIDE)
+    distances = distances.masked_fill(edge, 0.0)
+    threshold = otsu(distances[:, ~edge]).clamp_min(SEEN)
+    found = opened(distances > threshold[:, None, None])
+    masks = grown(filled(largest(found, LEAST)))
+    return interpolate(masks[:, None].float(), tuple(pictures.shape[2:]), mode="nearest")[:, 0] > 0
+
+
+def contrasts(pictures: Tensor, masks: Tensor) -> Tensor:
+    """How much less a cut-out looks like the picture's border than the ring around it does.
+
+    Args:
+        pictures: ``(N, C, H, W)`` in 0..1.
+        masks: ``(N, H, W)`` bool.
+
+    Returns:
+        ``(N,)`` in standard deviations over that ring; NaN where a mask is empty or leaves no ring.
+    """
+    size = (SIDE, SIDE)
+    far = _far_from_border(_appearance(interpolate(pictures.float(), size, mode="area")))[:, None]
+    small = interpolate(masks[:, None].float(), size, mode="nearest")[:, 0] > 0
+    rings = grown(small, 2 * round(BORDER * SIDE)) & ~grown(small)
+    inside, around = _moments(far, small), _moments(far, rings)
+    return ((inside[0] - around[0]).abs() / around[1].clamp_min(1e-3))[:, 0]
+
+
+def grown_cuts(masks: Tensor, share: float) -> Tensor:
+    """Masks grown by a share of the picture's side: rims of an object are no surroundings."""
+    return grown(masks, round(share * min(masks.shape[1:])))
+
+
+def painted_out(pictures: Tensor, masks: Tensor) -> Tensor:
+    """Pictures whose masked part is covered by what lies around it, blurred, the nearest first.
+
+    Args:
+        pictures: ``(N, C, H, W)``.
+        masks: ``(N, H, W)`` bool.
+    """
+    known = ~masks[:, None]
+    result, is_open = pictures * known, masks[:, None].clone()
+    for reach in (2, 4, 8, 16, 32):
+        if not is_open.any():
+            break
+        sigma = reach * min(masks.shape[1:]) / SIDE
+        weight = _blurred(known.float(), sigma)
+        blurred = _blurred(pictures * known, sigma) / weight.clamp_min(1e-6)
+        fresh = is_open & (weight > 0.05)
+        result, is_open = torch.where(fresh, blurred, result), is_open & ~fresh
+    return torch.where(is_open, pictures.mean((2, 3), keepdim=True), result)
+
+
+def _appearance(pictures: Tensor) -> Tensor:
+    """Of each pixel the mean colour around it and how much it varies there, ``(N, C + 1, H, W)``."""
+    padded = pad(pictures, (2, 2, 2, 2), mode="reflect")
+    mean = avg_pool2d(padded, 5, 1)
+    spread = (avg_pool2d(padded**2, 5, 1) - mean**2).clamp_min(0).sqrt()
+    return torch.cat((mean, spread.mean(1, keepdim=True)), 1)
+
+
+def _far_from_border(appearance: Tensor) -> Tensor:
+    """The mean distance to the most alike pixels of the border, every fifth of which is asked: ``(N, H, W)``."""
+    edge = _edge(appearance.shape[2])
+    known = appearance[:, :, edge][:, :, ::5].transpose(1, 2)
+    distances = torch.cdist(appearance.flatten(2).transpose(1, 2), known)
+    nearest = distances.topk(NEAREST, dim=2, largest=False).values.mean(2)
+    return nearest.view(len(appearance), *appearance.shape[2:])
+
+
+def _edge(side: int) -> Tensor:
+    width = max(2, round(BORDER * side))
+    edge = torch.ones(side, side, dtype=torch.bool)
+    edge[width:-width, width:-width] = False
+    return edge
+
+
+def _middle(side: int) -> Tensor:
+    at = torch.linspace(-0.5, 0.5, side)
+    return torch.exp(-(at[:, None] ** 2 + at[None] ** 2) / (2 * CENTRED**2))
+
+
+def _blurred(maps: Tensor, sigma: float) -> Tensor:
+    """A Gaussian blur of ``(N, H, W)`` or ``(N, C, H, W)``, borders mirrored as far as there is something to mirror."""
+    if maps.ndim == 3:
+        return _blurred(maps[:, None], sigma)[:, 0]
+    reach = min(round(4 * sigma), *(length - 1 for length in maps.shape[2:]))
+    kernel = torch.exp(-(torch.arange(-reach, reach + 1).float() ** 2) / (2 * sigma**2)).to(maps)
+    kernel = kernel / kernel.sum()
+    planes = pad(maps.flatten(0, 1)[:, None], (reach, reach, reach, reach), mode="reflect")
+    planes = conv2d(conv2d(planes, kernel.view(1, 1, -1, 1)), kernel.view(1, 1, 1, -1))
+    return planes.view_as(maps)
+
+
+def _moments(pictures: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each colour within masks, ``(N, C)`` each."""
+    weights = masks[:, None].to(pictures)
+    area = weights.sum((2, 3))
+    mean = (pictures * weights).sum((2, 3)) / area
+    return mean, ((pictures - mean[:, :, None, None]) ** 2 * weights).sum((2, 3)).div(area).sqrt()

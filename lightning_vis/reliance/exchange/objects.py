@@ -1,0 +1,112 @@
+"""A pool with its objects cut out, and why nothing of it can be exchanged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lightning_vis.reliance.exchange.composite import Parts, cut_parts, frame_parts
+from lightning_vis.reliance.exchange.cut_out import contrasts, cut_outs
+
+SMALLEST, LARGEST = 0.02, 0.8
+"""Shares of the picture: a cut-out that is smaller or larger has found no object, and the middle is taken instead."""
+ELLIPSE = 0.36
+"""Half axes of that middle, in sides."""
+CONTRAST = 3.0
+"""As `contrasts` has it, the median over the pool: drawn backgrounds without any object have at most 2, with one at least 4."""
+ALIKE = 0.02
+"""Of the range of colours, root mean square: surroundings that differ by less, the median over pairs, are all the same."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why something was not measured, and what would help; both as they stand in a sentence, without its end."""
+
+    reason: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Objects:
+    """A pool that is ready to be exchanged.
+
+    Attributes:
+        labels: ``(P,)`` classes; -1 of an image that is another one over again.
+        parts: objects and what surrounds them.
+        frames: the frame against the rest of the picture.
+        is_automatic: whether the objects were cut out by the pictures themselves.
+        refusal: why nothing is exchanged; None if it is.
+    """
+
+    labels: Tensor
+    parts: Parts
+    frames: Parts
+    is_automatic: bool = True
+    refusal: Refusal | None = None
+
+
+def objects_of(images: Tensor, pictures: Tensor, labels: Tensor, masks: Tensor | None = None) -> Objects:
+    """Cuts a pool's objects out, once.
+
+    Args:
+        images: ``(P, C, H, W)`` in the model's input scale.
+        pictures: ``(P, 3, H, W)`` the same as people see them, in 0..1.
+        labels: ``(P,)`` classes.
+        masks: ``(P, H, W)`` in 0..1, 1 on the object; None: it is cut out by the picture itself.
+    """
+    found = cuts_of(pictures) if masks is None else masks > 0.5
+    labels = torch.where(is_first(images), labels, -1)
+    parts = cut_parts(images, found)
+    refusal = _refusal(pictures, labels, found, parts, is_automatic=masks is None)
+    return Objects(labels, parts, frame_parts(images), masks is None, refusal)
+
+
+def cuts_of(pictures: Tensor) -> Tensor:
+    """As `cut_outs`; the middle of a picture where no object was found ``(P, H, W)`` bool."""
+    found = cut_outs(pictures)
+    share = found.float().mean((1, 2))
+    is_object = (share > SMALLEST) & (share < LARGEST)
+    return torch.where(is_object[:, None, None], found, ellipse(pictures.shape[2], pictures.shape[3]))
+
+
+def ellipse(height: int, width: int) -> Tensor:
+    """The middle of a picture, ``(H, W)`` bool."""
+    y, x = torch.linspace(-0.5, 0.5, height)[:, None], torch.linspace(-0.5, 0.5, width)[None]
+    return torch.as_tensor(y**2 + x**2 < ELLIPSE**2)
+
+
+def is_first(images: Tensor) -> Tensor:
+    """Whether no earlier image is the same, ``(P,)`` bool: what is there several times counts once."""
+    _, numbers = torch.unique(images.flatten(1), dim=0, return_inverse=True)
+    earlier: Tensor = (numbers[:, None] == numbers[None]).tril(-1).any(1)
+    return ~earlier
+
+
+def _refusal(pictures: Tensor, labels: Tensor, cuts: Tensor, parts: Parts, *, is_automatic: bool) -> Refusal | None:
+    if len(torch.unique(labels[labels >= 0])) < 2:
+        return Refusal("the images are of one class", "a validation set of at least two classes would help")
+    stands_out = contrasts(pictures, cuts).nanmedian() if is_automatic else torch.tensor(torch.inf)
+    if not float(stands_out) >= CONTRAST:
+        return Refusal(
+            "no objects stand out from what surrounds them",
+            "masks would help: ProbeCallback(Probe(images, labels, masks)) with at least six images of each class",
+        )
+    if float(difference(parts, labels)) < ALIKE:
+        return Refusal("what surrounds the objects looks alike in all images, so nothing of it can be exchanged")
+    return None
+
+
+def difference(parts: Parts, labels: Tensor) -> Tensor:
+    """How much the surroundings of images of two classes differ, in ranges of all values: root mean square, median of pairs."""
+    other = torch.stack([_next_of_another(labels, at) for at in range(len(labels))])
+    outside = ~(parts.inside | parts.inside[other])
+    squares = ((parts.rests - parts.rests[other]) ** 2).mean(1)
+    found = ((squares * outside).sum((1, 2)) / outside.sum((1, 2)).clamp_min(1)).sqrt().median()
+    return found / (parts.images.max() - parts.images.min()).clamp_min(1e-6)
+
+
+def _next_of_another(labels: Tensor, at: int) -> Tensor:
+    others = (labels != labels[at]).nonzero()[:, 0]
+    return others[(others > at).nonzero()[0, 0]] if bool((others > at).any()) else others[0]

@@ -1,0 +1,325 @@
+"""The exchange by itself: bit-identical, within its count, logged or said, and refused with a reason that can be followed."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from modules import Classifier as Tiny
+from modules import loader as tiny_loader
+from nets import images
+from pytorch_lightning.callbacks import ModelCheckpoint
+from torch import nn
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+
+from lightning_vis.callbacks.probe import ProbeCallback
+from lightning_vis.film import Film
+from lightning_vis.probe.probe import Probe
+from lightning_vis.reliance.verdict import TAGS
+from tests.callbacks.test_identical import Classifier, Drawing, PartlyFrozen, fingerprint, same
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no"),
+    pytest.mark.filterwarnings("ignore:.*no logger of this Trainer takes images"),
+    pytest.mark.filterwarnings("ignore:Found 1 module.* in eval mode at the start of training"),
+]
+SIZE = 32
+
+
+def scenes(count=120, shortcut=True, seed=0, plain=False):
+    """A red or a blue square on noise; dark noise goes with red where there is a shortcut."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % 2
+    bright = labels if shortcut else (torch.arange(count) // 2) % 2
+    pictures = 0.1 * torch.rand(count, 3, SIZE, SIZE, generator=generator) + 0.5 * bright.view(-1, 1, 1, 1)
+    colours = torch.tensor([[1.0, 0.0, 0.1], [0.1, 0.0, 1.0]])
+    if not plain:
+        pictures[:, :, 10:22, 10:22] = colours[labels][:, :, None, None]
+    return TensorDataset(pictures, labels)
+
+
+class Seer(nn.Module):
+    """Scores of which the truth is known: by the middle, by the corners, by nothing."""
+
+    def __init__(self, what):
+        super().__init__()
+        self.what, self.head = what, nn.Linear(1, 2, bias=False)
+        self.head.weight.data = torch.tensor([[-8.0], [8.0]])
+
+    def forward(self, x):
+        middle = x[:, 2, 12:20, 12:20].mean((1, 2)) - 0.5
+        corner = 2 * x[:, :, :2, :2].mean((1, 2, 3)) - 0.6
+        seen = {"middle": middle, "corners": corner, "nothing": 0 * corner}[self.what]
+        return self.head(seen[:, None])
+
+
+class Sees(pl.LightningModule):
+    """Learns next to nothing."""
+
+    def __init__(self, what="corners"):
+        super().__init__()
+        self.net = Seer(what)
+
+    def forward(self, x):
+        return self.net(x)
+
+    def training_step(self, batch, _):
+        return nn.functional.cross_entropy(self(batch[0]), batch[1])
+
+    def validation_step(self, batch, _):
+        self.log("val_loss", nn.functional.cross_entropy(self(batch[0]), batch[1]))
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 1e-6)
+
+
+class Logged(pl.Callback):
+    """What EarlyStopping and ModelCheckpoint would find at the end of each validation."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_validation_end(self, trainer, pl_module):
+        if not trainer.sanity_checking:
+            self.seen.append({tag: float(trainer.callback_metrics[tag]) for tag in TAGS if tag in trainer.callback_metrics})
+
+
+def run(trainer, module, data=None, callback=None, beside=(), **arguments):
+    callback = callback or ProbeCallback(exchange=True, on_error="raise", views=[])
+    data = scenes() if data is None else data
+    logged = Logged()
+    training = trainer([callback, logged, *beside], **arguments)
+    training.fit(module, DataLoader(scenes(32), 8), data if isinstance(data, DataLoader) else DataLoader(data, 40))
+    return callback, logged.seen
+
+
+def verdicts(callback):
+    return [frame.verdict for frame in callback.film.frames if frame.verdict is not None]
+
+
+@pytest.mark.parametrize("module", [Classifier, Drawing, PartlyFrozen])
+def test_training_is_bit_identical_with_and_without(trainer, module):
+    callback = ProbeCallback(exchange=True)
+    with_it, without = (fingerprint(trainer, found, module, max_epochs=3) for found in ([callback], []))
+    assert verdicts(callback)
+    assert {*TAGS} <= set(with_it[-1][3])
+    for tag in TAGS:
+        del with_it[-1][3][tag]
+    assert same(with_it, without)
+
+
+def test_so_it_is_where_pictures_are_really_exchanged(trainer):
+    seen = []
+    for callbacks in ([ProbeCallback(exchange=True)], []):
+        torch.manual_seed(5)
+        net = Tiny(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)))
+        trainer(callbacks, max_epochs=4).fit(net, DataLoader(scenes(64), 8, shuffle=True), DataLoader(scenes(), 40))
+        seen.append([*net.state_dict().values(), torch.get_rng_state()])
+        if callbacks:
+            assert any(frame.verdict and frame.verdict.state != "not measured" for frame in callbacks[0].film.frames)
+    assert same(*seen)
+
+
+def test_a_network_that_lives_on_surroundings_is_red_at_the_second_look(trainer):
+    callback, logged = run(trainer, Sees("corners"), max_epochs=3)
+    assert [each.state for each in verdicts(callback)] == ["seen", "red", "red"]
+    assert "is called class 1 in 72 of 72 exchanges" in verdicts(callback)[-1].sentence
+    assert [each["reliance/surroundings_alert"] for each in logged] == [0, 1, 1]
+    assert logged[-1]["reliance/surroundings_effect"] > 0.9
+
+
+def test_a_network_that_sees_the_object_is_not(trainer):
+    callback, logged = run(trainer, Sees("middle"))
+    assert [each.state for each in verdicts(callback)] == ["nothing", "nothing"]
+    assert "nothing above 30 points was found. What lies on the object itself is not tested." in verdicts(callback)[0].sentence
+    assert abs(logged[-1]["reliance/surroundings_effect"]) < 0.02
+
+
+def test_a_network_that_sees_nothing_is_not_measured(trainer):
+    callback, logged = run(trainer, Sees("nothing"))
+    assert "50% of the images are right, which is near chance" in verdicts(callback)[0].sentence
+    assert all(value == 0 for each in logged for value in each.values())
+    assert all(each.keys() == {*TAGS} for each in logged)
+
+
+def test_between_exchanges_the_last_value_goes_out_with_its_age(trainer):
+    _, logged = run(trainer, Sees("corners"), max_epochs=6)
+    assert [each["reliance/surroundings_age"] for each in logged] == [0, 0, 0, 1, 0, 0]
+    assert all(each["reliance/surroundings_effect"] > 0.9 and each["reliance/surroundings_measured"] == 1 for each in logged)
+
+
+def test_in_a_validation_within_the_first_epoch_the_neutral_value_goes_out(trainer):
+    _, logged = run(trainer, Sees("corners"), val_check_interval=0.5)
+    assert logged[0] == dict.fromkeys(TAGS, 0.0)
+    assert logged[1]["reliance/surroundings_measured"] == 1
+
+
+def test_by_itself_it_logs_nothing_but_says_it(trainer):
+    callback, logged = run(trainer, Sees("corners"), callback=ProbeCallback(views=[]))
+    assert logged == [{}, {}]
+    assert [each.state for each in verdicts(callback)] == ["seen", "red"]
+
+
+def test_where_something_monitors_a_number_all_are_logged(trainer, tmp_path):
+    best = ModelCheckpoint(tmp_path, monitor="reliance/surroundings_effect")
+    _, logged = run(trainer, Sees("corners"), callback=ProbeCallback(views=[]), beside=[best], enable_checkpointing=True)
+    assert all(each.keys() == {*TAGS} for each in logged)
+    assert float(best.best_model_score) > 0.9
+
+
+def test_false_exchanges_nothing(trainer):
+    callback, logged = run(trainer, Sees("corners"), callback=ProbeCallback(views=[], exchange=False))
+    assert verdicts(callback) == []
+    assert logged == [{}, {}]
+
+
+def test_without_a_logger_the_numbers_are_measured_all_the_same(trainer):
+    _, logged = run(trainer, Sees("corners"), logger=False)
+    assert logged[-1]["reliance/surroundings_measured"] == 1
+
+
+def test_it_goes_on_from_a_checkpoint(trainer, tmp_path):
+    callback, _ = run(trainer, Sees("corners"), max_epochs=1)
+    state = callback.state_dict()
+    again = ProbeCallback(exchange=True, views=[])
+    again.load_state_dict(state)
+    assert again.looks.exchanges.numbers() == callback.looks.exchanges.numbers()
+
+
+def test_the_same_network_twice_is_one_look(trainer):
+    """Red takes two looks at two networks: a validation behind the fit sees the one that was seen."""
+    callback = ProbeCallback(exchange=True, views=[], task="multiclass", labels_at=1)
+    training = trainer([callback], max_epochs=1)
+    net, data = Sees("corners"), DataLoader(scenes(), 40)
+    training.fit(net, DataLoader(scenes(32), 8), data)
+    training.validate(net, data)
+    assert [each.state for each in verdicts(callback)] == ["seen", "seen"]
+
+
+def test_what_fails_takes_no_look_along_and_says_so_once(trainer, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("no exchange today")
+
+    monkeypatch.setattr("lightning_vis.callbacks.session.exchange_looks.experiment", broken)
+    with pytest.warns(UserWarning, match="the exchange of surroundings failed: no exchange today") as said:
+        callback, logged = run(trainer, Sees("corners"), callback=ProbeCallback(views=[], exchange=True))
+    assert len([each for each in said if "exchange" in str(each.message)]) == 1
+    assert all(len(frame.predicted) == 8 for frame in callback.film.frames)
+    assert all(each == dict.fromkeys(TAGS, 0.0) for each in logged)
+    with pytest.raises(RuntimeError, match="no exchange today"):
+        run(trainer, Sees("corners"))
+
+
+@pytest.mark.parametrize(("share", "state"), [(1e-9, "not measured"), (100.0, "seen")])
+def test_without_time_nothing_is_measured_and_a_larger_share_gives_more(trainer, monkeypatch, share, state):
+    monkeypatch.setattr("lightning_vis.callbacks.budget.FLOOR", 0.0)
+    monkeypatch.setattr("lightning_vis.callbacks.schedule.is_early", lambda *_: False)
+    callback = ProbeCallback(views=[], exchange=True, max_overhead=share)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="lightning_vis: looking would cost more")
+        run(trainer, Sees("corners"), callback=callback, max_epochs=1)
+    assert [each.state for each in verdicts(callback)][:1] == [state]
+
+
+# --- not measured --------------------------------------------------------------------------------------------------------
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        yield from scenes(40)
+
+
+def of_one_class():
+    pictures, labels = scenes().tensors
+    return TensorDataset(pictures[labels == 1], labels[labels == 1])
+
+
+def alike():
+    """Objects on one and the same black."""
+    pictures, labels = scenes().tensors
+    blank = torch.zeros_like(pictures)
+    blank[:, :, 10:22, 10:22] = pictures[:, :, 10:22, 10:22]
+    return TensorDataset(blank, labels)
+
+
+def repeated():
+    """Two pictures, over and over."""
+    pictures, labels = scenes(2).tensors
+    return TensorDataset(pictures.repeat(60, 1, 1, 1), labels.repeat(60))
+
+
+REFUSALS = {
+    "plates": (lambda: scenes(plain=True), "corners", "no objects stand out from what surrounds them. Masks would help"),
+    "one class": (of_one_class, "corners", "the images are of one class. A validation set of at least two classes would help"),
+    "alike": (alike, "middle", "what surrounds the objects looks alike in all images"),
+    "few right": (lambda: scenes(8), "middle", "fewer than 6 images are right in all classes but one"),
+    "the same images": (repeated, "middle", "fewer than 6 images are right in all classes but one"),
+    "near chance": (scenes, "nothing", "which is near chance. A network that has learned more would help"),
+    "no index": (lambda: DataLoader(Stream(), 8), "middle", "the data have no index. A validation set whose items can be had"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_what_cannot_be_measured_says_why_and_what_would_help(trainer, case):
+    data, what, reason = REFUSALS[case]
+    callback, logged = run(trainer, Sees(what), data())
+    assert {each.state for each in verdicts(callback)} == {"not measured"}
+    assert reason in verdicts(callback)[-1].sentence
+    assert all(each == dict.fromkeys(TAGS, 0.0) for each in logged)
+
+
+def test_masks_of_the_probe_are_taken_instead_of_cut_outs(trainer):
+    """The remedy that the refusals name: of plates nothing stands out, and masks say where the objects are."""
+    pictures, labels = scenes(24, plain=True).tensors
+    masks = torch.zeros(24, SIZE, SIZE)
+    masks[:, 10:22, 10:22] = 1
+    given = ProbeCallback(Probe(pictures, labels, masks), views=[], exchange=True, on_alert=lambda alert: None)
+    callback, _ = run(trainer, Sees("corners"), callback=given)
+    assert verdicts(callback)[-1].state == "red"
+    assert "cut out automatically" not in verdicts(callback)[-1].sentence
+
+
+class Numbers(Tiny):
+    """Predicts a number."""
+
+    def __init__(self):
+        super().__init__(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 1)))
+
+    def training_step(self, batch, _):
+        return nn.functional.mse_loss(self(batch[0])[:, 0], batch[1])
+
+    def validation_step(self, batch, _):
+        self.log("val_loss", nn.functional.mse_loss(self(batch[0])[:, 0], batch[1]))
+
+
+def numbers():
+    return DataLoader(TensorDataset(images(24, 12), torch.rand(24)), 8)
+
+
+def test_numbers_are_not_exchanged_and_say_so(trainer):
+    callback = ProbeCallback(exchange=True, views=[])
+    trainer([callback]).fit(Numbers(), numbers(), numbers())
+    assert "it takes a network that tells classes apart, and this one is read as regression" in verdicts(callback)[-1].sentence
+
+
+def test_what_waits_for_a_number_that_never_comes_is_refused(trainer, tmp_path):
+    waiting = ModelCheckpoint(tmp_path, monitor="reliance/surroundings_alert")
+    with pytest.raises(ValueError, match="never logged of a task that is regression"):
+        trainer([ProbeCallback(), waiting], enable_checkpointing=True).fit(Numbers(), numbers(), numbers())
+    with pytest.raises(ValueError, match="surroundings_alert', which is never logged"):
+        trainer([ProbeCallback(exchange=False), waiting], enable_checkpointing=True).fit(Tiny(), tiny_loader(), tiny_loader())
+
+
+def test_another_word_than_yes_or_no_is_refused():
+    with pytest.raises(TypeError, match="exchange='yes': expected True, False or None"):
+        ProbeCallback(exchange="yes")
+
+
+def test_what_is_stored_comes_back(trainer, tmp_path):
+    callback, _ = run(trainer, Sees("corners"))
+    stored = Film.from_logdir(tmp_path / "run").frames
+    assert [each.verdict for each in stored] == [each.verdict for each in callback.film.frames]
+    assert len(stored[-1].pictures["exchange"].values) == 12
+    assert stored[-1].pictures["exchange"].captions[2] == "0: class 0, surroundings of class 1: says class 1 1.00"
