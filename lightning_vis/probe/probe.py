@@ -258,9 +258,13 @@ class Probe:
         probe._display = display_of(_numpy(probe._flat(self.images)), self.mean, self.std, window, channels)
         return probe
 
-    def inputs(self, answer: Answer = CLASSES) -> Inputs:
-        """What people see of the probe, as plain arrays, what is true of it in the words of a task."""
-        seen = self.facts(answer, self._pictures(self._flat(self.images)))
+    def inputs(self, answer: Answer | None = None) -> Inputs:
+        """What people see of the probe, as plain arrays, what is true of it in the words of a task; of that of its labels if None.
+
+        Raises:
+            ValueError: as `truth_for`.
+        """
+        seen = self.facts(answer_of_labels(self) if answer is None else answer, self._pictures(self._flat(self.images)))
         if self.twins is None:
             return seen
         grid = self.twins.images[:, :, 0]
