@@ -10,6 +10,10 @@ import torch
 from torch import Tensor
 
 
+class Mistake(ValueError):
+    """What a user has said cannot be: it stops when fit starts, whatever happens to failures."""
+
+
 def tensor_of(given: Any, what: str, expected: str) -> Tensor:
     """A tensor, of anything that has numbers.
 

@@ -93,8 +93,12 @@ def _said(seen: Frame, head: Head, why: str) -> HeadAnswer:
 
 
 def _words(head: Head) -> Inputs:
-    """What is known of the images, without their pictures."""
-    return head.probe.facts(head.running.answer, np.zeros((len(head.probe), 1, 1, 3), np.uint8))
+    """What is known of the images, without their pictures; nothing of what is true where that is of another kind."""
+    answer, pictures = head.running.answer, np.zeros((len(head.probe), 1, 1, 3), np.uint8)
+    try:
+        return head.probe.facts(answer, pictures)
+    except ValueError:  # which the look at this head has said
+        return head.probe.of(None).facts(answer, pictures)
 
 
 def _nothing(probe: Probe) -> Frame:

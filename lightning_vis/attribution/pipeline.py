@@ -26,7 +26,7 @@ from lightning_vis.model.answer.masks import SEGMENTATION_TASK
 from lightning_vis.model.answer.numbers import REGRESSION_TASK, numbers_in, spreads
 from lightning_vis.model.answer.output import UNCLEAR, answer_of, are_shares, settled, squash_of
 from lightning_vis.model.answer.task import Facts
-from lightning_vis.model.answer.words import Words, words_of
+from lightning_vis.model.answer.words import Words, check_component, words_of
 from lightning_vis.model.cut import Cut, said_of_cuts, used_in
 from lightning_vis.model.feature_map import FeatureMap
 from lightning_vis.model.run import ForwardConfig, Kept, Pass, answered
@@ -116,6 +116,7 @@ def _head_of(words: Words, probe: Probe, running: ForwardConfig, views: Sequence
     """A head as the probe's labels tell of it; of all but the first class names are not known."""
     seen = probe if is_first else probe.of(probe.truths.get(str(words.head)))
     answer = words.over(answer_of_labels(seen))
+    check_component(words.component, answer)
     return Head(str(words.head), seen, replace(running, answer=answer), views_of(answer, views, running.score))
 
 

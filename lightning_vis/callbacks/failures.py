@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from lightning_vis.arguments import Mistake
+
 ON_ERROR = ("warn", "raise")
 
 
@@ -42,13 +44,15 @@ class Failures:
 
     @contextmanager
     def surviving(self, doing: str) -> Iterator[None]:
-        """Lets nothing that fails inside end the training.
+        """Lets nothing that fails inside end the training, but for mistakes of what was asked.
 
         Args:
             doing: what is tried, as the message calls it.
         """
         try:
             yield
+        except Mistake:
+            raise
         except Exception as error:
             self.tell(f"{doing} failed", error)
 

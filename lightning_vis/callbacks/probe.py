@@ -293,7 +293,7 @@ class ProbeCallback(LookCallback):
     def _settle_task(self, trainer: Any, module: nn.Module) -> None:
         """What is looked through and monitored, now that it is known what the network answers."""
         answer = self.session.answer
-        self.session.refuse_unknown_heads(trainer, module)
+        self.session.refuse_words(trainer, module)
         self.looks.settle(answer)
         probe = self.session.probe
         tags = tags_of(self.monitor.tags, answer, None if probe is None else probe.twins_for(answer), self.looks.views)

@@ -25,7 +25,7 @@ from lightning_vis.probe.probe import Probe
 from lightning_vis.probe.source.batches import batch_size_of, collater, owners_of
 from lightning_vis.probe.source.conclusion import answer_of
 from lightning_vis.probe.source.eval_output import NotInEval
-from lightning_vis.probe.source.images import Taken, first_rows, head_of, taken_of
+from lightning_vis.probe.source.images import Taken, check_labels_at, first_rows, head_of, taken_of
 from lightning_vis.probe.source.pool import Pool, pool_of
 from lightning_vis.probe.source.source import Asked, Source
 from lightning_vis.probe.truth import are_pictures, without_white
@@ -183,6 +183,7 @@ class TrainerProbe:
 
         Raises:
             ValueError: there are no images, or nobody knows how the network is run on them.
+            Mistake: there are no labels where the user says that they are.
         """
         if self._nothing:
             raise ValueError(self._nothing)
@@ -205,6 +206,7 @@ class TrainerProbe:
         self, module: nn.Module, source: Source, asked: Asked, indices: Sequence[int] | None, given: Probe | None
     ) -> None:
         assert self.testimony is not None  # the caller has seen to it
+        check_labels_at(self._batch, self.testimony, asked)
         try:
             with preserve_rng(*owners_of(source.loader)):
                 taken = taken_of(self.testimony, module, self._batch, self._tracer, source, asked, indices, given is None)

@@ -29,12 +29,12 @@ from lightning_vis.probe.truth import (
     HALVES,
     answer_of_truth,
     are_pictures,
+    as_task_has_it,
     halves_in,
     labels_in,
     masks_in,
     truth_of,
     with_maps,
-    without_signs,
 )
 from lightning_vis.reliance.evaluate import can_ask
 from lightning_vis.reliance.twins import Twins, twins_of
@@ -197,15 +197,24 @@ class Probe:
         return found.hexdigest()[:16]
 
     def truth_for(self, answer: Answer) -> Tensor | None:
-        """What is true of each image ``(N, ...)`` as a task has it; None where nobody knows."""
+        """What is true of each image ``(N, ...)`` as a task has it; None where nobody knows.
+
+        Raises:
+            ValueError: the labels are of another kind than the task's.
+        """
         if answer.task == RECONSTRUCTION_TASK.name:
-            return self.images if self.truth is None or self.truth.ndim < 3 else self.truth
-        if answer.task in _OF_CLASSES and self.labels is not None:
-            return self.labels
-        if answer.task == SEGMENTATION_TASK.name and self.truth is not None and self.truth.ndim < 3:
+            is_picture = self.truth is not None and self.truth.ndim > 2 and self.truth.is_floating_point()
+            return self.truth if is_picture else self.images
+        if self.truth is None:
+            return None
+        if answer.task == SEGMENTATION_TASK.name and self.truth.ndim < 3:
             return with_maps(self.labels, self.masks) if self.masks is not None else None
-        is_yes_or_no = answer.task in ("binary", "multilabel") and self.truth is not None
-        return without_signs(self.truth) if is_yes_or_no and self.truth is not None else self.truth
+        if answer.kind is REGRESSION_TASK and self.truth.ndim > 2 and self.truth.shape[-2:] == self.images.shape[-2:]:
+            shape = tuple(self.truth.shape)
+            raise ValueError(
+                f"task='regression': expected labels that are numbers (N,) or (N, K); got {shape}, one at each pixel"
+            )
+        return as_task_has_it(self.truth, answer)
 
     def twins_for(self, answer: Answer) -> Twins | None:
         """The twins, if a task has answers that can be compared on them.
@@ -249,9 +258,13 @@ class Probe:
         probe._display = display_of(_numpy(probe._flat(self.images)), self.mean, self.std, window, channels)
         return probe
 
-    def inputs(self, answer: Answer = CLASSES) -> Inputs:
-        """What people see of the probe, as plain arrays, what is true of it in the words of a task."""
-        seen = self.facts(answer, self._pictures(self._flat(self.images)))
+    def inputs(self, answer: Answer | None = None) -> Inputs:
+        """What people see of the probe, as plain arrays, what is true of it in the words of a task; of that of its labels if None.
+
+        Raises:
+            ValueError: as `truth_for`.
+        """
+        seen = self.facts(answer_of_labels(self) if answer is None else answer, self._pictures(self._flat(self.images)))
         if self.twins is None:
             return seen
         grid = self.twins.images[:, :, 0]
@@ -352,9 +365,6 @@ def given_probe(given: Any) -> Probe | None:
         got = "" if probe is given else f"; got {quoted(probe)}"
         raise TypeError(f"probe={quoted(given)}: expected a Probe, or a function that returns one{got}")
     return probe
-
-
-_OF_CLASSES = ("multiclass", "binary", "embedding")
 
 
 def answer_of_labels(probe: Probe) -> Answer:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 
 from lightning_vis.arguments import tensor_of
 from lightning_vis.model.answer.answer import CLASSES, Answer
-from lightning_vis.model.answer.masks import IGNORED, objects_in
+from lightning_vis.model.answer.grades import grades_in
+from lightning_vis.model.answer.masks import IGNORED, is_one_hot, objects_in
 from lightning_vis.model.answer.task import Facts
 
 
@@ -65,6 +67,8 @@ def labels_in(truth: Tensor) -> Tensor | None:
     They are whole numbers, also floating ones, the class that a soft or one-hot vector favours, the largest foreground
     class of a label map.
     """
+    if truth.ndim > 3 and truth.shape[1] > 1 and is_yes_or_no(truth):  # a mask for each class
+        return labels_in(truth.argmax(1)) if is_one_hot(truth) else None
     if truth.ndim >= 3:
         return (
             None if truth.is_floating_point() and not is_yes_or_no(truth) else _objects(truth).flatten(1).amax(1).clamp_min(0)
@@ -101,6 +105,136 @@ def masks_in(truth: Tensor | None) -> Tensor | None:
     masks = (_objects(truth) >= 0).float()
     shares = masks.flatten(1).mean(1)
     return masks if masks.ndim == 3 and bool(((shares > 0) & (shares <= 0.98)).all()) else None
+
+
+def as_task_has_it(truth: Tensor, answer: Answer) -> Tensor | None:
+    """Labels as a task has them ``(N, ...)``; None where it makes nothing of them.
+
+    Args:
+        truth: ``(N, ...)`` as it was given.
+        answer: what is answered.
+
+    Raises:
+        ValueError: they are of another kind: numbers where classes are told apart, say.
+    """
+    reads = _OF_TASKS.get(answer.task)
+    try:
+        return truth if reads is None else reads(truth)
+    except _OtherKind as error:
+        got = f"got {tuple(truth.shape)}{error}"
+        raise ValueError(f"task={answer.task!r}: expected labels that are {_EXPECTED[answer.task]}; {got}") from None
+
+
+class _OtherKind(Exception):
+    """Labels of another kind, with the value that shows it."""
+
+
+_EXPECTED = {
+    "multiclass": "classes (N,), whole numbers, or one-hot or soft (N, classes), whose rows sum to one",
+    "binary": "no and yes (N,), 0 and 1 or between, or one-hot (N, 2)",
+    "multilabel": "yes or no for each label (N, labels), 0 and 1 or between, or one class for each image (N,)",
+    "ordinal": "grades (N,), whole numbers, levels (N, grades - 1), 1 as far as they are reached, or one-hot",
+    "segmentation": "label maps (N, H, W) of classes, whole numbers, or masks for each class (N, classes, H, W)",
+}
+
+
+def _one_class(truth: Tensor) -> Tensor:
+    """Classes ``(N,)``, -1 where nobody knows."""
+    if truth.ndim > 2:
+        labels = labels_in(truth)
+        return _refuse(truth) if labels is None else labels
+    if truth.ndim == 2 and truth.shape[1] > 1:
+        return _favoured(without_signs(truth))
+    return _whole(truth.reshape(len(truth)))
+
+
+def _favoured(rows: Tensor) -> Tensor:
+    """The class that each row favours; a row without any number above 0 says nothing."""
+    is_known = (rows > 0).any(1)
+    if not is_one_of_several(rows[is_known]):
+        _refuse(rows)
+    return torch.where(is_known, rows.nan_to_num(-1).argmax(1), -1)
+
+
+def _whole(flat: Tensor) -> Tensor:
+    known = flat.nan_to_num(-1) if flat.is_floating_point() else flat
+    between = known[known.float().remainder(1) != 0]
+    if len(between):
+        _refuse(between)
+    return known.long().clamp_min(-1)
+
+
+def _yes_or_no(truth: Tensor) -> Tensor:
+    """No and yes ``(N,)``, soft ones too; below 0, and NaN, where nobody knows."""
+    if truth.ndim == 2 and truth.shape[1] == 2:
+        return _favoured(without_signs(truth))
+    if truth.ndim == 2 and truth.shape[1] > 2:
+        _refuse(truth)
+    flat = _one_class(truth) if truth.ndim > 2 else truth.reshape(len(truth))
+    return _between_no_and_yes(without_signs(flat))
+
+
+def _labels(truth: Tensor) -> Tensor:
+    """As they are; one class for each image as whole numbers."""
+    if truth.ndim > 2:
+        _refuse(truth)
+    if truth.ndim == 1 and bool((truth.float().nan_to_num(-1).remainder(1) == 0).all()):
+        return _whole(truth)
+    return _between_no_and_yes(without_signs(truth))
+
+
+def _between_no_and_yes(truth: Tensor) -> Tensor:
+    values = truth.float().nan_to_num(-1)
+    wrong = values[(values > 1) | ((values < 0) & (values.remainder(1) != 0))]
+    if len(wrong):
+        _refuse(wrong)
+    return truth
+
+
+def _grades(truth: Tensor) -> Tensor:
+    """As they are: how many levels there are is known of the answer alone."""
+    try:
+        grades_in(truth)
+    except ValueError:
+        between = truth[truth.float().nan_to_num(-1).remainder(1) != 0]
+        _refuse(between if truth.ndim == 1 else truth)
+    return truth
+
+
+def _label_maps(truth: Tensor) -> Tensor:
+    """Whole numbers; soft masks, of which some pixels are surely no and some surely yes, cut in their middle."""
+    known = truth[(truth.float().nan_to_num(-1) >= 0) & (truth != IGNORED)]
+    between = known[known.float().remainder(1) != 0]
+    if not len(between):
+        return truth
+    is_share = bool((known <= 1).all())
+    if is_share and truth.ndim > 3 and truth.shape[1] > 1 and bool(((truth.sum(1) - 1).abs() < 1e-3).all()):
+        return truth.argmax(1)
+    if is_share and bool((known == 0).any()) and bool((known == 1).any()):
+        return torch.where(truth.isnan(), truth, (truth > 0.5).to(truth.dtype))
+    return _refuse(between)
+
+
+def _like(truth: Tensor) -> Tensor | None:
+    """Who is like whom, by class; of numbers nobody knows."""
+    try:
+        return _one_class(truth)
+    except _OtherKind:
+        return None
+
+
+def _refuse(values: Tensor) -> NoReturn:
+    raise _OtherKind(f" with {float(values[0]):.3g}" if values.ndim == 1 and len(values) else "")
+
+
+_OF_TASKS: dict[str, Callable[[Tensor], Tensor | None]] = {
+    "multiclass": _one_class,
+    "binary": _yes_or_no,
+    "multilabel": _labels,
+    "ordinal": _grades,
+    "segmentation": _label_maps,
+    "embedding": _like,
+}
 
 
 def with_maps(labels: Tensor | None, masks: Tensor | None) -> Tensor | None:

@@ -364,3 +364,12 @@ def test_a_head_of_the_last_part_that_no_loss_takes_is_run_by_the_step(trainer):
     expected = module.eval().last(module.net(images))["free"].softmax(1)
     np.testing.assert_allclose(frame.probability, expected.max(1).values.detach(), atol=1e-5)
     assert set(frame.maps) == {"evidence", "grad_cam", "saliency"}
+
+
+def test_labels_of_another_kind_take_no_other_head_along(trainer):
+    labels = {"age": AGE[:5], "kind": AGE[:5] + 0.5}
+    with pytest.warns(UserWarning, match="the labels of the head 'kind' cannot be read.*task='multiclass': expected") as caught:
+        frame = fitted(trainer, ["age", "kind"], probe=Probe(X[:5], labels), on_error="warn").film.frames[-1]
+    assert len([each for each in caught if "lightning_vis" in str(each.message)]) == 1
+    assert {"evidence", "evidence@kind"} <= set(frame.maps)
+    assert (frame.heads["kind"].truth, frame.heads["kind"].wrong) == (("",) * 5, (None,) * 5)

@@ -643,12 +643,84 @@ def test_its_remedy_logs_it(trainer):
             {"choose": "mistakes"},
             "choose='mistakes' takes a network that tells classes apart, and this one is read as regression",
         ),
-        ({"labels_at": "nowhere"}, r"there is no batch\[\"nowhere\"\]: batch is a list of 2"),
     ],
 )
 def test_what_cannot_be_is_refused(trainer, arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         film_of(trainer, SETUPS["regression"][0](), *batches(SETUPS["regression"][1]), **arguments)
+
+
+class Mixed(nn.Module):
+    """Returns numbers, and what is none."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = cnn(3)
+
+    def forward(self, x):
+        logits = self.body(x)
+        return {"logits": logits, "index": logits.argmax(1), "more": {"features": logits * 2}}
+
+
+def mixed(m, b):
+    return F.cross_entropy(m.net(b["image"])["logits"], b["kind"])
+
+
+MIXED = Dicts(image=X, kind=Y, name=[f"image {each}" for each in range(N)], count=torch.tensor([3] * N))
+CANNOT = [
+    ({"labels_at": "nowhere"}, 'labels_at=\'nowhere\': there is no batch["nowhere"]: batch is a dict with "image", "kind", '),
+    (
+        {"labels_at": "kind.more"},
+        'labels_at=\'kind.more\': there is no batch["kind"]["more"]: batch["kind"] is a tensor of shape (8,)',
+    ),
+    ({"labels_at": "name"}, "labels_at='name': expected a label for each of 8 images there; got ['image 0', 'image 1', "),
+    (
+        {"head": "nowhere"},
+        'head=\'nowhere\': there is no output["nowhere"]: output is a dict with "logits", "index", "more"; a loss',
+    ),
+    (
+        {"head": "index"},
+        'head=\'index\': expected a tensor of numbers at output["index"]; got a tensor (1,); a loss takes "logits" (3 classes)',
+    ),
+    (
+        {"head": "more"},
+        "head='more': expected a tensor of numbers at output[\"more\"]; got a dict with 'features': a tensor (1, 3); a",
+    ),
+    ({"head": 7}, "head=7: there is no output[7]: output is a dict with "),
+    (
+        {"component": 1},
+        "component=1: it says which of several numbers of an image is explained, and the answer is read as multiclass:"
+        " task='regression' reads numbers",
+    ),
+    ({"task": "regression", "component": 3}, "component=3: the answer has 3 numbers, 0 to 2"),
+    ({"head": ["logits", "more.features"], "component": [None, 0]}, "component=0: it says which of several numbers"),
+    ({"head": ["logits", "more.features"], "labels_at": [None, "name"]}, "labels_at='name': expected a label for each of 8"),
+]
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["taken", "given"])
+@pytest.mark.parametrize(("arguments", "sentence"), CANNOT, ids=[str(each) for each, _ in CANNOT])
+def test_a_word_that_cannot_be_is_refused_when_fit_starts_whatever_failures_lead_to(trainer, arguments, sentence, given):
+    module = Steps(mixed, net=Mixed)
+    callback = ProbeCallback(Probe(X[:4], Y[:4]) if given else None, **arguments)
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        run(trainer, [callback], module, *batches(MIXED), num_sanity_val_steps=1)
+    assert str(caught.value).startswith(sentence)
+    assert module.trainer.global_step == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"labels_at": "kind"},
+        {"head": "logits"},
+        {"task": "regression", "component": 2},
+        {"head": ["logits", "more.features"], "task": [None, "regression"], "component": [None, 0]},
+    ],
+)
+def test_a_word_that_the_refusal_names_works(trainer, arguments):
+    frame = film_of(trainer, Steps(mixed, net=Mixed), *batches(MIXED), **arguments).film.frames[-1]
+    assert {"evidence", "grad_cam", "saliency"} <= set(frame.maps)
 
 
 def test_predict_is_said_not_to_be_looked_at(trainer, caplog):

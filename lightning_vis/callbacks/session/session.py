@@ -21,11 +21,12 @@ from lightning_vis.callbacks.trainer import precision_of, source_of, trained_wei
 from lightning_vis.film import Film
 from lightning_vis.frames import Inputs
 from lightning_vis.model.answer.answer import Answer
+from lightning_vis.model.answer.words import check_component
 from lightning_vis.model.compiled import is_compiled
 from lightning_vis.model.layers import has_lazy_layers
-from lightning_vis.model.places import at
+from lightning_vis.model.places import Path, at, written
 from lightning_vis.model.run import ForwardConfig
-from lightning_vis.model.scores import Score
+from lightning_vis.model.scores import Score, describe
 from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.probe.from_trainer import TrainerHead, TrainerProbe
 from lightning_vis.probe.probe import Probe
@@ -225,7 +226,14 @@ class Session:
     def _probe_of(self, head: TrainerHead) -> Probe:
         assert self.probe is not None  # else there is nothing to look at
         told = None if head.taken is None or self._given is not None else head.taken.truth
-        return self.probe.of(self.probe.truths.get(head.name, told))
+        probe = self.probe.of(self.probe.truths.get(head.name, told))
+        try:
+            probe.truth_for(head.answer)
+        except ValueError as error:  # which takes no other head along
+            what = f"the labels of the head {head.name!r} cannot be read, so that nothing is called right or wrong"
+            self.failures.tell(what, error)
+            return probe.of(None)
+        return probe
 
     def _running_of(self, head: TrainerHead, module: nn.Module, first: ForwardConfig) -> ForwardConfig:
         def refuse(images: Any) -> Any:
@@ -238,26 +246,40 @@ class Session:
             why, forward = str(error), refuse
         return replace(first, forward=forward, score=None, answer=head.answer, chosen={}, places={})
 
-    def refuse_unknown_heads(self, trainer: Any, module: nn.Module) -> None:
-        """Refuses heads that are neither taken by a loss nor in the output.
+    def refuse_words(self, trainer: Any, module: nn.Module) -> None:
+        """Refuses what the user has said of the answer, where it cannot be.
 
         Raises:
-            ValueError: there is no such head; the message names those there are.
+            ValueError: a head that is neither taken by a loss nor in the output, or is no numbers there; the message names those
+                there are. A component where there are no several numbers, or not as many.
         """
+        if self.probe is None:
+            return
+        first = self.forward_config(trainer, module)
         unmet = self.finder.unmet(self._asked)
-        output = self._output(trainer, module) if unmet and self.probe is not None else None
+        output = self._output(module, first) if unmet else None
         for head in unmet if output is not None else ():
-            try:
-                at(output, head, "output")
-            except LookupError as error:
-                word = head[0] if len(head) == 1 else ".".join(map(str, head))
-                raise ValueError(f"head={quoted(word)}: {error}{self.finder.said_of_heads()}") from error
+            self._refuse_head(head, output)
+        words = (self._asked.words, *self._asked.others)
+        if any(each.component is not None for each in words):
+            runs = [first, *(running for _, _, running in self.heads(module, first))]
+            for each, running in zip(words, runs, strict=False):
+                check_component(each.component, running.answer, partial(self._output, module, running))
 
-    def _output(self, trainer: Any, module: nn.Module) -> Any:
+    def _refuse_head(self, head: Path, output: Any) -> None:
+        said = f"head={quoted(head[0] if len(head) == 1 else '.'.join(map(str, head)))}"
+        try:
+            found = at(output, head, "output")
+        except LookupError as error:
+            raise ValueError(f"{said}: {error}{self.finder.said_of_heads()}") from error
+        if not isinstance(found, torch.Tensor) or not found.is_floating_point():
+            got = f"expected a tensor of numbers at {written(head, 'output')}; got {describe(found)}"
+            raise ValueError(f"{said}: {got}{self.finder.said_of_heads()}")
+
+    def _output(self, module: nn.Module, running: ForwardConfig) -> Any:
         """What the network returns of one image; None where it cannot be run: the look will say why."""
         assert self.probe is not None  # the caller has seen to it
         try:
-            running = self.forward_config(trainer, module)
             run = running.prepare(module, self.probe.images[:1], rows=torch.zeros(1, dtype=torch.long))
             with preserve_state(module), torch.no_grad():
                 return run.output(run.images)

@@ -33,6 +33,8 @@ def grades_in(truth: Tensor, levels: int | None = None) -> Tensor:
     """
     if truth.ndim == 1 or truth.shape[1:] == (1,):
         grades = _whole(truth.reshape(len(truth)))
+    elif bool((truth > 1).any()):
+        raise ValueError(f"{_EXPECTED}; got {tuple(truth.shape)}")
     elif truth.ndim == 2 and _are_levels(truth) and levels in (None, truth.shape[1]):
         grades = (truth > 0.5).sum(1)
     elif truth.ndim == 2 and bool(((truth > 0.5).sum(1) == 1).all()) and levels in (None, truth.shape[1] - 1):

@@ -40,6 +40,8 @@ def _rows(truth: Tensor, values: Tensor) -> Tensor:
     if truth.ndim == 1 and values.shape[1] == 1:
         truth = truth[:, None]
     if truth.ndim == 1:
+        if truth.is_floating_point():
+            raise ValueError(f"task='multilabel': expected one label for each number of an image; got {tuple(truth.shape)}")
         classes = class_indices_of(truth.clamp_min(0), values.detach()).to(truth.device)
         return torch.where(truth[:, None] >= 0, torch.nn.functional.one_hot(classes, values.shape[1]), -1)
     if truth.shape != values.shape:

@@ -82,6 +82,21 @@ def objects_in(truth: Tensor, classes: int, is_sigmoid: bool) -> Tensor:
     return torch.where(found, index, -1)
 
 
+def _true_objects(facts: Facts, values: Tensor, truth: Tensor) -> Tensor:
+    """As `objects_in`, for an answer.
+
+    Raises:
+        ValueError: masks for each class, where each pixel has one class, that do not give it one.
+    """
+    are_masks = truth.ndim == values.ndim and truth.shape[1] > 1
+    if are_masks and not (facts.is_sigmoid and truth.shape[1] == values.shape[1]) and not is_one_hot(truth):
+        raise ValueError(
+            f"task='segmentation': the answer has one of {values.shape[1]} classes at each pixel, and the masks"
+            f" {tuple(truth.shape)} overlap, leave pixels to none of them, or are not as many"
+        )
+    return objects_in(truth.to(values.device), values.shape[1], facts.is_sigmoid)
+
+
 def is_one_hot(truth: Tensor) -> bool:
     """Whether masks ``(N, C, H, W)`` give each pixel to one class: label maps of volumes, ``(N, D, H, W)``, do not."""
     return bool(((truth == 0) | (truth == 1)).all()) and bool((truth.sum(1) == 1).all())
@@ -105,7 +120,7 @@ def _chosen(facts: Facts, target: Target, values: Tensor, truth: Tensor | None) 
         raise ValueError(f"target={quoted(target)}: expected 'label', 'predicted' or a class index")
     if truth is None or target == "predicted":
         return predicted
-    true = _at_size(objects_in(truth.to(values.device), values.shape[1], facts.is_sigmoid), values.shape[2:])
+    true = _at_size(_true_objects(facts, values, truth), values.shape[2:])
     return torch.where(_beside((true >= 0).flatten(1).any(1), true.ndim), true, predicted)
 
 
@@ -134,7 +149,7 @@ def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[st
     if truth is None:
         objects = largest(regions, facts.is_sigmoid).flatten(1).amax(1)
         return Said(tuple(_name(names, int(each)) for each in objects), (None,) * len(objects))
-    true = objects_in(truth.to(values.device), values.shape[1], facts.is_sigmoid)
+    true = _true_objects(facts, values, truth)
     regions = _at_known(regions, truth.to(values.device))
     shares = ious(regions, true)
     classes = true.flatten(1).amax(1).tolist()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from torch import Tensor
+
 from lightning_vis.arguments import quoted
 from lightning_vis.model.answer.answer import Answer, check_task
+from lightning_vis.model.answer.numbers import REGRESSION_TASK
 from lightning_vis.model.places import Path
 
 Place = str | int | None
@@ -52,6 +56,39 @@ class Words:
         task = self.task or answer.task
         said = answer.said if task == answer.task else ""  # it speaks of another task
         return replace(answer, task=task, facts=facts, unit=self.unit or answer.unit, said=said)
+
+
+def check_component(component: int | None, answer: Answer, ask: Callable[[], Any] = lambda: None) -> None:
+    """Refuses a number that an answer has not.
+
+    Args:
+        component: which of several numbers is explained; None where nobody has named one.
+        answer: what is answered.
+        ask: returns what the network does of an image; None where it cannot be asked.
+
+    Raises:
+        ValueError: the answer is no numbers, or has not as many.
+    """
+    if component is None:
+        return
+    if answer.kind is not REGRESSION_TASK:
+        what = "numbers at each pixel" if answer.facts.is_dense else answer.task
+        raise ValueError(
+            f"component={quoted(component)}: it says which of several numbers of an image is explained, and the answer is read"
+            f" as {what}: task='regression' reads numbers"
+        )
+    output = ask()
+    values = None if output is None else _values(answer, output)
+    if values is not None:
+        answer.kind.chosen(replace(answer.facts, component=component), "label", values, None)
+
+
+def _values(answer: Answer, output: Any) -> Tensor | None:
+    """The answer in an output; None where it cannot be read: the look will say why."""
+    try:
+        return answer.values(output)
+    except Exception:
+        return None
 
 
 def words_of(task: Any, head: Any, component: Any, labels_at: Any, unit: Any) -> tuple[Words, ...]:

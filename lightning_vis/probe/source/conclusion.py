@@ -129,10 +129,10 @@ def truth_in(it: Testimony, batch: Any, target: Tensor | None, count: int, words
     """
     place = place_of(words.labels_at, "labels_at")
     if place is not None:
-        return _rows(at(batch, place), count)
+        return rows_in_truth(at(batch, place), count)
     if it.origin not in ("batch", "image") or it.task == UNKNOWN:
         return None
-    met, leaf = _rows(target, count), _leaf(it, batch, count)
+    met, leaf = rows_in_truth(target, count), _leaf(it, batch, count)
     if leaf is not None and makes_target(it, batch, count):
         return _as_map(it, _with_missing(it, _as_known(it, _like(leaf, target, met)), leaf))
     if it.task in ("regression", "reconstruction"):
@@ -213,11 +213,11 @@ def _as_map(it: Testimony, truth: Tensor | None) -> Tensor | None:
 
 
 def _leaf(it: Testimony, batch: Any, count: int) -> Tensor | None:
-    return _rows(at(batch, it.target[0]), count) if len(it.target) == 1 else None
+    return rows_in_truth(at(batch, it.target[0]), count) if len(it.target) == 1 else None
 
 
-def _rows(value: Any, count: int) -> Tensor | None:
-    """One row for each image, or None."""
+def rows_in_truth(value: Any, count: int) -> Tensor | None:
+    """What may be true of each image ``(count, ...)``, of tensors and lists of numbers; None for anything else."""
     if isinstance(value, (list, tuple)) and all(isinstance(each, (int, float)) for each in value):
         value = torch.tensor(value)
     if not isinstance(value, Tensor) or not value.ndim or len(value) != count:

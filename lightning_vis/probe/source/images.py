@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lightning_vis.arguments import Mistake, quoted
 from lightning_vis.model.answer.answer import UNKNOWN
 from lightning_vis.model.answer.words import place_of
 from lightning_vis.model.call import Call, on_device
@@ -33,7 +34,7 @@ from lightning_vis.probe.source.batches import (
     rows_in,
     shuffled,
 )
-from lightning_vis.probe.source.conclusion import answer_of, classes_in_turn, left_open, makes_target, truth_in
+from lightning_vis.probe.source.conclusion import answer_of, classes_in_turn, left_open, makes_target, rows_in_truth, truth_in
 from lightning_vis.probe.source.eval_output import NotInEval, in_eval
 from lightning_vis.probe.source.source import Asked, Choice, Source
 from lightning_vis.probe.source.step_call import StepCall
@@ -169,11 +170,8 @@ def _name_of(path: Path, parameters: Sequence[str]) -> str:
 
 def first_rows(it: Testimony, batch: Any, n: int) -> Any:
     """The first rows of a batch on the CPU: what is kept of it for those who ask later."""
-    places = it.image or tuple(where for where, tensor in leaves(batch) if tensor.ndim >= 4)
-    if not places:
-        return on_cpu(batch)
-    count = len(at(batch, places[0]))
-    return rows_in(batch, range(min(n, count)), count)
+    count = _count_of(it, batch)
+    return on_cpu(batch) if count is None else rows_in(batch, range(min(n, count)), count)
 
 
 def taken_of(
@@ -214,6 +212,32 @@ def taken_of(
             raise
         note = f"the first {first.count} images of the first batch are looked at"
         return _taken(it, module, replace(first, note=note), None, source, asked)
+
+
+def check_labels_at(batch: Any, it: Testimony, asked: Asked) -> None:
+    """Refuses a place of labels where a batch has none.
+
+    Raises:
+        Mistake: there is nothing there, or not one for each image.
+    """
+    for words in (asked.words, *asked.others):
+        place = place_of(words.labels_at, "labels_at")
+        if place is not None:
+            _check_labels(batch, place, f"labels_at={quoted(words.labels_at)}", _count_of(it, batch))
+
+
+def _check_labels(batch: Any, place: Path, said: str, count: int | None) -> None:
+    try:
+        found = at(batch, place)
+    except LookupError as error:
+        raise Mistake(f"{said}: {error}") from error
+    if count is not None and rows_in_truth(found, count) is None:
+        raise Mistake(f"{said}: expected a label for each of {count} images there; got {quoted(found)}")
+
+
+def _count_of(it: Testimony, batch: Any) -> int | None:
+    places = it.image or tuple(where for where, tensor in leaves(batch) if tensor.ndim >= 4)
+    return len(at(batch, places[0])) if places else None
 
 
 def head_of(

@@ -124,3 +124,14 @@ def test_masks_as_picture_files_have_them():
     assert truth_of(maps, torch.zeros(2, 3, 4, 4)).unique().tolist() == [0, 1]
     maps[0, 3, 3] = 1  # a class beside it: 255 is none
     assert truth_of(maps, torch.zeros(2, 3, 4, 4)).unique().tolist() == [0, 1, 255]
+
+
+def test_masks_that_overlap_are_no_classes_of_which_each_pixel_has_one():
+    answer, values = Answer("segmentation"), torch.randn(2, 3, 4, 4)
+    overlapping = torch.ones(2, 3, 4, 4)
+    with pytest.raises(ValueError, match=r"one of 3 classes at each pixel, and the masks \(2, 3, 4, 4\) overlap"):
+        answer.told(values, overlapping, ())
+    with pytest.raises(ValueError, match="overlap"):
+        answer.kind.chosen(answer.facts, "label", values, overlapping)
+    assert answer.told(values, torch.nn.functional.one_hot(values.argmax(1), 3).movedim(-1, 1), ()).wrong == (False, False)
+    assert len(Answer("segmentation", Facts(is_sigmoid=True)).told(values, overlapping, ()).wrong) == 2
