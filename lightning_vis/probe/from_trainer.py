@@ -25,6 +25,7 @@ from lightning_vis.probe.probe import Probe
 from lightning_vis.probe.source.batches import batch_size_of, collater, owners_of
 from lightning_vis.probe.source.conclusion import answer_of
 from lightning_vis.probe.source.eval_output import NotInEval
+from lightning_vis.probe.source.given_labels import labels_met
 from lightning_vis.probe.source.images import Taken, check_labels_at, first_rows, head_of, taken_of
 from lightning_vis.probe.source.pool import Pool, pool_of
 from lightning_vis.probe.source.source import Asked, Source
@@ -36,6 +37,7 @@ from lightning_vis.probe.witness.witness import Witness
 Forward = Callable[[Tensor], Any]
 
 
+_NOT_MET = "the step makes its targets of what a batch says, and not of these labels: what is true of the images is not known"
 MOST = 32
 """Rows of the watched batch that are kept for those who ask later."""
 
@@ -70,6 +72,7 @@ class TrainerProbe:
         was_asked: whether somebody has begun to ask in this run.
         step: the name of the step that the batch went through.
         notes: what a reader should know of where the images come from.
+        given_notes: what of the images that a user gives.
         heads: the other heads that were asked for.
         asked: what some callback was told, whichever of them comes first to a batch.
     """
@@ -82,6 +85,7 @@ class TrainerProbe:
         self.was_asked = False
         self.step = "validation_step"
         self.notes: tuple[str, ...] = ()
+        self.given_notes: tuple[str, ...] = ()
         self.heads: tuple[TrainerHead, ...] = ()
         self._taken: Taken | None = None
         self._nothing = ""  # why no images were found
@@ -196,7 +200,20 @@ class TrainerProbe:
             return given if self._is_plain else None
         if given is not None and self.answer is not None and self.answer.task != UNKNOWN:
             self._taken.call_for(given, module)  # refuses what the probe has not got
-        return self.probe if given is None else given
+        return self.probe if given is None else self._as_met(given, module, source, asked)
+
+    def _as_met(self, given: Probe, module: nn.Module, source: Source, asked: Asked) -> Probe:
+        """A user's probe with the labels that its answers are compared with."""
+        it = self.testimony
+        if given.truth is None or it is None or not it.target or it.task == UNKNOWN:
+            return given
+        try:
+            with preserve_rng(*owners_of(source.loader)):
+                met = labels_met(it, module, self._batch, given.truth, source, asked.words)
+        except Exception:  # the step says why it cannot be run with these labels; the images can be looked at all the same
+            met = None
+        self.given_notes = () if met is not None else (_NOT_MET,)
+        return given if met is given.truth else given.told(met)
 
     def forget_images(self) -> None:
         """The images that were taken are not those that are wanted: the next one who asks has them chosen anew."""

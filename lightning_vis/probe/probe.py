@@ -243,9 +243,14 @@ class Probe:
 
     def of(self, truth: Tensor | None) -> Probe:
         """The same images for another head, with what is true of them for it; class names and twins are of the first one."""
+        probe = self.told(truth)
+        probe.twins, probe.class_names, probe.truths = None, (), {}
+        return probe
+
+    def told(self, truth: Tensor | None) -> Probe:
+        """The same images and twins, with something else that is true of them."""
         probe = copy.copy(self)
         probe.truth, probe.labels = truth, None if truth is None else labels_in(truth)
-        probe.twins, probe.class_names, probe.truths = None, (), {}
         return probe
 
     def laid_out(self, model: nn.Module) -> Probe:

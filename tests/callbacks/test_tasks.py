@@ -456,6 +456,43 @@ def test_what_a_score_returns_is_said_to_be_explained(trainer, arguments):
     assert callback.film.frames[-1].maps["evidence"].explains == ()
 
 
+MADE = {  # how the loss gets them, what the network gives
+    "standardised": (lambda y: (y.float() - 10) / 5, F.mse_loss, 1),
+    "counted from 1": (lambda y: y - 1, F.cross_entropy, 3),
+    "yes above": (lambda y: (y > 1).float(), F.binary_cross_entropy_with_logits, 1),
+    "as they are": (lambda y: y, F.cross_entropy, 4),
+}
+
+
+@pytest.mark.parametrize("sanity", [0, 1])
+@pytest.mark.parametrize("made", MADE)
+def test_labels_of_a_users_probe_are_met_as_the_step_makes_its_targets(trainer, made, sanity):
+    """What a data set says (an age of 41, a class counted from 1) is what a user gives; the loss gets something else."""
+    target, loss, width = MADE[made]
+    says = Y + 1
+
+    def step(m, b):
+        output = m.net(b[0])
+        return loss(output[:, 0] if width == 1 else output, target(b[1]))
+
+    callback = ProbeCallback(Probe(X[:4], says[:4]), on_error="raise")
+    run(trainer, [callback], Steps(step, net=lambda: cnn(width)), *batches(TensorDataset(X, says)), num_sanity_val_steps=sanity)
+    truth = callback.session.probe.truth_for(callback.session.answer)
+    assert torch.allclose(truth.float(), target(says[:4]).float())
+
+
+def test_labels_that_the_step_cannot_take_are_not_compared_and_it_is_said(trainer):
+    def step(m, b):
+        if (b[1] > 3).any():
+            raise ValueError("no such class")
+        return F.cross_entropy(m.net(b[0]), b[1] - 1)
+
+    probe = Probe(X[:4], torch.tensor([1, 2, 3, 4]))
+    callback = film_of(trainer, Steps(step, net=cnn), *batches(TensorDataset(X, Y + 1)), probe=probe)
+    assert "not of these labels: what is true of the images is not known" in callback.looks.reading()
+    assert callback.session.inputs.labels is None
+
+
 SHAPES = {"one for each class": (MASKS.amax(1, keepdim=True) == MASKS).float(), "that overlap": (MASKS > 0.6).float()}
 
 

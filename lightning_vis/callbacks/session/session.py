@@ -188,7 +188,7 @@ class Session:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know of the images, in sentences."""
-        of_found = self.finder.notes if self._given is None else ()
+        of_found = self.finder.notes if self._given is None else self.finder.given_notes
         return (*of_found, *_of_probe(self.probe, self.answer))
 
     @property
