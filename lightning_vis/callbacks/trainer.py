@@ -105,6 +105,7 @@ def source_of(trainer: Any, module: Any, step: str) -> Source:
         datamodule=getattr(trainer, "datamodule", None),
         loaders=loaders_of(trainer),
         is_read=is_read(trainer),
+        is_quiet=trainer.progress_bar_callback is None,
     )
 
 

@@ -332,9 +332,9 @@ def test_a_head_that_no_loss_takes_has_no_labels_of_another(trainer, head):
     callback = read(trainer, head)
     frame, said = callback.film.frames[-1], UNMET if head == "free" else UNMET.replace('["free"]', f"[{head}]")
     assert (frame.task, frame.maps, callback.session.probe.truth) == ("unknown", {}, None)
-    assert (
-        frame.answer == f'Unknown: {said}. Pictures and filters only; task="...", head="..." or score= names what to explain.'
-    )
+    words = "binary, multiclass, multilabel, regression, ordinal, segmentation, embedding or reconstruction"
+    remedy = f'task= ({words}), head="..." or score= names what to explain.'
+    assert frame.answer == f"Unknown: {said}. Pictures and filters only; {remedy}"
     told = read(trainer, head, task="multiclass")
     assert set(told.film.frames[-1].maps) == {"evidence", "grad_cam", "saliency"}
     assert (told.film.frames[-1].predicted < 5).all()

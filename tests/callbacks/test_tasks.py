@@ -205,7 +205,7 @@ WANTED = {
     "distillation": ("multiclass", "student is looked at; teacher is not trained"),
     "ensemble": ("multiclass", "then the step, meets batch[1]"),
     "multilabel": ("multilabel", "3 labels, each yes or no (sigmoid)"),
-    "regression": ("regression", "shown in the units of the target, no p"),
+    "regression": ("regression", "shown in the units of the target, without probabilities"),
     "segmentation": ("segmentation", "2 classes at each pixel"),
     "autoencoder": ("reconstruction", "meets the image in mse_loss"),
     "triplets": ("embedding", "compared with other answers in triplet_margin_loss"),
@@ -382,8 +382,17 @@ def test_hard_examples_are_chosen_once_and_kept(trainer, tmp_path, choose):
     trainer([again], max_epochs=2).fit(Steps(classes, net=cnn), *batches(TensorDataset(X, Y)), ckpt_path=tmp_path / "one.ckpt")
     assert len(first.session.probe) == 5
     assert again.session.probe.indices == first.session.probe.indices
+    done = {"mistakes": "got most wrong", "unsure": "was least sure of"}[choose]
+    assert f"The images are those that the network {done} before it was looked at first." in first.looks.reading()
     assert first.session.probe.class_names == ("a", "b", "c")
     assert first.session.probe.mean == [0.5]
+
+
+@pytest.mark.parametrize("is_quiet", [True, False])
+def test_who_wants_no_progress_bar_gets_none(trainer, capfd, is_quiet):
+    made = trainer([ProbeCallback(choose="unsure", n=3)], max_epochs=1, enable_progress_bar=not is_quiet)
+    made.fit(Steps(classes, net=cnn), *batches(TensorDataset(X, Y)))
+    assert ("looking for unsure" in capfd.readouterr().err) != is_quiet
 
 
 def test_hard_examples_stay_those_of_the_film_from_run_to_run(trainer):
@@ -420,10 +429,10 @@ MASKS = torch.rand(N, 3, 12, 12, generator=torch.Generator().manual_seed(4))
 @pytest.mark.parametrize(
     ("scale", "arguments", "said", "unit"),
     [
-        (1, {}, "shown in the units of the target, no p", "target's unit"),
-        (1, {"unit": "years"}, "shown in years, no p", "years"),
-        (8, {}, "shown standardised, no p", "standardised"),
-        (8, {"unit": "spreads"}, "shown in spreads, no p", "spreads"),
+        (1, {}, "shown in the units of the target, without probabilities", "target's unit"),
+        (1, {"unit": "years"}, "shown in years, without probabilities", "years"),
+        (8, {}, "shown standardised, without probabilities", "standardised"),
+        (8, {"unit": "spreads"}, "shown in spreads, without probabilities", "spreads"),
     ],
 )
 def test_the_line_at_fit_start_names_the_unit_that_is_shown(trainer, scale, arguments, said, unit):
@@ -555,7 +564,8 @@ def test_metadata_that_a_probe_lacks_is_named_and_can_be_given(trainer):
 def test_the_sentence_of_an_unknown_answer_names_remedies_that_work(trainer, remedy):
     make, data = SETUPS["no loss that is known"]
     plain = film_of(trainer, make(), *batches(data))
-    assert 'Pictures and filters only; task="..." or score= names what to explain.' in plain.film.frames[-1].answer
+    words = "binary, multiclass, multilabel, regression, ordinal, segmentation, embedding or reconstruction"
+    assert f"Pictures and filters only; task= ({words}) or score= names what to explain." in plain.film.frames[-1].answer
     assert plain.film.frames[-1].maps == {}
     told = film_of(trainer, make(), *batches(data), **remedy)
     assert set(told.film.frames[-1].maps) == {"evidence", "grad_cam", "saliency"}

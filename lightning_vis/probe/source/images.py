@@ -360,7 +360,14 @@ def _by_index(
     batch = made(picked)
     if not has_same_form(on_cpu(batch), first.batch):
         raise LookupError("items by index make other batches")
-    return Chosen(batch, len(picked), tuple(picked))
+    note = "" if choice.choose is None else _CHOSEN[choice.choose]
+    return Chosen(batch, len(picked), tuple(picked), note)
+
+
+_CHOSEN = {
+    "mistakes": "the images are those that the network got most wrong before it was looked at first",
+    "unsure": "the images are those that the network was least sure of before it was looked at first",
+}
 
 
 def _hardest(
@@ -378,7 +385,9 @@ def _hardest(
     if task not in ("multiclass", "binary"):
         raise LookupError(f"choose={choice.choose!r} takes a network that tells classes apart, and this one is read as {task}")
     odds = []
-    for start in tqdm(range(0, count, BATCH), desc=f"looking for {choice.choose}", unit="batch", leave=False):
+    for start in tqdm(
+        range(0, count, BATCH), desc=f"looking for {choice.choose}", unit="batch", leave=False, disable=source.is_quiet
+    ):
         items = range(start, min(start + BATCH, count))
         taken = _taken(it, module, Chosen(made(items), len(items)), None, source, asked)
         odds.append(_log_odds(taken, module, asked))

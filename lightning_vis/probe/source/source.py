@@ -80,6 +80,7 @@ class Source:
         datamodule: of the Trainer, which may know class names.
         loaders: how many there are of its kind.
         is_read: whether somebody reads the loader in this very moment.
+        is_quiet: whether the user wants no progress bars.
     """
 
     step: Callable[[Any], Any]
@@ -91,6 +92,7 @@ class Source:
     datamodule: Any = None
     loaders: int = 1
     is_read: bool = False
+    is_quiet: bool = False
 
 
 @dataclass(frozen=True)

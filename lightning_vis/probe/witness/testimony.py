@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from lightning_vis.model.answer.answer import UNKNOWN
+from lightning_vis.model.answer.answer import TASKS, UNKNOWN
 from lightning_vis.model.places import Path, written
 
 
@@ -176,7 +176,7 @@ def _unit(it: Testimony, unit: str) -> str:
         return f"; the step makes another number of it before ({it.change}), so that it is not compared with its target"
     behind = "shown behind the step's sigmoid" if it.change else "shown"
     named = STANDARDISED if unit == STANDARDISED else f"in {unit or 'the units of the target'}"
-    return f"; {behind} {named}, no p" if it.task == "regression" else ""
+    return f"; {behind} {named}, without probabilities" if it.task == "regression" else ""
 
 
 STANDARDISED = "standardised"
@@ -246,4 +246,6 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _remedy(heads: Sequence[Head]) -> str:
-    return 'task="...", head="..." or score=' if heads else 'task="..." or score='
+    *words, last = (name for name in TASKS if name != UNKNOWN)
+    named = f"task= ({', '.join(words)} or {last})"
+    return f'{named}, head="..." or score=' if heads else f"{named} or score="

@@ -157,10 +157,11 @@ def test_tensors_of_other_kinds_are_asked_no_more_than_without_us():
     assert asked[0] == asked[1] > 0
 
 
+WORDS = "task= (binary, multiclass, multilabel, regression, ordinal, segmentation, embedding or reconstruction)"
 SENTENCES = {
     "cross entropy": "Reads 4 classes: net(batch[0]) meets batch[1] in cross_entropy.",
     "focal by hand": "Reads 4 classes: net(batch[0]) meets batch[1] by hand (gather).",
-    "MSE": "Reads a number: net(batch[0]) meets batch[1] in mse_loss; shown in the units of the target, no p.",
+    "MSE": "Reads a number: net(batch[0]) meets batch[1] in mse_loss; shown in the units of the target, without probabilities.",
     "two heads": 'Reads 3 classes: net(batch["image"])["colour"] meets batch["colour"] in cross_entropy;'
     ' there is also "shape" (4 classes): head="shape".',
     "deep supervision": "Reads 3 classes at each pixel: net(batch[0])[0] meets batch[1] in cross_entropy;"
@@ -172,9 +173,9 @@ SENTENCES = {
     "ensemble": "Reads 4 classes: one(batch[0]), then the step, meets batch[1] in cross_entropy.",
     "triplet": "Reads an embedding of 16 numbers: net(batch[0]) is compared with other answers in triplet_margin_loss.",
     "grid of boxes": "Unknown: mse_loss, binary_cross_entropy_with_logits and cross_entropy each take a part of one answer."
-    ' Pictures and filters only; task="..." or score= names what to explain.',
+    f" Pictures and filters only; {WORDS} or score= names what to explain.",
     "spread of answers": "Unknown: no loss that is known took the answer of net."
-    ' Pictures and filters only; task="..." or score= names what to explain.',
+    f" Pictures and filters only; {WORDS} or score= names what to explain.",
 }
 
 
