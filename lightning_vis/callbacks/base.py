@@ -60,6 +60,10 @@ class LookCallback(Callback):
         self._is_first = True  # no batch of this run has come yet
         self._waits = False  # for the first batch, which gives lazy layers their shapes
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the module's `log`, which Lightning hangs on every callback, and the whole network on it."""
+        return {name: value for name, value in vars(self).items() if name not in ("log", "log_dict")}
+
     @property
     def film(self) -> Film:
         """The looks so far, at most 64 of them."""
