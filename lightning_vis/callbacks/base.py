@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import nn
 
 from lightning_vis.callbacks.budget import Budget
 from lightning_vis.callbacks.failures import Failures, loggers_of, warn
+from lightning_vis.callbacks.parents import Callback
 from lightning_vis.callbacks.schedule import ends_epoch
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.settings import Settings
@@ -19,21 +19,6 @@ from lightning_vis.film import Film
 from lightning_vis.model.layers import has_lazy_layers
 from lightning_vis.probe.probe import Probe, given_probe
 from lightning_vis.probe.source.source import Asked
-
-if TYPE_CHECKING:
-    from pytorch_lightning import Callback
-else:
-
-    def _callback_bases() -> tuple[type, ...]:
-        """Callback of the Lightning that is in use: it comes under two names, and either Trainer takes a child of both."""
-        loaded = [sys.modules[name] for name in ("pytorch_lightning", "lightning.pytorch") if name in sys.modules]
-        if not loaded:
-            import pytorch_lightning
-
-            loaded = [pytorch_lightning]
-        return tuple(dict.fromkeys(module.Callback for module in loaded))
-
-    Callback = type("Callback", _callback_bases(), {})
 
 
 class LookCallback(Callback):
