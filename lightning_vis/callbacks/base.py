@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from lightning_vis.callbacks.budget import Budget
-from lightning_vis.callbacks.failures import Failures, loggers_of, warn
+from lightning_vis.callbacks.failures import Failures, loggers_of
 from lightning_vis.callbacks.parents import Callback
 from lightning_vis.callbacks.schedule import ends_epoch
 from lightning_vis.callbacks.session.session import Session
@@ -44,6 +44,7 @@ class LookCallback(Callback):
         self.session = Session(self.probe, self.failures, self.budget, asked)
         self._is_first = True  # no batch of this run has come yet
         self._waits = False  # for the first batch, which gives lazy layers their shapes
+        self._is_open = False  # in a run
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the module's `log`, which Lightning hangs on every callback, and the whole network on it."""
@@ -69,16 +70,22 @@ class LookCallback(Callback):
 
     def _open(self, trainer: Any, loggers: str, nothing_shown: str) -> None:
         """A run begins: where its frames go; and one sentence where they go nowhere."""
-        self.failures.forget()
+        self.failures.forget(self._said_in(trainer))
+        self._is_open = True
         self.budget.start(time_limit_of(trainer))
         self.budget.is_first = trainer.state.fn == "fit" and trainer.current_epoch == 0
         self._is_first = True
         refusal = refusal_of(trainer)
         self.session.logger.open(image_writers(trainer.loggers, loggers) if looks_here(trainer) else [])
         if refusal and trainer.is_global_zero:
-            warn(refusal)
+            self.failures.say(refusal)
         elif nothing_shown and not self.session.logger.writers and trainer.is_global_zero:
-            warn(f"no logger of this Trainer takes images ({loggers_of(trainer)}), so {nothing_shown}")
+            self.failures.say(f"no logger of this Trainer takes images ({loggers_of(trainer)})", f", so {nothing_shown}")
+
+    def _said_in(self, trainer: Any) -> set[str]:
+        """What the callbacks of this Trainer have said in this run: one reason is said once, whichever of them meets it first."""
+        others = (each for each in trainer.callbacks if isinstance(each, LookCallback) and each._is_open)
+        return next((each.failures.said for each in others), set())
 
     def _rehearse(self, trainer: Any, module: nn.Module, batch: Any, step: str) -> Probe | None:
         """A batch that counts is about to come: it is rehearsed, if it is not known what the network answers, in every process.
@@ -156,7 +163,9 @@ class LookCallback(Callback):
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Takes off what still watches, whatever ended the run."""
         self.session.finder.stop()
+        self._is_open = False
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Likewise."""
         self.session.finder.stop()
+        self._is_open = False

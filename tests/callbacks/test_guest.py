@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import pickle
+import warnings
 
 import pytest
 import pytorch_lightning as pl
 from modules import Classifier, loader
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader, Dataset
+from worlds import Unvalidated, twin_probe
+from worlds import loader as scenes
 
 from lightning_vis.callbacks.filters import FilterMaximizationCallback
 from lightning_vis.callbacks.probe import ProbeCallback
@@ -80,3 +83,54 @@ def test_a_copy_from_the_middle_of_a_fit_knows_its_film_and_trains_elsewhere(tra
     assert [frame.finished_steps for frame in filters.film.frames] == [0, 6]
     assert any((tmp_path / "other").glob("events.*"))
     assert ours[0].film.count == 5
+
+
+@pytest.mark.parametrize(
+    ("before", "first", "seen"),
+    [({"max_epochs": 1}, "epoch 1", [6, 12]), ({"max_epochs": -1, "max_steps": 4}, "step 4", [4, 10])],
+)
+def test_a_fit_that_goes_on_without_our_state_begins_with_a_look(trainer, tmp_path, before, first, seen):
+    """Else the next look would have nothing to be compared with."""
+    plain = trainer(**before)
+    plain.fit(Classifier(), loader(), loader(4))
+    plain.save_checkpoint(tmp_path / "plain.ckpt")
+    ours = guests()
+    trainer(ours).fit(Classifier(), loader(), loader(4), ckpt_path=tmp_path / "plain.ckpt")
+    for each in ours:
+        assert each.film.frames[0].when == first
+        assert [frame.finished_steps for frame in each.film.frames] == seen
+        assert [frame.log_step for frame in each.film.frames] == [step - 1 for step in seen]
+
+
+class Vectors(Classifier):
+    """What it is given are no images."""
+
+    def forward(self, x):
+        return self.net(x.reshape(-1, 3, 12, 12))
+
+
+def vectors():
+    data = loader().dataset
+    return DataLoader([(image.flatten(), label) for image, label in zip(*data.tensors, strict=True)], 4)
+
+
+@pytest.mark.parametrize(
+    ("reason", "data", "arguments"),
+    [("the batch holds no images", vectors, {}), ("no logger of this Trainer", loader, {"logger": False})],
+)
+def test_several_callbacks_say_one_reason_once_in_each_fit(trainer, reason, data, arguments):
+    ours = [ProbeCallback(), FilterMaximizationCallback(steps=1)]
+    for _ in range(2):
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            trainer(ours, max_epochs=1, **arguments).fit(Vectors(), data(), data())
+        assert len([each for each in said if reason in str(each.message)]) == 1
+
+
+def test_a_barebones_trainer_takes_no_looks_and_it_is_said_once(recwarn):
+    ours = [ProbeCallback(twin_probe()), FilterMaximizationCallback(["net.0"], probe=twin_probe())]
+    pl.Trainer(barebones=True, accelerator="cpu", max_epochs=1, callbacks=ours).fit(Unvalidated(), scenes(32, 1.0))
+    assert [each.film.count for each in ours] == [0, 0]
+    assert not any(each.seconds for each in ours)
+    said = [str(each.message) for each in recwarn if str(each.message).startswith("lightning_vis: ")]
+    assert said == ["lightning_vis: a Trainer with barebones=True logs nothing, so nothing is looked at"]
