@@ -51,6 +51,7 @@ SCRIPT = """
     {imports}
     import torch
     from lightning_vis import ProbeCallback
+    {later}
 
     modules = [kind.__module__ for kind in ProbeCallback.__mro__]
     print(*[name.split(".callbacks")[0] for name in modules if name.endswith("callbacks.callback")], "|")
@@ -83,21 +84,50 @@ BOTH = ["pytorch_lightning", "lightning.pytorch"]
 
 
 @pytest.mark.parametrize(
-    ("imported", "bases"),
+    ("before", "later", "bases"),
     [
-        ([], ["pytorch_lightning"]),
-        (["pytorch_lightning"], ["pytorch_lightning"]),
-        (["lightning.pytorch"], ["lightning.pytorch"]),
-        (BOTH, BOTH),
+        ([], [], BOTH[:1]),
+        (BOTH[:1], [], BOTH[:1]),
+        (BOTH[1:], [], BOTH[1:]),
+        (BOTH, [], BOTH),
+        ([], BOTH[1:], BOTH),
     ],
 )
-def test_the_base_class_is_that_of_the_lightning_in_use_and_its_trainer_takes_it(tmp_path, imported, bases):
-    imports = "; ".join(f"import {name}" for name in imported)
-    printed = run(SCRIPT.format(imports=imports, folder=tmp_path, trained=imported))
+def test_the_base_class_is_that_of_the_lightning_in_use_and_its_trainer_takes_it(tmp_path, before, later, bases):
+    trained = before + later
+    first, second = ("; ".join(f"import {name}" for name in names) for names in (before, later))
+    printed = run(SCRIPT.format(imports=first, later=second, folder=tmp_path, trained=trained))
     said = " ".join(printed).split("|")
     assert said[0].split() == bases
-    assert [line.split() for line in said[1:-1]] == [["0", "1", "2", "4"]] * len(imported)
-    assert len(list(tmp_path.rglob("events.out.tfevents.*"))) == len(imported)
+    assert [line.split() for line in said[1:-1]] == [["0", "1", "2", "4"]] * len(trained)
+    assert len(list(tmp_path.rglob("events.out.tfevents.*"))) == len(trained)
+
+
+def test_a_lightning_that_is_alone_is_the_one_that_is_taken():
+    """As where `lightning` is installed without `pytorch_lightning`, and nothing has been imported before."""
+    code = """
+        import sys, importlib.util
+        plain = importlib.util.find_spec
+        importlib.util.find_spec = lambda name, *more: None if name == "pytorch_lightning" else plain(name, *more)
+        from lightning_vis import ProbeCallback
+        import lightning.pytorch as pl
+        print(issubclass(ProbeCallback, pl.Callback), "pytorch_lightning" in sys.modules)
+    """
+    assert run(code) == ["True", "False"]
+
+
+def test_a_class_whose_bases_cannot_be_joined_stays_as_it_is():
+    code = """
+        import sys, pytorch_lightning as pl
+        from lightning_vis import ProbeCallback
+        import lightning_vis.callbacks.parents as ours
+        class Mine(pl.Callback): ...
+        sys.modules["lightning.pytorch.callbacks.callback"] = type(sys)("x")
+        sys.modules["lightning.pytorch.callbacks.callback"].Callback = type("Callback", (Mine,), {})
+        import imaplib
+        print(issubclass(ProbeCallback, pl.Callback), ours.Arrival in sys.meta_path)
+    """
+    assert run(code) == ["True", "False"]
 
 
 PUBLIC = {

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import nn
 
 from lightning_vis.callbacks.budget import Budget
-from lightning_vis.callbacks.failures import Failures, loggers_of, warn
+from lightning_vis.callbacks.failures import Failures, loggers_of
+from lightning_vis.callbacks.parents import Callback
 from lightning_vis.callbacks.schedule import ends_epoch
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.settings import Settings
@@ -19,21 +19,6 @@ from lightning_vis.film import Film
 from lightning_vis.model.layers import has_lazy_layers
 from lightning_vis.probe.probe import Probe, given_probe
 from lightning_vis.probe.source.source import Asked
-
-if TYPE_CHECKING:
-    from pytorch_lightning import Callback
-else:
-
-    def _callback_bases() -> tuple[type, ...]:
-        """Callback of the Lightning that is in use: it comes under two names, and either Trainer takes a child of both."""
-        loaded = [sys.modules[name] for name in ("pytorch_lightning", "lightning.pytorch") if name in sys.modules]
-        if not loaded:
-            import pytorch_lightning
-
-            loaded = [pytorch_lightning]
-        return tuple(dict.fromkeys(module.Callback for module in loaded))
-
-    Callback = type("Callback", _callback_bases(), {})
 
 
 class LookCallback(Callback):
@@ -59,6 +44,11 @@ class LookCallback(Callback):
         self.session = Session(self.probe, self.failures, self.budget, asked)
         self._is_first = True  # no batch of this run has come yet
         self._waits = False  # for the first batch, which gives lazy layers their shapes
+        self._is_open = False  # in a run
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the module's `log`, which Lightning hangs on every callback, and the whole network on it."""
+        return {name: value for name, value in vars(self).items() if name not in ("log", "log_dict")}
 
     @property
     def film(self) -> Film:
@@ -80,16 +70,22 @@ class LookCallback(Callback):
 
     def _open(self, trainer: Any, loggers: str, nothing_shown: str) -> None:
         """A run begins: where its frames go; and one sentence where they go nowhere."""
-        self.failures.forget()
+        self.failures.forget(self._said_in(trainer))
+        self._is_open = True
         self.budget.start(time_limit_of(trainer))
         self.budget.is_first = trainer.state.fn == "fit" and trainer.current_epoch == 0
         self._is_first = True
         refusal = refusal_of(trainer)
         self.session.logger.open(image_writers(trainer.loggers, loggers) if looks_here(trainer) else [])
         if refusal and trainer.is_global_zero:
-            warn(refusal)
+            self.failures.say(refusal)
         elif nothing_shown and not self.session.logger.writers and trainer.is_global_zero:
-            warn(f"no logger of this Trainer takes images ({loggers_of(trainer)}), so {nothing_shown}")
+            self.failures.say(f"no logger of this Trainer takes images ({loggers_of(trainer)})", f", so {nothing_shown}")
+
+    def _said_in(self, trainer: Any) -> set[str]:
+        """What the callbacks of this Trainer have said in this run: one reason is said once, whichever of them meets it first."""
+        others = (each for each in trainer.callbacks if isinstance(each, LookCallback) and each._is_open)
+        return next((each.failures.said for each in others), set())
 
     def _rehearse(self, trainer: Any, module: nn.Module, batch: Any, step: str) -> Probe | None:
         """A batch that counts is about to come: it is rehearsed, if it is not known what the network answers, in every process.
@@ -167,7 +163,9 @@ class LookCallback(Callback):
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Takes off what still watches, whatever ended the run."""
         self.session.finder.stop()
+        self._is_open = False
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Likewise."""
         self.session.finder.stop()
+        self._is_open = False

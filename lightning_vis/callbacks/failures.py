@@ -24,6 +24,7 @@ class Failures:
     Attributes:
         on_error: ``"warn"``: say it once per fit and go on; ``"raise"``: stop the training with the error itself.
         resting: the views that failed in this fit, by key.
+        said: what has been said in it; all callbacks of a Trainer share it.
 
     Raises:
         ValueError: another word for `on_error`.
@@ -31,16 +32,16 @@ class Failures:
 
     on_error: str = "warn"
     resting: set[str] = field(default_factory=set)
-    _said: set[str] = field(default_factory=set)
+    said: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         if not isinstance(self.on_error, str) or self.on_error not in ON_ERROR:
             raise ValueError(f"on_error={self.on_error!r}: expected 'warn' or 'raise'")
 
-    def forget(self) -> None:
-        """A new fit: everything is tried again."""
+    def forget(self, said: set[str]) -> None:
+        """A new fit: everything is tried again, and said again but for what others have said in it."""
         self.resting.clear()
-        self._said.clear()
+        self.said = said
 
     @contextmanager
     def surviving(self, doing: str) -> Iterator[None]:
@@ -88,8 +89,8 @@ class Failures:
 
     def say(self, message: str, more: str = "") -> None:
         """Warns once per fit; `more` is said too, but makes no other message."""
-        if message not in self._said:
-            self._said.add(message)
+        if message not in self.said:
+            self.said.add(message)
             warnings.warn(f"lightning_vis: {message}{more}", UserWarning, stacklevel=3)
 
 

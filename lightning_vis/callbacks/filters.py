@@ -150,11 +150,11 @@ class FilterMaximizationCallback(LookCallback):
         return bool(self.session.logger.writers) and trainer.state.fn == "fit"
 
     def _start(self, trainer: Any, module: nn.Module, probe: Probe, moment: str = "start") -> None:
-        """The images are known: what cannot work is refused, and the untrained network is seen."""
+        """The images are known: what cannot work is refused, and the network is seen as it begins, untrained or going on."""
         self.session.take(probe)
         if self.session.can_see(module):
             self.looks.choose(module, self._forward(trainer, module))
-        if finished_steps(trainer, moment) == 0:
+        if finished_steps(trainer, moment) == 0 or not self.film.frames:
             self._visit(trainer, module, "start")
 
     def _visit(self, trainer: Any, module: nn.Module, moment: str) -> None:

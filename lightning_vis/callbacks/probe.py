@@ -285,7 +285,8 @@ class ProbeCallback(LookCallback):
         is_untrained = finished == 0
         # The first step of lazy layers was over before there was anything to look at, and nothing has changed since.
         is_late = self._waits and is_early(finished, self.at_steps, trainer.current_epoch)
-        seen = self._look(trainer, module, "start") if is_untrained or is_late else None
+        is_unseen = self.session.logger.last is None  # a fit that goes on, and no look has seen what it goes on from
+        seen = self._look(trainer, module, "start") if is_untrained or is_late or is_unseen else None
         if self.session.logger.writers and not trainer.fast_dev_run and (seen is not None or not is_untrained):
             seen_with = f"{self.looks.summary()}; see them with: tensorboard --logdir {where(trainer)}"
             log(trainer, f"{seen_with}. {self.looks.reading()}".rstrip(". "))
@@ -304,7 +305,7 @@ class ProbeCallback(LookCallback):
     def _look_and_publish(self, trainer: Any, pl_module: Any, moment: str) -> None:
         """Numbers are measured and logged at every epoch and validation; `every_n_epochs` thins the pictures."""
         finished = finished_steps(trainer, moment)
-        if self._served or self._published == finished:
+        if self._served or self._published == finished or trainer.barebones:
             return
         self._published = finished
         frame = self._look(trainer, pl_module, moment, numbers_only=not is_due(trainer, self.every_n_epochs))

@@ -50,7 +50,7 @@ def moment_of(trainer: Any, callback: Any, moment: str, finished: int) -> dict[s
     """Where in the training a frame stands, as fields of a `Frame`.
 
     At the end of fit Lightning has already counted the last epoch. An epoch that is cut short (``max_steps``) is none: its
-    last look is called by its step.
+    last look is called by its step. A fit that goes on without a film begins one where the fit before it ended.
 
     Args:
         trainer: whose training it is.
@@ -66,7 +66,9 @@ def moment_of(trainer: Any, callback: Any, moment: str, finished: int) -> dict[s
         epoch, named = trainer.current_epoch + whole, "epoch" if whole else moment.replace("epoch", "step")
     else:
         cut = moment == "end" and not whole
-        epoch, named = trainer.current_epoch - cut, "step" if cut else moment
+        goes_on = moment == "start" and finished > 0
+        epoch = trainer.current_epoch - cut
+        named = "step" if cut or (goes_on and not whole) else "epoch" if goes_on else moment
     return {
         "finished_steps": finished,
         "log_step": log_step(trainer, finished),
@@ -153,7 +155,12 @@ def where(trainer: Any) -> str:
 
 
 def refusal_of(trainer: Any) -> str:
-    """Why nothing is looked at: where each process holds a part of the weights, one that looks alone waits for ever."""
+    """Why nothing is looked at: where each process holds a part of the weights, one that looks alone waits for ever.
+
+    Nor is a Trainer that was asked to do nothing beside the training.
+    """
+    if getattr(trainer, "barebones", False):
+        return "a Trainer with barebones=True logs nothing, so nothing is looked at"
     for kind in type(trainer.strategy).__mro__:
         if kind.__name__ in ("FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy"):
             return f"under {kind.__name__} each process holds a part of the weights only, so nothing is looked at"

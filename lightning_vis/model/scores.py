@@ -14,8 +14,11 @@ Score = Callable[[Any, Any], Tensor]
 """``(model output, classes (N,) or None) -> (N,)``: the number that is differentiated, one per image."""
 
 
-Target = str | int
-"""What is explained: ``"predicted"``, ``"label"``, ``"runner_up"`` or an index; of labels also ``"absent"``."""
+Target = int | str
+"""What is explained: ``"predicted"``, ``"label"``, ``"runner_up"`` or an index; of labels also ``"absent"``.
+
+The index stands first: a command line tries one kind after the other, and takes everything for a text.
+"""
 
 
 TARGETS = ("predicted", "label", "runner_up")

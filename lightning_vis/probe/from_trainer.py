@@ -95,6 +95,11 @@ class TrainerProbe:
         self._tracer: ForwardTracer | None = None
         self._batch: Any = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what belongs to one run, as hooks and the user's own step do: a copy still knows what was answered."""
+        kept = {name: getattr(self, name) for name in ("asked", "answer", "was_asked", "step", "notes")}
+        return {**vars(TrainerProbe()), **kept}
+
     # --- reading ----------------------------------------------------------------------------------------------------
 
     @property

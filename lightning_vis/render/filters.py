@@ -83,7 +83,7 @@ def filter_film(frames: Sequence[Frame], layer: str) -> Array:
         ``(H, 700, 3)`` uint8. A tile stays empty where another channel was looked at.
     """
     frames = _with_layer(frames, layer)
-    heads = ["end" if frame.moment == "step" else str(frame.epoch) for frame in frames]
+    heads = [frame.when if frame.moment == "step" else str(frame.epoch) for frame in frames]
     return _film(frames, layer, _CARD, "epoch", heads)
 
 

@@ -116,6 +116,31 @@ def test_saliency_and_grad_cam_with_everything(built):
     assert set(second.film.frames[0].maps["grad_cam.net.0+2"].classes) == {2}
 
 
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """Makes the callback that a CLI builds from words on the command line, and trains nothing."""
+
+    def build(kind, *words):
+        monkeypatch.setenv("PL_GLOBAL_SEED", "1")
+        monkeypatch.setenv("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+        monkeypatch.chdir(tmp_path)
+        given = [f"--trainer.callbacks.{word}" for word in words]
+        callback = f"--trainer.callbacks+=lightning_vis.{kind.__name__}"
+        monkeypatch.setattr(sys, "argv", ["train.py", "--trainer.accelerator=cpu", callback, *given])
+        cli = LightningCLI(Model, Data, run=False)
+        (found,) = [each for each in cli.trainer.callbacks if isinstance(each, kind)]
+        return found
+
+    return build
+
+
+@pytest.mark.parametrize(("said", "key"), [("1", "+1"), ("label", "+label"), ("predicted", "")])
+@pytest.mark.parametrize("kind", [SaliencyCallback, GradCAMCallback])
+def test_a_target_on_the_command_line(told, kind, said, key):
+    (view,) = told(kind, f"target={said}").views
+    assert view.key == view.name + key
+
+
 def test_a_word_that_is_no_argument_is_refused(built, capsys):
     with pytest.raises(SystemExit):
         built("- class_path: lightning_vis.SaliencyCallback\n  init_args: {lyer: net.0}")

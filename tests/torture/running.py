@@ -61,7 +61,7 @@ class Run:
         if arguments.get("barebones"):
             for key in ("log_every_n_steps", "enable_progress_bar", "enable_model_summary", "num_sanity_val_steps"):
                 usual.pop(key)
-        return pl.Trainer(callbacks=[*before, *ours, *users, Spy(self.trace)], **{**usual, **arguments})
+        return pl.Trainer(callbacks=[*before, *ours, *users, Spy(self.trace, ours)], **{**usual, **arguments})
 
     def fit(
         self, model: pl.LightningModule | None = None, *users: pl.Callback, data: Any = None, **arguments: Any

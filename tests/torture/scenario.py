@@ -114,6 +114,7 @@ def judge(case: Scenario, folder: Path, callbacks: Makers | None = None) -> Verd
         without.trace, watched.trace = (without_lent_hooks(each.trace) for each in (without, watched))
     found = [
         *_difference(without, watched),
+        *watched.trace.stuck[:1],
         *_files(without, watched),
         *_left(without, watched),
         *_said(case, without, watched),

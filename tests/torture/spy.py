@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,23 +21,39 @@ UNHEARD = (
 
 @dataclass
 class Trace:
-    """What was seen at each hook, in order."""
+    """What was seen at each hook, in order, and which callbacks could not be copied there."""
 
     hooks: list[tuple[str, Fingerprint]] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
 
     def note(self, hook: str, found: Fingerprint) -> None:
         self.hooks.append((hook, found))
 
 
 class Spy(Callback):
-    """Writes down the fingerprint at every hook; it stands last in the list of callbacks."""
+    """Writes down the fingerprint at every hook; it stands last in the list of callbacks, and copies those under test."""
 
-    def __init__(self, trace: Trace) -> None:
-        self.trace = trace
+    def __init__(self, trace: Trace, ours: Sequence[Callback] = ()) -> None:
+        self.trace, self.ours = trace, ours
+
+    def copy(self, hook: str) -> None:
+        """As a spawned worker or another callback may do at any moment; `deepcopy` takes long, so at the first of each hook."""
+        ways = [pickled] if any(before.startswith(hook + " ") for before, _ in self.trace.hooks) else [pickled, copy.deepcopy]
+        for callback, way in [(callback, way) for callback in self.ours for way in ways]:
+            try:
+                way(callback)
+            except Exception as error:
+                self.trace.stuck.append(f"{way.__name__} of {type(callback).__name__} at {hook}: {error!r}")
+
+
+def pickled(callback: Callback) -> Callback:
+    """A copy as another process gets it."""
+    return pickle.loads(pickle.dumps(callback))
 
 
 def _listener(name: str) -> Callable[..., None]:
     def hear(self: Spy, trainer: Any, pl_module: Any, *arguments: Any, **named: Any) -> None:
+        self.copy(name)
         given = () if name in UNHEARD else encoded([*arguments, *named.values()])
         when = f"{name} (epoch {trainer.current_epoch}, step {trainer.global_step})"
         self.trace.note(when, {"arguments": given, **fingerprint(trainer, pl_module)})
@@ -62,7 +80,7 @@ def first_difference(without: Trace, watched: Trace) -> str | None:
 
 def without_lent_hooks(trace: Trace) -> Trace:
     """The trace without what watches up to the end of a run's first batch: hooks, a function mode, the compiler's stance."""
-    cleaned, is_early = Trace(), True
+    cleaned, is_early = Trace(stuck=trace.stuck), True
     for hook, found in trace.hooks:
         is_early = (is_early or hook.startswith("setup")) and "_batch_end" not in hook
         cleaned.note(hook, {key: value for key, value in found.items() if not (is_early and _is_lent(key))})

@@ -58,6 +58,10 @@ class ExchangeLooks:
         self._since: int | None = None  # finished steps since when the answer has followed the surroundings
         self._seconds = 0.0  # what the last one took
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the pool, which knows how this run asks the network."""
+        return {**vars(self), "_pool": None}
+
     def open(self, *, is_on: bool) -> None:
         """A run begins: the pool is looked for anew."""
         self.is_on, self._pool = is_on, None

@@ -45,6 +45,10 @@ class FrameLogger:
         self._failures, self._budget, self._what = failures, budget, _OF[budget.work]
         self._store = FrameWriter(())
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without writers, which belong to one process: a copy has none until a run begins with it."""
+        return {**vars(self), "writers": [], "_store": FrameWriter(())}
+
     def forget(self) -> None:
         """Another training, or other images: the film begins anew."""
         self.go_on(Film(), 0)

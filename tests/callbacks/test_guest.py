@@ -1,0 +1,136 @@
+"""A good guest at any moment: copies, limits of time, either Lightning, a line said once."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import warnings
+
+import pytest
+import pytorch_lightning as pl
+from modules import Classifier, loader
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader, Dataset
+from worlds import Unvalidated, twin_probe
+from worlds import loader as scenes
+
+from lightning_vis.callbacks.filters import FilterMaximizationCallback
+from lightning_vis.callbacks.probe import ProbeCallback
+
+
+class Shifted(Dataset):
+    """Keeps a method of its data module, and with it everything that hangs on the Trainer."""
+
+    def __init__(self, transform):
+        self.transform, self.rows = transform, loader(8).dataset
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        image, label = self.rows[index]
+        return self.transform(image), label
+
+
+class Data(pl.LightningDataModule):
+    """Its loader spawns a worker, which is sent the data set."""
+
+    def shift(self, image):
+        return image + 0.1
+
+    def val_dataloader(self):
+        return loader(4)
+
+    def train_dataloader(self):
+        return DataLoader(Shifted(self.shift), 4, num_workers=1, multiprocessing_context="spawn", persistent_workers=True)
+
+
+def guests():
+    return [ProbeCallback(images=False), FilterMaximizationCallback(channels=1, steps=1)]
+
+
+def test_a_spawned_worker_is_sent_the_trainer_with_us_on_it(tmp_path):
+    """Spawn is the default of macOS and Windows."""
+    ours = guests()
+    logger = TensorBoardLogger(tmp_path, name="", version="run")
+    usual = {"accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+    trainer = pl.Trainer(max_epochs=1, callbacks=ours, logger=logger, log_every_n_steps=1000, **usual)
+    trainer.fit(Classifier(), datamodule=Data())
+    assert [each.film.count > 1 for each in ours] == [True, True]
+
+
+class Copier(pl.Callback):
+    """Copies the callbacks of its Trainer after the first step."""
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        if batch_idx == 0:
+            ours = [each for each in trainer.callbacks if hasattr(each, "film")]
+            self.copies = [copy.deepcopy(ours), pickle.loads(pickle.dumps(ours))]
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_copy_from_the_middle_of_a_fit_knows_its_film_and_trains_elsewhere(trainer, tmp_path, at):
+    copier, ours = Copier(), guests()
+    trainer([*ours, copier], max_epochs=1).fit(Classifier(), loader(), loader(4))
+    probed, filters = copier.copies[at]
+    assert (probed.film.count, filters.film.count) == (2, 1)  # as of that moment, however the fit went on
+    assert probed.session.finder is filters.session.finder
+    assert probed.session.answer.task == "multiclass"
+    trainer([probed, filters], max_epochs=1, logger=TensorBoardLogger(tmp_path, name="", version="other")).fit(
+        Classifier(), loader(), loader(4)
+    )
+    assert [frame.finished_steps for frame in probed.film.frames] == [0, 1, 2, 4, 6]
+    assert [frame.finished_steps for frame in filters.film.frames] == [0, 6]
+    assert any((tmp_path / "other").glob("events.*"))
+    assert ours[0].film.count == 5
+
+
+@pytest.mark.parametrize(
+    ("before", "first", "seen"),
+    [({"max_epochs": 1}, "epoch 1", [6, 12]), ({"max_epochs": -1, "max_steps": 4}, "step 4", [4, 10])],
+)
+def test_a_fit_that_goes_on_without_our_state_begins_with_a_look(trainer, tmp_path, before, first, seen):
+    """Else the next look would have nothing to be compared with."""
+    plain = trainer(**before)
+    plain.fit(Classifier(), loader(), loader(4))
+    plain.save_checkpoint(tmp_path / "plain.ckpt")
+    ours = guests()
+    trainer(ours).fit(Classifier(), loader(), loader(4), ckpt_path=tmp_path / "plain.ckpt")
+    for each in ours:
+        assert each.film.frames[0].when == first
+        assert [frame.finished_steps for frame in each.film.frames] == seen
+        assert [frame.log_step for frame in each.film.frames] == [step - 1 for step in seen]
+
+
+class Vectors(Classifier):
+    """What it is given are no images."""
+
+    def forward(self, x):
+        return self.net(x.reshape(-1, 3, 12, 12))
+
+
+def vectors():
+    data = loader().dataset
+    return DataLoader([(image.flatten(), label) for image, label in zip(*data.tensors, strict=True)], 4)
+
+
+@pytest.mark.parametrize(
+    ("reason", "data", "arguments"),
+    [("the batch holds no images", vectors, {}), ("no logger of this Trainer", loader, {"logger": False})],
+)
+def test_several_callbacks_say_one_reason_once_in_each_fit(trainer, reason, data, arguments):
+    ours = [ProbeCallback(), FilterMaximizationCallback(steps=1)]
+    for _ in range(2):
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            trainer(ours, max_epochs=1, **arguments).fit(Vectors(), data(), data())
+        assert len([each for each in said if reason in str(each.message)]) == 1
+
+
+def test_a_barebones_trainer_takes_no_looks_and_it_is_said_once(recwarn):
+    ours = [ProbeCallback(twin_probe()), FilterMaximizationCallback(["net.0"], probe=twin_probe())]
+    pl.Trainer(barebones=True, accelerator="cpu", max_epochs=1, callbacks=ours).fit(Unvalidated(), scenes(32, 1.0))
+    assert [each.film.count for each in ours] == [0, 0]
+    assert not any(each.seconds for each in ours)
+    said = [str(each.message) for each in recwarn if str(each.message).startswith("lightning_vis: ")]
+    assert said == ["lightning_vis: a Trainer with barebones=True logs nothing, so nothing is looked at"]
