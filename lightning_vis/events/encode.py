@@ -94,7 +94,8 @@ def _task_facts(frame: Frame) -> dict[str, Any]:
 
 
 def _verdict_facts(verdict: Verdict) -> dict[str, Any]:
-    return {"state": verdict.state, "sentence": verdict.sentence[:SENTENCE_LIMIT], "rows": list(verdict.rows)}
+    said = {"state": verdict.state, "sentence": verdict.sentence[:SENTENCE_LIMIT], "rows": list(verdict.rows)}
+    return said | {"picture": verdict.picture}
 
 
 def _head_facts(head: HeadAnswer) -> dict[str, Any]:

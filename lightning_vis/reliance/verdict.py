@@ -1,16 +1,17 @@
-"""The verdict: what an exchange of surroundings found, in one sentence."""
+"""The verdict on an exchange of surroundings, and that on both experiments."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from lightning_vis.frames import Verdict
 from lightning_vis.reliance.exchange.effect import Effect
 from lightning_vis.reliance.exchange.experiment import RIGHT, Cell, Findings, OfClass
 from lightning_vis.reliance.exchange.objects import Refusal
 
-RED, SEEN, NOTHING, NOT_MEASURED = "red", "seen", "nothing", "not measured"
-"""States of a verdict."""
+RED, AMBER, SEEN, NOTHING, NOT_MEASURED = "red", "amber", "seen", "nothing", "not measured"
+"""States of a verdict, the worst one first; amber is of twins alone."""
 EFFECT, SHARE, FRAME = 0.2, 0.3, 0.1
 """What the effect of the surroundings, its share and the effect of the frame have to reach; set before fresh networks were asked."""
 FOUND = 30
@@ -40,6 +41,22 @@ def verdict_of(found: Findings | Refusal, named: Named, *, was_seen: bool) -> Ve
     if follows(found):
         return _seen(found, named, RED if was_seen else SEEN)
     return Verdict(NOTHING, _nothing(found))
+
+
+def joined(twins: Verdict | None, exchange: Verdict | None) -> Verdict | None:
+    """The verdict of both experiments: the worse one, twins first; the other one's sentence behind it where it found less.
+
+    Args:
+        twins: of the twins at this look, if there are any.
+        exchange: likewise of the exchange.
+    """
+    if twins is None or exchange is None:
+        return twins or exchange
+    order = (RED, AMBER, SEEN, NOTHING, NOT_MEASURED)
+    worse, other = sorted((twins, exchange), key=lambda each: order.index(each.state))
+    if other.state in (worse.state, NOT_MEASURED):
+        return worse
+    return replace(worse, sentence=f"{worse.sentence} {other.sentence}")
 
 
 def numbers_of(found: Findings, verdict: Verdict) -> dict[str, float]:
@@ -84,12 +101,12 @@ def _seen(found: Findings, named: Named, state: str) -> Verdict:
     rows = () if cell is None else _showing(found, cell)
     words = [_in_counts(cell, named)] if cell is not None else []
     words += [f"What surrounds the object moves the answer by {_measured(found)}{_most_for(found, named)}."]
-    words += [f"See exchange {rows[0]}."] if rows else []
+    words += [f"See exchange {rows[0] + 1}."] if rows else []
     return Verdict(state, " ".join(words), rows)
 
 
 def _showing(found: Findings, cell: Cell) -> tuple[int, ...]:
-    """The rows that show what a cell counts."""
+    """The rows that show what a cell counts, from 0 on; pictures and sentences count from 1."""
     shown = [(each.label, each.host, each.said[2]) for each in found.rows]
     return tuple(at for at, each in enumerate(shown) if each == (cell.label, cell.host, cell.host))
 

@@ -34,10 +34,10 @@ def exchange_pictures(values: Array, classes: Sequence[tuple[str, str]], said: S
         said: of each row what is answered.
 
     Returns:
-        ``3 R`` pictures, framed where the answer is not the object's class, with a caption each.
+        ``3 R`` pictures, framed where the answer is not the object's class, with a caption each; rows count from 1.
     """
     tiles, captions = [], []
-    for number, (row, (label, host), answers) in enumerate(zip(values, classes, said, strict=True)):
+    for number, (row, (label, host), answers) in enumerate(zip(values, classes, said, strict=True), 1):
         places = (label, f"{label}, surroundings of another {label}", f"{label}, surroundings of {host}")
         for picture, place, (answer, share) in zip(row, places, answers, strict=True):
             tiles.append(_tile(picture, answer != label))

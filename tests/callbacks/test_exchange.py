@@ -22,6 +22,7 @@ from tests.callbacks.test_identical import Classifier, Drawing, PartlyFrozen, fi
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no"),
+    pytest.mark.filterwarnings("ignore:lightning_vis. the alert is"),
     pytest.mark.filterwarnings("ignore:.*no logger of this Trainer takes images"),
     pytest.mark.filterwarnings("ignore:Found 1 module.* in eval mode at the start of training"),
 ]
@@ -128,6 +129,28 @@ def test_a_network_that_lives_on_surroundings_is_red_at_the_second_look(trainer)
     assert "is called class 1 in 72 of 72 exchanges" in verdicts(callback)[-1].sentence
     assert [each["reliance/surroundings_alert"] for each in logged] == [0, 1, 1]
     assert logged[-1]["reliance/surroundings_effect"] > 0.9
+
+
+def test_whoever_asked_for_its_numbers_hears_of_its_alert_and_can_stop_by_it(trainer):
+    heard = []
+    callback, _ = run(
+        trainer, Sees("corners"), callback=ProbeCallback(exchange=True, views=[], on_alert=heard.append), max_epochs=3
+    )
+    assert [(each.level, each.epoch) for each in heard] == [(1, 2)]
+    assert heard[0].verdict == verdicts(callback)[1]
+    assert heard[0].sentence == verdicts(callback)[1].sentence
+    assert heard[0].numbers["reliance/surroundings_alert"] == 1
+    with pytest.warns(UserWarning, match=r"the alert is red\. In the surroundings of .*The training stops here"):
+        stopped, _ = run(
+            trainer, Sees("corners"), callback=ProbeCallback(exchange=True, views=[], on_alert="stop"), max_epochs=9
+        )
+    assert stopped.film.frames[-1].epoch == 2
+
+
+def test_by_itself_it_stops_nothing(trainer):
+    heard = []
+    run(trainer, Sees("corners"), callback=ProbeCallback(views=[], on_alert=heard.append), max_epochs=3)
+    assert heard == []
 
 
 def test_a_network_that_sees_the_object_is_not(trainer):
@@ -322,4 +345,4 @@ def test_what_is_stored_comes_back(trainer, tmp_path):
     stored = Film.from_logdir(tmp_path / "run").frames
     assert [each.verdict for each in stored] == [each.verdict for each in callback.film.frames]
     assert len(stored[-1].pictures["exchange"].values) == 12
-    assert stored[-1].pictures["exchange"].captions[2] == "0: class 0, surroundings of class 1: says class 1 1.00"
+    assert stored[-1].pictures["exchange"].captions[2] == "1: class 0, surroundings of class 1: says class 1 1.00"

@@ -33,7 +33,7 @@ def test_a_shortcut_by_hand():
     assert (verdict.state, verdict.rows) == ("red", (1,))
     assert verdict.sentence == (
         "In the surroundings of mammal, bird is called mammal in 46 of 72 exchanges. What surrounds the object moves the answer"
-        " by 58 points (+-5, 24 images, cut out automatically), most for bird: 70 points (12 images). See exchange 1."
+        " by 58 points (+-5, 24 images, cut out automatically), most for bird: 70 points (12 images). See exchange 2."
     )
     assert said(FOUND, was_seen=False).state == "seen"
     assert numbers_of(FOUND, verdict) == {
