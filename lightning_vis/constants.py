@@ -121,6 +121,10 @@ TWINS = "twins"
 """Those of twins: object after object, each on all backgrounds."""
 
 
+VERDICT = "verdict"
+"""A view of what both found."""
+
+
 ALONE = ("validate", "test")
 """Moments of looks outside of fit, in the order in which they stand behind a look of the fit at the same steps."""
 

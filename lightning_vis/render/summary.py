@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lightning_vis.constants import ERROR, EXCHANGE, MULTICLASS, REGRESSION, TWINS
+from lightning_vis.constants import ERROR, MULTICLASS, REGRESSION, TWINS
 from lightning_vis.frames import Array, Frame, Inputs
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, WRONG, Colour
 from lightning_vis.render.canvas.text import fitting, lines_of, lines_within, text_width, write
 from lightning_vis.render.canvas.tiles import drawn, fit, name_state, put
-from lightning_vis.render.exchange import captioned
+from lightning_vis.render.experiment.verdict import proofs
 from lightning_vis.render.legend import explaining, legend, unit_of
-from lightning_vis.render.twins import telling_kinds, twin_shown
 
 SIZE = (1200, 630)
 
@@ -39,7 +37,7 @@ def summary(run: str, frames: Sequence[Frame], inputs: Inputs) -> Array:
     Where the answer follows what surrounds the objects, the twins or the exchange that show it stand in place of the second
     image.
     """
-    said, proof = words(frames, inputs), _proof(frames[-1], inputs)
+    said, shown = words(frames, inputs), proofs(frames[-1], inputs)
     key = next(iter(frames[-1].maps), "")
     head = frames[-1].maps[key].head if key else ""
     frames, inputs = [frame.of(head) for frame in frames], inputs.of(frames[-1], head)
@@ -47,7 +45,7 @@ def summary(run: str, frames: Sequence[Frame], inputs: Inputs) -> Array:
     sheet = Image.new("RGB", SIZE, PANEL)
     for column, title in enumerate(("input", first.when, last.when)):
         write(sheet, (GAP + column * (SIDE + GAP), 18), title, FAINT, SIDE)
-    for row, index in enumerate(telling(frames, inputs)[: 1 if proof is not None else 2]):
+    for row, index in enumerate(telling(frames, inputs)[: 1 if shown else 2]):
         corner = (GAP, TOP + row * (SIDE + CAPTION + GAP))
         put(sheet, corner, fit(inputs.pictures[index], SIDE))
         truth = inputs.truth_of(index)
@@ -55,8 +53,8 @@ def summary(run: str, frames: Sequence[Frame], inputs: Inputs) -> Array:
         for column, frame in enumerate((first, last)):
             if key in frame.maps:
                 _draw_look(sheet, (corner[0] + (column + 1) * (SIDE + GAP), corner[1]), frame, inputs, key, index)
-    if proof is not None:
-        proof(sheet, (GAP, TOP + SIDE + CAPTION + GAP))
+    if shown:
+        shown[0](sheet, (GAP, TOP + SIDE + CAPTION), SIDE)
     elif key and last.maps[key].scale.kind == "log":
         legend(sheet, (GAP, SIZE[1] - 52), SIDE, last.maps[key].scale)
         reading = (
@@ -65,32 +63,6 @@ def summary(run: str, frames: Sequence[Frame], inputs: Inputs) -> Array:
         write(sheet, (2 * GAP + SIDE, SIZE[1] - 48), reading, FAINT, 2 * SIDE, 24)
     _write_sentences(sheet, (3 * (SIDE + GAP) + 2 * GAP, 18), run, said)
     return np.asarray(sheet)
-
-
-def _proof(frame: Frame, inputs: Inputs) -> Callable[[Image.Image, tuple[int, int]], None] | None:
-    """What draws the pair that shows what the verdict says; None where it says nothing of the kind."""
-    verdict = frame.verdict
-    if verdict is None or not verdict.rows or verdict.picture not in frame.pictures:
-        return None
-    draw = _draw_twins if verdict.picture == TWINS else _draw_exchange
-    return partial(draw, frame=frame, inputs=inputs, row=verdict.rows[0])
-
-
-def _draw_exchange(sheet: Image.Image, corner: tuple[int, int], frame: Frame, inputs: Inputs, row: int) -> None:
-    """One row of an exchange."""
-    title = f"exchange {row + 1}, {frame.when}: image, same class, other class"
-    write(sheet, (corner[0], corner[1] - GAP // 2), title, FAINT, 3 * SIDE, 20)
-    for column in range(3):
-        place = (corner[0] + column * (SIDE + GAP), corner[1] + 20)
-        captioned(sheet, place, SIDE, frame.pictures[EXCHANGE], 3 * row + column)
-
-
-def _draw_twins(sheet: Image.Image, corner: tuple[int, int], frame: Frame, inputs: Inputs, row: int) -> None:
-    """One object on several backgrounds."""
-    title = f"twin {row + 1}, {frame.when}: one object, several backgrounds"
-    write(sheet, (corner[0], corner[1] - GAP // 2), title, FAINT, 3 * SIDE, 20)
-    for column, kind in enumerate(telling_kinds(frame, inputs, row, 3)):
-        twin_shown(sheet, (corner[0] + column * (SIDE + GAP), corner[1] + 20), SIDE, frame, inputs, row, kind)
 
 
 def telling(frames: Sequence[Frame], inputs: Inputs) -> list[int]:

@@ -39,7 +39,7 @@ def _count(kinds: int) -> int:
 
 def with_twins(frame: Frame, inputs: Inputs) -> Frame:
     """The frame with its twins as pictures: object after object, each on all backgrounds in turn, captions below."""
-    if inputs.twins is None or not _was_asked(frame, inputs):
+    if inputs.twins is None or not was_asked(frame, inputs):
         return frame
     tiles, captions = [], []
     for index in range(min(len(inputs.twins), MOST)):
@@ -60,7 +60,7 @@ def twins_sheet(frame: Frame, inputs: Inputs) -> Array | None:
         ``(H, 700, 3)`` uint8: the verdict; under each twin the probability of its own class; a cross where the answer is wrong,
         and a frame too where it is right on another background.
     """
-    if inputs.twins is None or not _was_asked(frame, inputs):
+    if inputs.twins is None or not was_asked(frame, inputs):
         return None
     kinds = len(inputs.kinds)
     beside = max(1, 4 // kinds)
@@ -175,7 +175,7 @@ def _caption(frame: Frame, inputs: Inputs, index: int, kind: int, flipped: bool)
     return f"{index + 1}: {_label(inputs, index)} on {inputs.kinds[kind]}: {share:.2f}{flips}"
 
 
-def _was_asked(frame: Frame, inputs: Inputs) -> bool:
+def was_asked(frame: Frame, inputs: Inputs) -> bool:
     """Whether the frame knows what class is answered on each background: a number has none."""
     is_of_classes = inputs.labels is not None and bool((frame.predicted >= 0).all())
     return is_of_classes and all(f"reliance/on/{kind}" in frame.per_image for kind in inputs.kinds)

@@ -28,7 +28,7 @@ def probe(names=NAMES, count=12, other=1):
 
 
 def trained(trainer, given, heard=None, **arguments):
-    callback = ProbeCallback(given, at_steps=(), on_alert=(heard or []).append if heard is None else heard.append, **arguments)
+    callback = ProbeCallback(given, at_steps=(), on_alert=(lambda alert: None) if heard is None else heard.append, **arguments)
     torch.manual_seed(0)
     trainer([callback], max_epochs=4).fit(Classifier(), loader(48, 1.0), loader(32, 1.0, seed=1))
     return callback
@@ -91,7 +91,7 @@ class Blind(Classifier):
 
 
 def test_a_network_that_sees_nothing_is_not_measured(trainer):
-    callback = ProbeCallback(probe(), at_steps=())
+    callback = ProbeCallback(probe(), views=[], at_steps=())
     trainer([callback], max_epochs=3).fit(Blind(), loader(48, 1.0), loader(32, 1.0, seed=1))
     assert {frame.verdict.state for frame in callback.film.frames} == {"not measured"}
     assert "so it follows neither" in callback.film.frames[-1].verdict.sentence

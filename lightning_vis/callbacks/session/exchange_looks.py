@@ -27,7 +27,7 @@ from lightning_vis.reliance.alert import Alert
 from lightning_vis.reliance.exchange.experiment import MOST, RIGHT, Ask, Findings, experiment, plain_answers
 from lightning_vis.reliance.exchange.objects import Objects, Refusal, objects_of
 from lightning_vis.reliance.verdict import AGE_TAG, ALERT_TAG, NOT_MEASURED, TAGS, follows, joined, numbers_of, verdict_of
-from lightning_vis.render.exchange import exchange_pictures
+from lightning_vis.render.experiment.exchange import exchange_pictures
 
 SPACED = 1.5
 """How many times the finished steps of the last exchange there are at the next one, at least."""
