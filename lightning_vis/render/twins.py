@@ -105,7 +105,7 @@ def twin_shown(
     said = inputs.class_name(int(_answer(frame, inputs, "says", index, kind)))
     write(sheet, (x, y + side + 2), f"says {said}", WRONG if wrong else INK, side, SMALL_TEXT)
     name = _label(inputs, index)
-    where = (f"{index + 1}: {name} on {inputs.kinds[kind]}", f"{name} {_answer(frame, inputs, 'on', index, kind):.2f}")
+    where = (f"on {inputs.kinds[kind]}", f"{name} {_answer(frame, inputs, 'on', index, kind):.2f}")
     for line, words in enumerate(where, 1):
         write(sheet, (x, y + side + 2 + line * (SMALL_TEXT + 2)), words, FAINT, side, SMALL_TEXT)
 
