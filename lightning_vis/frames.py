@@ -115,6 +115,23 @@ class HeadAnswer:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """How often objects of one class are called by the class that their surroundings come from.
+
+    Attributes:
+        label: the objects' class, by name.
+        host: the surroundings' class.
+        follows: how many exchanges are answered by it.
+        of: how many there were.
+    """
+
+    label: str
+    host: str
+    follows: int
+    of: int
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the experiments on a network said at one look: twins, the exchange of surroundings, or both.
 
@@ -124,12 +141,14 @@ class Verdict:
         sentence: what was found, or why nothing was measured; the same wherever it is shown.
         rows: which rows of a picture show it, counted from 0; the sentence and the pictures count from 1.
         picture: whose rows, ``"twins"`` or ``"exchange"``; the experiment that found most.
+        cells: class by class what an exchange found, the worst cell first; () where nothing was exchanged.
     """
 
     state: str
     sentence: str
     rows: tuple[int, ...] = ()
     picture: str = EXCHANGE
+    cells: tuple[Cell, ...] = ()
 
 
 @dataclass(frozen=True)

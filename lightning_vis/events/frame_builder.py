@@ -14,7 +14,7 @@ from lightning_vis.events.decode import Look
 from lightning_vis.events.part import Part
 from lightning_vis.events.quantise import Quantised, restored
 from lightning_vis.events.sprites import tiles
-from lightning_vis.frames import Array, Filter, Frame, HeadAnswer, Inputs, Maps, Pictures, Scale, Verdict
+from lightning_vis.frames import Array, Cell, Filter, Frame, HeadAnswer, Inputs, Maps, Pictures, Scale, Verdict
 
 DAMAGE = (
     *(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, SyntaxError),
@@ -74,7 +74,8 @@ def _verdict(facts: Mapping[str, Any]) -> Verdict | None:
     if known is None:
         return None
     rows, picture = tuple(int(each) for each in known["rows"]), str(known.get("picture", EXCHANGE))
-    return Verdict(str(known["state"]), str(known["sentence"]), rows, picture)
+    cells = (Cell(str(label), str(host), int(follows), int(of)) for label, host, follows, of in known.get("cells", ()))
+    return Verdict(str(known["state"]), str(known["sentence"]), rows, picture, tuple(cells))
 
 
 def _said(facts: Mapping[str, Any]) -> dict[str, Any]:

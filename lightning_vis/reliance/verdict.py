@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from lightning_vis.frames import Cell as NamedCell
 from lightning_vis.frames import Verdict
 from lightning_vis.reliance.exchange.effect import Effect
 from lightning_vis.reliance.exchange.experiment import RIGHT, Cell, Findings, OfClass
@@ -34,13 +35,20 @@ def verdict_of(found: Findings | Refusal, named: Named, *, was_seen: bool) -> Ve
         named: what a class is called.
         was_seen: whether the exchange before it found the answer to follow the surroundings.
     """
-    refusal = found if isinstance(found, Refusal) else doubt_of(found)
-    if refusal is not None:
-        return Verdict(NOT_MEASURED, _refused(refusal), () if isinstance(found, Refusal) else (0,) * bool(found.rows))
-    assert isinstance(found, Findings)  # all others are refusals
-    if follows(found):
-        return _seen(found, named, RED if was_seen else SEEN)
-    return Verdict(NOTHING, _nothing(found))
+    if isinstance(found, Refusal):
+        return Verdict(NOT_MEASURED, _refused(found))
+    doubt = doubt_of(found)
+    if doubt is not None:
+        said = Verdict(NOT_MEASURED, _refused(doubt), (0,) * bool(found.rows))
+    elif follows(found):
+        said = _seen(found, named, RED if was_seen else SEEN)
+    else:
+        said = Verdict(NOTHING, _nothing(found))
+    return replace(said, cells=tuple(_named_cell(each, named) for each in found.cells))
+
+
+def _named_cell(cell: Cell, named: Named) -> NamedCell:
+    return NamedCell(named(cell.label), named(cell.host), cell.follows, cell.of)
 
 
 def joined(twins: Verdict | None, exchange: Verdict | None) -> Verdict | None:
@@ -54,9 +62,9 @@ def joined(twins: Verdict | None, exchange: Verdict | None) -> Verdict | None:
         return twins or exchange
     order = (RED, AMBER, SEEN, NOTHING, NOT_MEASURED)
     worse, other = sorted((twins, exchange), key=lambda each: order.index(each.state))
-    if other.state in (worse.state, NOT_MEASURED):
-        return worse
-    return replace(worse, sentence=f"{worse.sentence} {other.sentence}")
+    is_news = other.state not in (worse.state, NOT_MEASURED)
+    sentence = f"{worse.sentence} {other.sentence}" if is_news else worse.sentence
+    return replace(worse, sentence=sentence, cells=exchange.cells)
 
 
 def numbers_of(found: Findings, verdict: Verdict) -> dict[str, float]:

@@ -345,4 +345,5 @@ def test_what_is_stored_comes_back(trainer, tmp_path):
     stored = Film.from_logdir(tmp_path / "run").frames
     assert [each.verdict for each in stored] == [each.verdict for each in callback.film.frames]
     assert len(stored[-1].pictures["exchange"].values) == 12
+    assert {(each.follows, each.of) for each in stored[-1].verdict.cells} == {(72, 72)}
     assert stored[-1].pictures["exchange"].captions[2] == "1: class 0, surroundings of class 1: says class 1 1.00"

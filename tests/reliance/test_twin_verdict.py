@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lightning_vis.frames import Verdict
+from lightning_vis.frames import Cell, Verdict
 from lightning_vis.reliance.alert import AlertState, ClassEffect, Measurement, Thresholds, advance
 from lightning_vis.reliance.twin_verdict import TwinAnswers, classes_of, flips_of, holding, refusal_of, verdict_of_twins
 from lightning_vis.reliance.twins import Twins
@@ -170,3 +170,5 @@ def test_of_two_experiments_the_worse_one_speaks_first():
     assert joined(TWIN, found) == TWIN
     assert joined(TWIN, replace(OTHER, state="not measured")) == TWIN
     assert joined(replace(TWIN, state="not measured"), OTHER) == OTHER
+    cells = (Cell("bird", "mammal", 3, 4),)
+    assert joined(TWIN, replace(OTHER, cells=cells)).cells == cells

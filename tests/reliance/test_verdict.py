@@ -45,6 +45,14 @@ def test_a_shortcut_by_hand():
     }
 
 
+def test_the_matrix_has_the_names_and_the_counts_of_the_sentence():
+    first, second = said(FOUND).cells
+    assert (first.label, first.host, first.follows, first.of) == ("bird", "mammal", 46, 72)
+    assert f"called {first.host} in {first.follows} of {first.of} exchanges" in said(FOUND).sentence
+    assert (second.label, second.host) == ("mammal", "bird")
+    assert said(Refusal("nobody knows")).cells == ()
+
+
 def test_other_names_make_the_same_sentence_with_other_names():
     swapped = str.maketrans({"b": "x"})
     assert said(FOUND, ["xird", "mammal"]).sentence == said(FOUND).sentence.replace("bird", "bird".translate(swapped))
