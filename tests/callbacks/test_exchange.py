@@ -274,7 +274,11 @@ def repeated():
 
 
 REFUSALS = {
-    "plates": (lambda: scenes(plain=True), "corners", "no objects stand out from what surrounds them. Masks would help"),
+    "plates": (
+        lambda: scenes(plain=True),
+        "corners",
+        "no objects stand out from what surrounds them. Masks or boxes would help",
+    ),
     "one class": (of_one_class, "corners", "the images are of one class. A validation set of at least two classes would help"),
     "alike": (alike, "middle", "what surrounds the objects looks alike in all images"),
     "few right": (lambda: scenes(8), "middle", "fewer than 6 images are right in all classes but one"),
@@ -291,6 +295,24 @@ def test_what_cannot_be_measured_says_why_and_what_would_help(trainer, case):
     assert {each.state for each in verdicts(callback)} == {"not measured"}
     assert reason in verdicts(callback)[-1].sentence
     assert all(each == dict.fromkeys(TAGS, 0.0) for each in logged)
+
+
+@pytest.mark.parametrize("what", ["corners", "middle"])
+def test_boxes_of_the_probe_are_taken_instead_of_cut_outs(trainer, what):
+    """The other remedy: of a network that sees the objects nothing is found, of one that sees what surrounds them it is."""
+    pictures, labels = scenes(24, plain=what == "corners").tensors
+    given = Probe(pictures, labels, boxes=[[10, 10, 22, 22]] * 24)
+    callback, _ = run(trainer, Sees(what), callback=ProbeCallback(given, views=[], exchange=True))
+    assert given.twins is None
+    assert verdicts(callback)[-1].state == ("red" if what == "corners" else "nothing")
+    assert "cut out automatically" not in verdicts(callback)[-1].sentence
+
+
+def test_boxes_that_leave_nothing_around_are_refused(trainer):
+    pictures, labels = scenes(24).tensors
+    given = Probe(pictures, labels, boxes=[[0, 0, SIZE, SIZE]] * 24)
+    callback, _ = run(trainer, Sees("middle"), callback=ProbeCallback(given, views=[], exchange=True))
+    assert "the objects fill the images, so that next to nothing surrounds them" in verdicts(callback)[-1].sentence
 
 
 def test_masks_of_the_probe_are_taken_instead_of_cut_outs(trainer):
