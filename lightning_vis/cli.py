@@ -9,6 +9,11 @@ from pathlib import Path
 
 from lightning_vis.export import export_gif, export_html, export_strip
 
+VIEW_HELP = (
+    "a view's key, evidence or filters/LAYER for instance, or what experiments found: twins, exchange, verdict"
+    " (the first one if not given)"
+)
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Runs one command; returns 0, or 2 where there is nothing to export."""
@@ -36,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--looks", type=_at_least_two, help="at most so many looks of each run (all if not given)")
     for name, default, purpose in (("gif", "film.gif", "an animation"), ("strip", "strip.png", "a film strip")):
         command = _command(commands, name, default, f"{purpose} of one view, the runs below each other")
-        command.add_argument("--view", help="a view's key, evidence or filters/LAYER for instance (the first one if not given)")
+        command.add_argument("--view", help=VIEW_HELP)
     return made
 
 

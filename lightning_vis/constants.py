@@ -117,6 +117,14 @@ EXCHANGE = "exchange"
 """The pictures of an exchange of surroundings, among those of a frame: rows of three."""
 
 
+TWINS = "twins"
+"""Those of twins: object after object, each on all backgrounds."""
+
+
+VERDICT = "verdict"
+"""A view of what both found."""
+
+
 ALONE = ("validate", "test")
 """Moments of looks outside of fit, in the order in which they stand behind a look of the fit at the same steps."""
 

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from lightning_vis.events.decode import finite, page_streams, without_repeated
 from lightning_vis.events.event_file import event_files
 from lightning_vis.events.frame_reader import RunFrames, StoredRun, read_run, whole_run
 from lightning_vis.events.part import Part, media_type
-from lightning_vis.frames import Array, thinned
+from lightning_vis.frames import Array, Frame, thinned
 from lightning_vis.render.canvas.style import GAP, INK, PANEL, SMALL_TEXT, TEXT
 from lightning_vis.render.canvas.text import paragraph, write
 from lightning_vis.render.canvas.tiles import put
+from lightning_vis.render.experiment.verdict import SHEETS
 from lightning_vis.render.filters import filter_reading, filter_strip, has_gaps
-from lightning_vis.render.gif import animated, animated_filters
+from lightning_vis.render.gif import animated, animated_filters, animated_sheets
 from lightning_vis.render.strips import strip
 
 STATIC = Path(__file__).parent / "tab" / "static"
@@ -90,7 +92,9 @@ def export_gif(logdir: str | Path, output: str | Path, view: str | None = None) 
     """Writes a GIF of one view (the first one if None), all runs below each other. Otherwise as `export_html`."""
     runs = [whole_run(stored) for stored in _stored(logdir)]
     key = view_key(runs, view)
-    if key.startswith(FILTERS):
+    if key in SHEETS:
+        data = animated_sheets([(run.name, run.frames, partial(_sheet, key, run)) for run in runs])
+    elif key.startswith(FILTERS):
         data = animated_filters([(run.name, run.filters) for run in runs], key.removeprefix(FILTERS))
     else:
         data = animated([(run.name, run.inputs, run.frames) for run in runs], key)
@@ -102,7 +106,7 @@ def export_strip(logdir: str | Path, output: str | Path, view: str | None = None
     """Writes a strip of one view (the first one if None), all runs below each other. Otherwise as `export_html`."""
     runs = [whole_run(stored) for stored in _stored(logdir)]
     key = view_key(runs, view)
-    shown = [run for run in runs if key in (*_views(run), *_filters(run))]
+    shown = [run for run in runs if key in (*_views(run), *_filters(run), *_experiments(run))]
     strips = [_strip(run, key) for run in shown]
     named = [_named(run.name, each) for run, each in zip(shown, strips, strict=True)] if len(shown) > 1 else strips
     Image.fromarray(_stacked([*named, *_below(shown, key, max(each.shape[1] for each in named))])).save(output)
@@ -110,14 +114,14 @@ def export_strip(logdir: str | Path, output: str | Path, view: str | None = None
 
 
 def view_key(runs: Sequence[RunFrames], view: str | None) -> str:
-    """The view to show: the one that was asked for, else the first one; filters stand behind all maps.
+    """The view to show: the one that was asked for, else the first one; filters stand behind all maps, experiments last.
 
     Raises:
         ValueError: no run has it; the message names those there are.
     """
-    there = list(dict.fromkeys(key for views in (_views, _filters) for run in runs for key in views(run)))
+    there = list(dict.fromkeys(key for views in (_views, _filters, _experiments) for run in runs for key in views(run)))
     if not there:
-        raise ValueError("these runs have no maps and no filters")
+        raise ValueError("these runs have no maps, no filters and no verdict")
     if view is not None and view not in there:
         raise ValueError(f"no view {view!r} in these runs: there are {', '.join(there)}")
     return view or there[0]
@@ -188,7 +192,18 @@ def _filters(run: RunFrames) -> list[str]:
     return list(dict.fromkeys(name for frame in run.filters for name in frame.pictures))
 
 
+def _experiments(run: RunFrames) -> list[str]:
+    """What experiments found, as views."""
+    return [key for key in SHEETS if any(_sheet(key, run, frame) is not None for frame in run.frames)]
+
+
+def _sheet(key: str, run: RunFrames, frame: Frame) -> Array | None:
+    return SHEETS[key](frame, run.inputs)
+
+
 def _strip(run: RunFrames, key: str) -> Array:
+    if key in SHEETS:
+        return next(sheet for frame in reversed(run.frames) if (sheet := _sheet(key, run, frame)) is not None)
     is_filters = key.startswith(FILTERS)
     frames = [frame for frame in (run.filters if is_filters else run.frames) if key in {**frame.maps, **frame.pictures}]
     shown = [frames[at] for at in thinned(len(frames), COLUMNS)]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lightning_vis.constants import ALONE as ALONE
-from lightning_vis.constants import ERROR, FILTERS, LOG_ODDS, MULTICLASS, OUTPUT, UNKNOWN
+from lightning_vis.constants import ERROR, EXCHANGE, FILTERS, LOG_ODDS, MULTICLASS, OUTPUT, UNKNOWN
 from lightning_vis.constants import place_of as place_of
 from lightning_vis.scale import Array as Array
 from lightning_vis.scale import Scale as Scale
@@ -115,19 +115,40 @@ class HeadAnswer:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the exchange of surroundings said of a network at one look.
+class Cell:
+    """How often objects of one class are called by the class that their surroundings come from.
 
     Attributes:
-        state: ``"red"``: the answer follows what surrounds the objects, at this look and at the one before;
-            ``"seen"``: at this look; ``"nothing"``: nothing above its threshold; ``"not measured"``.
+        label: the objects' class, by name.
+        host: the surroundings' class.
+        follows: how many exchanges are answered by it.
+        of: how many there were.
+    """
+
+    label: str
+    host: str
+    follows: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the experiments on a network said at one look: twins, the exchange of surroundings, or both.
+
+    Attributes:
+        state: ``"red"``: the answer follows what surrounds the objects, at this look and at one before; ``"amber"``: likewise,
+            a little (twins only); ``"seen"``: at this look; ``"nothing"``: nothing above a threshold; ``"not measured"``.
         sentence: what was found, or why nothing was measured; the same wherever it is shown.
-        rows: which rows of the picture ``"exchange"`` show it, counted from 0.
+        rows: which rows of a picture show it, counted from 0; the sentence and the pictures count from 1.
+        picture: whose rows, ``"twins"`` or ``"exchange"``; the experiment that found most.
+        cells: class by class what an exchange found, the worst cell first; () where nothing was exchanged.
     """
 
     state: str
     sentence: str
     rows: tuple[int, ...] = ()
+    picture: str = EXCHANGE
+    cells: tuple[Cell, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -158,7 +179,7 @@ class Frame:
             labels say it.
         head: the head of which all this is said, where there are several.
         heads: the others, by name; their numbers have ``@<name>`` behind their tags, their maps behind their keys.
-        verdict: what the exchange of surroundings said; None where this look asked nothing.
+        verdict: what twins and the exchange of surroundings said; None where this look asked nothing.
     """
 
     probe: str

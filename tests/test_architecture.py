@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "attribution": ["probe", "reliance", "model", "frames", "arguments", "constants"],
     "maximization": ["probe", "render.colormap", "model", "frames", "arguments", "constants"],
     "probe": ["reliance", "model", "frames", "arguments", "constants"],
-    "reliance": ["model", "frames", "arguments"],
+    "reliance": ["model", "frames", "arguments", "constants"],
     "film": ["events", "render", "frames"],
     "events": ["render.canvas.tiles", "frames", "constants"],
     "render": ["frames", "constants"],

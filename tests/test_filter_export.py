@@ -306,7 +306,7 @@ def test_runs_without_maps_and_filters_say_so(tmp_path, capsys):
     (frame,) = film_of(1)
     write_run(tmp_path / "logs", [Frame(**{**vars(frame), "maps": {}})], inputs_of())
     assert main(["gif", str(tmp_path / "logs"), "-o", str(tmp_path / "x")]) == 2
-    assert capsys.readouterr().err == "lightning_vis: these runs have no maps and no filters\n"
+    assert capsys.readouterr().err == "lightning_vis: these runs have no maps, no filters and no verdict\n"
 
 
 # --- the card in the Images tab -------------------------------------------------------------------------------------

@@ -13,9 +13,11 @@ from lightning_vis.callbacks.failures import warn
 from lightning_vis.frames import Frame
 from lightning_vis.model.answer.answer import Answer
 from lightning_vis.probe.probe import Probe
-from lightning_vis.reliance.alert import RED, Alert, AlertState, Measurement, Thresholds, advance, most_telling, sentence
+from lightning_vis.reliance.alert import AMBER, OFF, RED, Alert, AlertState, Thresholds, advance
 from lightning_vis.reliance.evaluate import can_ask
 from lightning_vis.reliance.measures import BACKGROUND, OBJECT, SHARE, effects_of
+from lightning_vis.reliance.sight import Sight
+from lightning_vis.reliance.twin_verdict import verdict_of_twins
 from lightning_vis.reliance.twins import Twins
 from lightning_vis.reliance.verdict import TAGS as EXCHANGE_TAGS
 
@@ -66,24 +68,29 @@ class Monitor:
         if any(key == AGE for _, key in waiting(trainer)):
             self.age = self.age or 0
 
-    def judge(self, frame: Frame, at: float, total: float | None, shown: int = 1) -> Frame:
-        """Moves the alert by one look and writes its level into the frame.
+    def judge(self, frame: Frame, at: float, total: float | None, sight: Sight) -> Frame:
+        """Moves the alert by one look, and writes its level and the verdict into the frame.
 
         Args:
             frame: what the look found.
             at: how far the training is, as `progress` gives it.
             total: how long it will be.
-            shown: images of the probe per object.
+            sight: what is known of the twins.
         """
         if TWIN_TAGS[0] not in frame.numbers or frame.task not in ALERTED:
             return frame
-        seen, before = _measurement_of(frame, at, total, shown), self.state
+        seen, before = sight.measurement(frame, at, total), self.state
         self.state = advance(before, seen, self.thresholds)
-        frame = replace(frame, numbers={**frame.numbers, ALERT: self.state.level})
+        said = verdict_of_twins(seen, self.state, sight.answers(frame), self.thresholds, sight.named, sight.refusal)
+        frame = replace(frame, numbers={**frame.numbers, ALERT: self.state.level}, verdict=said)
         if self.state.level != before.level:
-            said = sentence(before, self.state, seen)
-            self._change = Alert(self.state.level, said, frame.epoch, dict(frame.numbers))
+            self._change = Alert(self.state.level, said.sentence, frame.epoch, dict(frame.numbers), said)
         return frame
+
+    def seen(self, frame: Frame, sight: Sight) -> Frame:
+        """The frame of a look outside of fit with what it alone saw of the twins: no alert is moved by it."""
+        alone = Monitor(thresholds=self.thresholds).judge(frame, 0, None, sight)
+        return replace(frame, verdict=alone.verdict)
 
     def publish(
         self,
@@ -92,6 +99,7 @@ class Monitor:
         frame: Frame | None,
         reason: str = "",
         beside: Mapping[str, float] = MappingProxyType({}),
+        told: Sequence[Alert] = (),
     ) -> None:
         """Logs the monitored numbers on every rank; rank 0 knows them and hands them on.
 
@@ -101,13 +109,14 @@ class Monitor:
             frame: what the look found, None if it failed.
             reason: why it failed.
             beside: numbers that go out with them, and say themselves how old they are.
+            told: changes of another alert.
         """
-        message = self._fresh({} if frame is None else frame.numbers, reason) if trainer.is_global_zero else None
-        message = None if message is None else ({**message[0], **beside}, message[1])
-        values, change = trainer.strategy.broadcast(message)
+        fresh = self._fresh({} if frame is None else frame.numbers, reason) if trainer.is_global_zero else None
+        message = None if fresh is None else ({**fresh[0], **beside}, [*filter(None, fresh[1:]), *told])
+        values, changes = trainer.strategy.broadcast(message)
         if values:
             pl_module.log_dict(values, on_step=False, on_epoch=True, batch_size=1)
-        if change is not None:
+        for change in changes:
             self._tell(trainer, change)
 
     def state_dict(self) -> dict[str, Any]:
@@ -147,7 +156,12 @@ class Monitor:
         if callable(self.on_alert):
             _call(self.on_alert, change)
         else:
-            warn(change.sentence + (" The training stops here, because on_alert='stop'." if stops else ""))
+            ends = " The training stops here, because on_alert='stop'." if stops else ""
+            warn(f"the alert is {LEVELS[change.level]}. {change.sentence}{ends}")
+
+
+LEVELS = {OFF: "neither red nor amber any more", AMBER: "amber", RED: "red"}
+"""Of an alert that has changed, in words; what that means says the verdict."""
 
 
 def monitored_tags(probe: Probe, views: Sequence[View]) -> tuple[str, ...]:
@@ -280,21 +294,6 @@ def progress(trainer: Any, epoch: int) -> tuple[float, float | None]:
         known = batches and math.isfinite(batches)
         ways.append((trainer.fit_loop.epoch_loop.total_batch_idx + 1, batches) if known else (epoch, trainer.max_epochs))
     return max(ways, key=lambda way: way[0] / way[1]) if ways else (epoch, None)
-
-
-def _measurement_of(frame: Frame, at: float, total: float | None, shown: int) -> Measurement:
-    effects = [float(value) for value in frame.per_image.get(TWIN_TAGS[0], ())][::shown]
-    return Measurement(
-        effect=frame.numbers["reliance/background_effect"],
-        object_effect=frame.numbers["reliance/object_effect"],
-        share=frame.numbers["reliance/background_share"],
-        epoch=frame.epoch,
-        at=at,
-        total=total,
-        control=frame.numbers.get("reliance/paste_control"),
-        telling=most_telling(effects),
-        objects=len(effects),
-    )
 
 
 def _neutral(tag: str) -> float:

@@ -74,8 +74,9 @@ class ProbeCallback(LookCallback):
         score: ``(output, classes) -> (N,)``, the number that is explained; None: that of the task.
         on_error: what happens when something fails while looking: ``"warn"`` says so once per fit and the training goes on,
             ``"raise"`` stops it.
-        on_alert: what happens when the alert changes, where the probe has twins: ``"warn"``; ``"stop"``, which also ends
-            the training when it turns red; or a function of a `lightning_vis.reliance.alert.Alert`.
+        on_alert: what happens when the alert changes, that of twins, or of the exchange where its numbers go through the log:
+            ``"warn"``; ``"stop"``, which also ends the training when it turns red; or a function of a
+            `lightning_vis.reliance.alert.Alert`.
         thresholds: when the alert turns amber or red.
         images: draw cards, film strips and animations; the tab gets its frames in any case.
         loggers: ``"tensorboard"``, or ``"all"``: pictures go to every logger that takes images.
@@ -249,8 +250,8 @@ class ProbeCallback(LookCallback):
         """Looks at the finished network, if no look has seen it, and leaves what is to be taken along."""
         self._look(trainer, pl_module, "end")
         if not self._served and self.session.probe is not None:
-            if self.looks.exchanges.verdict is not None:
-                log(trainer, self.looks.exchanges.verdict.sentence)
+            if self.looks.verdict is not None:
+                log(trainer, self.looks.verdict.sentence)
             for path in self.looks.finish():
                 log(trainer, f"what happened, in one picture: {path}")
 
@@ -309,8 +310,9 @@ class ProbeCallback(LookCallback):
             return
         self._published = finished
         frame = self._look(trainer, pl_module, moment, numbers_only=not is_due(trainer, self.every_n_epochs))
-        beside = self.looks.exchanges.numbers() if self._exchange_tags(trainer) else {}
-        self.monitor.publish(trainer, pl_module, frame, self.looks.failed, beside)
+        exchanges = self.looks.exchanges
+        beside, told = (exchanges.numbers(), exchanges.told()) if self._exchange_tags(trainer) else ({}, ())
+        self.monitor.publish(trainer, pl_module, frame, self.looks.failed, beside, told)
 
     def _exchange_tags(self, trainer: Any) -> tuple[str, ...]:
         """The numbers of the exchange, where they go through the log."""

@@ -94,7 +94,9 @@ def _task_facts(frame: Frame) -> dict[str, Any]:
 
 
 def _verdict_facts(verdict: Verdict) -> dict[str, Any]:
-    return {"state": verdict.state, "sentence": verdict.sentence[:SENTENCE_LIMIT], "rows": list(verdict.rows)}
+    said = {"state": verdict.state, "sentence": verdict.sentence[:SENTENCE_LIMIT], "rows": list(verdict.rows)}
+    cells = [[elided(each.label), elided(each.host), each.follows, each.of] for each in verdict.cells]
+    return said | {"picture": verdict.picture} | ({"cells": cells} if cells else {})
 
 
 def _head_facts(head: HeadAnswer) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lightning_vis.constants import LOG_ODDS
+from lightning_vis.constants import EXCHANGE, LOG_ODDS
 from lightning_vis.events.decode import Look
 from lightning_vis.events.part import Part
 from lightning_vis.events.quantise import Quantised, restored
 from lightning_vis.events.sprites import tiles
-from lightning_vis.frames import Array, Filter, Frame, HeadAnswer, Inputs, Maps, Pictures, Scale, Verdict
+from lightning_vis.frames import Array, Cell, Filter, Frame, HeadAnswer, Inputs, Maps, Pictures, Scale, Verdict
 
 DAMAGE = (
     *(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, SyntaxError),
@@ -69,11 +69,13 @@ def _words(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _verdict(facts: Mapping[str, Any]) -> Verdict | None:
-    """What the exchange of surroundings said, if this look asked."""
+    """What the experiments said, if this look asked."""
     known = facts.get("verdict")
     if known is None:
         return None
-    return Verdict(str(known["state"]), str(known["sentence"]), tuple(int(each) for each in known["rows"]))
+    rows, picture = tuple(int(each) for each in known["rows"]), str(known.get("picture", EXCHANGE))
+    cells = (Cell(str(label), str(host), int(follows), int(of)) for label, host, follows, of in known.get("cells", ()))
+    return Verdict(str(known["state"]), str(known["sentence"]), rows, picture, tuple(cells))
 
 
 def _said(facts: Mapping[str, Any]) -> dict[str, Any]:

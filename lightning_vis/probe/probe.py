@@ -19,6 +19,7 @@ from lightning_vis.model.answer.numbers import REGRESSION_TASK
 from lightning_vis.model.answer.pictures import RECONSTRUCTION_TASK
 from lightning_vis.model.call import Call
 from lightning_vis.model.snapshot.rng import preserve_rng
+from lightning_vis.probe.boxes import masks_of_boxes
 from lightning_vis.probe.dataset import Item, Key, check_indexable, named, read_item, scaling_of, stacked
 from lightning_vis.probe.display import Array, concealed, display_of
 from lightning_vis.probe.hard_examples import check_choice, hard_examples
@@ -68,6 +69,8 @@ class Probe:
             are made of the images all the same, and saliency follows their edges.
         arguments: what else the network is given, by the names of its arguments: tensors with a row for each image.
         slices: which slice of volumes or frame of clips is shown, one for all or one for each; None for the middle.
+        boxes: ``(N, 4)`` pixels left, top, right, bottom of a box around each object, in place of masks; right and bottom are
+            excluded. What surrounds the boxes is exchanged; a box is no outline, so that no twins are made of it.
 
     Attributes:
         truth: ``(N, ...)`` the labels as they were given; `labels` are classes.
@@ -75,6 +78,7 @@ class Probe:
         indices: where the images lie in their data set, if they come from one.
         shown: whether people may see the images.
         has_pictures: whether the labels are masks as picture files have them, black and white.
+        has_boxes: whether the masks are boxes.
 
     Raises:
         ValueError: shapes that do not fit each other; the message quotes them.
@@ -97,6 +101,7 @@ class Probe:
         inputs: bool = True,
         arguments: Mapping[str, Any] | None = None,
         slices: int | Sequence[int] | None = None,
+        boxes: Tensor | Sequence[Sequence[float]] | None = None,
     ) -> None:
         given = _images(images)
         are_twins = given.ndim == 5 and (backgrounds is not None or typical is not None)
@@ -107,13 +112,16 @@ class Probe:
         known = {str(head): truth_of(each, objects) for head, each in labels.items()} if isinstance(labels, Mapping) else {}
         truth = next(iter(known.values()), None) if isinstance(labels, Mapping) else None
         truth = truth_of(labels, objects) if truth is None and labels is not None else truth
-        masks = masks_in(truth) if masks is None else _masks(masks, objects)
+        self.has_boxes = boxes is not None
+        if boxes is not None and any(each is not None for each in (masks, backgrounds, typical)):
+            raise ValueError("Probe(boxes): boxes= stand in place of masks=, and of boxes no twins are made; give one of them")
+        masks = _objects(boxes, masks, truth, objects)
         labels = None if truth is None else labels_in(truth)
         self.name = name
         self.class_names = tuple(_class_names(() if class_names is None else class_names))
         whole = None if self.slices is not None else given  # of a volume one slice has a mask
         groups, named = (labels, self.class_names) if labels is not None else (halves_in(truth), HALVES)
-        self.twins = None if whole is None else twins_of(whole, groups, masks, backgrounds, typical, named)
+        self.twins = None if whole is None or self.has_boxes else twins_of(whole, groups, masks, backgrounds, typical, named)
         self.images = given.flatten(0, 1) if are_twins else given
         self.truth = None if truth is None else truth.repeat_interleave(count, 0)
         self.truths = {head: each.repeat_interleave(count, 0) for head, each in known.items()}
@@ -208,7 +216,7 @@ class Probe:
         if self.truth is None:
             return None
         if answer.task == SEGMENTATION_TASK.name and self.truth.ndim < 3:
-            return with_maps(self.labels, self.masks) if self.masks is not None else None
+            return None if self.masks is None or self.has_boxes else with_maps(self.labels, self.masks)
         if answer.kind is REGRESSION_TASK and self.truth.ndim > 2 and self.truth.shape[-2:] == self.images.shape[-2:]:
             shape = tuple(self.truth.shape)
             raise ValueError(
@@ -347,6 +355,13 @@ def _arguments(given: Any, count: int) -> dict[str, Any]:
         if isinstance(value, Tensor) and value.ndim and len(value) not in (1, count):
             raise ValueError(f"Probe(arguments): expected a row of {name!r} for each of {count} images; got {len(value)}")
     return {name: value.detach().cpu().clone() if isinstance(value, Tensor) else value for name, value in given.items()}
+
+
+def _objects(boxes: Any, masks: Any, truth: Tensor | None, images: Tensor) -> Tensor | None:
+    """Where the objects lie, as it was given, else as label maps say it."""
+    if boxes is not None:
+        return masks_of_boxes(boxes, images)
+    return masks_in(truth) if masks is None else _masks(masks, images)
 
 
 def _masks(given: Any, images: Tensor) -> Tensor:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from lightning_vis.frames import Verdict
+from lightning_vis.reliance.metrics import background_share
+
 OFF, AMBER, RED = 0.0, 0.5, 1.0
 
 
@@ -13,6 +16,7 @@ OFF, AMBER, RED = 0.0, 0.5, 1.0
 class Thresholds:
     """When the alert is amber or red: both numbers reached, with one sign, at every look over `apart` of the training.
 
+    They are those of all objects, or of the six or more of one class: it may live on the background while the others do not.
     The values were set on small networks with two classes; they are starting points.
 
     Attributes:
@@ -40,6 +44,29 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
+class ClassEffect:
+    """What one look saw of the twins of one class.
+
+    Attributes:
+        label: the class.
+        effect: how much of its own class's probability an object loses away from the background that is typical of it; where
+            that is not known the background effect.
+        object_effect: the object effect.
+        objects: how many there are.
+    """
+
+    label: int
+    effect: float
+    object_effect: float
+    objects: int
+
+    @property
+    def share(self) -> float:
+        """The background's part of both."""
+        return background_share(self.effect, self.object_effect)
+
+
+@dataclass(frozen=True)
 class Measurement:
     """What one look saw of the twins.
 
@@ -51,8 +78,9 @@ class Measurement:
         at: how far the training is, in batches, steps or epochs.
         total: how long it will be, in the same unit; None if nobody knows: then `at` is in epochs.
         control: the paste control, if there is one.
-        telling: the objects whose answer moved most.
+        telling: the objects whose answer moved most, counted from 0.
         objects: how many objects there are.
+        classes: each class with enough objects.
     """
 
     effect: float
@@ -64,6 +92,11 @@ class Measurement:
     control: float | None = None
     telling: tuple[int, ...] = ()
     objects: int = 0
+    classes: tuple[ClassEffect, ...] = ()
+
+    def worst(self) -> ClassEffect | None:
+        """The class that the background moves most."""
+        return max(self.classes, key=lambda each: abs(each.effect), default=None)
 
 
 @dataclass(frozen=True)
@@ -75,13 +108,26 @@ class Run:
     at: float
 
 
+Runs = tuple[Run | None, Run | None]
+"""Of red and of amber."""
+
+
 @dataclass(frozen=True)
 class AlertState:
-    """The level (0, 0.5, 1), and since when the conditions of red and amber hold."""
+    """The level (0, 0.5, 1), and since when the conditions of red and amber hold, of all objects and of each class."""
 
     level: float = OFF
     red: Run | None = None
     amber: Run | None = None
+    classes: tuple[tuple[int, Run | None, Run | None], ...] = ()
+
+    def since(self) -> int | None:
+        """The epoch since when what the level says holds; None where it says nothing."""
+        if self.level == OFF:
+            return None
+        pairs = [(self.red, self.amber), *(each[1:] for each in self.classes)]
+        runs = [red if self.level == RED else amber for red, amber in pairs]
+        return min((run.epoch for run in runs if run is not None), default=None)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
@@ -90,8 +136,8 @@ class AlertState:
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> AlertState:
         """The inverse of `as_dict`."""
-        red, amber = (None if state[name] is None else Run(**state[name]) for name in ("red", "amber"))
-        return cls(float(state["level"]), red, amber)
+        classes = tuple((int(each), _run(red), _run(amber)) for each, red, amber in state.get("classes", ()))
+        return cls(float(state["level"]), _run(state["red"]), _run(state["amber"]), classes)
 
 
 @dataclass(frozen=True)
@@ -99,37 +145,32 @@ class Alert:
     """A change of the alert, as it is handed to ``on_alert``.
 
     Attributes:
-        level: 0 (off again), 0.5 (amber) or 1 (red).
-        sentence: what was seen, in plain words.
+        level: 0 (no longer red or amber), 0.5 (amber) or 1 (red).
+        sentence: what was seen, in plain words: that of the verdict.
         epoch: finished epochs.
         numbers: all numbers of this look, by tag.
+        verdict: of the experiment whose alert has changed, with the pictures that show it.
     """
 
     level: float
     sentence: str
     epoch: int
     numbers: dict[str, float]
+    verdict: Verdict | None = None
 
 
 def advance(state: AlertState, seen: Measurement, thresholds: Thresholds) -> AlertState:
     """The state after one more look. Looks before the end of the first epoch do not count."""
     if seen.epoch < 1:
         return replace(state, level=OFF)
-    red = _extend(state.red, seen, thresholds.red_effect, thresholds.red_share)
-    amber = _extend(state.amber, seen, thresholds.amber_effect, thresholds.amber_share)
-    level = RED if _lasts(red, seen, thresholds.apart) else AMBER if _lasts(amber, seen, thresholds.apart) else OFF
-    return AlertState(level, red, amber)
-
-
-def sentence(before: AlertState, after: AlertState, seen: Measurement) -> str:
-    """What the look says, for people: with numbers, epochs, the control, and the twins to look at."""
-    run = after.red if after.level == RED else after.amber
-    said = _measured(seen, _when(run.epoch if run and after.level else seen.epoch, seen.epoch))
-    if after.level == OFF:
-        return f"{said} The alert is off again: the answer does not follow the background any more as it did."
-    verdict = "answers by background" if after.level == RED else "partly answers by background"
-    calmer = " (it did so more before)" if before.level > after.level else ""
-    return f"{said} This network {verdict}{calmer}.{_see(seen.telling)}"
+    before = {label: (red, amber) for label, red, amber in state.classes}
+    whole = _extended((state.red, state.amber), seen, seen.effect, seen.share, thresholds)
+    classes = [
+        (each.label, *_extended(before.get(each.label, (None, None)), seen, each.effect, each.share, thresholds))
+        for each in seen.classes
+    ]
+    level = max(_level(pair, seen, thresholds.apart) for pair in (whole, *(each[1:] for each in classes)))
+    return AlertState(level, *whole, tuple(classes))
 
 
 def most_telling(effects: Sequence[float], count: int = 2) -> tuple[int, ...]:
@@ -138,11 +179,29 @@ def most_telling(effects: Sequence[float], count: int = 2) -> tuple[int, ...]:
     return tuple(sorted(range(len(effects)), key=lambda index: (-sign * effects[index], index))[:count])
 
 
-def _extend(run: Run | None, seen: Measurement, effect: float, share: float) -> Run | None:
-    if abs(seen.effect) < effect or seen.share < share:
+def _extended(runs: Runs, seen: Measurement, effect: float, share: float, thresholds: Thresholds) -> Runs:
+    """Both runs, one look later."""
+    red, amber = runs
+    is_red = reaches(effect, share, thresholds.red_effect, thresholds.red_share)
+    is_amber = reaches(effect, share, thresholds.amber_effect, thresholds.amber_share)
+    return _extend(red, seen, effect, is_red), _extend(amber, seen, effect, is_amber)
+
+
+def reaches(effect: float, share: float, least_effect: float, least_share: float) -> bool:
+    """Whether an effect of either sign and its share are large enough."""
+    return abs(effect) >= least_effect and share >= least_share
+
+
+def _extend(run: Run | None, seen: Measurement, effect: float, is_reached: bool) -> Run | None:
+    sign = 1 if effect > 0 else -1
+    if not is_reached:
         return None
-    sign = 1 if seen.effect > 0 else -1
     return run if run is not None and run.sign == sign else Run(sign, seen.epoch, seen.at)
+
+
+def _level(runs: Runs, seen: Measurement, apart: float) -> float:
+    red, amber = runs
+    return RED if _lasts(red, seen, apart) else AMBER if _lasts(amber, seen, apart) else OFF
 
 
 def _lasts(run: Run | None, seen: Measurement, apart: float) -> bool:
@@ -152,28 +211,5 @@ def _lasts(run: Run | None, seen: Measurement, apart: float) -> bool:
     return seen.total is None or seen.at - run.at >= apart * seen.total
 
 
-def _measured(seen: Measurement, when: str) -> str:
-    objects = f", {seen.objects} objects" if seen.objects else ""
-    away = ", away from the class that is typical of it," if seen.effect < 0 else ""
-    control = "" if seen.control is None else f"; moving the object by 3 pixels moves it by {_points(seen.control)}"
-    return (
-        f"Swapping the background moves the answer{away} by {_points(seen.effect)} points, swapping the object by"
-        f" {_points(seen.object_effect)}{control} ({when}{objects})."
-    )
-
-
-def _points(value: float) -> int:
-    return round(100 * abs(value))
-
-
-def _when(first: int, last: int) -> str:
-    if first == last:
-        return f"epoch {last}"
-    return f"epochs {first} and {last}" if last == first + 1 else f"epochs {first} to {last}"
-
-
-def _see(telling: tuple[int, ...]) -> str:
-    if not telling:
-        return ""
-    names = " and ".join(map(str, telling))
-    return f" See {'twins' if len(telling) > 1 else 'twin'} {names}."
+def _run(state: dict[str, Any] | None) -> Run | None:
+    return None if state is None else Run(**state)

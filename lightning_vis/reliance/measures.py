@@ -51,7 +51,7 @@ def of_classes(answers: Tensor, twins: Twins) -> Measured:
     says = {f"reliance/says/{kind}": means[:, k].argmax(1) for k, kind in enumerate(twins.kinds)}
     on = _on_kinds(_own(grid, twins.labels), twins)
     both = {tag: value for pair in zip(on.items(), says.items(), strict=True) for tag, value in pair}
-    return Measured(numbers, {BACKGROUND: effects, **both})
+    return Measured(numbers, {BACKGROUND: effects, **_of_objects(grid, twins), **both})
 
 
 def of_shares(answers: Tensor, twins: Twins) -> Measured:
@@ -73,7 +73,8 @@ def of_shares(answers: Tensor, twins: Twins) -> Measured:
     if shifted is not None:
         moved = shifted[torch.arange(len(labels)), labels]
         numbers["reliance/paste_control"] = paste_control(own[..., None], moved[:, None], difference)
-    return Measured(numbers, {BACKGROUND: effects, **_on_kinds(own, twins)})
+    of_objects = {} if twins.typical is None else _of_objects(grid, twins)
+    return Measured(numbers, {BACKGROUND: effects, **of_objects, **_on_kinds(own, twins)})
 
 
 def of_distances(distance: Distance) -> Callable[[Tensor, Twins], Measured]:
@@ -126,6 +127,10 @@ BACKGROUND = "reliance/background_effect"
 OBJECT = "reliance/object_effect"
 
 
+HOME = "reliance/home_effect"
+"""Of each object: how much more probable its class is on the background typical of it than on the others."""
+
+
 SHARE = "reliance/background_share"
 
 
@@ -151,6 +156,16 @@ def _of_variations(effects: Tensor, within: Tensor, others: Tensor, own: Tensor)
     """Of an object that is alone in its class nothing is taken off: numbers may all differ."""
     found = {"reliance/within_kind": float(within.mean()), **effect_numbers(effects, others - own.nan_to_num(0.0))}
     return {tag: value for tag, value in found.items() if not math.isnan(value)}
+
+
+def _of_objects(grid: Tensor, twins: Twins) -> dict[str, Tensor]:
+    """Of each object, by tag, what classes are judged by: what swapping it moves, and what it loses away from home."""
+    labels, typical = twins.labels, twins.typical
+    if typical is None:
+        others, own = variation_of_objects(grid, labels)
+        return {OBJECT: others - own.nan_to_num(0.0)}
+    home = here_minus_elsewhere(_own(grid, labels).mean(2), labels, typical)
+    return {OBJECT: object_effects(grid, labels), HOME: home}
 
 
 def _own(grid: Tensor, labels: Tensor) -> Tensor:

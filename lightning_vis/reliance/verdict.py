@@ -1,16 +1,18 @@
-"""The verdict: what an exchange of surroundings found, in one sentence."""
+"""The verdict on an exchange of surroundings, and that on both experiments."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from lightning_vis.frames import Cell as NamedCell
 from lightning_vis.frames import Verdict
 from lightning_vis.reliance.exchange.effect import Effect
 from lightning_vis.reliance.exchange.experiment import RIGHT, Cell, Findings, OfClass
 from lightning_vis.reliance.exchange.objects import Refusal
 
-RED, SEEN, NOTHING, NOT_MEASURED = "red", "seen", "nothing", "not measured"
-"""States of a verdict."""
+RED, AMBER, SEEN, NOTHING, NOT_MEASURED = "red", "amber", "seen", "nothing", "not measured"
+"""States of a verdict, the worst one first; amber is of twins alone."""
 EFFECT, SHARE, FRAME = 0.2, 0.3, 0.1
 """What the effect of the surroundings, its share and the effect of the frame have to reach; set before fresh networks were asked."""
 FOUND = 30
@@ -33,13 +35,36 @@ def verdict_of(found: Findings | Refusal, named: Named, *, was_seen: bool) -> Ve
         named: what a class is called.
         was_seen: whether the exchange before it found the answer to follow the surroundings.
     """
-    refusal = found if isinstance(found, Refusal) else doubt_of(found)
-    if refusal is not None:
-        return Verdict(NOT_MEASURED, _refused(refusal), () if isinstance(found, Refusal) else (0,) * bool(found.rows))
-    assert isinstance(found, Findings)  # all others are refusals
-    if follows(found):
-        return _seen(found, named, RED if was_seen else SEEN)
-    return Verdict(NOTHING, _nothing(found))
+    if isinstance(found, Refusal):
+        return Verdict(NOT_MEASURED, _refused(found))
+    doubt = doubt_of(found)
+    if doubt is not None:
+        said = Verdict(NOT_MEASURED, _refused(doubt), (0,) * bool(found.rows))
+    elif follows(found):
+        said = _seen(found, named, RED if was_seen else SEEN)
+    else:
+        said = Verdict(NOTHING, _nothing(found))
+    return replace(said, cells=tuple(_named_cell(each, named) for each in found.cells))
+
+
+def _named_cell(cell: Cell, named: Named) -> NamedCell:
+    return NamedCell(named(cell.label), named(cell.host), cell.follows, cell.of)
+
+
+def joined(twins: Verdict | None, exchange: Verdict | None) -> Verdict | None:
+    """The verdict of both experiments: the worse one, twins first; the other one's sentence behind it where it found less.
+
+    Args:
+        twins: of the twins at this look, if there are any.
+        exchange: likewise of the exchange.
+    """
+    if twins is None or exchange is None:
+        return twins or exchange
+    order = (RED, AMBER, SEEN, NOTHING, NOT_MEASURED)
+    worse, other = sorted((twins, exchange), key=lambda each: order.index(each.state))
+    is_news = other.state not in (worse.state, NOT_MEASURED)
+    sentence = f"{worse.sentence} {other.sentence}" if is_news else worse.sentence
+    return replace(worse, sentence=sentence, cells=exchange.cells)
 
 
 def numbers_of(found: Findings, verdict: Verdict) -> dict[str, float]:
@@ -62,7 +87,7 @@ def doubt_of(found: Findings) -> Refusal | None:
     return Refusal(
         f"exchanging what surrounds the cut-outs moves the answer by {_counted(reached[0].surroundings)}, exchanging"
         f" the picture's frame by {_points(found.frame)}, so the cut-outs may miss the objects",
-        "masks would help: ProbeCallback(Probe(images, labels, masks)) with at least six images of each class",
+        "masks or boxes would help: ProbeCallback(Probe(images, labels, boxes=boxes)) with at least six images of each class",
     )
 
 
@@ -84,12 +109,12 @@ def _seen(found: Findings, named: Named, state: str) -> Verdict:
     rows = () if cell is None else _showing(found, cell)
     words = [_in_counts(cell, named)] if cell is not None else []
     words += [f"What surrounds the object moves the answer by {_measured(found)}{_most_for(found, named)}."]
-    words += [f"See exchange {rows[0]}."] if rows else []
+    words += [f"See exchange {rows[0] + 1}."] if rows else []
     return Verdict(state, " ".join(words), rows)
 
 
 def _showing(found: Findings, cell: Cell) -> tuple[int, ...]:
-    """The rows that show what a cell counts."""
+    """The rows that show what a cell counts, from 0 on; pictures and sentences count from 1."""
     shown = [(each.label, each.host, each.said[2]) for each in found.rows]
     return tuple(at for at, each in enumerate(shown) if each == (cell.label, cell.host, cell.host))
 

@@ -97,7 +97,56 @@ def _blocks(films: Sequence[tuple[str, Inputs, Sequence[Frame]]], key: str, mome
     blocks = [_block("input", films[0][1], None, key), *(_run_block(*film, key, moment) for film in films)]
     width = max(block.shape[1] for block in blocks)
     _, inputs, frames = films[0]
-    return [*blocks, legend_of(frames[0].maps[key], reading_of(frames, inputs, key), width)]
+    said = [verdict_below(frames, moment, width) for _, _, frames in films]
+    legend = legend_of(frames[0].maps[key], reading_of(frames, inputs, key), width)
+    return [blocks[0], *(each for pair in zip(blocks[1:], said, strict=True) for each in pair if each is not None), legend]
+
+
+Sheet = Callable[[Frame], Array | None]
+
+
+def animated_sheets(films: Sequence[tuple[str, Sequence[Frame], Sheet]]) -> bytes:
+    """A film of whole pictures as GIF, the runs below each other, in step with each other.
+
+    Args:
+        films: name and frames of each run, and what draws one of them; None of a frame that has no such picture.
+
+    Raises:
+        ValueError: no frame has one.
+    """
+    drawn_by = [(name, [(each, sheet) for each in frames if (sheet := draw(each)) is not None]) for name, frames, draw in films]
+    shown = [(name, sheets) for name, sheets in drawn_by if sheets]
+    if not shown:
+        raise ValueError("no look has such a picture")
+    frames = [[each for each, _ in sheets] for _, sheets in shown]
+    return played(frames, lambda moment: [each for name, sheets in shown for each in _sheet_block(name, sheets, moment)])
+
+
+def _sheet_block(name: str, sheets: Sequence[tuple[Frame, Array]], moment: tuple[int, int]) -> list[Array]:
+    """A run's name, and what was seen last of it, with room for the largest picture of any look."""
+    height, width = (max(sheet.shape[axis] for _, sheet in sheets) for axis in (0, 1))
+    frame = frame_at([each for each, _ in sheets], moment)
+    block = np.full((height, width, 3), PANEL, np.uint8)
+    for each, sheet in sheets:
+        if each is frame:
+            block[: sheet.shape[0], : sheet.shape[1]] = sheet
+    return [paragraph(name, width, SMALL_TEXT), block]
+
+
+def verdict_below(frames: Sequence[Frame], moment: tuple[int, int], width: int) -> Array | None:
+    """What was said last at a moment, and when, with room for the longest that is said; None where no look says anything."""
+    said = [frame for frame in frames if frame.verdict is not None]
+    if not said:
+        return None
+    now = frame_at(said, moment)
+    longest = max(len(paragraph(_said(each), width, SMALL_TEXT)) for each in said)
+    words = paragraph("no verdict yet" if now is None else _said(now), width, SMALL_TEXT)
+    return np.pad(words, ((0, longest - len(words)), (0, 0), (0, 0)), "edge")
+
+
+def _said(frame: Frame) -> str:
+    assert frame.verdict is not None  # others say nothing
+    return f"{frame.when}: {frame.verdict.sentence}"
 
 
 def _sheet(blocks: Sequence[Array], share: float) -> Array:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lightning_vis.constants import ERROR, EXCHANGE, MULTICLASS, REGRESSION
-from lightning_vis.frames import Array, Frame, Inputs, Pictures
+from lightning_vis.constants import ERROR, MULTICLASS, REGRESSION, TWINS
+from lightning_vis.frames import Array, Frame, Inputs
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, WRONG, Colour
 from lightning_vis.render.canvas.text import fitting, lines_of, lines_within, text_width, write
 from lightning_vis.render.canvas.tiles import drawn, fit, name_state, put
-from lightning_vis.render.exchange import captioned
+from lightning_vis.render.experiment.verdict import proofs
 from lightning_vis.render.legend import explaining, legend, unit_of
 
 SIZE = (1200, 630)
@@ -34,9 +34,10 @@ LEAST = 19
 def summary(run: str, frames: Sequence[Frame], inputs: Inputs) -> Array:
     """Two probe images, how they were seen first and last, and what happened in words: ``(630, 1200, 3)`` uint8.
 
-    Where the answer follows what surrounds the objects, the exchange that shows it stands in place of the second image.
+    Where the answer follows what surrounds the objects, the twins or the exchange that show it stand in place of the second
+    image.
     """
-    said, shown = words(frames, inputs), _shown_exchange(frames[-1])
+    said, shown = words(frames, inputs), proofs(frames[-1], inputs)
     key = next(iter(frames[-1].maps), "")
     head = frames[-1].maps[key].head if key else ""
     frames, inputs = [frame.of(head) for frame in frames], inputs.of(frames[-1], head)
@@ -44,7 +45,7 @@ def summary(run: str, frames: Sequence[Frame], inputs: Inputs) -> Array:
     sheet = Image.new("RGB", SIZE, PANEL)
     for column, title in enumerate(("input", first.when, last.when)):
         write(sheet, (GAP + column * (SIDE + GAP), 18), title, FAINT, SIDE)
-    for row, index in enumerate(telling(frames, inputs)[: 1 if shown is not None else 2]):
+    for row, index in enumerate(telling(frames, inputs)[: 1 if shown else 2]):
         corner = (GAP, TOP + row * (SIDE + CAPTION + GAP))
         put(sheet, corner, fit(inputs.pictures[index], SIDE))
         truth = inputs.truth_of(index)
@@ -52,12 +53,8 @@ def summary(run: str, frames: Sequence[Frame], inputs: Inputs) -> Array:
         for column, frame in enumerate((first, last)):
             if key in frame.maps:
                 _draw_look(sheet, (corner[0] + (column + 1) * (SIDE + GAP), corner[1]), frame, inputs, key, index)
-    if shown is not None:
-        top = TOP + SIDE + CAPTION + GAP
-        write(sheet, (GAP, top - GAP // 2), f"exchanged, {last.when}: image, same class, other class", FAINT, 3 * SIDE, 20)
-        for column in range(3):
-            corner = (GAP + column * (SIDE + GAP), top + 20)
-            captioned(sheet, corner, SIDE, shown[0], 3 * shown[1] + column)
+    if shown:
+        shown[0](sheet, (GAP, TOP + SIDE + CAPTION), SIDE)
     elif key and last.maps[key].scale.kind == "log":
         legend(sheet, (GAP, SIZE[1] - 52), SIDE, last.maps[key].scale)
         reading = (
@@ -66,12 +63,6 @@ def summary(run: str, frames: Sequence[Frame], inputs: Inputs) -> Array:
         write(sheet, (2 * GAP + SIDE, SIZE[1] - 48), reading, FAINT, 2 * SIDE, 24)
     _write_sentences(sheet, (3 * (SIDE + GAP) + 2 * GAP, 18), run, said)
     return np.asarray(sheet)
-
-
-def _shown_exchange(frame: Frame) -> tuple[Pictures, int] | None:
-    """The pictures of an exchange and the row of them that shows what the verdict says; None where it says nothing of the kind."""
-    pictures, verdict = frame.pictures.get(EXCHANGE), frame.verdict
-    return None if pictures is None or verdict is None or not verdict.rows else (pictures, verdict.rows[0])
 
 
 def telling(frames: Sequence[Frame], inputs: Inputs) -> list[int]:
@@ -97,7 +88,7 @@ def words(frames: Sequence[Frame], inputs: Inputs) -> list[str]:
     return [
         *filter(None, (last.reading, *_how_good(frames, inputs))),
         *([last.verdict.sentence] if last.verdict is not None else []),
-        *_moved(last),
+        *(_moved(last) if last.verdict is None or last.verdict.picture != TWINS else []),
         *on_object,
         *_of_heads(frames, inputs),
         *notes,
@@ -117,7 +108,7 @@ def _of_heads(frames: Sequence[Frame], inputs: Inputs) -> list[str]:
 
 
 def _moved(frame: Frame) -> list[str]:
-    """What the twins showed, in the words of the task; numbers, masks, embeddings and errors have no alert."""
+    """What the twins showed, in the words of the task, where no verdict says it: numbers, masks, embeddings, errors, old runs."""
     effects = [frame.numbers.get(f"reliance/{name}_effect", np.nan) for name in ("background", "object")]
     if not np.isfinite(effects[0]):
         return []
@@ -127,7 +118,7 @@ def _moved(frame: Frame) -> list[str]:
     )
     also = f", swapping the object by {thing}" if np.isfinite(effects[1]) else ""
     said = f"Swapping the background moves {what} by {background} {unit}{also}."
-    alert = frame.numbers.get("reliance/alert", 0.0 if frame.task == MULTICLASS else np.nan)
+    alert = frame.numbers.get("reliance/alert", 0.0)
     return [said, *([f"The alert is {ALERTS[alert]}."] if alert in ALERTS else [])]
 
 
@@ -146,7 +137,8 @@ UNSCALED = ("spreads of the targets", "in cosine", "in squared error")
 """Units of numbers that are no shares."""
 
 
-ALERTS = {0.0: "off", 0.5: "amber", 1.0: "red"}
+ALERTS = {0.5: "amber", 1.0: "red"}
+"""Levels that say something: none at 0 is no proof of anything."""
 
 
 IN_UNIT = "answers/mean_error"

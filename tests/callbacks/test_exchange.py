@@ -22,6 +22,7 @@ from tests.callbacks.test_identical import Classifier, Drawing, PartlyFrozen, fi
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no"),
+    pytest.mark.filterwarnings("ignore:lightning_vis. the alert is"),
     pytest.mark.filterwarnings("ignore:.*no logger of this Trainer takes images"),
     pytest.mark.filterwarnings("ignore:Found 1 module.* in eval mode at the start of training"),
 ]
@@ -128,6 +129,28 @@ def test_a_network_that_lives_on_surroundings_is_red_at_the_second_look(trainer)
     assert "is called class 1 in 72 of 72 exchanges" in verdicts(callback)[-1].sentence
     assert [each["reliance/surroundings_alert"] for each in logged] == [0, 1, 1]
     assert logged[-1]["reliance/surroundings_effect"] > 0.9
+
+
+def test_whoever_asked_for_its_numbers_hears_of_its_alert_and_can_stop_by_it(trainer):
+    heard = []
+    callback, _ = run(
+        trainer, Sees("corners"), callback=ProbeCallback(exchange=True, views=[], on_alert=heard.append), max_epochs=3
+    )
+    assert [(each.level, each.epoch) for each in heard] == [(1, 2)]
+    assert heard[0].verdict == verdicts(callback)[1]
+    assert heard[0].sentence == verdicts(callback)[1].sentence
+    assert heard[0].numbers["reliance/surroundings_alert"] == 1
+    with pytest.warns(UserWarning, match=r"the alert is red\. In the surroundings of .*The training stops here"):
+        stopped, _ = run(
+            trainer, Sees("corners"), callback=ProbeCallback(exchange=True, views=[], on_alert="stop"), max_epochs=9
+        )
+    assert stopped.film.frames[-1].epoch == 2
+
+
+def test_by_itself_it_stops_nothing(trainer):
+    heard = []
+    run(trainer, Sees("corners"), callback=ProbeCallback(views=[], on_alert=heard.append), max_epochs=3)
+    assert heard == []
 
 
 def test_a_network_that_sees_the_object_is_not(trainer):
@@ -251,7 +274,11 @@ def repeated():
 
 
 REFUSALS = {
-    "plates": (lambda: scenes(plain=True), "corners", "no objects stand out from what surrounds them. Masks would help"),
+    "plates": (
+        lambda: scenes(plain=True),
+        "corners",
+        "no objects stand out from what surrounds them. Masks or boxes would help",
+    ),
     "one class": (of_one_class, "corners", "the images are of one class. A validation set of at least two classes would help"),
     "alike": (alike, "middle", "what surrounds the objects looks alike in all images"),
     "few right": (lambda: scenes(8), "middle", "fewer than 6 images are right in all classes but one"),
@@ -268,6 +295,24 @@ def test_what_cannot_be_measured_says_why_and_what_would_help(trainer, case):
     assert {each.state for each in verdicts(callback)} == {"not measured"}
     assert reason in verdicts(callback)[-1].sentence
     assert all(each == dict.fromkeys(TAGS, 0.0) for each in logged)
+
+
+@pytest.mark.parametrize("what", ["corners", "middle"])
+def test_boxes_of_the_probe_are_taken_instead_of_cut_outs(trainer, what):
+    """The other remedy: of a network that sees the objects nothing is found, of one that sees what surrounds them it is."""
+    pictures, labels = scenes(24, plain=what == "corners").tensors
+    given = Probe(pictures, labels, boxes=[[10, 10, 22, 22]] * 24)
+    callback, _ = run(trainer, Sees(what), callback=ProbeCallback(given, views=[], exchange=True))
+    assert given.twins is None
+    assert verdicts(callback)[-1].state == ("red" if what == "corners" else "nothing")
+    assert "cut out automatically" not in verdicts(callback)[-1].sentence
+
+
+def test_boxes_that_leave_nothing_around_are_refused(trainer):
+    pictures, labels = scenes(24).tensors
+    given = Probe(pictures, labels, boxes=[[0, 0, SIZE, SIZE]] * 24)
+    callback, _ = run(trainer, Sees("middle"), callback=ProbeCallback(given, views=[], exchange=True))
+    assert "the objects fill the images, so that next to nothing surrounds them" in verdicts(callback)[-1].sentence
 
 
 def test_masks_of_the_probe_are_taken_instead_of_cut_outs(trainer):
@@ -322,4 +367,5 @@ def test_what_is_stored_comes_back(trainer, tmp_path):
     stored = Film.from_logdir(tmp_path / "run").frames
     assert [each.verdict for each in stored] == [each.verdict for each in callback.film.frames]
     assert len(stored[-1].pictures["exchange"].values) == 12
-    assert stored[-1].pictures["exchange"].captions[2] == "0: class 0, surroundings of class 1: says class 1 1.00"
+    assert {(each.follows, each.of) for each in stored[-1].verdict.cells} == {(72, 72)}
+    assert stored[-1].pictures["exchange"].captions[2] == "1: class 0, surroundings of class 1: says class 1 1.00"

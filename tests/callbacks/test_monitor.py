@@ -43,7 +43,7 @@ TAGS = (
 @pytest.fixture(autouse=True)
 def _alerts_are_expected():
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="lightning_vis: (Swapping the background|no logger)")
+        warnings.filterwarnings("ignore", message="lightning_vis: (the alert is|no logger)")
         warnings.filterwarnings("ignore", message="lightning_vis: attribution/grad_cam/lift could not be measured")
         yield
 
@@ -244,7 +244,9 @@ def test_checkpoints_are_named_after_the_share_of_the_weights_in_them(trainer, t
 
 
 def test_on_alert_stop_ends_the_training_and_says_why(trainer):
-    with pytest.warns(UserWarning, match="answers by background.*The training stops here, because on_alert='stop'"):
+    with pytest.warns(
+        UserWarning, match="the alert is red.*answers by background.*The training stops here, because on_alert='stop'"
+    ):
         made, _ = fit(trainer, [ProbeCallback(twin_probe(), on_alert="stop")], max_epochs=12)
     assert made.current_epoch <= 3
 

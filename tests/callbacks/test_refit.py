@@ -14,7 +14,7 @@ from lightning_vis import FilterMaximizationCallback, GradCAMCallback, Probe, Pr
 from lightning_vis.attribution.pipeline import look
 from lightning_vis.reliance.alert import Thresholds
 
-pytestmark = pytest.mark.filterwarnings("ignore:lightning_vis. Swapping the background", "ignore:lightning_vis. The alert")
+pytestmark = pytest.mark.filterwarnings("ignore:lightning_vis. the alert is")
 TRAIN, VALIDATION = loader(32, 1.0), loader(16, 1.0, seed=1)
 
 

@@ -18,7 +18,7 @@ from tests.callbacks.test_tasks import Steps, cnn, dense
 from tests.probe.test_from_trainer import run
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:lightning_vis. Swapping the background", "ignore:lightning_vis. attribution/grad_cam/lift could not be measured"
+    "ignore:lightning_vis. the alert is", "ignore:lightning_vis. attribution/grad_cam/lift could not be measured"
 )
 
 ALERT = "reliance/alert"

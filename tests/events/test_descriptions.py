@@ -27,7 +27,7 @@ def filters(**arguments):
     return FilterMaximizationCallback(["net.0"], 2, steps=1, **arguments)
 
 
-@pytest.mark.filterwarnings("ignore:lightning_vis. Swapping the background")
+@pytest.mark.filterwarnings("ignore:lightning_vis. the alert is")
 def test_every_image_says_how_to_read_it_and_the_run_has_one_note(trainer, tmp_path):
     probe = twin_probe()
     fit(trainer, [ProbeCallback(probe), SaliencyCallback(probe), filters(probe=probe, weights=True)])
@@ -50,7 +50,7 @@ def test_every_image_says_how_to_read_it_and_the_run_has_one_note(trainer, tmp_p
     [(lambda: ProbeCallback(twin_probe(2)), 1), (filters, 1), (lambda: ProbeCallback(images=False), 0)],
     ids=["probe", "filters", "no pictures"],
 )
-@pytest.mark.filterwarnings("ignore:lightning_vis. Swapping the background")
+@pytest.mark.filterwarnings("ignore:lightning_vis. the alert is")
 def test_the_note_stands_beside_pictures_alone(trainer, events, callback, count):
     fit(trainer, [callback()], max_epochs=3)
     tags = [tag for tag in events().Tags()["tensors"] if tag == "lightning_vis/text_summary"]

@@ -64,7 +64,7 @@ def test_as_the_readme_has_it(trainer, events):
     assert (len(images), len(cards(images))) == (12, 4)
 
 
-@pytest.mark.filterwarnings("ignore:lightning_vis. Swapping the background")
+@pytest.mark.filterwarnings("ignore:lightning_vis. the alert is")
 @pytest.mark.parametrize(("beside", "number", "count"), [([], 12, 6), ([filters], 12, 4)], ids=["alone", "with filters"])
 def test_with_twins(trainer, events, beside, number, count):
     callbacks = [ProbeCallback(twin_probe()), *(make() for make in beside)]

@@ -365,7 +365,8 @@ def test_per_image_values_stand_beside_the_probe_images():
     per_image = look_at_twins(model, probe).per_image
     with torch.no_grad():
         answers = model(probe.images).softmax(1).reshape(3, 2, 2)
-    assert list(per_image) == ["reliance/background_effect"] + [f"reliance/{w}/{k}" for k in KINDS for w in ("on", "says")]
+    judged = [f"reliance/{what}_effect" for what in ("background", "object", "home")]
+    assert list(per_image) == judged + [f"reliance/{w}/{k}" for k in KINDS for w in ("on", "says")]
     for k, kind in enumerate(KINDS):
         own = answers[torch.arange(3), k, torch.tensor([0, 1, 1])].repeat_interleave(2)
         torch.testing.assert_close(torch.from_numpy(per_image[f"reliance/on/{kind}"]), own)

@@ -33,7 +33,7 @@ def test_a_shortcut_by_hand():
     assert (verdict.state, verdict.rows) == ("red", (1,))
     assert verdict.sentence == (
         "In the surroundings of mammal, bird is called mammal in 46 of 72 exchanges. What surrounds the object moves the answer"
-        " by 58 points (+-5, 24 images, cut out automatically), most for bird: 70 points (12 images). See exchange 1."
+        " by 58 points (+-5, 24 images, cut out automatically), most for bird: 70 points (12 images). See exchange 2."
     )
     assert said(FOUND, was_seen=False).state == "seen"
     assert numbers_of(FOUND, verdict) == {
@@ -43,6 +43,14 @@ def test_a_shortcut_by_hand():
         "reliance/surroundings_alert": 1.0,
         "reliance/surroundings_measured": 1.0,
     }
+
+
+def test_the_matrix_has_the_names_and_the_counts_of_the_sentence():
+    first, second = said(FOUND).cells
+    assert (first.label, first.host, first.follows, first.of) == ("bird", "mammal", 46, 72)
+    assert f"called {first.host} in {first.follows} of {first.of} exchanges" in said(FOUND).sentence
+    assert (second.label, second.host) == ("mammal", "bird")
+    assert said(Refusal("nobody knows")).cells == ()
 
 
 def test_other_names_make_the_same_sentence_with_other_names():

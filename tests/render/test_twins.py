@@ -47,9 +47,9 @@ def test_wrong_answers_have_a_cross_and_those_that_flip_a_frame_too():
     assert tiles.values.shape == (6, TILE, TILE, 3)
     assert [has(tile, WRONG) for tile in tiles.values] == [False, True, False, False, True, True]
     assert [framed(tile) for tile in tiles.values] == [False, True, False, False, False, False]
-    assert tiles.captions[0] == "0: bird on leaves: 0.90, says bird"
-    assert tiles.captions[1] == "0: bird on stones: 0.20, says mammal: the answer flips"
-    assert tiles.captions[4] == "2: mammal on leaves: 0.10, says bird"
+    assert tiles.captions[0] == "1: bird on leaves: 0.90, says bird"
+    assert tiles.captions[1] == "1: bird on stones: 0.20, says mammal: the answer flips"
+    assert tiles.captions[4] == "3: mammal on leaves: 0.10, says bird"
 
 
 def test_an_answer_that_only_wanders_from_one_mistake_to_another_is_not_framed():
@@ -69,8 +69,8 @@ def test_bars_are_as_long_as_the_probabilities():
 def test_ready_made_twins_are_read_object_by_object():
     frame = asked([[0.9, 0.2]] * 2 + [[0.3, 0.6]] * 2, [[0, 1]] * 2 + [[0, 1]] * 2)
     captions = with_twins(frame, seen([0, 0, 1, 1], shown=2)).pictures["twins"].captions
-    assert [caption.split(":")[0] for caption in captions] == ["0", "0", "1", "1"]
-    assert captions[2] == "1: mammal on leaves: 0.30, says bird: the answer flips"
+    assert [caption.split(":")[0] for caption in captions] == ["1", "1", "2", "2"]
+    assert captions[2] == "2: mammal on leaves: 0.30, says bird: the answer flips"
 
 
 def test_of_many_objects_the_first_are_shown_and_it_is_said():

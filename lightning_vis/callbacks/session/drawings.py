@@ -10,7 +10,7 @@ from lightning_vis.events.loggers import descriptions, film_tag
 from lightning_vis.frames import Array, Frame, Inputs, thinned
 from lightning_vis.maximization.frame_builder import Found
 from lightning_vis.render.cards import card
-from lightning_vis.render.exchange import exchange_sheet
+from lightning_vis.render.experiment.exchange import exchange_sheet
 from lightning_vis.render.filters import LOOKS, filter_card
 from lightning_vis.render.strips import strip
 from lightning_vis.render.twins import twins_sheet

@@ -23,10 +23,11 @@ from lightning_vis.model.run import ForwardConfig, answered
 from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.probe.probe import Probe
 from lightning_vis.probe.source.pool import Pool
+from lightning_vis.reliance.alert import Alert
 from lightning_vis.reliance.exchange.experiment import MOST, RIGHT, Ask, Findings, experiment, plain_answers
 from lightning_vis.reliance.exchange.objects import Objects, Refusal, objects_of
-from lightning_vis.reliance.verdict import AGE_TAG, NOT_MEASURED, TAGS, follows, numbers_of, verdict_of
-from lightning_vis.render.exchange import exchange_pictures
+from lightning_vis.reliance.verdict import AGE_TAG, ALERT_TAG, NOT_MEASURED, TAGS, follows, joined, numbers_of, verdict_of
+from lightning_vis.render.experiment.exchange import exchange_pictures
 
 SPACED = 1.5
 """How many times the finished steps of the last exchange there are at the next one, at least."""
@@ -44,12 +45,12 @@ class ExchangeLooks:
 
     Attributes:
         is_on: whether anything is exchanged.
-        verdict: what was said last; None before.
+        change: of its alert at the last exchange, if it has changed and nobody was told.
     """
 
     def __init__(self, session: Session) -> None:
         self.is_on = False
-        self.verdict: Verdict | None = None
+        self.change: Alert | None = None
         self._session = session
         self._pool: tuple[Pool, Objects] | Refusal | None = None  # None: nobody has looked for one yet
         self._values: dict[str, float] = {}  # what was measured last
@@ -86,13 +87,13 @@ class ExchangeLooks:
             return self._with_verdict(trainer, module, running, frame)
 
     def owes(self, trainer: Any, last: Frame) -> bool:
-        """Whether the finished network has no verdict yet, and there is time for one.
+        """Whether the finished network was not exchanged yet, and there is time for it.
 
         Args:
             trainer: whose training has ended.
             last: what the last look found.
         """
-        is_ours = self.is_on and last.verdict is None and last.moment == "epoch" and self._answer.task in TASKS
+        is_ours = self.is_on and self._at < last.finished_steps and last.moment == "epoch" and self._answer.task in TASKS
         return is_ours and not self._session.pauses(MANY, trainer, self._seconds)
 
     def _is_due(self, trainer: Any, frame: Frame) -> bool:
@@ -110,16 +111,29 @@ class ExchangeLooks:
             self._session.failures.tell("the exchange of surroundings failed", error)
             found = Refusal(f"the exchange failed ({reason(error)})")
         was_seen = self._since is not None and self._since < frame.finished_steps
-        verdict = verdict_of(found, self._named, was_seen=was_seen)
-        self.verdict, self._at = verdict, frame.finished_steps
+        verdict = verdict_of(found, self._session.class_name, was_seen=was_seen)
+        self._at = frame.finished_steps
+        frame = replace(frame, verdict=joined(frame.verdict, verdict))
         if isinstance(found, Refusal):
-            return replace(frame, verdict=verdict)
+            return frame
         if verdict.state != NOT_MEASURED:
-            earlier = frame.finished_steps if self._since is None else self._since
-            self._since, self._age = earlier if follows(found) else None, 0
-            self._values = numbers_of(found, verdict)
-            frame = replace(frame, numbers={**frame.numbers, **self._values})
-        return replace(frame, verdict=verdict, pictures={**frame.pictures, **self._pictures(found)})
+            frame = self._measured(frame, found, verdict)
+        return replace(frame, pictures={**frame.pictures, **self._pictures(found)})
+
+    def _measured(self, frame: Frame, found: Findings, verdict: Verdict) -> Frame:
+        """The frame with the numbers, which go out from now on."""
+        earlier = frame.finished_steps if self._since is None else self._since
+        self._since, self._age = earlier if follows(found) else None, 0
+        before, self._values = self._values.get(ALERT_TAG, 0.0), numbers_of(found, verdict)
+        frame, level = replace(frame, numbers={**frame.numbers, **self._values}), self._values[ALERT_TAG]
+        if level != before:
+            self.change = Alert(level, verdict.sentence, frame.epoch, dict(frame.numbers), verdict)
+        return frame
+
+    def told(self) -> list[Alert]:
+        """The change of the alert, once."""
+        change, self.change = self.change, None
+        return [] if change is None else [change]
 
     def _found(self, trainer: Any, module: nn.Module, running: ForwardConfig) -> Findings | Refusal:
         """What an exchange finds, or why nothing."""
@@ -158,13 +172,6 @@ class ExchangeLooks:
     def _answer(self) -> Answer:
         return self._session.answer
 
-    def _named(self, index: int) -> str:
-        """What people call a class."""
-        inputs, words = self._session.inputs, self._answer.facts.words
-        if self._answer.task == BINARY and (inputs is None or len(inputs.class_names) != 2):
-            return words[index] if index < len(words) else f"class {index}"
-        return f"class {index}" if inputs is None else inputs.class_name(index)
-
     def _pictures(self, found: Findings) -> dict[str, Any]:
         """The examples as pictures, where people may see the images."""
         probe = self._session.probe
@@ -175,8 +182,8 @@ class ExchangeLooks:
         parts = self._pool[1].parts
         triples = [parts.images[subjects], *(parts.exchanged(subjects, partners[:, at]) for at in (0, 1))]
         values = np.stack([probe.painted(each) for each in triples], 1)
-        said = [tuple(zip(map(self._named, each.said), each.probability, strict=True)) for each in found.rows]
-        classes = [(self._named(each.label), self._named(each.host)) for each in found.rows]
+        said = [tuple(zip(map(self._session.class_name, each.said), each.probability, strict=True)) for each in found.rows]
+        classes = [(self._session.class_name(each.label), self._session.class_name(each.host)) for each in found.rows]
         return {EXCHANGE: exchange_pictures(values, classes, said)}
 
     # --- kept in checkpoints ----------------------------------------------------------------------------------------
@@ -190,7 +197,7 @@ class ExchangeLooks:
         values, since = {str(tag): float(value) for tag, value in state.get("values", {}).items()}, state.get("since")
         age, at, since = int(state.get("age", 0)), int(state.get("at", 0)), None if since is None else int(since)
         self._values, self._age, self._at, self._since = values, age, at, since
-        self.verdict = None
+        self.change = None
 
 
 def _own_pool(probe: Probe, running: ForwardConfig) -> Pool | None:

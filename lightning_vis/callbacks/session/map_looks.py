@@ -21,7 +21,7 @@ from lightning_vis.callbacks.session.drawings import of_maps
 from lightning_vis.callbacks.session.exchange_looks import ExchangeLooks
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.constants import ALONE
-from lightning_vis.frames import Frame
+from lightning_vis.frames import Frame, Verdict
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
 from lightning_vis.model.answer.labels import ABSENT
 from lightning_vis.model.cut import Cut, said_of_cuts
@@ -47,6 +47,7 @@ class MapLooks:
         draws: whether cards, film strips and animations are drawn.
         neighbours: image tags that other callbacks of the Trainer write.
         exchanges: what is exchanged at some of the looks.
+        verdict: what was said last; None before.
     """
 
     def __init__(self, session: Session, score: Score | None) -> None:
@@ -57,6 +58,7 @@ class MapLooks:
         self.draws = True
         self.neighbours = 0
         self.exchanges = ExchangeLooks(session)
+        self.verdict: Verdict | None = None
         self._why = ""  # a monitored view rests
         self._session, self._score = session, score
         self._asked: list[View] = []  # before it is known what the network answers
@@ -70,7 +72,7 @@ class MapLooks:
         """A run begins: everything is tried again."""
         self.views = self._asked = list(views)
         self.places, self.cuts, self.failed, self._why = {}, None, "", ""
-        self._others, self._found = {}, {}
+        self._others, self._found, self.verdict = {}, {}, None
         self._many_at, self._pass_seconds = 0, None
 
     def settle(self, answer: Answer) -> None:
@@ -143,14 +145,22 @@ class MapLooks:
             return None
         self._keep_choice(found, is_early=is_early)
         frame = replace(found, **when, notes=(*found.notes, *_without(self._awake(self.views), views)))
-        if frame.moment not in ("validate", "test"):
-            shown = session.probe.twins.shown if session.probe.twins is not None else 1
-            frame = monitor.judge(frame, *progress(trainer, frame.epoch), shown)
+        frame = self._judged(trainer, monitor, frame)
         frame = self.exchanges.joined(trainer, module, running, frame)
+        self.verdict = frame.verdict or self.verdict
         if not numbers_only:
             self._keep(trainer, frame)
             session.logger.write_seconds(frame, session.budget.spent - spent)
         return frame
+
+    def _judged(self, trainer: Any, monitor: Monitor, frame: Frame) -> Frame:
+        """The frame with the verdict on its twins, if there are any."""
+        sight = self._session.sight
+        if sight is None:
+            return frame
+        if frame.moment in ALONE:
+            return monitor.seen(frame, sight)
+        return monitor.judge(frame, *progress(trainer, frame.epoch), sight)
 
     def _due(self, trainer: Any, module: nn.Module, moment: str) -> Sequence[View]:
         """The views of a look: those of many passes at spaced looks and the last one, as long as there is time."""

@@ -18,6 +18,7 @@ from lightning_vis.callbacks.budget import Budget
 from lightning_vis.callbacks.failures import Failures
 from lightning_vis.callbacks.session.frame_logger import FrameLogger
 from lightning_vis.callbacks.trainer import precision_of, source_of, trained_weights
+from lightning_vis.constants import BINARY
 from lightning_vis.film import Film
 from lightning_vis.frames import Inputs
 from lightning_vis.model.answer.answer import Answer
@@ -31,6 +32,8 @@ from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.probe.from_trainer import TrainerHead, TrainerProbe
 from lightning_vis.probe.probe import Probe
 from lightning_vis.probe.source.source import Asked
+from lightning_vis.reliance.sight import Sight
+from lightning_vis.render.twins import pictured
 
 
 def sessions_of(trainer: Any) -> list[Session]:
@@ -76,6 +79,7 @@ class Session:
         self.failures, self.budget = failures, budget
         self._given = given
         self._inputs: Inputs | None = None
+        self._sight: Sight | None = None
         self._has_given_up = False  # nothing was found
         self._answered: Answer | None = None  # what that checkpoint says of the answer
         self._resumed: dict[str, Any] = {}  # the images that the film shows, of a run that goes on
@@ -202,6 +206,21 @@ class Session:
     def answer(self) -> Answer:
         """What the network answers, as far as it is known."""
         return self.finder.answer or Answer()
+
+    @property
+    def sight(self) -> Sight | None:
+        """What is known of the twins, once the images are known; None if there are none."""
+        twins = None if self.probe is None else self.probe.twins
+        if twins is not None and (self._sight is None or self._sight.twins is not twins):
+            self._sight = Sight(twins, self.class_name, pictured(len(twins.kinds)))
+        return None if twins is None else self._sight
+
+    def class_name(self, index: int) -> str:
+        """What people call a class."""
+        inputs, words = self.inputs, self.answer.facts.words
+        if self.answer.task == BINARY and (inputs is None or len(inputs.class_names) != 2):
+            return words[index] if index < len(words) else f"class {index}"
+        return f"class {index}" if inputs is None else inputs.class_name(index)
 
     def forward_config(self, trainer: Any, module: nn.Module, score: Score | None = None) -> ForwardConfig:
         """How the network is run under a Trainer, and what its output means."""

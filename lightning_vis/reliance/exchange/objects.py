@@ -16,6 +16,8 @@ ELLIPSE = 0.36
 """Half axes of that middle, in sides."""
 CONTRAST = 3.0
 """As `contrasts` has it, the median over the pool: drawn backgrounds without any object have at most 2, with one at least 4."""
+FILLED = 0.95
+"""Share of the picture, margin included, the median over the pool."""
 ALIKE = 0.02
 """Of the range of colours, root mean square: surroundings that differ by less, the median over pairs, are all the same."""
 
@@ -87,11 +89,13 @@ def is_first(images: Tensor) -> Tensor:
 def _refusal(pictures: Tensor, labels: Tensor, cuts: Tensor, parts: Parts, *, is_automatic: bool) -> Refusal | None:
     if len(torch.unique(labels[labels >= 0])) < 2:
         return Refusal("the images are of one class", "a validation set of at least two classes would help")
+    if float(parts.inside.float().mean((1, 2)).median()) > FILLED:
+        return Refusal("the objects fill the images, so that next to nothing surrounds them")
     stands_out = contrasts(pictures, cuts).nanmedian() if is_automatic else torch.tensor(torch.inf)
     if not float(stands_out) >= CONTRAST:
         return Refusal(
             "no objects stand out from what surrounds them",
-            "masks would help: ProbeCallback(Probe(images, labels, masks)) with at least six images of each class",
+            "masks or boxes would help: ProbeCallback(Probe(images, labels, boxes=boxes)) with at least six images of each class",
         )
     if float(difference(parts, labels)) < ALIKE:
         return Refusal("what surrounds the objects looks alike in all images, so nothing of it can be exchanged")

@@ -168,7 +168,7 @@ function isEpoch({ moment, steps }) {
   return steps > 0 && (moment === "epoch" || moment === "end");
 }
 
-// What the exchange of surroundings said last of a run, and when.
+// What twins and the exchange of surroundings said last of a run, and when.
 function verdictOf(run) {
   const look = run.looks.filter((each) => each.verdict).pop();
   return look ? `${run.name}, ${look.when}: ${look.verdict.sentence}` : "";

@@ -12,6 +12,7 @@ from lightning_vis.frames import Array, Frame, Pictures
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, SMALL_TEXT, TEXT, WIDTH, WRONG
 from lightning_vis.render.canvas.text import lines_of, lines_within, write
 from lightning_vis.render.canvas.tiles import fit, put
+from lightning_vis.render.experiment.matrix import matrix
 
 SIDE = 160
 """Pixels of a stored picture."""
@@ -34,10 +35,10 @@ def exchange_pictures(values: Array, classes: Sequence[tuple[str, str]], said: S
         said: of each row what is answered.
 
     Returns:
-        ``3 R`` pictures, framed where the answer is not the object's class, with a caption each.
+        ``3 R`` pictures, framed where the answer is not the object's class, with a caption each; rows count from 1.
     """
     tiles, captions = [], []
-    for number, (row, (label, host), answers) in enumerate(zip(values, classes, said, strict=True)):
+    for number, (row, (label, host), answers) in enumerate(zip(values, classes, said, strict=True), 1):
         places = (label, f"{label}, surroundings of another {label}", f"{label}, surroundings of {host}")
         for picture, place, (answer, share) in zip(row, places, answers, strict=True):
             tiles.append(_tile(picture, answer != label))
@@ -46,7 +47,7 @@ def exchange_pictures(values: Array, classes: Sequence[tuple[str, str]], said: S
 
 
 def exchange_sheet(frame: Frame) -> Array | None:
-    """The verdict with the rows that it speaks of, for the Images tab; None where nothing was exchanged.
+    """The verdict, the rows that it speaks of, and the matrix of all classes, for the Images tab; None where nothing was exchanged.
 
     Args:
         frame: what a look found.
@@ -67,7 +68,7 @@ def exchange_sheet(frame: Frame) -> Array | None:
         write(sheet, (GAP + column * (side + GAP), head - TEXT), title, FAINT, side, SMALL_TEXT)
     for index in range(len(pictures.values)):
         captioned(sheet, (GAP + index % 3 * (side + GAP), head + index // 3 * pitch), side, pictures, index)
-    return np.asarray(sheet)
+    return np.concatenate([np.asarray(sheet), *([matrix(frame.verdict.cells, WIDTH)] if frame.verdict.cells else [])])
 
 
 def captioned(sheet: Image.Image, corner: tuple[int, int], side: int, pictures: Pictures, index: int) -> None:
