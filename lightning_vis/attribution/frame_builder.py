@@ -244,7 +244,7 @@ def _of_shares(numbers: Mapping[str, float]) -> list[str]:
     for tag, share in numbers.items():
         key, what = tag.removeprefix("attribution/").rsplit("/", 1) if tag.startswith("attribution/") else ("", "")
         if what == "explained" and share < EXPLAINED:
-            found.append(f"{key} accounts for {share:.0%} of the score")
+            found.append(f"{key} accounts for {share:.0%} of the scores of all images together")
     return found
 
 

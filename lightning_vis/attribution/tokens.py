@@ -38,7 +38,8 @@ def token_notes(maps: Mapping[str, Maps], views: Sequence[View], found: Mapping[
 
 def _in_prefix(view: View, share: float, count: int) -> str:
     tokens, have = ("the token", "has") if count == 1 else (f"the {count} tokens", "have")
-    return f"{share:.0%} of {view.title or view.name} is in {tokens} before those of the patches, which {have} no place in the image"
+    named = view.key if any(view.layers) else view.title or view.name  # several places of one view are told apart
+    return f"{share:.0%} of {named} is in {tokens} before those of the patches, which {have} no place in the image"
 
 
 def _read(maps: Mapping[str, Maps], views: Sequence[View], found: Mapping[str, Recorded]) -> Iterator[tuple[View, Record]]:

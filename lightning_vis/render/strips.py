@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lightning_vis.constants import ERROR
-from lightning_vis.frames import Array, Frame, Inputs, Maps, seen_by_head
+from lightning_vis.frames import Array, Frame, Inputs, Maps, Scale, seen_by_head
 from lightning_vis.render.canvas.style import GAP, INK, PANEL, TEXT, WRONG
 from lightning_vis.render.canvas.text import fitting, paragraph, write
-from lightning_vis.render.canvas.tiles import drawn, fit, mark, put
+from lightning_vis.render.canvas.tiles import drawn, fit, mark, name_state, put
 from lightning_vis.render.error_bar import error_bar
 from lightning_vis.render.legend import legend_of, reading_of
 
@@ -44,6 +44,7 @@ def strip(frames: Sequence[Frame], inputs: Inputs, key: str) -> Array:
         for column, frame in enumerate(frames):
             x = GAP + (column + 1) * (side + GAP)
             put(sheet, (x, y), fit(drawn(inputs.pictures[row], frame.maps[key], row), side))
+            name_state(sheet, (x, y + side - 30), frame.maps[key], row, 18)
             _marks(sheet, (x, y), side, inputs, frame, row)
             before = frames[column - 1].maps[key] if column else None
             if not _name_explained(sheet, (x, y), side, inputs, frame.maps[key], before, row):
@@ -70,7 +71,13 @@ def _strip_reading(frames: Sequence[Frame], inputs: Inputs, key: str) -> str:
         bar = " White bar: from here on something else is explained." * changes
     error = any(ERROR in frame.per_image for frame in frames)
     below = " Bar below: the error, from -2 to 2 spreads of the targets." * error
-    return reading_of(frames, inputs, key) + bar + below
+    return reading_of(frames, inputs, key) + _colours(maps.scale) + bar + below
+
+
+def _colours(scale: Scale) -> str:
+    """What stands for a colour bar where values are multiples of a map's own mean."""
+    signs = " Red: for it, blue: against it." if scale.signed else ""
+    return f"{signs} Full colour: {scale.limit:g} times the map's mean." if scale.kind == "density" else ""
 
 
 def _marks(sheet: Image.Image, corner: tuple[int, int], side: int, inputs: Inputs, frame: Frame, row: int) -> None:

@@ -18,10 +18,10 @@ from lightning_vis.render.legend import explaining, legend, unit_of
 SIZE = (1200, 630)
 
 
-SIDE = 212
+SIDE = 208
 
 
-CAPTION = 34
+CAPTION = 38
 
 
 TOP = 64
@@ -204,11 +204,21 @@ def _draw_look(sheet: Image.Image, corner: tuple[int, int], frame: Frame, inputs
     x, y = corner
     put(sheet, corner, fit(drawn(inputs.pictures[index], frame.maps[key], index), SIDE))
     name_state(sheet, corner, frame.maps[key], index)
+    if len(set(frame.maps[key].explains)) > 1:  # each image has its own
+        _write_within(sheet, (x + 4, y + SIDE - 26), f"for {inputs.explained(frame.maps[key], index)}")
     wrong = frame.is_wrong(index, inputs)
     text = f"{'x ' if wrong else ''}{frame.caption(index, inputs)}"
     _write_caption(sheet, (x + 6, y + SIDE), text, frame, WRONG if wrong else INK)
     if wrong:
         ImageDraw.Draw(sheet).rectangle((x, y, x + SIDE - 1, y + SIDE + CAPTION - 1), outline=WRONG, width=4)
+
+
+def _write_within(sheet: Image.Image, corner: tuple[int, int], text: str) -> None:
+    """Words on a picture, on a ground of their own."""
+    size = fitting(text, SIDE - 16, (20, 18, 16))
+    x, y = corner
+    ImageDraw.Draw(sheet).rectangle((x, y, x + min(text_width(text, size), SIDE - 16) + 8, y + 22), fill=PANEL)
+    write(sheet, (x + 4, y - 1), text, INK, SIDE - 16, size)
 
 
 def _write_caption(sheet: Image.Image, corner: tuple[int, int], text: str, frame: Frame, colour: Colour) -> None:

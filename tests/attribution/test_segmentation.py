@@ -142,4 +142,4 @@ def test_a_training_says_once_how_the_output_is_read(trainer, caplog, events, wa
 
 
 def test_a_classification_is_not_called_a_segmentation():
-    assert look(Plain(), Probe(images(2))).notes == ("evidence accounts for 0% of the score",)
+    assert look(Plain(), Probe(images(2))).notes == ("evidence accounts for 0% of the scores of all images together",)

@@ -315,7 +315,7 @@ def test_the_share_in_the_prefix_is_said_where_it_is_large(count):
         if count == 1
         else "the 5 tokens before those of the patches, which have"
     )
-    assert f"{share:.0%} of evidence is in {where} no place in the image" in late.notes
+    assert f"{share:.0%} of evidence.blocks.layers.1 is in {where} no place in the image" in late.notes
     assert "attribution/saliency/prefix" not in early.numbers
 
 

@@ -185,7 +185,7 @@ def test_a_strip_has_a_row_per_image_and_a_column_per_look(written):
     [
         ("evidence", "evidence for the label. Orange frame: wrong answer."),
         ("grad_cam", "Grad-CAM of the predicted class. Orange frame: wrong answer. White bar:"),
-        ("saliency", "saliency of the predicted class. Orange frame: wrong answer. White bar:"),
+        ("saliency", "wrong answer. Full colour: 12 times the map's mean. White bar:"),
     ],
 )
 @pytest.mark.parametrize("columns", [1, 10])
@@ -277,7 +277,7 @@ def test_the_head_of_a_strip_is_never_cut_and_of_one_size(written, epoch):
     [
         ("label", "saliency of the label. Orange frame: wrong answer."),
         ("1", "saliency of mammal. Orange frame: wrong answer."),
-        ("runner_up", "saliency of the runner-up class. Orange frame: wrong answer. White bar: from here on another class"),
+        ("runner_up", "saliency of the runner-up class. Orange frame: wrong answer. Full colour: 12 times the map's mean. White bar:"),
     ],
 )
 def test_a_strip_says_which_class_it_explains(written, target, words):
@@ -285,3 +285,17 @@ def test_a_strip_says_which_class_it_explains(written, target, words):
     maps = {"saliency": replace(looked.maps["saliency"], target=target)}
     strip([replace(looked, maps=maps)] * 8, inputs(), "saliency")
     assert " ".join(text for text, _, size, *_ in written if size == TEXT).startswith(words)
+
+
+def test_a_strip_names_maps_that_say_nothing(written):
+    looked = frame()
+    blank = replace(looked.maps["evidence"], values=looked.maps["evidence"].values * 0)
+    strip([replace(looked, maps={"evidence": blank})] * 2, inputs(), "evidence")
+    assert [text for text, *_ in written].count("empty") == 2 * len(inputs().pictures)
+
+
+def test_a_strip_of_both_signs_without_a_bar_says_which_is_which(written):
+    looked = frame()
+    maps = {"saliency": replace(looked.maps["saliency"], scale=replace(looked.maps["saliency"].scale, signed=True))}
+    strip([replace(looked, maps=maps)], inputs(), "saliency")
+    assert "Red: for it, blue: against it." in " ".join(text for text, *_ in written)

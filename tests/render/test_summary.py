@@ -87,3 +87,13 @@ def test_errors_of_two_numbers_are_not_compared():
 
 def _zero(maps):
     return {key: replace(each, classes=np.zeros_like(each.classes)) for key, each in maps.items()}
+
+
+def test_what_each_image_has_explained_is_named_where_they_differ(written):  # noqa: F811
+    looked = frame()
+    names = [f"label {index}" for index in range(len(inputs().pictures))]
+    for explains, is_named in ((tuple(names), True), (("label 0",) * len(names), False)):
+        written.clear()
+        shown = replace(looked, maps={"evidence": replace(looked.maps["evidence"], explains=explains)})
+        summary("run", [shown, shown], inputs())
+        assert (sum(text.startswith("for label") for text, *_ in written) > 0) is is_named

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lightning_vis.frames import Array, Maps
-from lightning_vis.render.canvas.style import PANEL, RIGHT, WIDTH, WRONG
+from lightning_vis.render.canvas.style import PANEL, RIGHT, TEXT, WIDTH, WRONG
 from lightning_vis.render.canvas.text import write
 from lightning_vis.render.colormap import colours, map_strength, overlay
 
@@ -60,7 +60,7 @@ def mark(sheet: Image.Image, corner: tuple[int, int], side: int, wrong: bool) ->
         draw.line((x, y + side // 2, x + side // 3, y + side, x + side, y), fill=RIGHT, width=4, joint="curve")
 
 
-def name_state(sheet: Image.Image, corner: tuple[int, int], maps: Maps, index: int) -> None:
+def name_state(sheet: Image.Image, corner: tuple[int, int], maps: Maps, index: int, letters: int = TEXT) -> None:
     """Names a map that says nothing, so that nobody reads anything into it."""
     values = maps.values[index]
     if not np.isfinite(values).all():
@@ -71,4 +71,4 @@ def name_state(sheet: Image.Image, corner: tuple[int, int], maps: Maps, index: i
         state = "constant"
     else:
         return
-    write(sheet, (corner[0] + 6, corner[1] + 6), state, WRONG, WIDTH)
+    write(sheet, (corner[0] + 6, corner[1] + 6), state, WRONG, WIDTH, letters)
