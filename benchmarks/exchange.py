@@ -35,6 +35,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from lightning_vis import ProbeCallback
+from lightning_vis.frames import spoken
 from lightning_vis.reliance.verdict import EFFECT_TAG, ERROR_TAG, SHARE_TAG
 
 SIZE = 64
@@ -168,13 +169,13 @@ def run(arm: str, seed: int) -> dict[str, Any]:
     )  # fmt: skip
     start = time.perf_counter()
     trainer.fit(model, DataLoader(dataset(train), 50, shuffle=True), DataLoader(dataset(validation), 100))
-    wall, last = time.perf_counter() - start, watcher.film.frames[-1]
+    wall, last = time.perf_counter() - start, spoken(watcher.film.frames)
     exact = truth(model, world, rngs[2])
     return {
         "arm": arm, "seed": seed, "truth": float(np.mean(exact)), "worst": world.classes[int(np.argmax(exact))],
         "of_class": exact, "accuracy": float(trainer.callback_metrics["val/accuracy"]),
         "state": last.verdict.state, "sentence": last.verdict.sentence,
-        "measured": [last.numbers.get(tag) for tag in (EFFECT_TAG, ERROR_TAG, SHARE_TAG)],
+        "when": last.when, "measured": [last.numbers.get(tag) for tag in (EFFECT_TAG, ERROR_TAG, SHARE_TAG)],
         "seconds": watcher.seconds.get("exchange", 0.0), "wall": wall, "date": time.strftime("%Y-%m-%d"),
     }  # fmt: skip
 

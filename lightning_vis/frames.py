@@ -150,6 +150,11 @@ class Verdict:
     picture: str = EXCHANGE
     cells: tuple[Cell, ...] = ()
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether anything was found out."""
+        return self.state != "not measured"
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -332,6 +337,13 @@ class Inputs:
     def class_name(self, index: int) -> str:
         """A class's name, or its number where it has none."""
         return self.class_names[index] if 0 <= index < len(self.class_names) else f"class {index}"
+
+
+def spoken(frames: Sequence[Frame]) -> Frame | None:
+    """The look whose verdict stands: the last one that measured something, else the last one that says why nothing was."""
+    said = [frame for frame in frames if frame.verdict is not None]
+    measured = [frame for frame in said if frame.verdict is not None and frame.verdict.is_measured]
+    return next(iter([*measured[-1:], *said[-1:]]), None)
 
 
 def seen_by_head(frames: Sequence[Frame], inputs: Inputs, key: str) -> tuple[list[Frame], Inputs]:

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from lightning_vis.events.quantise import quantise, reduced, restored
 from lightning_vis.film import thumbnail
-from lightning_vis.frames import Frame, Inputs, Maps, Pictures, Scale, thinned
+from lightning_vis.frames import Frame, Inputs, Maps, Pictures, Scale, Verdict, spoken, thinned
 
 maps = arrays(np.float32, (2, 3, 4), elements=st.floats(-(2.0**100), 2.0**100, width=32))
 
@@ -129,3 +129,11 @@ def test_moments_in_a_readers_words(finished, moment, epoch, said):
 def test_class_names():
     inputs = Inputs("probe", np.zeros((1, 2, 2, 3), np.uint8), class_names=("bird", "mammal"))
     assert [inputs.class_name(index) for index in (0, 1, 2, -1)] == ["bird", "mammal", "class 2", "class -1"]
+
+
+def test_the_verdict_that_stands_is_the_last_one_that_measured_something():
+    said = (None, Verdict("red", "A."), Verdict("not measured", "B."))
+    none, red, late = (Frame("probe", np.zeros(1), np.zeros(1), verdict=each) for each in said)
+    assert spoken([none]) is None
+    assert spoken([none, late]) is late
+    assert spoken([red, none, late]) is red

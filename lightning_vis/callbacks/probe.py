@@ -250,10 +250,16 @@ class ProbeCallback(LookCallback):
         """Looks at the finished network, if no look has seen it, and leaves what is to be taken along."""
         self._look(trainer, pl_module, "end")
         if not self._served and self.session.probe is not None:
-            if self.looks.verdict is not None:
-                log(trainer, self.looks.verdict.sentence)
+            self._say_verdict(trainer)
             for path in self.looks.finish():
                 log(trainer, f"what happened, in one picture: {path}")
+
+    def _say_verdict(self, trainer: Any) -> None:
+        """The verdict that stands, and when it was found if that was not at the end."""
+        found, last = self.looks.spoken, self.session.logger.last
+        if found is not None and found.verdict is not None:
+            is_last = last is not None and last.finished_steps == found.finished_steps
+            log(trainer, found.verdict.sentence if is_last else f"{found.when}: {found.verdict.sentence}")
 
     def _may_look(self, trainer: Any) -> bool:
         """Whether this callback looks for itself, in this process, and somebody wants to know."""

@@ -52,7 +52,7 @@ class ClassEffect:
         effect: how much of its own class's probability an object loses away from the background that is typical of it; where
             that is not known the background effect.
         object_effect: the object effect.
-        objects: how many there are.
+        objects: how many different ones there are.
     """
 
     label: int
@@ -80,7 +80,8 @@ class Measurement:
         control: the paste control, if there is one.
         telling: the objects whose answer moved most, counted from 0.
         objects: how many objects there are.
-        classes: each class with enough objects.
+        different: how many of them are not another one over again; None: all.
+        classes: each class with enough different objects.
     """
 
     effect: float
@@ -92,6 +93,7 @@ class Measurement:
     control: float | None = None
     telling: tuple[int, ...] = ()
     objects: int = 0
+    different: int | None = None
     classes: tuple[ClassEffect, ...] = ()
 
     def worst(self) -> ClassEffect | None:

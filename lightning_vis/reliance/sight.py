@@ -32,6 +32,11 @@ class Sight:
         """Why nothing can be swapped; "" if something can."""
         return refusal_of(self.twins)
 
+    @cached_property
+    def once(self) -> list[bool]:
+        """Of each object whether it is not another one over again."""
+        return self.twins.once()
+
     def measurement(self, frame: Frame, at: float, total: float | None) -> Measurement:
         """The numbers of a look.
 
@@ -52,7 +57,8 @@ class Sight:
             control=frame.numbers.get("reliance/paste_control"),
             telling=most_telling(effects),
             objects=len(effects),
-            classes=classes_of(self.labels, home, effects, objects) if objects else (),
+            different=sum(self.once),
+            classes=classes_of(self.labels, home, effects, objects, self.once) if objects else (),
         )
 
     def answers(self, frame: Frame) -> TwinAnswers:

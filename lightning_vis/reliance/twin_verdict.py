@@ -199,13 +199,18 @@ def measured_of(seen: Measurement, since: int | None, named: Named) -> str:
         named: what a class is called.
     """
     when = _when(seen.epoch if since is None else since, seen.epoch)
-    objects = f", {seen.objects} objects" if seen.objects else ""
+    objects = f", {seen.objects} objects{_repeated(seen)}" if seen.objects else ""
     away = ", away from the class that is typical of it," if seen.effect < 0 else ""
     control = "" if seen.control is None else f"; moving the object by 3 pixels moves it by {_points(seen.control)}"
     return (
         f"Swapping the background moves the answer{away} by {_counted(seen.effect)}, swapping the object by"
         f" {_points(seen.object_effect)}{control} ({when}{objects}){_most_for(seen, named)}."
     )
+
+
+def _repeated(seen: Measurement) -> str:
+    is_all = seen.different is None or seen.different == seen.objects
+    return "" if is_all else f", {seen.different} of them different"
 
 
 def _most_for(seen: Measurement, named: Named) -> str:
@@ -223,20 +228,21 @@ def see(rows: Sequence[int]) -> str:
 
 
 def classes_of(
-    labels: Sequence[int], home: Sequence[float], effects: Sequence[float], objects: Sequence[float]
+    labels: Sequence[int], home: Sequence[float], effects: Sequence[float], objects: Sequence[float], once: Sequence[bool]
 ) -> tuple[ClassEffect, ...]:
-    """The effects of each class of which there are enough objects.
+    """The effects of each class of which there are enough different objects.
 
     Args:
         labels: of the objects.
         home: what each loses away from home; NaN where that is not known: the background effect stands for it.
         effects: the background effect of each.
         objects: the object effect of each.
+        once: whether each is not another one over again; others do not count.
     """
     known = [effect if own != own else own for own, effect in zip(home, effects, strict=True)]
     found = []
     for label in sorted(set(labels)):
-        rows = [at for at, each in enumerate(labels) if each == label]
+        rows = [at for at, each in enumerate(labels) if each == label and once[at]]
         if len(rows) >= LEAST:
             found.append(ClassEffect(label, _mean(known, rows), _mean(objects, rows), len(rows)))
     return tuple(found)

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from lightning_vis.reliance.paste import box_of, inpainted, over, paste, shifted, translated
 from lightning_vis.reliance.validation import Typical, check_masks, class_indices, compared, cropped_plates
 
 MOST_KINDS = 8
 """Backgrounds taken from the probe's own images are of at most so many kinds: every kind costs one image per object."""
+SAME, SQUARE = 0.01, 16
+"""Objects are the same where they differ by less of the range of colours, root mean square, in a square of so many pixels."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,23 @@ class Twins:
         extra = [] if self.shifted_masks is None else [self.shifted_masks]
         plates = 0 if self.plates is None else len(self.plates)
         return torch.cat([each, *extra, each.new_zeros(plates, *each.shape[1:])])
+
+    def once(self) -> list[bool]:
+        """Of each object whether no earlier one looks the same, wherever it lies: one that comes several times counts once.
+
+        Where nobody said where objects lie, whole twins are compared.
+        """
+        looks = [self._look(at) for at in range(len(self.images))]
+        limit = SAME * float(self.images.max() - self.images.min())
+        return [not any(_root(one - looks[at]) <= limit for one in looks[:at]) for at in range(len(looks))]
+
+    def _look(self, at: int) -> Tensor:
+        """An object in a square, nothing beside it; or its twins."""
+        if self.masks is None:
+            return self.images[at, :, 0]
+        mask = self.masks[at, 0]
+        top, bottom, left, right = box_of(mask)
+        return adaptive_avg_pool2d((self.images[at, 0, 0] * mask)[:, top:bottom, left:right], SQUARE)
 
     def split(self, answers: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """What a network said about `batch`, ``(M, ...)``, as ``(N, K, R, ...)``, ``(N, ...)`` and ``(P, ...)``."""
@@ -236,6 +256,10 @@ def ready_made(
     grid = images[:, order].reshape(len(images), len(kinds), repeats.pop(), *images.shape[2:])
     places = None if masks is None else masks[:, None].repeat(1, len(kinds), 1, 1)
     return Twins(grid, labels, kinds, classes, shown=count, masks=places)
+
+
+def _root(difference: Tensor) -> float:
+    return float((difference**2).mean().sqrt())
 
 
 def _donor(labels: Tensor, kind: int, index: int) -> int:

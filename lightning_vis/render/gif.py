@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lightning_vis.constants import FILTERS, OUTPUT
-from lightning_vis.frames import Array, Filter, Frame, Inputs, filters_of, seen_by_head, thinned
+from lightning_vis.frames import Array, Filter, Frame, Inputs, filters_of, seen_by_head, spoken, thinned
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, SMALL_TEXT, WRONG
 from lightning_vis.render.canvas.text import fitting, paragraph, write
 from lightning_vis.render.canvas.tiles import drawn, fit, name_state, put
@@ -138,7 +138,7 @@ def verdict_below(frames: Sequence[Frame], moment: tuple[int, int], width: int) 
     said = [frame for frame in frames if frame.verdict is not None]
     if not said:
         return None
-    now = frame_at(said, moment)
+    now = spoken([frame for frame in said if frame.place <= moment])
     longest = max(len(paragraph(_said(each), width, SMALL_TEXT)) for each in said)
     words = paragraph("no verdict yet" if now is None else _said(now), width, SMALL_TEXT)
     return np.pad(words, ((0, longest - len(words)), (0, 0), (0, 0)), "edge")

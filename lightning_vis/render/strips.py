@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lightning_vis.constants import ERROR
-from lightning_vis.frames import Array, Frame, Inputs, Maps, Scale, seen_by_head
+from lightning_vis.frames import Array, Frame, Inputs, Maps, Scale, seen_by_head, spoken
 from lightning_vis.render.canvas.style import GAP, INK, PANEL, TEXT, WRONG
 from lightning_vis.render.canvas.text import fitting, paragraph, write
 from lightning_vis.render.canvas.tiles import drawn, fit, mark, name_state, put
@@ -54,12 +54,13 @@ def strip(frames: Sequence[Frame], inputs: Inputs, key: str) -> Array:
         write(sheet, (GAP + (column + 1) * (side + GAP), GAP), frame.when, INK, side, letters)
     if below is not None:
         put(sheet, (0, foot), below)
-    return np.concatenate([np.asarray(sheet), *_verdict(frames[-1:], width)])
+    return np.concatenate([np.asarray(sheet), *_verdict(frames, width)])
 
 
-def _verdict(last: Sequence[Frame], width: int) -> list[Array]:
-    """What the exchange of surroundings said at the last look, if it asked."""
-    return [paragraph(f"{each.when}: {each.verdict.sentence}", width, 22) for each in last if each.verdict is not None]
+def _verdict(frames: Sequence[Frame], width: int) -> list[Array]:
+    """The verdict that stands, if there is one."""
+    last = spoken(frames)
+    return [] if last is None or last.verdict is None else [paragraph(f"{last.when}: {last.verdict.sentence}", width, 22)]
 
 
 def _strip_reading(frames: Sequence[Frame], inputs: Inputs, key: str) -> str:

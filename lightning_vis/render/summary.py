@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lightning_vis.constants import ERROR, MULTICLASS, REGRESSION, TWINS
-from lightning_vis.frames import Array, Frame, Inputs
+from lightning_vis.frames import Array, Frame, Inputs, spoken
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, WRONG, Colour
 from lightning_vis.render.canvas.text import fitting, lines_of, lines_within, text_width, write
 from lightning_vis.render.canvas.tiles import drawn, fit, name_state, put
@@ -87,12 +87,20 @@ def words(frames: Sequence[Frame], inputs: Inputs) -> list[str]:
     notes = [f"{note[0].upper()}{note[1:]}." for note in last.notes]
     return [
         *filter(None, (last.reading, *_how_good(frames, inputs))),
-        *([last.verdict.sentence] if last.verdict is not None else []),
+        *_verdict(frames),
         *(_moved(last) if last.verdict is None or last.verdict.picture != TWINS else []),
         *on_object,
         *_of_heads(frames, inputs),
         *notes,
     ]
+
+
+def _verdict(frames: Sequence[Frame]) -> list[str]:
+    """The verdict that stands, and when it was found if that was not the last look."""
+    found = spoken(frames)
+    if found is None or found.verdict is None:
+        return []
+    return [found.verdict.sentence if found is frames[-1] else f"{found.when}: {found.verdict.sentence}"]
 
 
 def _how_good(frames: Sequence[Frame], inputs: Inputs) -> list[str]:

@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from lightning_vis.callbacks.probe import ProbeCallback
+from lightning_vis.callbacks.session.exchange_looks import NO_TIME, ExchangeLooks
 from lightning_vis.film import Film
 from lightning_vis.probe.probe import Probe
 from lightning_vis.reliance.verdict import TAGS
@@ -244,6 +245,19 @@ def test_without_time_nothing_is_measured_and_a_larger_share_gives_more(trainer,
         warnings.filterwarnings("ignore", message="lightning_vis: looking would cost more")
         run(trainer, Sees("corners"), callback=callback, max_epochs=1)
     assert [each.state for each in verdicts(callback)][:1] == [state]
+
+
+def test_what_was_found_is_said_where_the_last_look_has_no_time(trainer, monkeypatch, caplog):
+    real = ExchangeLooks._found
+
+    def found(self, trainer, *rest):
+        return NO_TIME if trainer.current_epoch == 2 else real(self, trainer, *rest)
+
+    monkeypatch.setattr(ExchangeLooks, "_found", found)
+    with caplog.at_level("INFO"):
+        callback, _ = run(trainer, Sees("corners"), max_epochs=3)
+    assert [each.state for each in verdicts(callback)] == ["seen", "red", "not measured"]
+    assert f"lightning_vis: epoch 2: {verdicts(callback)[1].sentence}" in caplog.messages
 
 
 # --- not measured --------------------------------------------------------------------------------------------------------

@@ -152,7 +152,7 @@ def test_backgrounds_that_look_alike_are_refused():
 
 def test_classes_need_six_objects_and_take_the_background_effect_where_they_are_nowhere_at_home():
     nan = float("nan")
-    found = classes_of([0] * 6 + [1] * 5, [0.9] * 5 + [nan] + [1.0] * 5, [0.3] * 11, [0.1] * 11)
+    found = classes_of([0] * 6 + [1] * 5, [0.9] * 5 + [nan] + [1.0] * 5, [0.3] * 11, [0.1] * 11, [True] * 11)
     assert [(each.label, each.objects) for each in found] == [(0, 6)]
     assert found[0].effect == pytest.approx((5 * 0.9 + 0.3) / 6)
 
@@ -172,3 +172,23 @@ def test_of_two_experiments_the_worse_one_speaks_first():
     assert joined(replace(TWIN, state="not measured"), OTHER) == OTHER
     cells = (Cell("bird", "mammal", 3, 4),)
     assert joined(TWIN, replace(OTHER, cells=cells)).cells == cells
+
+
+def test_an_object_that_comes_several_times_counts_once():
+    found = classes_of([0] * 7, [0.9] * 7, [0.3] * 7, [0.1] * 7, [True] * 5 + [False] * 2)
+    assert found == ()
+    assert "(epoch 1, 8 objects, 3 of them different)" in said(seen(0.7, objects=8, different=3)).sentence
+    assert "8 objects)" in said(seen(0.7, objects=8, different=8)).sentence
+
+
+def test_objects_are_the_same_wherever_they_lie():
+    images, masks = torch.rand(4, 2, 1, 3, 24, 24), torch.zeros(4, 2, 24, 24)
+    thing, other = torch.rand(2, 3, 8, 8)
+    for at, (each, left) in enumerate([(thing, 2), (other, 2), (thing, 12), (0.9 * other, 9)]):
+        images[at, ..., 4:12, left : left + 8] = each
+        masks[at, :, 4:12, left : left + 8] = 1
+    made = Twins(images, torch.tensor([0, 1, 0, 1]), ("a", "b"), masks=masks)
+    assert made.once() == [True, True, False, True]
+    assert replace(made, masks=None).once() == [True] * 4
+    again = torch.cat([images, images[:1]])
+    assert replace(made, images=again, masks=None).once() == [True] * 4 + [False]

@@ -21,7 +21,7 @@ from lightning_vis.callbacks.session.drawings import of_maps
 from lightning_vis.callbacks.session.exchange_looks import ExchangeLooks
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.constants import ALONE
-from lightning_vis.frames import Frame, Verdict
+from lightning_vis.frames import Frame, spoken
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
 from lightning_vis.model.answer.labels import ABSENT
 from lightning_vis.model.cut import Cut, said_of_cuts
@@ -47,7 +47,7 @@ class MapLooks:
         draws: whether cards, film strips and animations are drawn.
         neighbours: image tags that other callbacks of the Trainer write.
         exchanges: what is exchanged at some of the looks.
-        verdict: what was said last; None before.
+        spoken: the look whose verdict stands; None before there is one.
     """
 
     def __init__(self, session: Session, score: Score | None) -> None:
@@ -58,7 +58,7 @@ class MapLooks:
         self.draws = True
         self.neighbours = 0
         self.exchanges = ExchangeLooks(session)
-        self.verdict: Verdict | None = None
+        self.spoken: Frame | None = None
         self._why = ""  # a monitored view rests
         self._session, self._score = session, score
         self._asked: list[View] = []  # before it is known what the network answers
@@ -72,7 +72,7 @@ class MapLooks:
         """A run begins: everything is tried again."""
         self.views = self._asked = list(views)
         self.places, self.cuts, self.failed, self._why = {}, None, "", ""
-        self._others, self._found, self.verdict = {}, {}, None
+        self._others, self._found, self.spoken = {}, {}, None
         self._many_at, self._pass_seconds = 0, None
 
     def settle(self, answer: Answer) -> None:
@@ -147,7 +147,7 @@ class MapLooks:
         frame = replace(found, **when, notes=(*found.notes, *_without(self._awake(self.views), views)))
         frame = self._judged(trainer, monitor, frame)
         frame = self.exchanges.joined(trainer, module, running, frame)
-        self.verdict = frame.verdict or self.verdict
+        self.spoken = spoken([*filter(None, (self.spoken, frame))])
         if not numbers_only:
             self._keep(trainer, frame)
             session.logger.write_seconds(frame, session.budget.spent - spent)

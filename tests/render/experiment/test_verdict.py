@@ -16,7 +16,8 @@ from lightning_vis.render.canvas.style import WIDTH
 from lightning_vis.render.experiment.exchange import exchange_pictures, exchange_sheet
 from lightning_vis.render.experiment.verdict import height_of, proofs, verdict_sheet
 from lightning_vis.render.gif import verdict_below
-from lightning_vis.render.summary import SIZE, summary
+from lightning_vis.render.strips import strip
+from lightning_vis.render.summary import SIZE, summary, words
 from lightning_vis.render.twins import telling_kinds, twins_sheet
 from tests.render.test_cards import written  # noqa: F401
 
@@ -107,6 +108,16 @@ def test_below_a_film_stands_what_was_said_last_in_a_place_of_one_size(written):
     verdict_below(frames, frames[1].place, 600)
     assert f"epoch 1: {SENTENCE}" in " ".join(texts(written))
     assert verdict_below(film_of(3), frames[0].place, 600) is None
+
+
+def test_what_was_found_stands_where_the_last_look_had_no_time(written):  # noqa: F811
+    late = Verdict("not measured", "It would take more time.")
+    frames = [replace(each, verdict=said) for each, said in zip(film_of(3), (None, TWINS, late), strict=True)]
+    assert f"epoch 1: {SENTENCE}" in words(frames, inputs_of())
+    for draw in (lambda: strip(frames, inputs_of(), "evidence"), lambda: verdict_below(frames, frames[2].place, 600)):
+        written.clear()
+        draw()
+        assert f"epoch 1: {SENTENCE}" in " ".join(texts(written))
 
 
 @pytest.mark.parametrize("view", ["twins", "exchange", "verdict"])

@@ -170,7 +170,8 @@ function isEpoch({ moment, steps }) {
 
 // What twins and the exchange of surroundings said last of a run, and when.
 function verdictOf(run) {
-  const look = run.looks.filter((each) => each.verdict).pop();
+  const said = run.looks.filter((each) => each.verdict);
+  const look = said.filter((each) => each.verdict.state !== "not measured").pop() || said.pop();
   return look ? `${run.name}, ${look.when}: ${look.verdict.sentence}` : "";
 }
 
