@@ -280,7 +280,8 @@ class ProbeCallback(LookCallback):
         exchanged = EXCHANGE_TAGS if exchanger_of(trainer.callbacks) else ()
         refuse_unmeasured(trainer, [*measured, *exchanged], self._all_views)
         self.looks.open(self._all_views)
-        self.looks.exchanges.open(is_on=exchanger_of(trainer.callbacks) is self)
+        is_on = exchanger_of(trainer.callbacks) is self
+        self.looks.exchanges.open(is_on=is_on, is_asked=bool(self._exchange_tags(trainer)))
         nothing = "" if self.monitor.tags or self._exchange_tags(trainer) else "nothing is shown: add a TensorBoardLogger"
         self._open(trainer, self._common.loggers, nothing)
 

@@ -357,8 +357,10 @@ def numbers():
     return DataLoader(TensorDataset(images(24, 12), torch.rand(24)), 8)
 
 
-def test_numbers_are_not_exchanged_and_say_so(trainer):
-    callback = ProbeCallback(exchange=True, views=[])
+def test_numbers_are_not_exchanged_and_who_has_asked_is_told(trainer):
+    silent, callback = ProbeCallback(views=[]), ProbeCallback(exchange=True, views=[])
+    trainer([silent]).fit(Numbers(), numbers(), numbers())
+    assert not verdicts(silent)
     trainer([callback]).fit(Numbers(), numbers(), numbers())
     assert "it takes a network that tells classes apart, and this one is read as regression" in verdicts(callback)[-1].sentence
 

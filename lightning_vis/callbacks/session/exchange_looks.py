@@ -49,7 +49,7 @@ class ExchangeLooks:
     """
 
     def __init__(self, session: Session) -> None:
-        self.is_on = False
+        self.is_on = self._is_asked = False
         self.change: Alert | None = None
         self._session = session
         self._pool: tuple[Pool, Objects] | Refusal | None = None  # None: nobody has looked for one yet
@@ -63,9 +63,9 @@ class ExchangeLooks:
         """Without the pool, which knows how this run asks the network."""
         return {**vars(self), "_pool": None}
 
-    def open(self, *, is_on: bool) -> None:
-        """A run begins: the pool is looked for anew."""
-        self.is_on, self._pool = is_on, None
+    def open(self, *, is_on: bool, is_asked: bool) -> None:
+        """A run begins: the pool is looked for anew; who has asked for an exchange is told why there is none."""
+        self.is_on, self._is_asked, self._pool = is_on, is_asked, None
 
     @property
     def draws(self) -> bool:
@@ -81,7 +81,8 @@ class ExchangeLooks:
 
     def joined(self, trainer: Any, module: nn.Module, running: ForwardConfig, frame: Frame) -> Frame:
         """The frame with what an exchange says, if it is one's turn; whatever fails takes no look along."""
-        if not self.is_on or not self._is_due(trainer, frame):
+        is_idle = self._answer.task not in TASKS and not self._is_asked  # of other tasks nobody expects it
+        if not self.is_on or is_idle or not self._is_due(trainer, frame):
             return frame
         with self._session.budget.timed("exchange"):
             return self._with_verdict(trainer, module, running, frame)
