@@ -122,6 +122,47 @@ def test_a_film_that_took_too_long_leaves_the_looks_their_time(trainer):
     assert [frame.when for frame in watcher.film.frames] == ["start", "epoch 1", "epoch 2", "epoch 3"]
 
 
+NOW = [0.0]
+
+
+class Heavy(Classifier):
+    """A network whose passes over images take as long as `seconds` says, on a clock that nobody else moves."""
+
+    def __init__(self, seconds):
+        super().__init__()
+        self.seconds = seconds
+
+    def forward(self, images):
+        if not self.training:  # what the training takes is not counted here
+            NOW[0] += self.seconds
+        return super().forward(images)
+
+    def validation_step(self, batch, index):
+        pass
+
+
+@pytest.mark.filterwarnings("ignore:lightning_vis")
+@pytest.mark.parametrize(
+    ("seconds", "seen"),
+    [(0.08, ["start", "epoch 1", "epoch 2"]), (0.3, ["epoch 1", "epoch 2"]), (1, [])],
+    ids=["cheap", "dear", "too dear"],
+)
+def test_a_film_that_cannot_be_afforded_is_measured_and_not_begun(trainer, monkeypatch, recwarn, seconds, seen):
+    """Of 60 s the filters may have 42, and in the first epoch 10.5.
+
+    64 steps take 64 passes and a few, and told beforehand are 124: where nothing passes a rectifier, the first steps take two.
+    """
+    NOW[0] = 0.0
+    monkeypatch.setattr("time.perf_counter", lambda: NOW[0])
+    filters = FilterMaximizationCallback(["net.3"], 2, twin_probe(), steps=64)
+    data = loader(32, 1.0)
+    trainer([filters], max_epochs=2).fit(Heavy(seconds), data, data)
+    assert [frame.when for frame in filters.film.frames] == seen
+    said = [str(each.message) for each in recwarn if "filters pause" in str(each.message)]
+    assert len(said) == len(set(said)) == {3: 0, 2: 1, 0: 2}[len(seen)]  # in the first epoch, and after it
+    assert filters.budget.spent < (45 if seen else 10)
+
+
 @pytest.mark.filterwarnings("ignore:lightning_vis")
 def test_all_that_a_look_takes_is_counted_once_per_fit(trainer):
     watcher = ProbeCallback(twin_probe(), every_n_epochs=100, at_steps=(), images=False)
