@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -23,10 +22,11 @@ def clock(monkeypatch):
     return now
 
 
-def ascent(clock, channels, **more):
-    """An ascent of a network of which each pass takes a second."""
+def ascent(clock, channels, *, shut=False, **more):
+    """An ascent of a network of which each pass takes a second; its rectifiers are shut, if asked for."""
     torch.manual_seed(0)
     model = Residual().eval()
+    model.bn1.bias.data -= 100 * shut
 
     def forward(images):
         clock[0] += 1
@@ -38,9 +38,10 @@ def ascent(clock, channels, **more):
 
 @pytest.mark.parametrize("preset", ["default", "keras-vis"])
 @pytest.mark.parametrize(("channels", "memory"), [(1, 2**30), (5, 2**30), (5, 1)])
-def test_two_steps_tell_what_the_whole_ascent_takes(clock, preset, channels, memory):
-    """Also where memory has the rows climb one after the other."""
-    climb = ascent(clock, channels, memory=memory)
+@pytest.mark.parametrize("shut", [False, True])
+def test_two_steps_tell_what_the_whole_ascent_takes(clock, preset, channels, memory, shut):
+    """Also where memory has the rows climb one after the other, and where nothing passes a rectifier at first."""
+    climb = ascent(clock, channels, memory=memory, shut=shut)
     told = seconds_of(climb, preset, 24)
     assert clock[0] < told / 3
     before = clock[0]
@@ -56,6 +57,6 @@ def test_a_short_ascent_is_not_measured(clock):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_clock_changes_no_step(preset):
     plain = preset_of(preset)
-    timed = replace(plain, update=Clock(plain.update))
+    timed = Clock(plain.update).on(plain)
     one, other = (ascent([0.0], 2, preset=each, steps=3)()[0].values for each in (plain, timed))
     assert (one == other).all()

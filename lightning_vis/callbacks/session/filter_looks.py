@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -131,24 +132,34 @@ class FilterLooks:
         awake = [layer for layer in self.shown if layer not in session.failures.resting]
         with session.failures.surviving("maximizing the filters"), preserve_state(module) if awake else nullcontext():
             for layer in awake:
-                if self._pauses(layer, callbacks):
+                if self._pauses(self._seconds.get(layer, 0.0), callbacks):
                     break
                 found |= self._timed(layer, partial(self._try_layer, module, layer, forward, callbacks))
         return found
 
-    def _pauses(self, layer: str, callbacks: Iterable[Any]) -> bool:
-        """Whether there is no time for a layer, as far as it is known how long it takes; said once."""
-        refusal = self._session.budget.refusal("filters", callbacks, self._seconds.get(layer, 0.0))
+    def _pauses(self, seconds: float, callbacks: Iterable[Any]) -> bool:
+        """Whether there is no time for a film that takes so long; said once."""
+        refusal = self._session.budget.refusal("filters", callbacks, seconds)
         if refusal:
             self._session.failures.say(refusal)
         return bool(refusal)
 
-    def _is_too_long(self, layer: str, ascend: Callable[..., Any], callbacks: Iterable[Any]) -> bool:
-        """Whether there is no time for a layer's first film, which is measured before it is begun; said once."""
+    def _is_too_long(self, layer: str, ascend: Callable[..., Any], callbacks: Iterable[Any], least: float) -> bool:
+        """Whether there is no time for a layer's first film, which is measured before it is begun.
+
+        Args:
+            layer: its name.
+            ascend: makes the film.
+            callbacks: of the Trainer.
+            least: seconds that a step takes at least: where that is too long, measuring would be too.
+        """
+        steps = self._arguments["steps"]
         if layer in self._seconds:
             return False
-        self._seconds[layer] = seconds_of(ascend, self._arguments["preset"], self._arguments["steps"])
-        return self._pauses(layer, callbacks)
+        if self._pauses(steps * least, callbacks):
+            return True
+        self._seconds[layer] = seconds_of(ascend, self._arguments["preset"], steps)
+        return self._pauses(self._seconds[layer], callbacks)
 
     def _try_layer(self, module: nn.Module, layer: str, forward: Forward, callbacks: Iterable[Any]) -> dict[str, Found]:
         try:
@@ -169,7 +180,9 @@ class FilterLooks:
         return found
 
     def _maximized(self, module: nn.Module, layer: str, forward: Forward, callbacks: Iterable[Any]) -> dict[str, Found]:
+        start = time.perf_counter()
         now, before = profile(module, layer, self._probe.images, forward), self.profiles.get(layer)
+        seconds = time.perf_counter() - start  # of a pass over the probe
         background = background_of(callbacks, layer)
         unknown_yet = self._channels == BACKGROUND and background is None and before is None
         channels = chosen_channels("first" if unknown_yet else self._channels, now, before, background)
@@ -181,7 +194,7 @@ class FilterLooks:
         rows = [*channels, *channels[:1] * (USUAL - len(channels))] if self._channels == BACKGROUND else channels
         run, _ = opened(module, layer, on_model(module, self._probe.images), forward)
         ascend = partial(filter_pictures, module, layer, rows, self._probe, forward=run, **self._arguments)
-        if self._is_too_long(layer, ascend, callbacks):
+        if self._is_too_long(layer, ascend, callbacks, seconds * min(1, len(rows) / len(self._probe))):
             return {}
         pictures, filters = ascend()
         pictures, filters = first_of(pictures, len(channels)), filters[: len(channels)]
