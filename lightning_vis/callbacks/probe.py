@@ -251,7 +251,7 @@ class ProbeCallback(LookCallback):
         self._look(trainer, pl_module, "end")
         if not self._served and self.session.probe is not None:
             self._say_verdict(trainer)
-            for path in self.looks.finish():
+            for path in self.looks.finish(trainer):
                 log(trainer, f"what happened, in one picture: {path}")
 
     def _say_verdict(self, trainer: Any) -> None:
@@ -334,13 +334,23 @@ class ProbeCallback(LookCallback):
         last = self.session.logger.last
         if last is not None and last.finished_steps == finished and not self._is_worth_another(trainer, last, moment):
             return last
-        numbers_only |= moment not in ("start", "end") and self.session.pauses("looks", trainer)
+        is_over = self._pauses(trainer, moment)
+        if is_over and self.budget.is_limited:
+            self.looks.failed = "the time limit of the training leaves no time for it"
+            return None
+        numbers_only |= is_over
         again = moment == "step" and finished == self._tried  # gradients are accumulated
         self._tried = finished
         if again or (numbers_only and (moment == "step" or not self.monitor.tags)):
             return None
         when = moment_of(trainer, self, moment, finished)
         return self.looks.look(trainer, pl_module, self.monitor, when, numbers_only=numbers_only)
+
+    def _pauses(self, trainer: Any, moment: str) -> bool:
+        """Whether there is no time for a look; the first and the last are taken, the last one within a time limit."""
+        if moment == "start" or (moment == "end" and not self.budget.is_limited):
+            return False
+        return self.session.pauses("looks", trainer, self.looks.seconds)
 
     def _look_alone(self, trainer: Any, pl_module: Any, moment: str) -> None:
         """One look in ``trainer.validate`` or ``trainer.test``."""

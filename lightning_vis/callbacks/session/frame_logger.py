@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,15 @@ class FrameLogger:
         with self._failures.surviving("writing what a look cost"):
             for writer in self.writers:
                 write_number(writer, "lightning_vis/seconds", seconds, frame.log_step)
+
+    def seconds_of_films(self, inputs: Inputs) -> float:
+        """What films and summary will take, as a film of one look tells."""
+        keys = list(self.film.frames[-1].maps) if self.film.frames else []
+        start = time.perf_counter()
+        with self._failures.surviving("measuring what the films will take"), self._budget.timed("films"):
+            for key in keys[:1]:
+                animated([("", inputs, self.film.frames[-1:])], key)
+        return (time.perf_counter() - start) * len(self.film.frames) * len(keys)
 
     def leave(self, inputs: Inputs) -> list[Path]:
         """Leaves films and a summary in the run's folder, and returns the summaries."""
