@@ -27,7 +27,7 @@ def test_three_hundred_epochs_are_kept_the_untrained_one_first(browser, tmp_path
             last = tab.pixels()
             tab.press("Home")
             assert tab.when == "start"
-            tab.until("() => document.querySelector('.state').textContent === 'empty'")
+            tab.until("() => document.querySelector('.picture .state').textContent === 'empty'")
             assert not np.array_equal(last, tab.pixels())
             tab.press("ArrowRight")
             assert tab.when == "epoch 1"
@@ -98,11 +98,13 @@ def test_any_scalar_can_be_on_the_chart_those_of_the_training_too(browser, serve
 def test_the_alert_stands_on_the_timeline_and_leads_to_its_look(browser, server):
     with Tab(browser, server) as tab:
         flags = tab.texts(".flag")
-        assert flags == ["⚑ beta: background, from epoch 5"]
+        assert flags == ["⚑ beta: background, from epoch 5, still at epoch 11"]
         tab.frame.click(".flag")
         assert tab.when == "epoch 5"
+        tab.painted()  # what is said of a run changes with its pictures
         assert tab.frame.query_selector(".alert.red")
         tab.press("ArrowLeft")
+        tab.painted()
         assert tab.frame.query_selector(".alert") is None
 
 
@@ -128,6 +130,7 @@ def test_looks_outside_of_fit_stand_behind_the_film_s_and_take_nothing_away(brow
         with Tab(browser, address) as tab:
             seen = []
             for _ in range(7):
+                tab.painted()
                 seen.append((tab.when, tab.texts(".run .facts")[0].split(" right")[0].removeprefix(tab.when)))
                 tab.press("ArrowLeft")
             film = [("start", "4 of 4"), ("epoch 1", "4 of 4"), ("epoch 2", "4 of 4"), ("validate", "2 of 4")]

@@ -3,13 +3,16 @@
 import { Compare } from "./compare/compare.js";
 import { Film } from "./film/film.js";
 import { Filters } from "./filters/filters.js";
+import { Banner } from "./page/banner.js";
 import { Controls } from "./page/controls.js";
 import { element } from "./page/dom.js";
 import { followTheme, hostWindow, onReload } from "./page/host.js";
+import { soundRuns, soundStreams } from "./page/intake.js";
 import { onKey } from "./page/keys.js";
+import { inOrder, Marks } from "./runs/marks.js";
 import { mergedStreams, modelOf } from "./page/looks.js";
 import { exportedSource, serverSource } from "./page/source.js";
-import { readState, writeState } from "./page/url_state.js";
+import { flushAddress, isForeign, readState, writeState } from "./page/url_state.js";
 import { parsedConstants } from "./picture/colours.js";
 import { Painter } from "./picture/painter.js";
 import { Timeline } from "./timeline/timeline.js";
@@ -30,41 +33,41 @@ class Page {
     this.source = source;
     this.host = hostWindow();
     this.state = readState(this.host);
-    this.listed = []; // all runs
+    this.listed = []; // all runs, in natural order
+    this.marks = new Marks();
     this.loaded = new Map(); // run -> streams
     this.newest = new Map(); // run -> until when it has been loaded
+    this.failed = new Map(); // run -> why it could not be loaded
+    this.asked = new Set(); // runs that are being loaded
+    this.gone = null; // since when TensorBoard has not answered
     this.isPlaying = false;
+    this.isDue = false;
   }
 
   async start() {
     document.documentElement.lang = "en";
     if (this.source.isLive) document.head.append(element("link", { rel: "stylesheet", href: "static/style.css" }));
     this.message = element("div", { className: "message", role: "status" });
-    document.body.append(this.message);
+    this.banner = new Banner(() => this.again());
+    document.body.append(this.banner.root, this.message);
     this.say("Loading frames …");
-    try {
-      const { runs, constants } = await this.source.runs();
-      this.listed = runs;
-      this.painter = new Painter(this.source, parsedConstants(constants));
-      this.build();
-      await this.refresh();
-    } catch (error) {
-      this.say(`Nothing could be loaded: ${error.message}`);
-    }
+    await this.poll();
     // TensorBoard opens a tab without its having the keyboard; keys should work before the first click.
     if (this.host !== window && this.host.document.activeElement === this.host.document.body) window.focus();
+    window.addEventListener("pagehide", () => flushAddress(this.host));
     if (this.source.isLive) setInterval(() => document.hidden || this.poll(), POLL);
     if (this.source.isLive && this.host !== window) onReload(this.host, () => this.poll());
   }
 
-  build() {
+  build(constants) {
+    this.painter = new Painter(this.source, parsedConstants(constants), () => this.repaint());
     this.controls = new Controls(this);
     this.stage = element("main", { className: "stage", tabIndex: -1 });
     this.views = {
       compare: new Compare(this), film: new Film(this), filters: new Filters(this), twins: new Twins(this),
     };
     this.timeline = new Timeline(this);
-    document.body.append(this.controls.root, this.stage, this.timeline.root);
+    this.banner.root.after(this.controls.root, this.stage, this.timeline.root);
     document.addEventListener("keydown", (event) => onKey(this, event));
     new ResizeObserver(() => this.draw()).observe(this.stage);
     window.addEventListener("resize", () => this.draw());
@@ -72,8 +75,25 @@ class Page {
     followTheme(this.host, () => this.draw());
   }
 
+  // Pictures have come, or could not be had: the page is painted once for all of them.
+  repaint() {
+    if (this.isDue) return;
+    this.isDue = true;
+    setTimeout(() => {
+      this.isDue = false;
+      if (this.model?.positions.length) this.current.update(this.model);
+    });
+  }
+
+  // Asks for all that could not be had.
+  again() {
+    this.painter?.store.again();
+    return this.poll();
+  }
+
   // A link that is pasted over the page's own address changes what is shown, without a reload.
   followAddress() {
+    if (!isForeign(this.host)) return;
     const state = readState(this.host);
     if (JSON.stringify(state) !== JSON.stringify(this.state)) this.change(state);
   }
@@ -86,35 +106,64 @@ class Page {
 
   async poll() {
     try {
-      this.listed = (await this.source.runs()).runs;
-      await this.refresh();
-    } catch { /* TensorBoard is gone for a moment; the next poll tries again */ }
+      const answer = await this.source.runs();
+      this.list(soundRuns(answer));
+      if (!this.painter) this.build(answer.constants);
+      if (this.gone) this.painter.store.again();
+      this.gone = null;
+    } catch (error) {
+      console.warn(error);
+      this.gone ||= new Date().toLocaleTimeString();
+    }
+    if (this.painter && !this.gone) await this.refresh();
+    this.banner.update(this);
+    if (!this.painter) this.say("Nothing has been loaded yet.");
   }
 
-  // Loads what is new of the runs that are shown.
+  list(runs) {
+    const byName = new Map(runs.map((each) => [each.run, each]));
+    this.listed = inOrder(byName.keys()).map((name) => byName.get(name));
+    this.marks.add(this.listed.map((each) => each.run));
+  }
+
+  // Loads what is new of the runs that are shown; each for itself.
   async refresh() {
     const stale = this.shownRuns.filter((run) => {
       const listed = this.listed.find((each) => each.run === run);
       return !this.newest.has(run) || listed.newest > this.newest.get(run);
     });
-    await Promise.all(stale.map((run) => this.load(run)));
+    await Promise.all(stale.map((run) => this.attempt(run)));
+    for (const run of this.failed.keys()) if (!this.shownRuns.includes(run)) this.failed.delete(run);
+    this.banner.update(this);
     this.draw();
+  }
+
+  async attempt(run) {
+    this.asked.add(run);
+    try {
+      await this.load(run);
+      this.failed.delete(run);
+    } catch (error) {
+      this.failed.set(run, error.message);
+    } finally {
+      this.asked.delete(run);
+    }
   }
 
   async load(run) {
     const { streams, newest } = await this.source.looks(run, this.newest.get(run) || 0);
-    let merged = mergedStreams(this.loaded.get(run) || [], streams);
+    let merged = mergedStreams(this.loaded.get(run) || [], soundStreams(streams));
     // A look that stands under another name now is known under its old one alone: all are asked for again.
-    if (merged.some((stream) => stream.looks.length < stream.places.length)) merged = (await this.source.looks(run, 0)).streams;
-    this.newest.set(run, newest);
+    if (merged.some((stream) => stream.looks.length < stream.places.length)) merged = soundStreams((await this.source.looks(run, 0)).streams);
+    this.newest.set(run, Number.isFinite(newest) ? newest : 0);
     this.loaded.set(run, merged);
-    this.timeline?.forget(run);
+    this.timeline.forget(run);
   }
 
   change(changes) {
     Object.assign(this.state, changes);
-    const needsData = this.shownRuns.some((run) => !this.newest.has(run));
-    if (needsData) this.refresh().catch((error) => this.say(`A run could not be loaded: ${error.message}`));
+    const needsData = this.shownRuns.some((run) => !this.newest.has(run) && !this.failed.has(run) && !this.asked.has(run));
+    if (needsData) this.refresh();
     this.draw();
   }
 
@@ -128,6 +177,14 @@ class Page {
   async play() {
     if (this.isPlaying || this.model.positions.length < 2) return;
     this.isPlaying = true;
+    try {
+      await this.goThrough();
+    } finally {
+      this.stop();
+    }
+  }
+
+  async goThrough() {
     if (this.model.index === this.model.positions.length - 1) this.go(0);
     while (this.isPlaying && this.model.index < this.model.positions.length - 1) {
       const pause = Math.min(400, Math.max(60, (FILM_SECONDS * 1000) / this.model.positions.length));
@@ -135,7 +192,6 @@ class Page {
       if (this.isPlaying) this.go(this.model.index + 1);
       this.current.ready(this.model.index + 2);
     }
-    this.stop();
   }
 
   stop() {
@@ -152,21 +208,17 @@ class Page {
     return this.views[this.tab];
   }
 
-  colourOf(run) {
-    const at = this.listed.findIndex((each) => each.run === run);
-    return `--run-${(at < 0 ? 0 : at) % 8}`;
-  }
-
   draw() {
     const shown = this.shownRuns.filter((run) => this.loaded.has(run));
-    const colours = new Map(shown.map((run) => [run, this.colourOf(run)]));
-    this.model = modelOf({ ...this.state, runs: shown }, this.loaded, colours);
+    const marks = new Map(shown.map((run) => [run, { colour: this.marks.colourOf(run), number: this.marks.numberOf(run) }]));
+    this.model = modelOf({ ...this.state, runs: shown }, this.loaded, marks);
     const isEmpty = !this.model.positions.length;
-    this.say(isEmpty ? emptyText(this.listed.length) : "");
-    for (const part of [this.controls.root, this.stage, this.timeline.root]) part.hidden = isEmpty;
-    if (isEmpty) return;
+    this.say(isEmpty ? emptyText(this.listed.length, this.failed.size) : "");
+    for (const part of [this.stage, this.timeline.root]) part.hidden = isEmpty;
+    this.controls.root.hidden = !this.listed.length;
     this.controls.update(this.model);
-    if (this.stage.firstChild !== this.current.root) this.stage.replaceChildren(this.current.root);
+    if (isEmpty) return;
+    if (this.stage.firstChild !== this.current.root) this.stage.replaceChildren(this.current.root, this.controls.runs.others);
     this.current.update(this.model);
     this.timeline.update(this.model);
     const look = this.model.runs.flatMap((run) => run.looks).find((each) => each.steps === this.model.steps);
@@ -184,7 +236,8 @@ class Page {
   }
 }
 
-function emptyText(runs) {
+function emptyText(runs, failed) {
+  if (failed) return "None of these runs could be loaded.";
   return runs ? "These runs have no frames yet. The first one is written before the first training step."
     : "No frames yet: add ProbeCallback() to the Trainer's callbacks. The first frame is written before the first training step.";
 }

@@ -42,11 +42,11 @@ export function labelOf(inputs, image) {
 }
 
 // All that the page shows, derived from what is chosen and what has been loaded.
-export function modelOf(state, loaded, colours) {
+export function modelOf(state, loaded, marks) {
   const names = (state.runs || [...loaded.keys()]).filter((name) => loaded.has(name));
   const probes = [...new Set(names.flatMap((name) => probesOf(loaded.get(name))))].sort();
   const probe = probes.includes(state.probe) ? state.probe : probes[0];
-  let runs = names.map((name) => runOf(name, loaded.get(name), probe, colours.get(name)));
+  let runs = names.map((name) => runOf(name, loaded.get(name), probe, marks.get(name)));
   const positions = [...new Set(runs.flatMap((run) => [...run.sheets, ...run.looks].map((look) => look.steps)))].sort((a, b) => a - b);
   const views = viewsOf(runs);
   const view = views.find((each) => each.key === state.view) || views[0] || null;
@@ -92,14 +92,14 @@ function probesOf(streams) {
   return streams.filter((stream) => stream.kind === "frames").map((stream) => stream.probe);
 }
 
-function runOf(name, streams, probe, colour) {
+function runOf(name, streams, probe, mark) {
   const stream = streams.find((each) => each.probe === probe && each.kind === "frames") || { inputs: null, masks: null, twins: null, looks: [] };
   const everything = streams.flatMap((each) => each.looks);
   const sheets = everything.filter((look) => Object.keys(look.pictures).some(isOfFilters)).sort((one, other) => one.steps - other.steps);
   const latest = stream.looks[stream.looks.length - 1];
   const count = stream.inputs?.count ?? latest?.predicted.length ?? 0;
   const onlyFilters = streams.every((each) => each.kind === "sheets");
-  return { name, colour, inputs: stream.inputs, masks: stream.masks, twins: stream.twins, looks: stream.looks, sheets, count, onlyFilters };
+  return { name, ...mark, inputs: stream.inputs, masks: stream.masks, twins: stream.twins, looks: stream.looks, sheets, count, onlyFilters };
 }
 
 function isOfFilters(name) {
@@ -108,12 +108,9 @@ function isOfFilters(name) {
 
 function viewsOf(runs) {
   const views = new Map();
-  for (const run of runs) {
-    for (const look of run.looks) {
-      for (const [key, part] of Object.entries(look.maps)) {
-        if (!views.has(key)) views.set(key, { key, title: part.title || key, scale: part.scale, target: part.target, layer: part.layer, head: part.head });
-      }
-    }
+  for (const part of runs.flatMap((run) => run.looks.flatMap((look) => Object.entries(look.maps).map(([key, each]) => ({ ...each, view: key }))))) {
+    const { view, title, scale, target, layer, head, broken } = part;
+    if (!views.has(view) || (views.get(view).broken && !broken)) views.set(view, { key: view, title, scale, target, layer, head, broken });
   }
   const rank = (view) => (view.scale.kind === "log" ? 0 : 2) + (view.scale.signed ? 0 : 1);
   const maps = [...views.values()].sort((one, other) => rank(one) - rank(other) || (one.key < other.key ? -1 : 1));

@@ -2,9 +2,11 @@
 
 import { cssColour, elided, fitCanvas } from "../page/dom.js";
 import { whenAt } from "../page/looks.js";
+import { DASHES, shortNames } from "../runs/marks.js";
 import { valueAt } from "./scalars.js";
 
 const [TALL, LOW] = [116, 92]; // pixels; in a low window the pictures need the room more
+const LINE = 14; // pixels from label to label
 const FEW = 60; // values of a line, up to which each is a point too
 const MARGIN = { left: 64, right: 150, top: 12, bottom: 20 };
 
@@ -81,9 +83,11 @@ function drawLine(context, { x, y }, run, points, alpha) {
   context.strokeStyle = cssColour(run.colour);
   context.lineWidth = alpha < 1 ? 1.5 : 2;
   context.lineJoin = "round";
+  context.setLineDash(DASHES[(run.number || 0) % DASHES.length]);
   context.beginPath();
   points.forEach(([at, value], index) => (index ? context.lineTo(x(at), y(value)) : context.moveTo(x(at), y(value))));
   context.stroke();
+  context.setLineDash([]);
   context.globalAlpha = 1;
 }
 
@@ -130,14 +134,22 @@ function drawCursor(context, place, model) {
 
 function drawLabels(context, place, series, model, scale, width) {
   context.textAlign = "left";
-  const labels = series.map(({ run, points }) => ({ run, value: valueAt(points, model.index) })).filter(({ value }) => value !== null)
+  const room = Math.max(1, Math.floor(place.height / LINE));
+  const known = series.map(({ run, points }) => ({ run, value: valueAt(points, model.index) })).filter(({ value }) => value !== null);
+  const labels = known.slice(0, known.length > room ? room - 1 : room)
     .map((each) => ({ ...each, at: place.y(each.value) + 4 })).sort((one, other) => one.at - other.at);
   labels.forEach((label, index) => {
-    if (index) label.at = Math.max(label.at, labels[index - 1].at + 14);
+    if (index) label.at = Math.max(label.at, labels[index - 1].at + LINE);
   });
-  const over = Math.max(0, (labels[labels.length - 1]?.at || 0) - (place.height - 4));
+  const last = labels[labels.length - 1]?.at || 0;
+  const over = Math.max(0, last - (place.height - 4 - (labels.length < known.length ? LINE : 0)));
+  labels.reduceRight((below, label) => (label.at = Math.min(label.at, below - LINE)), last - over + LINE);
+  const names = shortNames(model.runs.map((run) => run.name));
   for (const { run, value, at } of labels) {
     context.fillStyle = cssColour(run.colour);
-    context.fillText(elided(context, `${scale.say(value)} ${run.name}`, width - place.right - 12), place.right + 8, at - over);
+    const text = `${scale.say(value)} ${run.number ? `${run.number + 1}▪ ` : ""}${names.get(run.name)}`;
+    context.fillText(elided(context, text, width - place.right - 12), place.right + 8, at);
   }
+  context.fillStyle = cssColour("--quiet");
+  if (labels.length < known.length) context.fillText(`and ${known.length - labels.length} more`, place.right + 8, place.height - 4);
 }

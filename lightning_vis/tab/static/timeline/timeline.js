@@ -58,12 +58,24 @@ export class Timeline {
     if (!this.page.isPlaying) this.live.textContent = when;
   }
 
+  // One line of each run: since when the alert stood, and how it stands at the newest look. Many of them open at a press.
   updateAlerts(model) {
-    const lit = model.runs.map((run) => ({ run, look: run.looks.find((look) => look.numbers["reliance/alert"] >= 0.5) })).filter(({ look }) => look);
-    replace(this.alerts, JSON.stringify(lit.map(({ run, look }) => [run.name, look.steps])), () => lit.map(({ run, look }) => element("button", {
-      type: "button", className: "flag", textContent: `⚑ ${run.name}: background, from ${look.when}`, title: "the first look at which the alert stood: go there",
+    const lit = model.runs.map(alertOf).filter(Boolean);
+    const known = lit.map(({ run, text, isPast }) => [run.name, text, isPast]);
+    replace(this.alerts, JSON.stringify(known), () => {
+      const flags = lit.map((each) => this.flagOf(each));
+      if (flags.length < 2) return flags;
+      const now = lit.filter((each) => !each.isPast).length;
+      const summary = element("summary", { textContent: `⚑ background: ${now} of ${model.runs.length} runs now${now < lit.length ? `, ${lit.length - now} before` : ""}` });
+      return [element("details", {}, summary, element("div", { className: "lines" }, ...flags))];
+    });
+  }
+
+  flagOf({ run, look, text, isPast }) {
+    return element("button", {
+      type: "button", className: isPast ? "flag past" : "flag", textContent: text, title: "the first look at which the alert stood: go there",
       onclick: () => this.page.go(this.page.model.positions.indexOf(look.steps)),
-    })));
+    });
   }
 
   updateOne(model, scalar) {
@@ -111,6 +123,17 @@ export class Timeline {
   scrub(event) {
     this.page.go(lookUnder(event.offsetX, this.place, this.page.model));
   }
+}
+
+function alertOf(run) {
+  const isLit = (look) => look.numbers["reliance/alert"] >= 0.5;
+  const asked = run.looks.filter((look) => look.numbers["reliance/alert"] !== undefined);
+  const look = asked.find(isLit);
+  if (!look) return null;
+  const last = asked[asked.length - 1];
+  const gone = asked.slice(asked.findLastIndex(isLit) + 1)[0];
+  const until = gone ? `, gone since ${gone.when}` : last === look ? "" : `, still at ${last.when}`;
+  return { run, look, isPast: Boolean(gone), text: `⚑ ${run.name}: background, from ${look.when}${until}` };
 }
 
 function leastOf(runs) {
