@@ -153,7 +153,7 @@ def test_without_masks_without_labels_and_with_broken_maps(browser, tmp_path):
             assert states == ["empty", "constant", "not finite", ""]
             halves = tab.frame.eval_on_selector_all(".measures", "all => all.map(each => each.innerText.trim())")
             assert halves[3] == "half of it in 7 % of the image"  # 3.5 of 49 cells
-            assert tab.frame.input_value("footer select") == "answers/probability"
+            assert tab.frame.input_value("select.scalar") == "answers/probability"
             assert tab.frame.query_selector(".labelled:has-text('outline')[hidden]")
 
 

@@ -21,6 +21,7 @@ import { Twins } from "./twins/twins.js";
 const POLL = 5000;
 const FIRST_RUNS = 4; // shown where nobody has chosen
 const FILM_SECONDS = 12;
+const FASTEST = 60; // milliseconds from look to look
 
 export async function render(exported = null) {
   const page = new Page(exported ? exportedSource(exported) : serverSource());
@@ -167,11 +168,27 @@ class Page {
     this.draw();
   }
 
-  // Shows a position of the timeline. At the last one the page follows the training.
+  // Shows a position of the timeline. At the last one the page follows the training. A linked moment B goes along.
   go(index) {
-    const model = this.model;
-    const at = Math.min(model.positions.length - 1, Math.max(0, index));
-    this.change({ steps: at === model.positions.length - 1 ? null : model.positions[at], epoch: null });
+    const { model, state } = this;
+    const last = model.positions.length - 1;
+    const at = Math.min(last, Math.max(0, index));
+    const along = state.against === "moment" && state.linked ? { other: model.positions[Math.min(last, Math.max(0, model.other + at - model.index))] } : {};
+    this.change({ steps: at === last ? null : model.positions[at], epoch: null, ...along });
+  }
+
+  goOther(index) {
+    const { positions } = this.model;
+    this.change({ against: "moment", other: positions[Math.min(positions.length - 1, Math.max(0, index))] });
+  }
+
+  // Halves the part of the film that is seen, around the moment; or doubles it again.
+  zoom(isIn) {
+    const { positions, index, low, high } = this.model;
+    const last = positions.length - 1;
+    const half = Math.max(2, Math.round((high - low) * (isIn ? 0.25 : 1)));
+    const [from, to] = [Math.max(0, index - half), Math.min(last, index + half)];
+    this.change({ from: from > 0 ? positions[from] : null, to: to < last ? positions[to] : null });
   }
 
   async play() {
@@ -184,13 +201,14 @@ class Page {
     }
   }
 
+  // A film takes a few seconds at the speed 1, however many looks it has: those between are passed over, the last one never.
   async goThrough() {
     if (this.model.index === this.model.positions.length - 1) this.go(0);
     while (this.isPlaying && this.model.index < this.model.positions.length - 1) {
-      const pause = Math.min(400, Math.max(60, (FILM_SECONDS * 1000) / this.model.positions.length));
-      await Promise.all([this.current.ready(this.model.index + 1), new Promise((done) => setTimeout(done, pause))]);
-      if (this.isPlaying) this.go(this.model.index + 1);
-      this.current.ready(this.model.index + 2);
+      const { pause, stride } = paceOf(this.model.positions.length, this.state.speed);
+      await Promise.all([this.current.ready(this.model.index + stride), new Promise((done) => setTimeout(done, pause))]);
+      if (this.isPlaying) this.go(this.model.index + stride);
+      this.current.ready(this.model.index + stride);
     }
   }
 
@@ -234,6 +252,14 @@ class Page {
     const keys = this.model.views.map((view) => view.key);
     this.change({ view: keys[(keys.indexOf(this.model.view?.key) + 1) % keys.length] });
   }
+}
+
+// Milliseconds between two looks that are shown, and how many looks on the next one is.
+function paceOf(count, speed) {
+  if (speed === "every") return { pause: FASTEST, stride: 1 };
+  const each = Math.min(400, (FILM_SECONDS * 1000) / count) / Number(speed);
+  const stride = Math.max(1, Math.round(FASTEST / each));
+  return { pause: Math.max(FASTEST, each * stride), stride };
 }
 
 function emptyText(runs, failed) {

@@ -2,12 +2,14 @@
 
 import { mark } from "../picture/cell.js";
 import { element, fitCanvas, isFlowing, NO_MAPS, noteOf, pager, pressable, replace } from "../page/dom.js";
+import { limitOf } from "../picture/colours.js";
 import { groupsOf } from "../runs/groups.js";
-import { lookAt, partOf, withMaps } from "../page/looks.js";
+import { withMaps } from "../page/looks.js";
 import { markOf } from "../runs/run_list.js";
 import { answersOf, quantityOf, truthOf } from "../page/words.js";
 import { layoutOf } from "./layout.js";
-import { describe, fillHead, fillTile } from "./tiles.js";
+import { rowsOf, shownOf, sourcesOf } from "./rows.js";
+import { describe, fillDifference, fillHead, fillTile } from "./tiles.js";
 
 export class Compare {
   constructor(page) {
@@ -17,24 +19,23 @@ export class Compare {
     this.shown = new Map();
   }
 
+  // Until the pictures of a moment are there.
   ready(index) {
-    return this.page.painter.ready(this.partsAt(this.page.model, index));
-  }
-
-  partsAt(model, index) {
+    const { model, state, painter } = this.page;
     const steps = model.positions[Math.min(index, model.positions.length - 1)];
-    return model.runs.map((run) => partOf(lookAt(run.looks, steps), model.view)).filter(Boolean);
+    const rows = rowsOf(model.runs, { ...model, steps }, state.against);
+    return painter.ready(rows.flatMap((row) => sourcesOf(row, shownOf(row, model.view), state.outline) || []));
   }
 
   update(model) {
     if (!model.views.length) return this.updateEmpty(model);
     const { shown, notes } = withMaps(model);
-    this.show(shown, notes);
+    this.show(shown, [...notes, ...this.readingOf(model)]);
   }
 
   show(model, notes) {
     const { state, stage } = this.page;
-    const groups = groupsOf(model, state);
+    const groups = groupsOf(model, state).map((group) => ({ ...group, rows: rowsOf(group.runs, model, state.against) }));
     const height = isFlowing() ? window.innerHeight - 160 : stage.clientHeight;
     const space = { width: this.root.clientWidth || stage.clientWidth - 28, height, notes: notes.length, others: !this.page.controls.runs.others.hidden, isGlance: state.glance };
     this.layout = layoutOf(groups, space);
@@ -44,14 +45,25 @@ export class Compare {
     const first = Math.min(state.page, pages - 1) * perPage;
     const shown = groups.map((group) => ({ ...group, images: group.images.slice(first, first + perPage) }));
     const structure = JSON.stringify([
-      model.probe, columns, pages, first, most, shown.map(({ images, runs }) => [images, runs.map((run) => [run.name, run.colour, run.inputs?.key])]), notes,
+      model.probe, columns, pages, first, most, shown.map(({ images, rows }) => [images, rows.map(({ id, run }) => [id, run.colour, run.inputs?.key])]), notes,
     ]);
     replace(this.root, structure, () => [
       ...(pages > 1 ? [pager(this.page, { pages, first, last: Math.min(most, first + perPage), count: most })] : []), ...this.build(shown, columns), ...notes.map(noteOf),
     ]);
+    this.rows = shown.flatMap((group) => group.rows);
     this.fit(model);
     this.fill(model);
     this.paint(model);
+  }
+
+  // How differences are to be read; their colours are those of signed maps, whatever the view's own are.
+  readingOf({ view, runs }) {
+    const { state, painter } = this.page;
+    const isShown = state.against === "moment" || runs.some((run) => `run:${run.name}` === state.against);
+    if (!isShown || view.isPicture) return [];
+    const limit = Number(limitOf(view.scale, state, painter.constants).toPrecision(2));
+    const unit = view.scale.kind === "log" && state.mode === "evidence" ? "" : " times a map's own mean";
+    return [`Rows that begin with minus are differences: warm where there is more in the first one, blue where there is less, in full colour from ${limit}${unit} on.`];
   }
 
   updateEmpty(model) {
@@ -62,7 +74,7 @@ export class Compare {
 
   build(groups, columns) {
     this.tiles = [];
-    this.shown = new Map(); // run -> the look whose pictures stand there
+    this.shown = new Map(); // row -> the look whose pictures stand there
     if (!groups.some((group) => group.images.length)) return [element("p", { className: "empty", textContent: "No image is like that: choose others above." })];
     return groups.flatMap((group) => {
       const blocks = [...Array(Math.ceil(group.images.length / columns)).keys()].map((at) => group.images.slice(at * columns, (at + 1) * columns));
@@ -74,7 +86,7 @@ export class Compare {
   block(group, images, isFirst) {
     const grid = element("div", { className: isFirst ? "grid first" : "grid" });
     if (group.run.inputs) grid.append(...this.inputRow(group, images, isFirst));
-    for (const run of group.runs) grid.append(...this.runRow(run, images, isFirst));
+    for (const row of group.rows) grid.append(...this.runRow(row, images, isFirst));
     return grid;
   }
 
@@ -98,15 +110,18 @@ export class Compare {
     return canvas;
   }
 
-  runRow(run, images, isFirst) {
-    const title = element("strong", { textContent: run.name, title: run.name });
+  runRow(row, images, isFirst) {
+    const { run, moment, minus } = row;
+    const title = element("strong", { textContent: minus ? `minus ${minus.name}` : run.name, title: run.name });
     if (run.number) title.prepend(markOf(this.page, run.name));
-    if (!isFirst) return [this.again(run, title), ...images.map((image) => this.tile(run, image))];
+    if (moment) title.append(element("span", { className: `moment ${moment}`, textContent: moment }));
+    if (minus) title.classList.add("minus");
+    if (!isFirst) return [this.again(run, title), ...images.map((image) => this.tile(row, image))];
     const facts = element("div", { className: "facts" });
     const head = element("div", { className: "head" }, element("div", { className: "run" }, title, facts));
     head.firstChild.style.borderColor = `var(${run.colour})`;
-    this.tiles.push({ kind: "head", run: run.name, facts });
-    return [head, ...images.map((image) => this.tile(run, image))];
+    this.tiles.push({ kind: "head", row: row.id, run: run.name, facts });
+    return [head, ...images.map((image) => this.tile(row, image))];
   }
 
   again(run, title) {
@@ -115,7 +130,7 @@ export class Compare {
     return head;
   }
 
-  tile(run, image) {
+  tile({ id, run }, image) {
     const canvas = this.picture(image);
     const state = element("span", { className: "state" });
     const name = element("span", { className: "name" });
@@ -131,7 +146,7 @@ export class Compare {
     const caption = element("figcaption", {}, name, probability);
     const measures = element("div", { className: "measures" }, lift, half);
     const figure = element("figure", {}, element("div", { className: "picture" }, canvas, state), caption, error, bar, measures);
-    this.tiles.push({ kind: "map", run: run.name, image, figure, canvas, state, name, probability, fill, bar, lift, half, caption, measures, error, errorFill });
+    this.tiles.push({ kind: "map", row: id, run: run.name, image, figure, canvas, state, name, probability, fill, bar, lift, half, caption, measures, error, errorFill });
     return figure;
   }
 
@@ -172,7 +187,7 @@ export class Compare {
   paint(model) {
     const { mode, gain, opacity, photo, palette, outline } = this.page.state;
     this.settings = [mode, gain, opacity, photo, palette, outline].join();
-    const states = model.runs.map((run) => this.paintRun(run, model));
+    const states = this.rows.map((row) => this.paintRow(row, model));
     this.root.setAttribute("aria-busy", String([...states, ...this.groupStates(model)].includes("loading")));
   }
 
@@ -200,48 +215,51 @@ export class Compare {
     return isNew;
   }
 
-  sizeOf(run) {
-    const { canvas } = this.tiles.find((tile) => tile.kind === "map" && tile.run === run.name) || {};
+  sizeOf(row) {
+    const { canvas } = this.tiles.find((tile) => tile.kind === "map" && tile.row === row.id) || {};
     return `${canvas?.width}x${canvas?.height}`;
   }
 
-  paintRun(run, model) {
+  paintRow(row, model) {
     const { painter, state } = this.page;
-    const look = lookAt(run.looks, model.steps);
-    const part = partOf(look, model.view);
-    const sources = (each) => [each, run.inputs, state.outline ? run.masks : null];
-    const before = this.shown.get(run.name);
-    const wanted = [part?.key, run.inputs?.key, run.masks?.key, this.settings, this.sizeOf(run)].join();
-    const found = !part ? "missing" : before?.wanted === wanted ? "shown" : painter.stateOf(sources(part));
-    const stays = found === "loading" && before?.key === model.view.key && painter.stateOf(sources(before.part)) === "shown";
-    const shown = stays ? before : { look, part, key: model.view.key, wanted };
-    if (found === "shown") this.shown.set(run.name, shown);
-    const reason = found === "failed" ? painter.reasonOf(sources(part)) : "";
-    this.fillRun(run, model, { ...shown, found: stays ? "shown" : found, awaited: found === "loading" ? look : null, reason });
+    const asked = { ...shownOf(row, model.view), key: model.view.key };
+    const before = this.shown.get(row.id);
+    const wanted = [asked.part?.key, asked.minus?.key, row.run.inputs?.key, row.run.masks?.key, this.settings, this.sizeOf(row)].join();
+    const sources = (each) => sourcesOf(row, each, state.outline);
+    const found = !sources(asked) ? "missing" : before?.wanted === wanted ? "shown" : painter.stateOf(sources(asked));
+    const stays = found === "loading" && before?.key === model.view.key && painter.stateOf(sources(before)) === "shown";
+    const shown = stays ? before : { ...asked, wanted };
+    if (found === "shown") this.shown.set(row.id, shown);
+    const reason = found === "failed" ? painter.reasonOf(sources(asked)) : "";
+    this.fillRow(row, model, { ...shown, found: stays ? "shown" : found, awaited: found === "loading" ? asked.look : null, reason });
     return found;
   }
 
-  fillRun(run, model, { look, part, found, awaited, reason }) {
-    const own = this.tiles.filter((tile) => tile.run === run.name);
-    for (const tile of own) {
-      if (tile.kind === "head") fillHead(tile, run, look, { key: model.view?.key, steps: model.steps, awaited, reason, onAgain: () => this.page.again() });
+  fillRow(row, model, shown) {
+    const { look, other, found, awaited, reason } = shown;
+    const { run } = row;
+    for (const tile of this.tiles.filter((each) => each.row === row.id)) {
+      const about = { key: model.view?.key, steps: row.steps, awaited, reason, minus: row.minus && { ...row.minus, look: other }, onAgain: () => this.page.again() };
+      if (tile.kind === "head") fillHead(tile, run, look, about);
       if (tile.kind !== "map") continue;
       tile.figure.classList.toggle("old", Boolean(awaited) && found === "shown");
-      fillTile(tile, run, look, model.view);
-      this.paintTile(tile, run, model, { part, found, look });
+      if (row.minus) fillDifference(tile, run, look, { ...row.minus, look: other });
+      else fillTile(tile, run, look, model.view);
+      this.paintTile(tile, row, model, shown);
     }
   }
 
-  paintTile(tile, run, model, { part, found, look }) {
+  paintTile(tile, { run, minus: taken }, model, { part, minus, found, look }) {
     const { painter, state } = this.page;
     if (found !== "shown") {
       describe(tile, null, {});
       return mark(tile, found, found === "missing" && look ? "no map" : "");
     }
-    const map = part.maximum ? painter.maps(part)?.[tile.image] : null;
-    const isPainted = !this.isNew(tile, [part.key, run.inputs?.key, run.masks?.key])
-      || painter.paintView(tile.canvas, { inputs: run.inputs, part, index: tile.image, masks: run.masks, settings: state });
-    mark(tile, isPainted ? "shown" : "missing", isPainted ? map?.state : "no map");
+    const painted = { inputs: run.inputs, part, minus, index: tile.image, masks: run.masks, settings: state };
+    const map = taken ? painter.difference(painted) : part.maximum ? painter.maps(part)?.[tile.image] : null;
+    const isPainted = !this.isNew(tile, [part.key, minus?.key, run.inputs?.key, run.masks?.key])
+      || (taken ? painter.paintDifference(tile.canvas, painted) : painter.paintView(tile.canvas, painted));
+    mark(tile, isPainted ? "shown" : taken ? "unlike" : "missing", isPainted ? map?.state : taken ? "" : "no map");
     return describe(tile, isPainted ? map : null, { width: tile.canvas.clientWidth, quantity: quantityOf(model.view) });
   }
 }

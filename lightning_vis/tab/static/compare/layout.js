@@ -63,11 +63,11 @@ function blocksIn(side, groups, room) {
   return Math.max(1, Math.floor((room.height - PAGER) / one));
 }
 
-function blockAt(side, { run, runs }, { labels }) {
+function blockAt(side, { run, runs, rows }, { labels }) {
   const tall = side * Math.max(...runs.map(({ inputs }) => (inputs ? inputs.size[0] / inputs.size[1] : 1)));
   const below = side < TINY ? 0 : side < NARROW ? STACKED : MEASURES;
   const row = (each) => tall + CAPTION + (side < TINY ? 0 : wordsOf(each)) + below + GAP + (labels ? 0 : HEAD);
-  return (run.inputs ? tall + CAPTION + GAP : 0) + runs.reduce((sum, each) => sum + row(each), 0);
+  return (run.inputs ? tall + CAPTION + GAP : 0) + rows.reduce((sum, each) => sum + row(each.run), 0);
 }
 
 // Pixels that the words of a task take below a run's tiles, beside a caption of one line.

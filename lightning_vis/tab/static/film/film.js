@@ -35,7 +35,7 @@ export class Film {
   show(model, notes) {
     const width = (this.root.clientWidth || this.page.stage.clientWidth) - LEFT - 2;
     const seen = new Set(model.runs.flatMap((run) => run.looks.map((look) => look.steps)));
-    const places = [...model.positions.keys()].filter((at) => seen.has(model.positions[at]));
+    const places = [...model.positions.keys()].filter((at) => seen.has(model.positions[at]) && at >= model.low && at <= model.high);
     this.columns = thinned(places.length, Math.max(2, Math.floor(width / (LEAST + GAP)))).map((at) => places[at]);
     this.side = Math.max(LEAST, Math.min(MOST, Math.floor(width / this.columns.length) - GAP));
     const groups = groupsOf(model, this.page.state);

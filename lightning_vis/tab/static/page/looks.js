@@ -55,7 +55,20 @@ export function modelOf(state, loaded, marks) {
   const index = indexOf(state, positions, runs);
   const count = Math.max(0, ...runs.map((run) => run.count));
   const image = Number.isInteger(state.image) && state.image < count ? state.image : null;
-  return { runs, wholes, probes, probe, positions, views, view, index, steps: positions[index], count, image, isByStep: disagree(runs) };
+  const other = state.other === null ? 0 : indexOf({ steps: state.other, epoch: null }, positions, runs);
+  return {
+    runs, wholes, probes, probe, positions, views, view, index, steps: positions[index], count, image, isByStep: state.axis === "step" || disagree(runs),
+    other, otherSteps: positions[other], ...rangeOf(state, positions),
+  };
+}
+
+// The part of the film that is zoomed into, as places from `low` to `high`.
+function rangeOf({ from, to }, positions) {
+  const last = positions.length - 1;
+  const low = from === null ? 0 : Math.max(0, positions.findIndex((steps) => steps >= from));
+  const beyond = to === null ? -1 : positions.findIndex((steps) => steps > to);
+  const high = beyond < 0 ? last : beyond - 1;
+  return high - low < 1 ? { low: 0, high: last } : { low, high };
 }
 
 const seenBy = new WeakMap(); // look -> head -> the look as that head has it: one object, so that equal looks stay equal

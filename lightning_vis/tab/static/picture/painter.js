@@ -3,6 +3,7 @@
 import { Budget, kept } from "./cache.js";
 import { mixture, mixturesOf, placesOfStrength } from "./colours.js";
 import { mapOf } from "./maps.js";
+import { differenceOf } from "./difference.js";
 import { blend, borderOf, dim } from "./pixels.js";
 import { codesOf, drawTile, scratch } from "./sprites.js";
 import { Store } from "./store.js";
@@ -41,7 +42,7 @@ export class Painter {
 
   // The maps of one part: codes at their own resolution and the numbers beside them. Null until the sprite is there.
   maps(part) {
-    if (!part || part.broken) return null;
+    if (!part?.maximum || part.broken) return null;
     const known = this.tiles.get(part.key);
     const sprite = known || this.sprite(part);
     if (known || !sprite) return known || null;
@@ -51,12 +52,28 @@ export class Painter {
 
   // Paints one map over its photo. Returns false while something is still on its way.
   paintMap(canvas, { inputs, part, index, masks, settings }) {
-    const map = this.maps(part)?.[index];
+    return this.paintOver(canvas, `${part.key}/${index}`, this.maps(part)?.[index], { inputs, index, masks, settings });
+  }
+
+  // The difference of an image's maps in two parts; null while they are not there, or cannot be compared.
+  difference({ part, minus, index, settings }) {
+    const [one, other] = [part, minus].map((each) => this.maps(each)?.[index]);
+    if (!one || !other) return null;
+    const name = `${part.key}/${minus.key}/${index}/${settings.mode}`;
+    return this.tiles.kept(name, () => ({ map: differenceOf(one, other, settings.mode) }), ({ map }) => map?.codes.length || 1).map;
+  }
+
+  paintDifference(canvas, { inputs, part, minus, index, masks, settings }) {
+    const name = `${part.key}/${minus.key}/${index}`;
+    return this.paintOver(canvas, name, this.difference({ part, minus, index, settings }), { inputs, index, masks, settings });
+  }
+
+  paintOver(canvas, name, map, { inputs, index, masks, settings }) {
     const base = this.base(inputs, index, canvas.width, canvas.height, settings.photo);
     if (!map || !base) return false;
     const context = canvas.getContext("2d");
     const pixels = context.createImageData(canvas.width, canvas.height);
-    blend(pixels, base, map, this.strengths(`${part.key}/${index}`, map, settings), this.mixtures(map.scale, settings));
+    blend(pixels, base, map, this.strengths(name, map, settings), this.mixtures(map.scale, settings));
     if (settings.outline && masks && !this.outline(pixels, masks, index)) return false;
     context.putImageData(pixels, 0, 0);
     return true;

@@ -11,7 +11,7 @@ const FEW = 60; // values of a line, up to which each is a point too
 const MARGIN = { left: 64, right: 150, top: 12, bottom: 20 };
 
 // Series are { run, points, behind }: a run's line and, where that is one image's, that of all images, drawn faint behind it.
-export function drawChart(canvas, width, { model, series, scale }) {
+export function drawChart(canvas, width, { model, series, scale, hasOther }) {
   const height = window.innerHeight < 760 ? LOW : TALL;
   fitCanvas(canvas, width, height);
   const context = canvas.getContext("2d");
@@ -22,25 +22,31 @@ export function drawChart(canvas, width, { model, series, scale }) {
   const place = placeIn(width, height, model, scale);
   drawAxes(context, place, scale);
   drawTimes(context, place, model);
+  context.save();
+  context.beginPath();
+  context.rect(MARGIN.left - 5, 0, place.right - MARGIN.left + 10, height);
+  context.clip();
   for (const { run, behind } of series) drawLine(context, place, run, behind, 0.4);
   for (const { run, points } of series) drawLine(context, place, run, points, 1);
   for (const { run, points } of series) if (points.length <= FEW) drawPoints(context, place, run, points);
   for (const { run, points } of series) drawDot(context, place, run, points, model);
   for (const run of model.runs) drawAlert(context, place, run, model);
-  drawCursor(context, place, model);
+  if (hasOther) drawCursor(context, place, model.other, { colour: "--focus", name: "B", dash: [5, 3] });
+  drawCursor(context, place, model.index, { colour: "--accent", name: hasOther ? "A" : "", dash: [] });
+  context.restore();
   drawLabels(context, place, series, model, scale, width);
   return place;
 }
 
 // The look that is nearest to a place on the canvas.
 export function lookUnder(x, place, model) {
-  return Math.round(((x - MARGIN.left) / (place.right - MARGIN.left)) * (model.positions.length - 1));
+  return Math.round(model.low + ((x - MARGIN.left) / (place.right - MARGIN.left)) * (model.high - model.low));
 }
 
 function placeIn(width, height, model, scale) {
-  const last = Math.max(1, model.positions.length - 1);
+  const span = Math.max(1, model.high - model.low);
   return {
-    x: (at) => MARGIN.left + (at / last) * (width - MARGIN.left - MARGIN.right),
+    x: (at) => MARGIN.left + ((at - model.low) / span) * (width - MARGIN.left - MARGIN.right),
     y: (value) => height - MARGIN.bottom - scale.share(value) * (height - MARGIN.top - MARGIN.bottom),
     right: width - MARGIN.right, height,
   };
@@ -66,12 +72,13 @@ function drawTimes(context, { x, right, height }, model) {
   context.fillStyle = cssColour("--quiet");
   context.textAlign = "left";
   let free = -Infinity;
-  const last = model.positions.length - 1;
+  const last = model.high;
   const end = context.measureText(whenAt(model, last)).width;
   model.positions.forEach((_, at) => {
+    if (at < model.low || at > last) return;
     const text = whenAt(model, at);
     const wide = context.measureText(text).width;
-    const left = Math.min(x(at) - (at === 0 ? 0 : wide / 2), right - wide);
+    const left = Math.min(x(at) - (at === model.low ? 0 : wide / 2), right - wide);
     if (at !== last && (left < free || left + wide > right - end - 12)) return;
     context.fillText(text, left, height - 5);
     free = left + wide + 16;
@@ -122,14 +129,18 @@ function drawAlert(context, place, run, model) {
   context.fill();
 }
 
-function drawCursor(context, place, model) {
-  const x = Math.round(place.x(model.index)) + 0.5;
-  context.strokeStyle = cssColour("--accent");
+function drawCursor(context, place, at, { colour, name, dash }) {
+  const x = Math.round(place.x(at)) + 0.5;
+  context.strokeStyle = context.fillStyle = cssColour(colour);
   context.lineWidth = 2;
+  context.setLineDash(dash);
   context.beginPath();
   context.moveTo(x, 0);
   context.lineTo(x, place.height - MARGIN.bottom);
   context.stroke();
+  context.setLineDash([]);
+  context.textAlign = "left";
+  if (name) context.fillText(name, x + 4, 11);
 }
 
 function drawLabels(context, place, series, model, scale, width) {
