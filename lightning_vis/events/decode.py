@@ -142,6 +142,8 @@ def page_streams(parts: Iterable[Part], is_fresh: Callable[[Part], bool] = lambd
 
 def _page_stream(stream: Stream, is_fresh: Callable[[Part], bool]) -> dict[str, Any]:
     own = {name: _page_part(stream.own[name]) if name in stream.own else None for name in ("inputs", "masks", "twins")}
+    if own["inputs"] is not None and "images" in stream.own["inputs"].facts:
+        own["inputs"]["images"] = stream.own["inputs"].facts["images"]  # runs of the same photos stand below one row of them
     fresh = [_page_look(look) for look in stream.looks if any(map(is_fresh, look.parts))]
     places = [_page_place(look) for look in stream.looks]
     return {"probe": stream.probe, "kind": stream.kind, **own, "places": places, "looks": fresh}

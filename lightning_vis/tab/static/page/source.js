@@ -14,8 +14,8 @@ export function serverSource() {
 
 async function answer(path, query = {}) {
   const response = await fetch(`${path}?${new URLSearchParams(query)}`);
-  const content = await response.json();
-  if (!response.ok) throw new Error(content.error);
+  const content = await response.json().catch(() => ({ error: `TensorBoard's answer cannot be read (${response.status})` }));
+  if (!response.ok || content.error) throw new Error(content.error || `TensorBoard answers with ${response.status}`);
   return content;
 }
 

@@ -1,5 +1,6 @@
 // Twins: one object on several backgrounds, and what is answered on each. The proof beside the maps.
 
+import { mark } from "../picture/cell.js";
 import { element, fitCanvas, replace } from "../page/dom.js";
 import { className, labelOf, lookAt } from "../page/looks.js";
 import { leastMoved, movedOf, onTwins, truthOf, whatMoves } from "../page/words.js";
@@ -15,7 +16,6 @@ export class Twins {
     this.page = page;
     this.root = element("div", { className: "sheets twins" });
     this.tiles = [];
-    this.isAsked = 0;
   }
 
   ready() {
@@ -66,13 +66,14 @@ export class Twins {
     const share = element("span", { className: "quiet number" });
     const fill = element("i");
     fill.style.background = `var(${run.colour})`;
-    const mark = element("span", { className: "cross", textContent: "✗", "aria-hidden": "true" });
+    const state = element("span", { className: "state" });
+    const cross = element("span", { className: "cross", textContent: "✗", "aria-hidden": "true" });
     const place = element("span", { className: "quiet name", textContent: run.twins.kinds[kind], title: `on ${run.twins.kinds[kind]}` });
     const figure = element(
-      "figure", {}, element("div", { className: "picture" }, canvas, mark), element("figcaption", {}, says),
+      "figure", {}, element("div", { className: "picture" }, canvas, state, cross), element("figcaption", {}, says),
       element("div", { className: "share" }, fill), element("div", { className: "measures" }, place, share),
     );
-    this.tiles.push({ kind: "twin", run: run.name, object, place: kind, canvas, mark, says, share, fill, figure });
+    this.tiles.push({ kind: "twin", run: run.name, object, place: kind, canvas, state, cross, says, share, fill, figure });
     return figure;
   }
 
@@ -91,7 +92,7 @@ export class Twins {
     const flips = isWrong && answers.some((each) => each === label);
     tile.figure.classList.toggle("flips", flips);
     tile.says.classList.toggle("wrong", isWrong);
-    tile.mark.hidden = !isWrong;
+    tile.cross.hidden = !isWrong;
     tile.says.textContent = tile.says.title = Number.isFinite(answer) ? className(run.inputs, answer) : "";
     tile.share.hidden = !wasAsked(run);
     tile.share.textContent = Number.isFinite(own) ? (isShare(look) ? own.toFixed(2) : String(Number(own.toPrecision(2)))) : "–";
@@ -117,16 +118,16 @@ export class Twins {
     tile.effects.textContent = background ? `Swapping the background moves ${whatMoves(look)} by ${background}${also}.` : "";
   }
 
-  async paint(model) {
-    const asked = (this.isAsked += 1);
-    this.root.setAttribute("aria-busy", "true");
-    await this.page.painter.ready(model.runs.map((run) => run.twins).filter(Boolean));
-    if (asked !== this.isAsked) return;
-    for (const tile of this.tiles) {
-      const run = model.runs.find((each) => each.name === tile.run);
-      if (tile.canvas) this.page.painter.paintPicture(tile.canvas, run.twins, tile.object * run.twins.kinds.length + tile.place);
+  paint(model) {
+    const { painter } = this.page;
+    const found = new Map(model.runs.filter((run) => run.twins).map((run) => [run.name, painter.stateOf([run.twins])]));
+    for (const tile of this.tiles.filter((each) => each.canvas)) {
+      const { twins } = model.runs.find((each) => each.name === tile.run);
+      const state = found.get(tile.run);
+      const isShown = state === "shown" && painter.paintPicture(tile.canvas, twins, tile.object * twins.kinds.length + tile.place);
+      mark(tile, isShown ? "shown" : state === "shown" ? "missing" : state);
     }
-    this.root.setAttribute("aria-busy", "false");
+    this.root.setAttribute("aria-busy", String([...found.values()].includes("loading")));
   }
 }
 
