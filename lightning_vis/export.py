@@ -20,6 +20,7 @@ from lightning_vis.events.event_file import event_files
 from lightning_vis.events.frame_reader import RunFrames, StoredRun, read_run, whole_run
 from lightning_vis.events.part import Part, media_type
 from lightning_vis.frames import Array, thinned
+from lightning_vis.progress_bar import progress_bar
 from lightning_vis.render.canvas.style import GAP, INK, PANEL, SMALL_TEXT, TEXT
 from lightning_vis.render.canvas.text import paragraph, write
 from lightning_vis.render.canvas.tiles import put
@@ -220,11 +221,9 @@ def _stacked(pictures: Sequence[Array]) -> Array:
 
 def _stored(logdir: str | Path) -> list[StoredRun]:
     """What the runs below a folder hold, read with a bar that counts bytes."""
-    from tqdm import tqdm
-
     files = event_files(logdir)
     size = sum(path.stat().st_size for _, paths in files for path in paths)
-    with tqdm(total=size, desc="reading runs", unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar:
+    with progress_bar(total=size, desc="reading runs", unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar:
         runs = [run for name, paths in files if (run := read_run(name, paths, bar.update)).parts]
     if not runs:
         raise ValueError(f"no frames in {str(logdir)!r}: they are written by ProbeCallback while it trains")

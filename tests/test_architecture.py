@@ -18,7 +18,7 @@ PACKAGE = Path(lightning_vis.__file__).parent
 MAY_IMPORT = {
     "__main__": ["cli"],
     "cli": ["export"],
-    "export": ["events", "render", "frames", "constants"],
+    "export": ["events", "render", "frames", "progress_bar", "constants"],
     "tab": ["events.decode", "events.part", "constants"],
     "callbacks": [
         "attribution",
@@ -35,7 +35,7 @@ MAY_IMPORT = {
     ],
     "attribution": ["probe", "reliance", "model", "frames", "arguments", "constants"],
     "maximization": ["probe", "render.colormap", "model", "frames", "arguments", "constants"],
-    "probe": ["reliance", "model", "frames", "arguments", "constants"],
+    "probe": ["reliance", "model", "frames", "progress_bar", "arguments", "constants"],
     "reliance": ["model", "frames", "arguments"],
     "film": ["events", "render", "frames"],
     "events": ["render.canvas.tiles", "frames", "constants"],
@@ -43,6 +43,7 @@ MAY_IMPORT = {
     "model": ["arguments", "constants"],
     "frames": ["scale", "constants"],
     "scale": [],
+    "progress_bar": [],
     "arguments": [],
     "constants": [],
     "__init__": [],
@@ -50,12 +51,13 @@ MAY_IMPORT = {
 
 # the third-party packages that each may import
 OUTSIDE = {
-    "export": {"numpy", "PIL", "tqdm"},
+    "export": {"numpy", "PIL"},
     "tab": {"tensorboard", "werkzeug"},
     "callbacks": {"torch", "numpy", "PIL", "pytorch_lightning"},
     "attribution": {"torch", "numpy"},
     "maximization": {"torch", "numpy"},
-    "probe": {"torch", "numpy", "tqdm"},
+    "probe": {"torch", "numpy"},
+    "progress_bar": {"tqdm"},
     "reliance": {"torch"},
     "film": {"numpy", "matplotlib"},
     "events": {"numpy", "PIL", "tensorboard"},

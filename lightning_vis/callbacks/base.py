@@ -14,6 +14,7 @@ from lightning_vis.callbacks.schedule import ends_epoch
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.settings import Settings
 from lightning_vis.callbacks.trainer import looks_here, refusal_of, time_limit_of
+from lightning_vis.callbacks.versions import refuse_old
 from lightning_vis.events.loggers import image_writers
 from lightning_vis.film import Film
 from lightning_vis.model.layers import has_lazy_layers
@@ -46,12 +47,16 @@ class LookCallback(Callback):
         settings: how it looks.
         work: what it spends its time on, as `Budget` calls it.
         asked: what the user said of images and answer.
+
+    Raises:
+        ImportError: a package is too old.
     """
 
     def __init__(
         self, probe: Probe | Callable[[], Probe] | None, settings: Settings, work: str, asked: Asked | None = None
     ) -> None:
         super().__init__()
+        refuse_old()
         self.probe = given_probe(probe)
         self.settings, self.asked = settings, asked
         self.failures = Failures(settings.on_error)
