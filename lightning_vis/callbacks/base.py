@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from lightning_vis.callbacks.budget import Budget
-from lightning_vis.callbacks.failures import Failures, loggers_of, warn
+from lightning_vis.callbacks.failures import Failures, log, warn
 from lightning_vis.callbacks.schedule import ends_epoch
+from lightning_vis.callbacks.session.frame_logger import leave_page
+from lightning_vis.callbacks.session.run_folder import frame_files
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.settings import Settings
 from lightning_vis.callbacks.trainer import looks_here, refusal_of, time_limit_of
@@ -83,18 +85,19 @@ class LookCallback(Callback):
         """The images are known."""
         raise NotImplementedError
 
-    def _open(self, trainer: Any, loggers: str, nothing_shown: str) -> None:
-        """A run begins: where its frames go; and one sentence where they go nowhere."""
+    def _open(self, trainer: Any, loggers: str) -> None:
+        """A run begins: where its frames go; and one sentence where nothing is looked at."""
         self.failures.forget()
         self.budget.start(time_limit_of(trainer))
         self.budget.is_first = trainer.state.fn == "fit" and trainer.current_epoch == 0
         self._is_first = True
         refusal = refusal_of(trainer)
-        self.session.logger.open(image_writers(trainer.loggers, loggers) if looks_here(trainer) else [])
+        if looks_here(trainer):
+            self.session.logger.open(image_writers(trainer.loggers, loggers), frame_files(trainer))
+        else:
+            self.session.logger.open([], [])
         if refusal and trainer.is_global_zero:
             warn(refusal)
-        elif nothing_shown and not self.session.logger.writers and trainer.is_global_zero:
-            warn(f"no logger of this Trainer takes images ({loggers_of(trainer)}), so {nothing_shown}")
 
     def _rehearse(self, trainer: Any, module: nn.Module, batch: Any, step: str) -> Probe | None:
         """A batch that counts is about to come: it is rehearsed, if it is not known what the network answers, in every process.
@@ -168,6 +171,16 @@ class LookCallback(Callback):
         probe = self._rehearse(trainer, pl_module, batch, "training_step")
         if probe is not None:
             self._start(trainer, pl_module, probe)
+
+    def _leave_page(self, trainer: Any) -> None:
+        """Leaves the film of all callbacks as one HTML file, if this one is the last of them and any of them draws."""
+        callbacks = [each for each in trainer.callbacks if isinstance(each, LookCallback)]
+        if callbacks[-1] is not self or not looks_here(trainer) or not any(each.settings.images for each in callbacks):
+            return
+        with self.failures.surviving("making the film to take along"), self.budget.timed("films"):
+            pages = [leave_page(str(each.log_dir)) for each in frame_files(trainer)]
+            for page in filter(None, pages):
+                log(trainer, f"the film of this training, for any browser: {page}")
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Takes off what still watches, whatever ended the run."""

@@ -8,7 +8,7 @@ from lightning_vis.arguments import quoted
 from lightning_vis.callbacks.monitor import OnAlert
 from lightning_vis.reliance.alert import Thresholds
 
-LOGGERS = ("tensorboard", "all")
+LOGGERS = ("all", "tensorboard")
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Settings:
     Attributes:
         on_error: ``"warn"`` or ``"raise"``.
         max_overhead: the share of the training time that all looks together may cost.
-        loggers: ``"tensorboard"``, or ``"all"`` loggers that take images.
+        loggers: ``"all"`` that take images, or ``"tensorboard"``.
         images: whether pictures are drawn; the tab gets its frames in any case.
         on_validate: whether ``trainer.validate`` and ``trainer.test`` are looked at too.
         on_alert: what happens when the alert changes.
@@ -33,7 +33,7 @@ class Settings:
 
     on_error: str = "warn"
     max_overhead: float = 0.01
-    loggers: str = "tensorboard"
+    loggers: str = "all"
     images: bool = True
     on_validate: bool = True
     on_alert: OnAlert = "warn"
@@ -42,7 +42,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not isinstance(self.loggers, str) or self.loggers not in LOGGERS:
-            raise ValueError(f"loggers={quoted(self.loggers)}: expected 'tensorboard' or 'all'")
+            raise ValueError(f"loggers={quoted(self.loggers)}: expected 'all' or 'tensorboard'")
         if not isinstance(self.thresholds, Thresholds):
             raise TypeError(
                 f"thresholds={quoted(self.thresholds)}: expected limits of the alert, like Thresholds(red_effect=0.5)"

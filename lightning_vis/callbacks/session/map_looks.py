@@ -231,7 +231,7 @@ class MapLooks:
             return []
         if logger.last is not None and logger.drawn < logger.film.count:
             self._draw(logger.last)
-        return list(logger.leave(inputs))
+        return list(logger.leave(inputs, played=True))
 
     def _heads(self, module: nn.Module, running: ForwardConfig) -> list[Head]:
         """The other heads, each with those of its views that do not rest."""
