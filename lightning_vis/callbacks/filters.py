@@ -145,6 +145,7 @@ class FilterMaximizationCallback(LookCallback):
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Maximizes the filters of the finished network, if that has not been done."""
         self._visit(trainer, pl_module, "end")
+        self.looks.draw()
         self._leave_page(trainer)
 
     def _may_look(self, trainer: Any) -> bool:

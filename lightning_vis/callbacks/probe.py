@@ -30,7 +30,7 @@ from lightning_vis.callbacks.session.exchange_looks import TASKS
 from lightning_vis.callbacks.session.map_looks import MapLooks
 from lightning_vis.callbacks.session.run_folder import command
 from lightning_vis.callbacks.session.session import Session
-from lightning_vis.callbacks.settings import Settings
+from lightning_vis.callbacks.settings import FEW, Images, Settings
 from lightning_vis.callbacks.trainer import finished_steps, looks_here, moment_of, refusal_of, weights_looked_at
 from lightning_vis.constants import INPUT
 from lightning_vis.film import Film
@@ -77,7 +77,9 @@ class ProbeCallback(LookCallback):
         on_alert: what happens when the alert changes, where the probe has twins: ``"warn"``; ``"stop"``, which also ends
             the training when it turns red; or a function of a `lightning_vis.reliance.alert.Alert`.
         thresholds: when the alert turns amber or red.
-        images: draw cards, film strips and animations; the tab gets its frames in any case.
+        images: what is drawn beside the tab, which gets its frames in any case. ``"few"``: at ever wider moments (looks 1,
+            6, 15, 38, 95, ...) and at the end a strip of each view and two cards, as small as the Images tab shows them;
+            True: at looks 1 to 16 and then ever fewer cards, strips and twins in full size; False: nothing, and no films.
         loggers: ``"all"``: pictures go to every logger that takes images (`lightning_vis.events.loggers.WAYS`); or
             ``"tensorboard"`` alone. Frames and films lie in the run's folder whatever loggers there are, and where none has
             one, in ``default_root_dir/lightning_vis/<n>``.
@@ -121,7 +123,7 @@ class ProbeCallback(LookCallback):
         on_error: str = "warn",
         on_alert: OnAlert = "warn",
         thresholds: Thresholds | None = None,
-        images: bool = True,
+        images: Images = FEW,
         loggers: str = "all",
         on_validate: bool = True,
         max_overhead: float = 0.01,
@@ -210,7 +212,7 @@ class ProbeCallback(LookCallback):
 
     def _settle(self, settings: Settings, is_new: bool) -> None:
         """Whoever looks for several callbacks looks as any of them has asked for."""
-        self._common, self.looks.draws = settings, settings.images
+        self._common, self.looks.images = settings, settings.images
         self.failures.on_error, self.budget.max_overhead = settings.on_error, settings.max_overhead
         before = Monitor() if is_new else self.monitor
         self.monitor = replace(before, on_alert=settings.on_alert, thresholds=settings.thresholds)

@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 from lightning_vis.constants import ERROR, EXCHANGE, LOG_ODDS, MULTICLASS, SENSITIVITIES, TARGET_UNIT
 from lightning_vis.frames import Array, Frame, Inputs, Maps
-from lightning_vis.render.canvas.tiles import jpeg
+from lightning_vis.render.canvas.tiles import halved, jpeg
 
 
 def image_writers(loggers: Iterable[Any], which: str = "all") -> list[Any]:
@@ -123,9 +123,9 @@ _OF_CLASSES = """- **Evidence** (warm: for the label, blue: against it) and **Gr
 _NOTE = f"""Looked at with lightning_vis, which changes nothing in the training.
 
 - Tab **Lightning Vis**: every look, played, several runs side by side.
-- Tab **Images**: `film/<view>` all probe images over the whole training; `<probe>/<number>` one image with all views on it;
-  `twins` the same object on other backgrounds; `filters/<layer>` what excites each filter. The *i* beside a picture says
-  how to read it.
+- Tab **Images**, at ever wider moments: `film/<view>` probe images over the whole training; `<probe>/<number>` one image with
+  all views on it; `filters/<layer>` what excites each filter. With `images=True` more often, larger, and `twins`: the same
+  object on other backgrounds. The *i* beside a picture says how to read it.
 {_OF_CLASSES}
 - **Saliency** shows where a small change would matter, not what the answer rests on.
 - Heat maps illustrate; the twins prove."""
@@ -136,14 +136,28 @@ def is_summary_writer(writer: Any) -> bool:
     return any(kind.__module__.startswith("torch.utils.tensorboard") for kind in type(writer).__mro__)
 
 
-def encoded(pictures: Mapping[str, Array]) -> dict[str, tuple[bytes, int, int]]:
-    """Pictures as JPEG with height and width, once for all writers."""
+Encoded = Mapping[str, tuple[bytes, int, int]]
+"""Pictures as JPEG with height and width, by tag."""
+
+
+def encoded(pictures: Mapping[str, Array]) -> Encoded:
+    """Pictures as they are, once for all writers."""
     return {tag: (jpeg(picture), *picture.shape[:2]) for tag, picture in pictures.items()}
 
 
-def write_pictures(
-    writer: Any, pictures: Mapping[str, tuple[bytes, int, int]], step: int, descriptions: Mapping[str, str]
-) -> None:
+def small(pictures: Mapping[str, Array]) -> Encoded:
+    """Pictures half as wide, which is the width at which TensorBoard shows them, in a tenth of the bytes."""
+    return {
+        tag: (jpeg(each, SMALL_QUALITY), *each.shape[:2])
+        for tag, each in zip(pictures, map(halved, pictures.values()), strict=True)
+    }
+
+
+SMALL_QUALITY = 52
+"""Of small pictures, as Pillow counts it: what one sees first below it are letters."""
+
+
+def write_pictures(writer: Any, pictures: Encoded, step: int, descriptions: Mapping[str, str]) -> None:
     """Writes encoded pictures as images at one step, and has them on disk when it returns.
 
     Args:

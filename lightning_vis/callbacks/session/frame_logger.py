@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from PIL import Image
@@ -13,7 +14,16 @@ from lightning_vis.callbacks.failures import Failures
 from lightning_vis.callbacks.session.drawings import Drawing
 from lightning_vis.events.folder import absolute, event_files_in, file_in, joined, name_of, put
 from lightning_vis.events.frame_writer import FrameWriter
-from lightning_vis.events.loggers import encoded, film_tag, is_summary_writer, write_note, write_number, write_pictures
+from lightning_vis.events.loggers import (
+    Encoded,
+    encoded,
+    film_tag,
+    is_summary_writer,
+    small,
+    write_note,
+    write_number,
+    write_pictures,
+)
 from lightning_vis.film import Film
 from lightning_vis.frames import Frame, Inputs
 from lightning_vis.page import PageRun, looks_within, write_page
@@ -92,18 +102,31 @@ class FrameLogger:
         with self._failures.surviving(f"drawing {self._what}"):
             with self._budget.timed("drawing"):
                 drawing = make(frame, self.film.frames)
-            with self._budget.timed("encoding"):
-                data = encoded(drawing.pictures)
-            for writer in self.writers:
-                with self._failures.surviving(f"drawing {self._what}"), self._budget.timed("writing"):
-                    _write(writer, frame, data, drawing)
+            boards = [each for each in self.writers if is_summary_writer(each)]
+            others = [each for each in self.writers if not is_summary_writer(each)]
+            self._write(boards, frame, drawing.readings, partial(small if drawing.is_small else encoded, drawing.pictures))
+            self._write(others, frame, drawing.readings, partial(encoded, drawing.pictures))
             self.drawn = self.film.count
 
-    def write_seconds(self, frame: Frame, seconds: float) -> None:
-        """What the look cost in all, as a scalar beside the user's own."""
-        with self._failures.surviving("writing what a look cost"):
+    def _write(self, writers: Sequence[Any], frame: Frame, readings: Mapping[str, str], make: Callable[[], Encoded]) -> None:
+        """Hands pictures to some loggers; one that fails takes no other along."""
+        with self._budget.timed("encoding"):
+            data = make() if writers else {}
+        for writer in writers:
+            with self._failures.surviving(f"drawing {self._what}"), self._budget.timed("writing"):
+                write_note(writer, frame)
+                write_pictures(writer, data, frame.log_step, readings)
+
+    def write_numbers(self, frame: Frame, numbers: Mapping[str, float]) -> None:
+        """Writes scalars beside the user's own."""
+        with self._failures.surviving("writing scalars"):
             for writer in self.writers:
-                write_number(writer, "lightning_vis/seconds", seconds, frame.log_step)
+                for tag, value in numbers.items():
+                    write_number(writer, tag, value, frame.log_step)
+
+    def write_seconds(self, frame: Frame, seconds: float) -> None:
+        """What the look cost in all, as a scalar."""
+        self.write_numbers(frame, {"lightning_vis/seconds": seconds})
 
     def leave(self, inputs: Inputs, played: bool) -> list[str]:
         """Leaves films and a summary in the run's folders, and returns where the summaries are.
@@ -138,14 +161,6 @@ class FrameLogger:
             parts = ", ".join(map(repr, failures))
             what = f"of {self._what}, {parts} could not be stored for the tab"
             self._failures.tell(what, next(iter(failures.values())))
-
-
-def _write(writer: Any, frame: Frame, data: Mapping[str, tuple[bytes, int, int]], drawing: Drawing) -> None:
-    """Hands what was drawn to one logger."""
-    write_note(writer, frame)
-    write_pictures(writer, data, frame.log_step, drawing.readings)
-    for tag, value in drawing.scalars.items():
-        write_number(writer, tag, value, frame.log_step)
 
 
 def leave_films(folder: str, frames: Sequence[Frame], inputs: Inputs) -> dict[str, bytes]:

@@ -16,10 +16,11 @@ from lightning_vis.attribution.places import said_of_places
 from lightning_vis.attribution.views import View, views_of
 from lightning_vis.callbacks.budget import MANY
 from lightning_vis.callbacks.monitor import Monitor, lift_view, progress
-from lightning_vis.callbacks.schedule import is_spaced
-from lightning_vis.callbacks.session.drawings import of_maps
+from lightning_vis.callbacks.schedule import is_spaced, is_wide
+from lightning_vis.callbacks.session.drawings import few_of_maps, of_maps
 from lightning_vis.callbacks.session.exchange_looks import ExchangeLooks
 from lightning_vis.callbacks.session.session import Session
+from lightning_vis.callbacks.settings import FEW, Images
 from lightning_vis.constants import ALONE
 from lightning_vis.frames import Frame
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
@@ -44,7 +45,7 @@ class MapLooks:
         places: where the views look, once it is known, None standing for those that name no layer.
         cuts: what is opened for them; None where nobody has looked yet.
         failed: why the last look gave no numbers; "" if it did.
-        draws: whether cards, film strips and animations are drawn.
+        images: which pictures are drawn, as `Settings` has it.
         neighbours: image tags that other callbacks of the Trainer write.
         exchanges: what is exchanged at some of the looks.
     """
@@ -54,7 +55,7 @@ class MapLooks:
         self.places: Mapping[str | None, FeatureMap] = {}
         self.cuts: tuple[Cut, ...] | None = None
         self.failed = ""
-        self.draws = True
+        self.images: Images = FEW
         self.neighbours = 0
         self.exchanges = ExchangeLooks(session)
         self._why = ""  # a monitored view rests
@@ -215,23 +216,26 @@ class MapLooks:
         session.logger.keep(frame, inputs)
         if PROBABILITIES in frame.notes:
             session.failures.say(PROBABILITIES)
-        is_turn = is_spaced(session.logger.film.count, session.logger.drawn)
+        is_next = is_wide if self.images == FEW else is_spaced
+        is_turn = is_next(session.logger.film.count, session.logger.drawn)
         if is_turn and not session.pauses("pictures", trainer):
             self._draw(frame)
 
     def _draw(self, frame: Frame) -> None:
-        inputs = self._session.inputs
-        if self.draws and inputs is not None:
-            self._session.logger.draw(frame, partial(of_maps, inputs=inputs, neighbours=self.neighbours + self.exchanges.draws))
+        inputs, neighbours = self._session.inputs, self.neighbours + self.exchanges.draws
+        if inputs is not None and self.images == FEW:
+            self._session.logger.draw(frame, partial(few_of_maps, inputs=inputs))
+        elif inputs is not None and self.images:
+            self._session.logger.draw(frame, partial(of_maps, inputs=inputs, neighbours=neighbours))
 
     def finish(self) -> list[Any]:
         """Draws the last look if that has not been done; leaves films and a summary, and returns the summaries' paths."""
         logger, inputs = self._session.logger, self._session.inputs
-        if not self.draws or inputs is None:
+        if not self.images or inputs is None:
             return []
         if logger.last is not None and logger.drawn < logger.film.count:
             self._draw(logger.last)
-        return list(logger.leave(inputs, played=True))
+        return list(logger.leave(inputs, played=self.images is True))
 
     def _heads(self, module: nn.Module, running: ForwardConfig) -> list[Head]:
         """The other heads, each with those of its views that do not rest."""
