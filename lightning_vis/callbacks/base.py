@@ -8,12 +8,15 @@ from typing import Any
 from torch import nn
 
 from lightning_vis.callbacks.budget import Budget
-from lightning_vis.callbacks.failures import Failures, loggers_of
+from lightning_vis.callbacks.failures import Failures, log
 from lightning_vis.callbacks.parents import Callback
 from lightning_vis.callbacks.schedule import ends_epoch
+from lightning_vis.callbacks.session.frame_logger import leave_page
+from lightning_vis.callbacks.session.run_folder import frame_files
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.settings import Settings
 from lightning_vis.callbacks.trainer import looks_here, refusal_of, time_limit_of
+from lightning_vis.callbacks.versions import refuse_old
 from lightning_vis.events.loggers import image_writers
 from lightning_vis.film import Film
 from lightning_vis.model.layers import has_lazy_layers
@@ -31,12 +34,16 @@ class LookCallback(Callback):
         settings: how it looks.
         work: what it spends its time on, as `Budget` calls it.
         asked: what the user said of images and answer.
+
+    Raises:
+        ImportError: a package is too old.
     """
 
     def __init__(
         self, probe: Probe | Callable[[], Probe] | None, settings: Settings, work: str, asked: Asked | None = None
     ) -> None:
         super().__init__()
+        refuse_old()
         self.probe = given_probe(probe)
         self.settings, self.asked = settings, asked
         self.failures = Failures(settings.on_error)
@@ -68,19 +75,20 @@ class LookCallback(Callback):
         """The images are known."""
         raise NotImplementedError
 
-    def _open(self, trainer: Any, loggers: str, nothing_shown: str) -> None:
-        """A run begins: where its frames go; and one sentence where they go nowhere."""
+    def _open(self, trainer: Any, loggers: str) -> None:
+        """A run begins: where its frames go; and one sentence where nothing is looked at."""
         self.failures.forget(self._said_in(trainer))
         self._is_open = True
         self.budget.start(time_limit_of(trainer))
         self.budget.is_first = trainer.state.fn == "fit" and trainer.current_epoch == 0
         self._is_first = True
         refusal = refusal_of(trainer)
-        self.session.logger.open(image_writers(trainer.loggers, loggers) if looks_here(trainer) else [])
+        if looks_here(trainer):
+            self.session.logger.open(image_writers(trainer.loggers, loggers), frame_files(trainer))
+        else:
+            self.session.logger.open([], [])
         if refusal and trainer.is_global_zero:
             self.failures.say(refusal)
-        elif nothing_shown and not self.session.logger.writers and trainer.is_global_zero:
-            self.failures.say(f"no logger of this Trainer takes images ({loggers_of(trainer)})", f", so {nothing_shown}")
 
     def _said_in(self, trainer: Any) -> set[str]:
         """What the callbacks of this Trainer have said in this run: one reason is said once, whichever of them meets it first."""
@@ -159,6 +167,16 @@ class LookCallback(Callback):
         probe = self._rehearse(trainer, pl_module, batch, "training_step")
         if probe is not None:
             self._start(trainer, pl_module, probe)
+
+    def _leave_page(self, trainer: Any) -> None:
+        """Leaves the film of all callbacks as one HTML file, if this one is the last of them and any of them draws."""
+        callbacks = [each for each in trainer.callbacks if isinstance(each, LookCallback)]
+        if callbacks[-1] is not self or not looks_here(trainer) or not any(each.settings.images for each in callbacks):
+            return
+        with self.failures.surviving("making the film to take along"), self.budget.timed("films"):
+            pages = [leave_page(str(each.log_dir)) for each in frame_files(trainer)]
+            for page in filter(None, pages):
+                log(trainer, f"the film of this training, for any browser: {page}")
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Takes off what still watches, whatever ended the run."""

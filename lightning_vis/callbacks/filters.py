@@ -73,7 +73,7 @@ class FilterMaximizationCallback(LookCallback):
         weights: bool = False,
         max_overhead: float = 0.01,
         on_error: str = "warn",
-        loggers: str = "tensorboard",
+        loggers: str = "all",
     ) -> None:
         super().__init__(probe, Settings(on_error=on_error, max_overhead=max_overhead, loggers=loggers), "filters")
         check_channels(channels)
@@ -123,7 +123,7 @@ class FilterMaximizationCallback(LookCallback):
         refuse_twice([each.layers for each in alike])
         self.looks.others = frozenset(layer for each in alike if each is not self for layer in each.layers or ())
         self._refuse_unmeasured(trainer.callbacks)
-        self._open(trainer, self.settings.loggers, "no filters are shown")
+        self._open(trainer, self.settings.loggers)
         make_room(trainer.callbacks, sum(each.looks.tags for each in alike))
 
     def _refuse_unmeasured(self, callbacks: Sequence[Any]) -> None:
@@ -145,9 +145,11 @@ class FilterMaximizationCallback(LookCallback):
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Maximizes the filters of the finished network, if that has not been done."""
         self._visit(trainer, pl_module, "end")
+        self.looks.draw()
+        self._leave_page(trainer)
 
     def _may_look(self, trainer: Any) -> bool:
-        return bool(self.session.logger.writers) and trainer.state.fn == "fit"
+        return self.session.logger.is_open and trainer.state.fn == "fit"
 
     def _start(self, trainer: Any, module: nn.Module, probe: Probe, moment: str = "start") -> None:
         """The images are known: what cannot work is refused, and the network is seen as it begins, untrained or going on."""

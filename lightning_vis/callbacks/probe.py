@@ -28,11 +28,11 @@ from lightning_vis.callbacks.monitor import (
 from lightning_vis.callbacks.schedule import begins_anew, ends_epoch, is_due, is_early
 from lightning_vis.callbacks.session.exchange_looks import TASKS
 from lightning_vis.callbacks.session.map_looks import MapLooks
+from lightning_vis.callbacks.session.run_folder import command
 from lightning_vis.callbacks.session.session import Session
-from lightning_vis.callbacks.settings import Settings
-from lightning_vis.callbacks.trainer import finished_steps, looks_here, moment_of, refusal_of, weights_looked_at, where
+from lightning_vis.callbacks.settings import FEW, Images, Settings
+from lightning_vis.callbacks.trainer import finished_steps, looks_here, moment_of, refusal_of, weights_looked_at
 from lightning_vis.constants import INPUT
-from lightning_vis.events.loggers import image_writers
 from lightning_vis.film import Film
 from lightning_vis.frames import Frame
 from lightning_vis.model.answer.words import words_of
@@ -78,8 +78,12 @@ class ProbeCallback(LookCallback):
             ``"warn"``; ``"stop"``, which also ends the training when it turns red; or a function of a
             `lightning_vis.reliance.alert.Alert`.
         thresholds: when the alert turns amber or red.
-        images: draw cards, film strips and animations; the tab gets its frames in any case.
-        loggers: ``"tensorboard"``, or ``"all"``: pictures go to every logger that takes images.
+        images: what is drawn beside the tab, which gets its frames in any case. ``"few"``: at ever wider moments (looks 1,
+            6, 15, 38, 95, ...) and at the end a strip of each view and two cards, as small as the Images tab shows them;
+            True: at looks 1 to 16 and then ever fewer cards, strips and twins in full size; False: nothing, and no films.
+        loggers: ``"all"``: pictures go to every logger that takes images (`lightning_vis.events.loggers.WAYS`); or
+            ``"tensorboard"`` alone. Frames and films lie in the run's folder whatever loggers there are, and where none has
+            one, in ``default_root_dir/lightning_vis/<n>``.
         on_validate: look in ``trainer.validate`` and ``trainer.test`` too.
         max_overhead: the share of the training time so far that all looks together may cost (or 60 seconds, whichever is
             more). Over it filters pause first, then pictures, then looks, and it is said.
@@ -120,8 +124,8 @@ class ProbeCallback(LookCallback):
         on_error: str = "warn",
         on_alert: OnAlert = "warn",
         thresholds: Thresholds | None = None,
-        images: bool = True,
-        loggers: str = "tensorboard",
+        images: Images = FEW,
+        loggers: str = "all",
         on_validate: bool = True,
         max_overhead: float = 0.01,
         exchange: bool | None = None,
@@ -209,7 +213,7 @@ class ProbeCallback(LookCallback):
 
     def _settle(self, settings: Settings, is_new: bool) -> None:
         """Whoever looks for several callbacks looks as any of them has asked for."""
-        self._common, self.looks.draws = settings, settings.images
+        self._common, self.looks.images = settings, settings.images
         self.failures.on_error, self.budget.max_overhead = settings.on_error, settings.max_overhead
         before = Monitor() if is_new else self.monitor
         self.monitor = replace(before, on_alert=settings.on_alert, thresholds=settings.thresholds)
@@ -253,6 +257,7 @@ class ProbeCallback(LookCallback):
             self._say_verdict(trainer)
             for path in self.looks.finish(trainer):
                 log(trainer, f"what happened, in one picture: {path}")
+        self._leave_page(trainer)
 
     def _say_verdict(self, trainer: Any) -> None:
         """The verdict that stands, and when it was found if that was not at the end."""
@@ -266,8 +271,8 @@ class ProbeCallback(LookCallback):
         if self._served or not looks_here(trainer):
             return False
         if trainer.state.fn != "fit":
-            return self._common.on_validate and bool(image_writers(trainer.loggers, self._common.loggers))
-        return bool(self.session.logger.writers or self.monitor.tags or self._exchange_tags(trainer))
+            return self._common.on_validate
+        return bool(self.session.logger.is_open or self.monitor.tags or self._exchange_tags(trainer))
 
     # --- what -------------------------------------------------------------------------------------------------------
 
@@ -282,8 +287,7 @@ class ProbeCallback(LookCallback):
         self.looks.open(self._all_views)
         is_on = exchanger_of(trainer.callbacks) is self
         self.looks.exchanges.open(is_on=is_on, is_asked=bool(self._exchange_tags(trainer)))
-        nothing = "" if self.monitor.tags or self._exchange_tags(trainer) else "nothing is shown: add a TensorBoardLogger"
-        self._open(trainer, self._common.loggers, nothing)
+        self._open(trainer, self._common.loggers)
 
     def _start(self, trainer: Any, module: nn.Module, probe: Probe, moment: str = "start") -> None:
         """The probe is known: the first look, and the one line that is said where nothing is wrong."""
@@ -295,8 +299,8 @@ class ProbeCallback(LookCallback):
         is_late = self._waits and is_early(finished, self.at_steps, trainer.current_epoch)
         is_unseen = self.session.logger.last is None  # a fit that goes on, and no look has seen what it goes on from
         seen = self._look(trainer, module, "start") if is_untrained or is_late or is_unseen else None
-        if self.session.logger.writers and not trainer.fast_dev_run and (seen is not None or not is_untrained):
-            seen_with = f"{self.looks.summary()}; see them with: tensorboard --logdir {where(trainer)}"
+        if self.session.logger.is_open and not trainer.fast_dev_run and (seen is not None or not is_untrained):
+            seen_with = f"{self.looks.summary()}; see them with: {command(trainer)}"
             log(trainer, f"{seen_with}. {self.looks.reading()}".rstrip(". "))
 
     def _settle_task(self, trainer: Any, module: nn.Module) -> None:
@@ -358,7 +362,7 @@ class ProbeCallback(LookCallback):
             return
         self._begin(trainer, pl_module)
         self.session.logger.last = None  # it may be another network than the one seen last
-        may_look = self.session.logger.writers and not refusal_of(trainer)
+        may_look = self.session.logger.is_open and not refusal_of(trainer)
         probe = (self.session.probe or self._find(trainer, pl_module)) if may_look else None
         if probe is not None:
             self.session.take(probe)

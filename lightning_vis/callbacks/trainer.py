@@ -148,12 +148,6 @@ def time_limit_of(trainer: Any) -> float:
     return float(max(0, min((each for each in left if isinstance(each, (int, float))), default=math.inf)))
 
 
-def where(trainer: Any) -> str:
-    """The folder that TensorBoard is to be started on."""
-    folders = [logger.save_dir or logger.log_dir for logger in trainer.loggers if getattr(logger, "save_dir", None)]
-    return str(folders[0] if folders else trainer.default_root_dir)
-
-
 def refusal_of(trainer: Any) -> str:
     """Why nothing is looked at: where each process holds a part of the weights, one that looks alone waits for ever.
 

@@ -16,7 +16,7 @@ from lightning_vis.render.canvas.text import elide
 from lightning_vis.render.canvas.tiles import jpeg
 from lightning_vis.render.cards import card
 from lightning_vis.render.colormap import overlay
-from lightning_vis.render.strips import NAME, strip
+from lightning_vis.render.strips import WIDE, strip
 
 HEAD = TEXT + 2 * GAP
 SIGNED, CAM, DENSITY = Scale(signed=True), Scale(by_area=True), Scale("density", 12.0)
@@ -174,7 +174,7 @@ def test_a_strip_has_a_row_per_image_and_a_column_per_look(written):
     column = more.shape[1] - one.shape[1]
     assert more.shape[0] == one.shape[0]
     taller = strip([frame(4)] * 9, inputs(4), "evidence")
-    assert taller.shape[0] - more.shape[0] == 2 * (column + NAME)
+    assert taller.shape[0] - more.shape[0] == 2 * (column + WIDE.name)
     said = [text for text, *_ in written]
     assert said.count("start") == 8 + 3
     assert {"step 1", "step 2"} <= set(said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,8 +53,8 @@ def test_without_labels_the_two_whose_maps_changed_most_are_shown():
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_it_is_1200_by_630_and_its_name_tells_probes_apart(tmp_path, count):
     frames = [frame(count), frame(count)]
-    paths = [leave_summary(tmp_path, frames, replace(inputs(count), name=name)) for name in ("probe", "sick/well")]
-    assert [path.name for path in paths] == ["summary.png", "summary_sick_well.png"]
+    paths = [leave_summary(str(tmp_path), frames, replace(inputs(count), name=name)) for name in ("probe", "sick/well")]
+    assert [Path(path).name for path in paths] == ["summary.png", "summary_sick_well.png"]
     with Image.open(paths[0]) as picture:
         assert picture.size == (1200, 630)
 

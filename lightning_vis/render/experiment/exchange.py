@@ -15,7 +15,7 @@ from lightning_vis.render.canvas.tiles import fit, put
 from lightning_vis.render.experiment.matrix import matrix
 
 SIDE = 160
-"""Pixels of a stored picture."""
+"""Pixels of a stored picture at most: what is smaller is not enlarged to be stored."""
 LINES = 3
 """Of small letters below a picture on a sheet."""
 SAYS = ": says "
@@ -83,7 +83,8 @@ def captioned(sheet: Image.Image, corner: tuple[int, int], side: int, pictures: 
 
 def _tile(picture: Array, leaves: bool) -> Array:
     """A picture in a square, framed where the answer leaves the object's class."""
-    tile = Image.fromarray(fit(picture, SIDE))
+    side = min(SIDE, max(picture.shape[:2]))
+    tile = Image.fromarray(fit(picture, side))
     if leaves:
-        ImageDraw.Draw(tile).rectangle((0, 0, SIDE - 1, SIDE - 1), outline=WRONG, width=5)
+        ImageDraw.Draw(tile).rectangle((0, 0, side - 1, side - 1), outline=WRONG, width=max(1, side // 32))
     return np.asarray(tile)
