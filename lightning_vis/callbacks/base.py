@@ -101,7 +101,8 @@ class LookCallback(Callback):
         A dry run in one of several processes might wait for the others for ever.
         """
         session = self.session
-        wants = session.probe is None and not session.has_given_up and self._may_look(trainer) and not has_lazy_layers(module)
+        is_asked = session.probe is None and not session.has_given_up and self._may_look(trainer)
+        wants = is_asked and self._has_time(trainer) and not has_lazy_layers(module)
         needs = wants and not session.finder.is_settled
         if trainer.world_size > 1 and not refusal_of(trainer):
             needs = self._is_first and trainer.strategy.broadcast(needs)
@@ -111,9 +112,13 @@ class LookCallback(Callback):
                 self.session.rehearse(trainer, module, batch, step)
         return self._find(trainer, module) if wants else None
 
+    def _has_time(self, trainer: Any) -> bool:
+        """Whether to find out what there is to see takes no time that a limited training has not got."""
+        return not (self.budget.is_limited and self.session.pauses("looks", trainer))
+
     def _find(self, trainer: Any, module: nn.Module) -> Probe | None:
         """The images, if it is known by now what the network answers."""
-        if self.session.probe is None and self._may_look(trainer):
+        if self.session.probe is None and self._may_look(trainer) and self._has_time(trainer):
             with self.failures.surviving("finding images to look at"), self.budget.timed("finding images"):
                 return self.session.find(trainer, module)
         return None
@@ -145,7 +150,7 @@ class LookCallback(Callback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Takes the images and sees the untrained network, if it is known what it answers: from the sanity check, else from a
         dry run on a batch that is made of items by index."""
-        finder, may_look = self.session.finder, self._may_look(trainer)
+        finder, may_look = self.session.finder, self._may_look(trainer) and self._has_time(trainer)
         self._waits = has_lazy_layers(pl_module)
         if may_look and not finder.is_read and trainer.world_size == 1 and not has_lazy_layers(pl_module):
             with self.failures.surviving("reading what the network answers"), self.budget.timed("reading"):

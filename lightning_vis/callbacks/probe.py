@@ -351,8 +351,8 @@ class ProbeCallback(LookCallback):
         return self.looks.look(trainer, pl_module, self.monitor, when, numbers_only=numbers_only)
 
     def _pauses(self, trainer: Any, moment: str) -> bool:
-        """Whether there is no time for a look; the first and the last are taken, the last one within a time limit."""
-        if moment == "start" or (moment == "end" and not self.budget.is_limited):
+        """Whether there is no time for a look; the first and the last are taken, but for a training whose time is limited."""
+        if moment in ("start", "end") and not self.budget.is_limited:
             return False
         return self.session.pauses("looks", trainer, self.looks.seconds)
 
