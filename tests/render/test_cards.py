@@ -277,7 +277,10 @@ def test_the_head_of_a_strip_is_never_cut_and_of_one_size(written, epoch):
     [
         ("label", "saliency of the label. Orange frame: wrong answer."),
         ("1", "saliency of mammal. Orange frame: wrong answer."),
-        ("runner_up", "saliency of the runner-up class. Orange frame: wrong answer. Full colour: 12 times the map's mean. White bar:"),
+        (
+            "runner_up",
+            "saliency of the runner-up class. Orange frame: wrong answer. Full colour: 12 times the map's mean. White bar:",
+        ),
     ],
 )
 def test_a_strip_says_which_class_it_explains(written, target, words):
