@@ -9,11 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_vis.frames import Array
 from lightning_vis.probe.boxes import masks_of_boxes
 
 Box = tuple[float, float, float, float]
@@ -21,9 +19,12 @@ Box = tuple[float, float, float, float]
 FORMAT = 1
 
 
-def key_of(picture: Array) -> str:
-    """What an image is known by: a hash of what people see, ``(H, W, 3)`` uint8, whatever its name or place."""
-    return hashlib.sha256(str(picture.shape).encode() + np.ascontiguousarray(picture).tobytes()).hexdigest()[:16]
+def key_of(image: Tensor) -> str:
+    """What an image ``(C, H, W)``, as the network gets it, is known by: a hash of its values, whatever its name or place."""
+    values = image.detach().cpu().float()
+    low, high = values.min(), values.max()
+    codes = (255 * (values - low) / (high - low).clamp_min(1e-12)).round().to(torch.uint8)  # last digits may differ
+    return hashlib.sha256(str(tuple(codes.shape)).encode() + codes.numpy().tobytes()).hexdigest()[:16]
 
 
 def write_boxes(path: str | Path, boxes: Mapping[str, Sequence[float]]) -> None:
@@ -55,22 +56,22 @@ def read_boxes(path: str | Path) -> dict[str, Box]:
     return {str(key): _box(key, box) for key, box in known}
 
 
-def masks_of(pictures: Array, boxes: Mapping[str, Box]) -> tuple[Tensor, Tensor]:
-    """Masks of the pictures whose boxes are known.
+def masks_of(images: Tensor, boxes: Mapping[str, Box]) -> tuple[Tensor, Tensor]:
+    """Masks of the images whose boxes are known.
 
     Args:
-        pictures: ``(P, H, W, 3)`` uint8.
+        images: ``(P, C, H, W)`` as the network gets them.
         boxes: by key.
 
     Returns:
         ``(P, H, W)`` bool, and ``(P,)`` bool: which of them are known; others are empty.
     """
-    count, height, width, _ = pictures.shape
-    keys = [key_of(each) for each in pictures]
+    height, width = images.shape[2:]
+    keys = [key_of(each) for each in images] if boxes else [""] * len(images)
     sides = torch.tensor([width, height, width, height])
     given = torch.tensor([boxes.get(key, (0.0, 0.0, 1.0, 1.0)) for key in keys]) * sides
     is_known = torch.tensor([key in boxes for key in keys])
-    masks = masks_of_boxes(given.clamp(min=0).minimum(sides), torch.zeros(count, 1, height, width)) > 0
+    masks = masks_of_boxes(given.minimum(sides), images) > 0
     return masks & is_known[:, None, None], is_known
 
 

@@ -177,7 +177,7 @@ class ExchangeLooks:
         except LookupError as error:
             return Refusal(*str(error).split(": ", 1))
         seen = np.ascontiguousarray(probe.painted(pool.images))
-        pictures, boxed = torch.from_numpy(seen).permute(0, 3, 1, 2) / 255, masks_of(seen, self._boxes or {})
+        pictures, boxed = torch.from_numpy(seen).permute(0, 3, 1, 2) / 255, masks_of(pool.images, self._boxes or {})
         if self._boxes is not None and pool.masks is None:
             log(trainer, f"boxes: {int(boxed[1].sum())} of the {len(pool)} images that are exchanged have one")
         return pool, objects_of(pool.images, pictures, pool.labels, pool.masks, boxed)
