@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,8 @@ class ProbeCallback(LookCallback):
             object is exchanged with that of others, at spaced looks, and the network is asked again. None: they go through
             the log where something monitors one of them, and are said in `Frame.verdict` in any case; False: nothing is
             exchanged.
+        boxes: a file of boxes around objects in place of cut-outs, as `lightning_vis.probe.box_file.write_boxes` leaves it:
+            they are found by what the images show.
 
     Where the probe has masks and labels of several classes, these numbers go through the Trainer's log at the end of
     every epoch (and of every validation in between), and can be monitored: ``reliance/background_effect``,
@@ -129,6 +132,7 @@ class ProbeCallback(LookCallback):
         on_validate: bool = True,
         max_overhead: float = 0.01,
         exchange: bool | None = None,
+        boxes: str | Path | None = None,
     ) -> None:
         settings = Settings(
             on_error=on_error,
@@ -139,6 +143,7 @@ class ProbeCallback(LookCallback):
             on_alert=on_alert,
             thresholds=Thresholds() if thresholds is None else thresholds,
             exchange=exchange,
+            boxes=None if boxes is None else str(boxes),
         )
         choice = choice_of(probe, n, choose, class_names, mean, std)
         words, *others = words_of(task, head, component, labels_at, unit)
@@ -285,8 +290,8 @@ class ProbeCallback(LookCallback):
         exchanged = EXCHANGE_TAGS if exchanger_of(trainer.callbacks) else ()
         refuse_unmeasured(trainer, [*measured, *exchanged], self._all_views)
         self.looks.open(self._all_views)
-        is_on = exchanger_of(trainer.callbacks) is self
-        self.looks.exchanges.open(is_on=is_on, is_asked=bool(self._exchange_tags(trainer)))
+        is_on, is_asked = exchanger_of(trainer.callbacks) is self, bool(self._exchange_tags(trainer))
+        self.looks.exchanges.open(is_on=is_on, is_asked=is_asked, boxes=self._common.boxes)
         self._open(trainer, self._common.loggers)
 
     def _start(self, trainer: Any, module: nn.Module, probe: Probe, moment: str = "start") -> None:

@@ -31,6 +31,7 @@ class Settings:
         thresholds: of the alert.
         exchange: whether the numbers of the exchange are logged; None: where something monitors one; False: nothing is
             exchanged.
+        boxes: a file of boxes around the objects that are exchanged.
 
     Raises:
         ValueError: another word for `loggers` or `images`.
@@ -45,6 +46,7 @@ class Settings:
     on_alert: OnAlert = "warn"
     thresholds: Thresholds = field(default_factory=Thresholds)
     exchange: bool | None = None
+    boxes: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.loggers, str) or self.loggers not in LOGGERS:

@@ -115,7 +115,8 @@ export class Twins {
     const points = (name) => (Number.isFinite(look?.numbers[`reliance/${name}`]) ? movedOf(look, look.numbers[`reliance/${name}`], "points") : null);
     const [background, object, shifted] = ["background_effect", "object_effect", "paste_control"].map(points);
     const also = `${object ? `, swapping the object by ${object}` : ""}${shifted ? `, moving the object by 3 pixels by ${shifted}` : ""}`;
-    tile.effects.textContent = background ? `Swapping the background moves ${whatMoves(look)} by ${background}${also}.` : "";
+    const said = look?.verdict?.picture === "twins" ? look.verdict.sentence : ""; // has the effects too, and names the twins to see
+    tile.effects.textContent = said || (background ? `Swapping the background moves ${whatMoves(look)} by ${background}${also}.` : "");
   }
 
   paint(model) {
