@@ -1,11 +1,13 @@
 // The page: loads what is shown, keeps it up to date, and hands every change to the parts of the page.
 
+import { Cell } from "./cell/cell.js";
 import { Compare } from "./compare/compare.js";
 import { Film } from "./film/film.js";
 import { Filters } from "./filters/filters.js";
 import { Banner } from "./page/banner.js";
 import { Controls } from "./page/controls.js";
 import { element } from "./page/dom.js";
+import { Help } from "./page/help.js";
 import { followTheme, hostWindow, onReload } from "./page/host.js";
 import { soundRuns, soundStreams } from "./page/intake.js";
 import { onKey } from "./page/keys.js";
@@ -62,12 +64,14 @@ class Page {
 
   build(constants) {
     this.painter = new Painter(this.source, parsedConstants(constants), () => this.repaint());
+    this.help = new Help();
     this.controls = new Controls(this);
     this.stage = element("main", { className: "stage", tabIndex: -1 });
     this.views = {
       compare: new Compare(this), film: new Film(this), filters: new Filters(this), twins: new Twins(this),
     };
     this.timeline = new Timeline(this);
+    this.cell = new Cell(this);
     this.banner.root.after(this.controls.root, this.stage, this.timeline.root);
     document.addEventListener("keydown", (event) => onKey(this, event));
     new ResizeObserver(() => this.draw()).observe(this.stage);
@@ -82,7 +86,9 @@ class Page {
     this.isDue = true;
     setTimeout(() => {
       this.isDue = false;
-      if (this.model?.positions.length) this.current.update(this.model);
+      if (!this.model?.positions.length) return;
+      this.current.update(this.model);
+      this.cell.update(this.model);
     });
   }
 
@@ -177,6 +183,12 @@ class Page {
     this.change({ steps: at === last ? null : model.positions[at], epoch: null, ...along });
   }
 
+  // A cell large, its line on the chart.
+  open(run, image) {
+    this.change({ cell: { run, image } });
+    if (this.model.image !== image) this.timeline.choose(image);
+  }
+
   goOther(index) {
     const { positions } = this.model;
     this.change({ against: "moment", other: positions[Math.min(positions.length - 1, Math.max(0, index))] });
@@ -239,8 +251,14 @@ class Page {
     if (this.stage.firstChild !== this.current.root) this.stage.replaceChildren(this.current.root, this.controls.runs.others);
     this.current.update(this.model);
     this.timeline.update(this.model);
+    this.cell.update(this.model);
     const look = this.model.runs.flatMap((run) => run.looks).find((each) => each.steps === this.model.steps);
     writeState(this.host, { ...this.state, tab: this.tab, epoch: this.state.steps === null ? null : look?.epoch ?? this.state.epoch });
+  }
+
+  // The address of what is shown, at once.
+  flush() {
+    flushAddress(this.host);
   }
 
   say(text) {
