@@ -125,12 +125,12 @@ def test_help_says_what_everything_means(browser, server):
             "Evidence",
             "Saliency",
             "half in 19 %",
-            "object 2.3 ×",
+            "object 2.3 ×",  # noqa: RUF001
             "could not be had",
             "not looked at",
             "space",
             "second moment B",
-        ):  # noqa: RUF001
+        ):
             assert word in said
         tab.press("Escape")
         assert tab.frame.query_selector(".help[open]") is None

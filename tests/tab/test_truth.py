@@ -90,7 +90,7 @@ def test_on_a_slow_line_words_change_with_their_picture_and_not_before(browser, 
     with Tab(browser, server) as tab:
         tab.painted()
         held = []
-        tab.context.route(BLOBS, lambda route: held.append(route))  # noqa: PLW0108  # playwright marks what it calls
+        tab.context.route(BLOBS, lambda route: held.append(route))  # playwright marks what it calls
         tab.press("Home")
         tab.until("() => document.querySelectorAll('.waiting').length === 3")
         assert tab.texts(".waiting") == ["loading start …"] * 3

@@ -5,6 +5,7 @@ import { Compare } from "./compare/compare.js";
 import { Film } from "./film/film.js";
 import { Filters } from "./filters/filters.js";
 import { Banner } from "./page/banner.js";
+import { Captions } from "./picture/captions.js";
 import { Controls } from "./page/controls.js";
 import { element } from "./page/dom.js";
 import { Help } from "./page/help.js";
@@ -64,6 +65,7 @@ class Page {
 
   build(constants) {
     this.painter = new Painter(this.source, parsedConstants(constants), () => this.repaint());
+    this.captions = new Captions(this);
     this.help = new Help();
     this.controls = new Controls(this);
     this.stage = element("main", { className: "stage", tabIndex: -1 });
