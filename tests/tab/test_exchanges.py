@@ -19,7 +19,9 @@ ROWS = 3
 
 def exchanged(frame, state="red", rows=(2,)):
     """The frame with a verdict and three exchanges, each of three greys of its own."""
-    values = np.broadcast_to(20 * (1 + np.arange(3 * ROWS, dtype=np.uint8)).reshape(ROWS, 3, 1, 1, 1), (ROWS, 3, 32, 32, 3)).copy()
+    values = np.broadcast_to(
+        20 * (1 + np.arange(3 * ROWS, dtype=np.uint8)).reshape(ROWS, 3, 1, 1, 1), (ROWS, 3, 32, 32, 3)
+    ).copy()
     said = [[("bird", 0.9), ("bird", 0.8), ("leaves" if row == 2 else "bird", 0.7)] for row in range(ROWS)]
     pictures = exchange_pictures(values, [("bird", "leaves")] * ROWS, said)
     return replace(frame, verdict=Verdict(state, SENTENCE, rows), pictures={"exchange": pictures})

@@ -41,6 +41,7 @@ class Page {
     this.marks = new Marks();
     this.loaded = new Map(); // run -> streams
     this.newest = new Map(); // run -> until when it has been loaded
+    this.recent = new Map(); // run -> what names the looks of the last minute, which are not sent again
     this.failed = new Map(); // run -> why it could not be loaded
     this.asked = new Set(); // runs that are being loaded
     this.gone = null; // since when TensorBoard has not answered
@@ -160,11 +161,12 @@ class Page {
   }
 
   async load(run) {
-    const { streams, newest } = await this.source.looks(run, this.newest.get(run) || 0);
+    const { streams, newest, recent } = await this.source.looks(run, this.newest.get(run) || 0, this.recent.get(run));
     let merged = mergedStreams(this.loaded.get(run) || [], soundStreams(streams));
     // A look that stands under another name now is known under its old one alone: all are asked for again.
     if (merged.some((stream) => stream.looks.length < stream.places.length)) merged = soundStreams((await this.source.looks(run, 0)).streams);
     this.newest.set(run, Number.isFinite(newest) ? newest : 0);
+    this.recent.set(run, Array.isArray(recent) ? recent : []);
     this.loaded.set(run, merged);
     this.timeline.forget(run);
   }
