@@ -6,7 +6,7 @@ const STORE = "lightning_vis";
 export const START = {
   tab: null, runs: null, probe: null, view: null, steps: null, epoch: null, page: 0, mode: "evidence", gain: 0, opacity: 1,
   photo: "grey", palette: "inferno", outline: false, scalar: null, layer: null, image: null,
-  order: "given", only: null, glance: false, against: null, other: null, linked: false, speed: "1", axis: "epoch", smooth: 0, from: null, to: null,
+  order: "given", only: null, glance: false, against: null, other: null, linked: false, speed: "1", axis: "epoch", smooth: 0, from: null, to: null, cell: null,
 };
 
 const CHOICES = {
@@ -97,14 +97,27 @@ function fromText(name, text) {
     return text !== "" && value >= LIMITS[name][0] && value <= LIMITS[name][1] ? value : undefined;
   }
   if (["outline", "glance", "linked"].includes(name)) return text === "true";
+  if (name === "cell") return cellOf(text);
   return name === "runs" ? text.split(",").map(decodeURIComponent) : text;
+}
+
+// An image's number and its run: "2,run".
+function cellOf(text) {
+  const at = text.indexOf(",");
+  const image = Number(text.slice(0, at));
+  return at > 0 && Number.isInteger(image) && image >= 0 ? { image, run: decodeURIComponent(text.slice(at + 1)) } : undefined;
+}
+
+function textOf(name, value) {
+  if (name === "cell") return `${value.image},${encodeURIComponent(value.run)}`;
+  return name === "runs" ? value.map(encodeURIComponent).join(",") : String(value);
 }
 
 function toTexts(state) {
   const texts = {};
   for (const [name, value] of Object.entries(state)) {
     if (!(name in START) || value === null || value === START[name]) continue;
-    texts[name] = name === "runs" ? value.map(encodeURIComponent).join(",") : String(value);
+    texts[name] = textOf(name, value);
   }
   return texts;
 }
