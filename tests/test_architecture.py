@@ -17,7 +17,8 @@ PACKAGE = Path(lightning_vis.__file__).parent
 # room, or file at the top -> what it may import of the package; whoever stands in a line imports only what stands below it.
 MAY_IMPORT = {
     "__main__": ["cli"],
-    "cli": ["export"],
+    "cli": ["export", "doctor"],
+    "doctor": ["events", "frames", "constants"],
     "export": ["events", "render", "frames", "constants"],
     "tab": ["events.decode", "events.part", "constants"],
     "callbacks": [
