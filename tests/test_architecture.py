@@ -17,7 +17,8 @@ PACKAGE = Path(lightning_vis.__file__).parent
 # room, or file at the top -> what it may import of the package; whoever stands in a line imports only what stands below it.
 MAY_IMPORT = {
     "__main__": ["cli"],
-    "cli": ["export"],
+    "cli": ["export", "doctor"],
+    "doctor": ["events", "frames", "constants"],
     "export": ["page", "events", "render", "frames", "progress_bar", "constants"],
     "tab": ["events.decode", "events.part", "constants"],
     "callbacks": [
@@ -34,9 +35,9 @@ MAY_IMPORT = {
         "arguments",
         "constants",
     ],
-    "attribution": ["probe", "reliance", "model", "frames", "arguments", "constants"],
+    "attribution": ["probe", "reliance", "render.notebook", "model", "frames", "arguments", "constants"],
     "maximization": ["probe", "render.colormap", "model", "frames", "arguments", "constants"],
-    "probe": ["reliance", "model", "frames", "progress_bar", "arguments", "constants"],
+    "probe": ["reliance", "render.notebook", "model", "frames", "progress_bar", "arguments", "constants"],
     "reliance": ["model", "frames", "arguments", "constants"],
     "page": ["events", "frames", "constants"],
     "film": ["events", "render", "frames"],

@@ -40,6 +40,7 @@ from lightning_vis.probe.truth import (
 from lightning_vis.reliance.evaluate import can_ask
 from lightning_vis.reliance.twins import Twins, twins_of
 from lightning_vis.reliance.validation import Typical
+from lightning_vis.render.notebook import paragraph, pictures_html
 
 
 class Probe:
@@ -193,6 +194,18 @@ class Probe:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __repr__(self) -> str:
+        """How many images of what size, and what is known of them."""
+        known = {"labels": self.truth, "masks": None if self.has_boxes else self.masks, "boxes": self.has_boxes or None}
+        facts = [name for name, each in known.items() if each is not None]
+        twins = [] if self.twins is None else [f"twins on {', '.join(self.twins.kinds)}"]
+        words = "; ".join([f"{len(self)} images {tuple(self.images.shape[1:])}", *facts, *twins])
+        return f"<Probe {self.name!r}: {words}>"
+
+    def _repr_html_(self) -> str:
+        """For a notebook: the first images as people see them, and what is true of each."""
+        return paragraph(repr(self)) + pictures_html(self.inputs())
 
     @property
     def fingerprint(self) -> str:

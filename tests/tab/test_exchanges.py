@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from lightning_vis.render.exchange import exchange_pictures
 from tab_page import Tab
 from tab_runs import film_of, inputs_of, write_run
 from tab_server import tensorboard, wait_for_looks
 
 from lightning_vis.frames import Verdict
-from lightning_vis.render.exchange import exchange_pictures
 
 pytest_plugins = ("tab_fixtures",)
 SENTENCE = "In the surroundings of leaves, bird is called leaves in 7 of 9 exchanges. See exchange 2."
