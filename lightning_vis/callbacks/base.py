@@ -83,10 +83,10 @@ class LookCallback(Callback):
         self.budget.is_first = trainer.state.fn == "fit" and trainer.current_epoch == 0
         self._is_first = True
         refusal = refusal_of(trainer)
+        self.session.logger.open([], [])
         if looks_here(trainer):
-            self.session.logger.open(image_writers(trainer.loggers, loggers), frame_files(trainer))
-        else:
-            self.session.logger.open([], [])
+            with self.failures.surviving("finding where pictures and frames go"):
+                self.session.logger.open(image_writers(trainer.loggers, loggers), frame_files(trainer))
         if refusal and trainer.is_global_zero:
             self.failures.say(refusal)
 
