@@ -178,6 +178,8 @@ class LookCallback(Callback):
         callbacks = [each for each in trainer.callbacks if isinstance(each, LookCallback)]
         if callbacks[-1] is not self or not looks_here(trainer) or not any(each.settings.images for each in callbacks):
             return
+        if self.budget.is_limited and self.session.pauses("films", trainer):
+            return
         with self.failures.surviving("making the film to take along"), self.budget.timed("films"):
             pages = [leave_page(str(each.log_dir)) for each in frame_files(trainer)]
             for page in filter(None, pages):
