@@ -77,8 +77,13 @@ def captioned(sheet: Image.Image, corner: tuple[int, int], side: int, pictures: 
     put(sheet, corner, fit(pictures.values[index], side))
     place, _, answer = pictures.captions[index].rpartition(SAYS)
     write(sheet, (x, y + side + 2), f"says {answer}", INK, side, SMALL_TEXT)
-    for line, words in enumerate(lines_within(place, side, LINES - 1, SMALL_TEXT), 1):
-        write(sheet, (x, y + side + 2 + line * (SMALL_TEXT + 2)), words, FAINT, side, SMALL_TEXT)
+    letters = next((size for size in PLACE if len(lines_of(place, side, size)) < LINES), PLACE[-1])
+    for line, words in enumerate(lines_within(place, side, LINES - 1, letters)):
+        write(sheet, (x, y + side + 4 + SMALL_TEXT + line * (letters + 2)), words, FAINT, side, letters)
+
+
+PLACE = (SMALL_TEXT, 20, 18, 16)
+"""Letters of what stands where, the largest that find room: what it stands in is read last."""
 
 
 def _tile(picture: Array, leaves: bool) -> Array:
