@@ -20,6 +20,7 @@ import leaves
 import long_run
 
 from lightning_vis import ProbeCallback
+from lightning_vis.events.frame_reader import read_frames
 
 RUNS = {
     "demo": "the demo, `examples/leaves.py`, the spurious run: 8 epochs",
@@ -61,7 +62,12 @@ def page(before: Path, after: Path) -> str:
     lines = [TITLE.format(date=datetime.date.today())]
     for name, title in RUNS.items():
         sizes = [parts(folder / name / PLACES.get(name, "")) for folder in (before, after)]
-        lines += [f"\n## {title[0].upper()}{title[1:]}\n", "| KB | before | after |", "|---|--:|--:|"]
+        looks = [len(read_frames(folder / name / PLACES.get(name, ""))[0].frames) for folder in (before, after)]
+        lines += [
+            f"\n## {title[0].upper()}{title[1:]}\n",
+            f"| KB | before, {looks[0]} looks | after, {looks[1]} looks |",
+            "|---|--:|--:|",
+        ]
         for kind in sorted(sizes[0] | sizes[1], key=lambda kind: -sizes[0][kind]):
             if kind not in FILMS.values():
                 lines.append(f"| {kind} | {' | '.join(f'{each[kind] / 1000:.0f}' for each in sizes)} |")

@@ -83,10 +83,10 @@ class LookCallback(Callback):
         self.budget.is_first = trainer.state.fn == "fit" and trainer.current_epoch == 0
         self._is_first = True
         refusal = refusal_of(trainer)
+        self.session.logger.open([], [])
         if looks_here(trainer):
-            self.session.logger.open(image_writers(trainer.loggers, loggers), frame_files(trainer))
-        else:
-            self.session.logger.open([], [])
+            with self.failures.surviving("finding where pictures and frames go"):
+                self.session.logger.open(image_writers(trainer.loggers, loggers), frame_files(trainer))
         if refusal and trainer.is_global_zero:
             self.failures.say(refusal)
 
@@ -177,6 +177,8 @@ class LookCallback(Callback):
         """Leaves the film of all callbacks as one HTML file, if this one is the last of them and any of them draws."""
         callbacks = [each for each in trainer.callbacks if isinstance(each, LookCallback)]
         if callbacks[-1] is not self or not looks_here(trainer) or not any(each.settings.images for each in callbacks):
+            return
+        if self.budget.is_limited and self.session.pauses("films", trainer):
             return
         with self.failures.surviving("making the film to take along"), self.budget.timed("films"):
             pages = [leave_page(str(each.log_dir)) for each in frame_files(trainer)]

@@ -25,7 +25,6 @@ from tests.callbacks.test_identical import Classifier, Drawing, PartlyFrozen, fi
 pytestmark = [
     pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no"),
     pytest.mark.filterwarnings("ignore:lightning_vis. the alert is"),
-    pytest.mark.filterwarnings("ignore:.*no logger of this Trainer takes images"),
     pytest.mark.filterwarnings("ignore:Found 1 module.* in eval mode at the start of training"),
 ]
 SIZE = 32

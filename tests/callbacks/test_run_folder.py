@@ -162,3 +162,21 @@ def test_a_validation_alone_is_seen_without_a_logger(trainer, tmp_path):
     trainer([ProbeCallback()], logger=False).validate(Classifier(), loader(12, seed=2), verbose=False)
     (run,) = read_frames(tmp_path / "lightning_vis" / "0")
     assert [frame.moment for frame in run.frames] == ["validate"]
+
+
+class Nowhere(CSVLogger):
+    """A logger that cannot say where it writes."""
+
+    @property
+    def log_dir(self):
+        raise OSError("no such server")
+
+    def save(self):
+        pass
+
+
+def test_a_logger_that_does_not_know_its_folder_stops_nothing(trainer, tmp_path):
+    with pytest.warns(UserWarning, match="finding where pictures and frames go failed: no such server") as said:
+        made = fit(trainer, [ProbeCallback(), FilterMaximizationCallback(steps=1)], logger=Nowhere(tmp_path))
+    assert made.state.finished
+    assert len([each for each in said if "no such server" in str(each.message)]) == 1
