@@ -17,7 +17,7 @@ from lightning_vis.callbacks.trainer import looks_here, refusal_of, time_limit_o
 from lightning_vis.events.loggers import image_writers
 from lightning_vis.film import Film
 from lightning_vis.model.layers import has_lazy_layers
-from lightning_vis.probe.probe import Probe, given_probe
+from lightning_vis.probe.probe import Probe, given_probe, probe_of_data
 from lightning_vis.probe.source.source import Asked
 
 
@@ -27,17 +27,18 @@ class LookCallback(Callback):
     What the network answers is read from the first batch: live in the sanity check, else in a dry run of the step.
 
     Args:
-        probe: the user's images, or a function that returns them, if there are any.
+        probe: the user's images, a function that returns them, or their name in the datamodule, if there are any.
         settings: how it looks.
         work: what it spends its time on, as `Budget` calls it.
         asked: what the user said of images and answer.
     """
 
     def __init__(
-        self, probe: Probe | Callable[[], Probe] | None, settings: Settings, work: str, asked: Asked | None = None
+        self, probe: Probe | Callable[[], Probe] | str | None, settings: Settings, work: str, asked: Asked | None = None
     ) -> None:
         super().__init__()
-        self.probe = given_probe(probe)
+        self.named = probe if isinstance(probe, str) else None
+        self.probe = None if isinstance(probe, str) else given_probe(probe)
         self.settings, self.asked = settings, asked
         self.failures = Failures(settings.on_error)
         self.budget = Budget(settings.max_overhead, work)
@@ -59,6 +60,16 @@ class LookCallback(Callback):
     def seconds(self) -> dict[str, float]:
         """What looking has cost since the fit began, by part."""
         return self.budget.seconds
+
+    def fetch(self, trainer: Any) -> None:
+        """Takes the probe that has a name in the datamodule, which knows its data by now.
+
+        Raises:
+            ValueError: it has none of this name.
+            TypeError: it is no probe.
+        """
+        if self.named is not None:
+            self.probe = self.session.given = probe_of_data(self.named, getattr(trainer, "datamodule", None))
 
     def _may_look(self, trainer: Any) -> bool:
         """Whether this callback looks for itself, in this process, and somebody wants to know."""

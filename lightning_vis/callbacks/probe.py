@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lightning_vis.arguments import steps_of
+from lightning_vis.arguments import plain, steps_of
 from lightning_vis.attribution.pipeline import usual_views
 from lightning_vis.attribution.views import View, given_views, grad_cam, saliency
 from lightning_vis.callbacks.base import LookCallback
@@ -29,7 +29,7 @@ from lightning_vis.callbacks.schedule import begins_anew, ends_epoch, is_due, is
 from lightning_vis.callbacks.session.exchange_looks import TASKS
 from lightning_vis.callbacks.session.map_looks import MapLooks
 from lightning_vis.callbacks.session.session import Session
-from lightning_vis.callbacks.settings import Settings
+from lightning_vis.callbacks.settings import Settings, thresholds_of
 from lightning_vis.callbacks.trainer import finished_steps, looks_here, moment_of, refusal_of, weights_looked_at, where
 from lightning_vis.constants import INPUT
 from lightning_vis.events.loggers import image_writers
@@ -52,8 +52,8 @@ class ProbeCallback(LookCallback):
     epoch (after its validation, if there is one); ``trainer.validate`` and ``trainer.test`` take one look each.
 
     Args:
-        probe: the images, or a function that returns them; None takes some from the Trainer's validation data (else its
-            training data), by index.
+        probe: the images, a function that returns them, or the name under which the datamodule has them, an attribute or a
+            method; None takes some from the Trainer's validation data (else its training data), by index.
         views: what to look through, views or functions that return one; evidence, Grad-CAM and saliency if None.
         every_n_epochs: look after every so many epochs.
         at_steps: look after these optimizer steps too; None for 1, 2, 4, 8, ... within the first epoch, () for none.
@@ -100,7 +100,7 @@ class ProbeCallback(LookCallback):
 
     def __init__(
         self,
-        probe: Probe | Callable[[], Probe] | None = None,
+        probe: Probe | Callable[[], Probe] | str | None = None,
         views: Sequence[View | Callable[[], View]] | None = None,
         *,
         every_n_epochs: int = 1,
@@ -111,8 +111,8 @@ class ProbeCallback(LookCallback):
         labels_at: str | int | Sequence[str | int | None] | None = None,
         unit: str | Sequence[str] = "",
         class_names: Sequence[str] | None = None,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
         n: int = 8,
         choose: str | None = None,
         score: Score | None = None,
@@ -125,6 +125,7 @@ class ProbeCallback(LookCallback):
         max_overhead: float = 0.01,
         exchange: bool | None = None,
     ) -> None:
+        views, task, head, component, labels_at, unit = map(plain, (views, task, head, component, labels_at, unit))
         settings = Settings(
             on_error=on_error,
             max_overhead=max_overhead,
@@ -132,12 +133,13 @@ class ProbeCallback(LookCallback):
             images=images,
             on_validate=on_validate,
             on_alert=on_alert,
-            thresholds=Thresholds() if thresholds is None else thresholds,
+            thresholds=thresholds_of(plain(thresholds)),
             exchange=exchange,
         )
         choice = choice_of(probe, n, choose, class_names, mean, std)
         words, *others = words_of(task, head, component, labels_at, unit)
         super().__init__(probe, settings, "looks", Asked(words, choice, score is not None, tuple(others)))
+        self._head = head
         if self.probe is not None:
             self.probe.check_heads(head)
         if not isinstance(every_n_epochs, int) or every_n_epochs < 1:
@@ -168,6 +170,12 @@ class ProbeCallback(LookCallback):
         """What stands before the tags of its pictures."""
         return self.probe.name if self.probe else "probe"
 
+    def fetch(self, trainer: Any) -> None:
+        """Likewise, with labels of every head that is looked at."""
+        super().fetch(trainer)
+        if self.named is not None and self.probe is not None:
+            self.probe.check_heads(self._head)
+
     @property
     def tags(self) -> tuple[str, ...]:
         """The numbers that go through the Trainer's log."""
@@ -178,7 +186,7 @@ class ProbeCallback(LookCallback):
         """Tells callbacks of one Trainer apart in a checkpoint."""
         head = {} if self.asked is None or self.asked.words.head is None else {"head": self.asked.words.head}
         return self._generate_state_key(
-            probe=self.probe_name,
+            probe=self.named or self.probe_name,  # a state is known by the name that is known before there are data
             views=[view.key for view in self.views],
             every_n_epochs=self.every_n_epochs,
             at_steps=self.at_steps,
@@ -192,6 +200,9 @@ class ProbeCallback(LookCallback):
         if stage not in ("fit", "validate", "test"):
             return
         probes = [other for other in trainer.callbacks if isinstance(other, ProbeCallback)]
+        if self is probes[0]:  # who shares a look is told by the images
+            for each in probes:
+                each.fetch(trainer)
         refuse_clashes(self, probes)
         self.session.asked = asked_of(self, probes)
         group = sharers(self, probes)
@@ -416,7 +427,7 @@ class SaliencyCallback(ProbeCallback):
 
     def __init__(
         self,
-        probe: Probe | Callable[[], Probe] | None = None,
+        probe: Probe | Callable[[], Probe] | str | None = None,
         target: Target = "predicted",
         *,
         every_n_epochs: int = 1,
@@ -439,7 +450,7 @@ class GradCAMCallback(ProbeCallback):
 
     def __init__(
         self,
-        probe: Probe | Callable[[], Probe] | None = None,
+        probe: Probe | Callable[[], Probe] | str | None = None,
         layer: str | None = None,
         target: Target = "predicted",
         *,

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from lightning_vis.arguments import quoted
 from lightning_vis.callbacks.monitor import OnAlert
 from lightning_vis.reliance.alert import Thresholds
+
+
+def thresholds_of(given: Any) -> Any:
+    """Limits of the alert by their names, as a configuration has them; None for the usual ones, anything else as it is."""
+    return Thresholds(**given) if isinstance(given, dict) else Thresholds() if given is None else given
+
 
 LOGGERS = ("tensorboard", "all")
 
