@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from torch import nn
 
+from lightning_vis.callbacks.barrier import awaited
 from lightning_vis.callbacks.budget import Budget
 from lightning_vis.callbacks.failures import Failures, loggers_of
 from lightning_vis.callbacks.parents import Callback
@@ -46,6 +48,7 @@ class LookCallback(Callback):
         self._is_first = True  # no batch of this run has come yet
         self._waits = False  # for the first batch, which gives lazy layers their shapes
         self._is_open = False  # in a run
+        self._works = 0  # pieces of work that other processes have waited for
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the module's `log`, which Lightning hangs on every callback, and the whole network on it."""
@@ -60,6 +63,13 @@ class LookCallback(Callback):
     def seconds(self) -> dict[str, float]:
         """What looking has cost since the fit began, by part."""
         return self.budget.seconds
+
+    def _awaited(self, trainer: Any) -> AbstractContextManager[None]:
+        """Work of the first process, for which the others wait; each callback counts its own, alike in all processes."""
+        self._works += 1
+        return (
+            nullcontext() if refusal_of(trainer) else awaited(trainer, f"{list(trainer.callbacks).index(self)}/{self._works}")
+        )
 
     def fetch(self, trainer: Any) -> None:
         """Takes the probe that has a name in the datamodule, which knows its data by now.
@@ -158,9 +168,10 @@ class LookCallback(Callback):
         if may_look and not finder.is_read and trainer.world_size == 1 and not has_lazy_layers(pl_module):
             with self.failures.surviving("reading what the network answers"), self.budget.timed("reading"):
                 self.session.rehearse_made(trainer, pl_module)
-        probe = self._find(trainer, pl_module) if may_look and finder.is_read else None
-        if probe is not None:
-            self._start(trainer, pl_module, probe)
+        with self._awaited(trainer):
+            probe = self._find(trainer, pl_module) if may_look and finder.is_read else None
+            if probe is not None:
+                self._start(trainer, pl_module, probe)
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Looks of the first epoch have a share of the time of their own."""
@@ -172,9 +183,10 @@ class LookCallback(Callback):
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Rehearses the first batch, where nothing else told what the network answers: its weights are still untouched."""
-        probe = self._rehearse(trainer, pl_module, batch, "training_step")
-        if probe is not None:
-            self._start(trainer, pl_module, probe)
+        with self._awaited(trainer) if self._is_first else nullcontext():
+            probe = self._rehearse(trainer, pl_module, batch, "training_step")
+            if probe is not None:
+                self._start(trainer, pl_module, probe)
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Takes off what still watches, whatever ended the run."""

@@ -138,15 +138,18 @@ class FilterMaximizationCallback(LookCallback):
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Maximizes after a validation inside fit."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking and ends_epoch(trainer):
-            self._visit(trainer, pl_module, "validation")
+            with self._awaited(trainer):
+                self._visit(trainer, pl_module, "validation")
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Maximizes after an epoch that no validation ended."""
-        self._visit(trainer, pl_module, "epoch")
+        with self._awaited(trainer):
+            self._visit(trainer, pl_module, "epoch")
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Maximizes the filters of the finished network, if that has not been done."""
-        self._visit(trainer, pl_module, "end")
+        with self._awaited(trainer):
+            self._visit(trainer, pl_module, "end")
 
     def _may_look(self, trainer: Any) -> bool:
         return bool(self.session.logger.writers) and trainer.state.fn == "fit"

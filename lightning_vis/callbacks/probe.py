@@ -235,7 +235,8 @@ class ProbeCallback(LookCallback):
         finished = finished_steps(trainer, "step")
         left = ends_epoch(trainer) and is_due(trainer, self.every_n_epochs)
         if is_early(finished, self.at_steps, trainer.current_epoch) and not left:
-            self._look(trainer, pl_module, "step")
+            with self._awaited(trainer):
+                self._look(trainer, pl_module, "step")
 
     def on_predict_start(self, trainer: Any, pl_module: Any) -> None:
         """Says that nothing is looked at."""
@@ -258,12 +259,18 @@ class ProbeCallback(LookCallback):
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Looks at the finished network, if no look has seen it, and leaves what is to be taken along."""
-        self._look(trainer, pl_module, "end")
-        if not self._served and self.session.probe is not None:
-            if self.looks.exchanges.verdict is not None:
-                log(trainer, self.looks.exchanges.verdict.sentence)
-            for path in self.looks.finish(trainer):
-                log(trainer, f"what happened, in one picture: {path}")
+        with self._awaited(trainer):
+            self._look(trainer, pl_module, "end")
+            self._finish(trainer)
+
+    def _finish(self, trainer: Any) -> None:
+        """Says what was found, and leaves what is to be taken along."""
+        if self._served or self.session.probe is None:
+            return
+        if self.looks.exchanges.verdict is not None:
+            log(trainer, self.looks.exchanges.verdict.sentence)
+        for path in self.looks.finish(trainer):
+            log(trainer, f"what happened, in one picture: {path}")
 
     def _may_look(self, trainer: Any) -> bool:
         """Whether this callback looks for itself, in this process, and somebody wants to know."""
@@ -319,7 +326,8 @@ class ProbeCallback(LookCallback):
         if self._served or self._published == finished or trainer.barebones:
             return
         self._published = finished
-        frame = self._look(trainer, pl_module, moment, numbers_only=not is_due(trainer, self.every_n_epochs))
+        with self._awaited(trainer):
+            frame = self._look(trainer, pl_module, moment, numbers_only=not is_due(trainer, self.every_n_epochs))
         beside = self.looks.exchanges.numbers() if self._exchange_tags(trainer) else {}
         self.monitor.publish(trainer, pl_module, frame, self.looks.failed, beside)
 
