@@ -22,6 +22,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"lightning_vis: {error}", file=sys.stderr)  # noqa: T201
         return 2
+    except OSError as error:
+        print(f"lightning_vis: {error.filename or arguments.output}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
+        return 2
     for sentence in damage:
         print(f"lightning_vis: {sentence}", file=sys.stderr)  # noqa: T201
     print(f"{arguments.output}: {Path(arguments.output).stat().st_size / 1e6:.1f} MB")  # noqa: T201

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import errno
 import json
+import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from PIL import Image
@@ -42,7 +46,7 @@ _IMPORT = re.compile(r'^import (\{[^}]*\}) from "(\.[\w./]+\.js)";$', re.MULTILI
 _EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
 
 
-HTML = """<!DOCTYPE html>
+HEAD = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -55,10 +59,19 @@ script-src 'unsafe-inline'">
 </style>
 </head>
 <body>
-<script type="application/json" id="exported">{data}</script>
-<script type="module">
+<script type="application/json" id="constants">{constants}</script>
+"""
+
+
+RUN = """<script type="application/json" class="exported">{data}</script>
+"""
+
+
+TAIL = """<script type="module">
 {script}
-modules["index.js"].render(JSON.parse(document.getElementById("exported").textContent));
+const read = (each) => JSON.parse(each.textContent);
+const runs = [...document.querySelectorAll("script.exported")].map(read);
+modules["index.js"].render({{ constants: read(document.getElementById("constants")), runs }});
 </script>
 </body>
 </html>
@@ -66,11 +79,11 @@ modules["index.js"].render(JSON.parse(document.getElementById("exported").textCo
 
 
 def export_html(logdir: str | Path, output: str | Path, looks: int | None = None) -> list[str]:
-    """Writes one self-contained HTML file: the tab's page with all frames of all runs below a folder.
+    """Writes one self-contained HTML file: the tab's page with all frames of all runs below a folder, run by run.
 
     Args:
         logdir: a run's folder, or one with runs in it.
-        output: the file to write.
+        output: the file to write; it is there as a whole or not at all.
         looks: at most this many looks of each run, first and last always among them; None for all.
 
     Returns:
@@ -78,12 +91,38 @@ def export_html(logdir: str | Path, output: str | Path, looks: int | None = None
 
     Raises:
         ValueError: the folder does not exist, or no frames are in it.
+        OSError: the file cannot be written.
     """
-    runs = _stored(logdir)
-    data = json.dumps(exported(runs, looks), separators=(",", ":")).replace("<", "\\u003c")
-    page = HTML.format(style=(STATIC / "style.css").read_text("utf-8"), script=bundle(STATIC / "index.js"), data=data)
-    Path(output).write_text(page, "utf-8")
-    return [f"{run.name}: {damage}" for run in runs for damage in run.damage]
+    damage: list[str] = []
+    runs = _stored_runs(logdir)
+    first = next(runs, None)
+    if first is None:
+        raise ValueError(_no_frames(logdir))
+    with _whole(Path(output)) as page:
+        page.write(HEAD.format(style=(STATIC / "style.css").read_text("utf-8"), constants=_json(PAGE)))
+        for at, run in enumerate(chain((first,), runs)):
+            page.write(RUN.format(data=_json(exported(at, run, looks))))
+            damage += [f"{run.name}: {each}" for each in run.damage]
+        page.write(TAIL.format(script=bundle(STATIC / "index.js")))
+    return damage
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[TextIO]:
+    """A file that takes its place when all of it has been written; what stood there before stays until then."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def export_gif(logdir: str | Path, output: str | Path, view: str | None = None) -> list[str]:
@@ -123,16 +162,15 @@ def view_key(runs: Sequence[RunFrames], view: str | None) -> str:
     return view or there[0]
 
 
-def exported(runs: Sequence[StoredRun], looks: int | None) -> dict[str, Any]:
-    """Runs as the page's own source of data: what the server would answer, the pictures in the page itself."""
-    keyed = {run.name: _keyed_parts(at, run, looks) for at, run in enumerate(runs)}
-    parts = {part.facts["key"]: part for run in keyed.values() for part in run}
+def exported(at: int, run: StoredRun, looks: int | None) -> dict[str, Any]:
+    """One run as the page's own source of data: what the server would answer, the pictures in the page itself."""
+    parts = _keyed_parts(at, run, looks)
     return {
-        "runs": {"runs": [{"run": name, "newest": 0} for name in keyed], "constants": PAGE},
-        "data": [{"run": name, "newest": 0, "streams": page_streams(own)} for name, own in keyed.items()],
-        "facts": {key: {"captions": part.facts["captions"]} for key, part in parts.items() if "captions" in part.facts},
-        "pictures": {key: _data_address(part.picture) for key, part in parts.items() if part.picture},
-        "scalars": {run.name: _thinned_scalars(run) for run in runs},
+        "run": run.name,
+        "data": {"run": run.name, "newest": 0, "streams": page_streams(parts)},
+        "facts": {part.facts["key"]: {"captions": part.facts["captions"]} for part in parts if "captions" in part.facts},
+        "pictures": {part.facts["key"]: _data_address(part.picture) for part in parts if part.picture},
+        "scalars": _thinned_scalars(run),
     }
 
 
@@ -219,13 +257,24 @@ def _stacked(pictures: Sequence[Array]) -> Array:
 
 
 def _stored(logdir: str | Path) -> list[StoredRun]:
-    """What the runs below a folder hold, read with a bar that counts bytes."""
+    """What the runs below a folder hold."""
+    runs = list(_stored_runs(logdir))
+    if not runs:
+        raise ValueError(_no_frames(logdir))
+    return runs
+
+
+def _no_frames(logdir: str | Path) -> str:
+    return f"no frames in {str(logdir)!r}: they are written by ProbeCallback while it trains"
+
+
+def _stored_runs(logdir: str | Path) -> Iterator[StoredRun]:
+    """What the runs below a folder hold, one after the other, read with a bar that counts bytes."""
     from tqdm import tqdm
 
     files = event_files(logdir)
     size = sum(path.stat().st_size for _, paths in files for path in paths)
     with tqdm(total=size, desc="reading runs", unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar:
-        runs = [run for name, paths in files if (run := read_run(name, paths, bar.update)).parts]
-    if not runs:
-        raise ValueError(f"no frames in {str(logdir)!r}: they are written by ProbeCallback while it trains")
-    return runs
+        for name, paths in files:
+            if (run := read_run(name, paths, bar.update)).parts:
+                yield run

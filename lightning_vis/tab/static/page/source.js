@@ -19,15 +19,18 @@ async function answer(path, query = {}) {
   return content;
 }
 
-export function exportedSource(exported) {
-  const byRun = new Map(exported.data.map((each) => [each.run, each]));
+// What was exported: { constants, runs }, each run with its data, pictures and scalars.
+export function exportedSource({ constants, runs }) {
+  const byRun = new Map(runs.map((each) => [each.run, each]));
+  const facts = new Map(runs.flatMap((each) => Object.entries(each.facts)));
+  const pictures = new Map(runs.flatMap((each) => Object.entries(each.pictures)));
   return {
     isLive: false,
-    runs: async () => exported.runs,
-    looks: async (run) => byRun.get(run),
-    facts: async (key) => exported.facts[key] || {},
-    scalars: async (run) => Object.keys(exported.scalars[run] || {}),
-    scalar: async (run, tag) => exported.scalars[run][tag],
-    picture: (key) => exported.pictures[key],
+    runs: async () => ({ runs: runs.map(({ run }) => ({ run, newest: 0 })), constants }),
+    looks: async (run) => byRun.get(run).data,
+    facts: async (key) => facts.get(key) || {},
+    scalars: async (run) => Object.keys(byRun.get(run).scalars || {}),
+    scalar: async (run, tag) => byRun.get(run).scalars[tag],
+    picture: (key) => pictures.get(key),
   };
 }
