@@ -8,11 +8,11 @@ from typing import Any
 
 from torch import nn
 
-from lightning_vis.callbacks.barrier import awaited
 from lightning_vis.callbacks.budget import Budget
 from lightning_vis.callbacks.failures import Failures, log
 from lightning_vis.callbacks.parents import Callback
 from lightning_vis.callbacks.schedule import ends_epoch
+from lightning_vis.callbacks.session.barrier import awaited
 from lightning_vis.callbacks.session.frame_logger import leave_page
 from lightning_vis.callbacks.session.run_folder import frame_files
 from lightning_vis.callbacks.session.session import Session
