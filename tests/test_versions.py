@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from lightning_vis.callbacks import base
+from lightning_vis.callbacks.host.versions import LEAST, refuse_old
 from lightning_vis.callbacks.probe import ProbeCallback
-from lightning_vis.callbacks.versions import LEAST, refuse_old
 
 ROOT = Path(__file__).parents[1]
 SETUP = configparser.ConfigParser()

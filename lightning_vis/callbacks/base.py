@@ -10,7 +10,8 @@ from torch import nn
 
 from lightning_vis.callbacks.budget import Budget
 from lightning_vis.callbacks.failures import Failures, log
-from lightning_vis.callbacks.parents import Callback
+from lightning_vis.callbacks.host.parents import Callback
+from lightning_vis.callbacks.host.versions import refuse_old
 from lightning_vis.callbacks.schedule import ends_epoch
 from lightning_vis.callbacks.session.barrier import awaited
 from lightning_vis.callbacks.session.frame_logger import leave_page
@@ -18,7 +19,6 @@ from lightning_vis.callbacks.session.run_folder import frame_files
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.settings import Settings
 from lightning_vis.callbacks.trainer import looks_here, refusal_of, time_limit_of
-from lightning_vis.callbacks.versions import refuse_old
 from lightning_vis.events.loggers import image_writers
 from lightning_vis.film import Film
 from lightning_vis.model.layers import has_lazy_layers
