@@ -25,7 +25,7 @@ class _Silence:
         """So many more."""
 
 
-def progress_bar(counted: Iterable[Any] = (), **words: Any) -> Any:
+def progress_bar(counted: Iterable[Any] | None = None, **words: Any) -> Any:
     """A bar of tqdm's, or one that shows nothing: a bar is no reason to fail.
 
     Args:
@@ -35,5 +35,5 @@ def progress_bar(counted: Iterable[Any] = (), **words: Any) -> Any:
     try:
         from tqdm.auto import tqdm
     except ModuleNotFoundError:
-        return _Silence(counted)
-    return tqdm(counted, **words) if counted else tqdm(**words)
+        return _Silence(() if counted is None else counted)
+    return tqdm(counted, **words)

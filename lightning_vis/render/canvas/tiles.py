@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -29,9 +30,16 @@ def jpeg(picture: Array, quality: int = 82, subsampling: int = 2) -> bytes:
         quality: as Pillow counts it.
         subsampling: of colours, as Pillow counts it: 2 keeps one of four, 0 all.
     """
+    shared = {"quality": quality, "subsampling": subsampling}
+    try:
+        return _saved(picture, **shared, optimize=True, progressive=True)
+    except OSError:  # Pillow keeps too little room for noise that is to be optimised
+        return _saved(picture, **shared)
+
+
+def _saved(picture: Array, **words: Any) -> bytes:
     buffer = io.BytesIO()
-    shared = {"quality": quality, "subsampling": subsampling, "optimize": True, "progressive": True}
-    Image.fromarray(picture).save(buffer, "JPEG", **shared)
+    Image.fromarray(picture).save(buffer, "JPEG", **words)
     return buffer.getvalue()
 
 
