@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from lightning_vis.probe.probe import Probe as Probe
     from lightning_vis.reliance.alert import Thresholds as Thresholds
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 _HOME = {
     "FilterMaximizationCallback": "callbacks.filters",

@@ -1,4 +1,4 @@
-"""The command line: ``python -m lightning_vis export | gif | strip | doctor``."""
+"""The command line: ``export``, ``gif``, ``strip``, ``replay`` and ``doctor``."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except ValueError as error:
         _tell(error)
         return 2
+    except OSError as error:
+        _tell(f"{error.filename or arguments.output}: {error.strerror or error}")
+        return 2
     return 0
 
 
@@ -32,6 +35,8 @@ def _done(arguments: argparse.Namespace) -> str:
     """Runs one command and returns what is to be said of it."""
     if arguments.command == "doctor":
         return examined(arguments.logdir)
+    if arguments.command == "replay":
+        return _replayed(arguments)
     if arguments.command == "export":
         damage = export_html(arguments.logdir, arguments.output, arguments.looks)
     else:
@@ -40,6 +45,16 @@ def _done(arguments: argparse.Namespace) -> str:
     for sentence in damage:
         _tell(sentence)
     return f"{arguments.output}: {Path(arguments.output).stat().st_size / 1e6:.1f} MB"
+
+
+def _replayed(arguments: argparse.Namespace) -> str:
+    """Looks at checkpoints; the other commands need no torch."""
+    from lightning_vis.callbacks.replay import replay
+
+    words = {"data": arguments.data, "probe": arguments.probe, "task": arguments.task}
+    for sentence in replay(arguments.checkpoints, arguments.model, arguments.output, **words):
+        _tell(sentence)
+    return f"see them with: tensorboard --logdir {arguments.output}"
 
 
 def _tell(words: object) -> None:
@@ -56,10 +71,22 @@ def parser() -> argparse.ArgumentParser:
     for name, default, purpose in (("gif", "film.gif", "an animation"), ("strip", "strip.png", "a film strip")):
         command = _command(commands, name, default, f"{purpose} of one view, the runs below each other")
         command.add_argument("--view", help=VIEW_HELP)
+    _add_replay(commands)
     purpose = "what is installed and what a log folder holds, on one screen, for a report of a problem"
     doctor = commands.add_parser("doctor", help=purpose, description=purpose)
     doctor.add_argument("logdir", nargs="?", help="a run's folder, or one with runs in it")
     return made
+
+
+def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    purpose = "looks at the checkpoints of a finished training as if a ProbeCallback had been there"
+    command = commands.add_parser("replay", help=purpose, description=purpose)
+    command.add_argument("checkpoints", help="a folder with *.ckpt in it, or one file")
+    command.add_argument("--model", required=True, help="import path of the LightningModule: a class, or what returns one")
+    command.add_argument("--data", help="import path of a LightningDataModule or a loader (the model's own if not given)")
+    command.add_argument("--probe", help="import path of a Probe, or of a function that returns one")
+    command.add_argument("--task", help="what the output means (read from the first batch if not given)")
+    command.add_argument("-o", "--output", default="replay", help="the run's folder (replay)")
 
 
 def _command(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image
@@ -41,6 +44,7 @@ def export_html(logdir: str | Path, output: str | Path, looks: int | None = None
 
     Raises:
         ValueError: the folder does not exist, or no frames are in it.
+        OSError: the file cannot be written.
     """
     files = _files(logdir)
     size = sum(path.stat().st_size for paths in files.values() for path in paths)
@@ -48,9 +52,23 @@ def export_html(logdir: str | Path, output: str | Path, looks: int | None = None
         read = [PageRun(name, paths, bar.update) for name, paths in files.items()]
         runs = [run for run in read if run.stored.parts]
         _refuse_nothing(runs, logdir)
-        with Path(output).open("wb") as file:
+        with _whole(Path(output)) as file:
             write_page(file, runs, looks, bar.update)
     return [f"{run.stored.name}: {damage}" for run in runs for damage in run.stored.damage]
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes its place when all of it has been written; what stood there before stays until then."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def export_gif(logdir: str | Path, output: str | Path, view: str | None = None) -> list[str]:

@@ -17,7 +17,7 @@ PACKAGE = Path(lightning_vis.__file__).parent
 # room, or file at the top -> what it may import of the package; whoever stands in a line imports only what stands below it.
 MAY_IMPORT = {
     "__main__": ["cli"],
-    "cli": ["export", "doctor"],
+    "cli": ["export", "doctor", "callbacks.replay"],
     "doctor": ["events", "frames", "constants"],
     "export": ["page", "events", "render", "frames", "progress_bar", "constants"],
     "tab": ["events.decode", "events.part", "constants"],
@@ -56,7 +56,7 @@ MAY_IMPORT = {
 OUTSIDE = {
     "export": {"numpy", "PIL"},
     "tab": {"tensorboard", "werkzeug"},
-    "callbacks": {"torch", "numpy", "PIL", "pytorch_lightning"},
+    "callbacks": {"torch", "numpy", "PIL", "pytorch_lightning", "tqdm"},
     "attribution": {"torch", "numpy"},
     "maximization": {"torch", "numpy"},
     "probe": {"torch", "numpy"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from torch import nn
@@ -11,6 +12,7 @@ from lightning_vis.callbacks.budget import Budget
 from lightning_vis.callbacks.failures import Failures, log
 from lightning_vis.callbacks.parents import Callback
 from lightning_vis.callbacks.schedule import ends_epoch
+from lightning_vis.callbacks.session.barrier import awaited
 from lightning_vis.callbacks.session.frame_logger import leave_page
 from lightning_vis.callbacks.session.run_folder import frame_files
 from lightning_vis.callbacks.session.session import Session
@@ -20,7 +22,7 @@ from lightning_vis.callbacks.versions import refuse_old
 from lightning_vis.events.loggers import image_writers
 from lightning_vis.film import Film
 from lightning_vis.model.layers import has_lazy_layers
-from lightning_vis.probe.probe import Probe, given_probe
+from lightning_vis.probe.probe import Probe, given_probe, probe_of_data
 from lightning_vis.probe.source.source import Asked
 
 
@@ -30,7 +32,7 @@ class LookCallback(Callback):
     What the network answers is read from the first batch: live in the sanity check, else in a dry run of the step.
 
     Args:
-        probe: the user's images, or a function that returns them, if there are any.
+        probe: the user's images, a function that returns them, or their name in the datamodule, if there are any.
         settings: how it looks.
         work: what it spends its time on, as `Budget` calls it.
         asked: what the user said of images and answer.
@@ -40,11 +42,12 @@ class LookCallback(Callback):
     """
 
     def __init__(
-        self, probe: Probe | Callable[[], Probe] | None, settings: Settings, work: str, asked: Asked | None = None
+        self, probe: Probe | Callable[[], Probe] | str | None, settings: Settings, work: str, asked: Asked | None = None
     ) -> None:
         super().__init__()
         refuse_old()
-        self.probe = given_probe(probe)
+        self.named = probe if isinstance(probe, str) else None
+        self.probe = None if isinstance(probe, str) else given_probe(probe)
         self.settings, self.asked = settings, asked
         self.failures = Failures(settings.on_error)
         self.budget = Budget(settings.max_overhead, work)
@@ -52,6 +55,7 @@ class LookCallback(Callback):
         self._is_first = True  # no batch of this run has come yet
         self._waits = False  # for the first batch, which gives lazy layers their shapes
         self._is_open = False  # in a run
+        self._works = 0  # pieces of work that other processes have waited for
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the module's `log`, which Lightning hangs on every callback, and the whole network on it."""
@@ -66,6 +70,23 @@ class LookCallback(Callback):
     def seconds(self) -> dict[str, float]:
         """What looking has cost since the fit began, by part."""
         return self.budget.seconds
+
+    def _awaited(self, trainer: Any) -> AbstractContextManager[None]:
+        """Work of the first process, for which the others wait; each callback counts its own, alike in all processes."""
+        self._works += 1
+        return (
+            nullcontext() if refusal_of(trainer) else awaited(trainer, f"{list(trainer.callbacks).index(self)}/{self._works}")
+        )
+
+    def fetch(self, trainer: Any) -> None:
+        """Takes the probe that has a name in the datamodule, which knows its data by now.
+
+        Raises:
+            ValueError: it has none of this name.
+            TypeError: it is no probe.
+        """
+        if self.named is not None:
+            self.probe = self.session.given = probe_of_data(self.named, getattr(trainer, "datamodule", None))
 
     def _may_look(self, trainer: Any) -> bool:
         """Whether this callback looks for itself, in this process, and somebody wants to know."""
@@ -155,9 +176,10 @@ class LookCallback(Callback):
         if may_look and not finder.is_read and trainer.world_size == 1 and not has_lazy_layers(pl_module):
             with self.failures.surviving("reading what the network answers"), self.budget.timed("reading"):
                 self.session.rehearse_made(trainer, pl_module)
-        probe = self._find(trainer, pl_module) if may_look and finder.is_read else None
-        if probe is not None:
-            self._start(trainer, pl_module, probe)
+        with self._awaited(trainer):
+            probe = self._find(trainer, pl_module) if may_look and finder.is_read else None
+            if probe is not None:
+                self._start(trainer, pl_module, probe)
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Looks of the first epoch have a share of the time of their own."""
@@ -169,9 +191,10 @@ class LookCallback(Callback):
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Rehearses the first batch, where nothing else told what the network answers: its weights are still untouched."""
-        probe = self._rehearse(trainer, pl_module, batch, "training_step")
-        if probe is not None:
-            self._start(trainer, pl_module, probe)
+        with self._awaited(trainer) if self._is_first else nullcontext():
+            probe = self._rehearse(trainer, pl_module, batch, "training_step")
+            if probe is not None:
+                self._start(trainer, pl_module, probe)
 
     def _leave_page(self, trainer: Any) -> None:
         """Leaves the film of all callbacks as one HTML file, if this one is the last of them and any of them draws."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lightning_vis.arguments import steps_of
+from lightning_vis.arguments import plain, steps_of
 from lightning_vis.attribution.pipeline import usual_views
 from lightning_vis.attribution.views import View, given_views, grad_cam, saliency
 from lightning_vis.callbacks.base import LookCallback
@@ -31,7 +31,7 @@ from lightning_vis.callbacks.session.exchange_looks import TASKS
 from lightning_vis.callbacks.session.map_looks import MapLooks
 from lightning_vis.callbacks.session.run_folder import command
 from lightning_vis.callbacks.session.session import Session
-from lightning_vis.callbacks.settings import FEW, Images, Settings
+from lightning_vis.callbacks.settings import FEW, Images, Settings, thresholds_of
 from lightning_vis.callbacks.trainer import finished_steps, looks_here, moment_of, refusal_of, weights_looked_at
 from lightning_vis.constants import INPUT
 from lightning_vis.film import Film
@@ -53,8 +53,8 @@ class ProbeCallback(LookCallback):
     epoch (after its validation, if there is one); ``trainer.validate`` and ``trainer.test`` take one look each.
 
     Args:
-        probe: the images, or a function that returns them; None takes some from the Trainer's validation data (else its
-            training data), by index.
+        probe: the images, a function that returns them, or the name under which the datamodule has them, an attribute or a
+            method; None takes some from the Trainer's validation data (else its training data), by index.
         views: what to look through, views or functions that return one; evidence, Grad-CAM and saliency if None.
         every_n_epochs: look after every so many epochs.
         at_steps: look after these optimizer steps too; None for 1, 2, 4, 8, ... within the first epoch, () for none.
@@ -108,7 +108,7 @@ class ProbeCallback(LookCallback):
 
     def __init__(
         self,
-        probe: Probe | Callable[[], Probe] | None = None,
+        probe: Probe | Callable[[], Probe] | str | None = None,
         views: Sequence[View | Callable[[], View]] | None = None,
         *,
         every_n_epochs: int = 1,
@@ -119,8 +119,8 @@ class ProbeCallback(LookCallback):
         labels_at: str | int | Sequence[str | int | None] | None = None,
         unit: str | Sequence[str] = "",
         class_names: Sequence[str] | None = None,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
         n: int = 8,
         choose: str | None = None,
         score: Score | None = None,
@@ -134,6 +134,7 @@ class ProbeCallback(LookCallback):
         exchange: bool | None = None,
         boxes: str | Path | None = None,
     ) -> None:
+        views, task, head, component, labels_at, unit = map(plain, (views, task, head, component, labels_at, unit))
         settings = Settings(
             on_error=on_error,
             max_overhead=max_overhead,
@@ -141,13 +142,14 @@ class ProbeCallback(LookCallback):
             images=images,
             on_validate=on_validate,
             on_alert=on_alert,
-            thresholds=Thresholds() if thresholds is None else thresholds,
+            thresholds=thresholds_of(plain(thresholds)),
             exchange=exchange,
             boxes=None if boxes is None else str(boxes),
         )
         choice = choice_of(probe, n, choose, class_names, mean, std)
         words, *others = words_of(task, head, component, labels_at, unit)
         super().__init__(probe, settings, "looks", Asked(words, choice, score is not None, tuple(others)))
+        self._head = head
         if self.probe is not None:
             self.probe.check_heads(head)
         if not isinstance(every_n_epochs, int) or every_n_epochs < 1:
@@ -178,6 +180,12 @@ class ProbeCallback(LookCallback):
         """What stands before the tags of its pictures."""
         return self.probe.name if self.probe else "probe"
 
+    def fetch(self, trainer: Any) -> None:
+        """Likewise, with labels of every head that is looked at."""
+        super().fetch(trainer)
+        if self.named is not None and self.probe is not None:
+            self.probe.check_heads(self._head)
+
     @property
     def tags(self) -> tuple[str, ...]:
         """The numbers that go through the Trainer's log."""
@@ -188,7 +196,7 @@ class ProbeCallback(LookCallback):
         """Tells callbacks of one Trainer apart in a checkpoint."""
         head = {} if self.asked is None or self.asked.words.head is None else {"head": self.asked.words.head}
         return self._generate_state_key(
-            probe=self.probe_name,
+            probe=self.named or self.probe_name,  # a state is known by the name that is known before there are data
             views=[view.key for view in self.views],
             every_n_epochs=self.every_n_epochs,
             at_steps=self.at_steps,
@@ -202,6 +210,9 @@ class ProbeCallback(LookCallback):
         if stage not in ("fit", "validate", "test"):
             return
         probes = [other for other in trainer.callbacks if isinstance(other, ProbeCallback)]
+        if self is probes[0]:  # who shares a look is told by the images
+            for each in probes:
+                each.fetch(trainer)
         refuse_clashes(self, probes)
         self.session.asked = asked_of(self, probes)
         group = sharers(self, probes)
@@ -234,7 +245,8 @@ class ProbeCallback(LookCallback):
         finished = finished_steps(trainer, "step")
         left = ends_epoch(trainer) and is_due(trainer, self.every_n_epochs)
         if is_early(finished, self.at_steps, trainer.current_epoch) and not left:
-            self._look(trainer, pl_module, "step")
+            with self._awaited(trainer):
+                self._look(trainer, pl_module, "step")
 
     def on_predict_start(self, trainer: Any, pl_module: Any) -> None:
         """Says that nothing is looked at."""
@@ -257,7 +269,12 @@ class ProbeCallback(LookCallback):
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Looks at the finished network, if no look has seen it, and leaves what is to be taken along."""
-        self._look(trainer, pl_module, "end")
+        with self._awaited(trainer):
+            self._look(trainer, pl_module, "end")
+            self._finish(trainer)
+
+    def _finish(self, trainer: Any) -> None:
+        """Says what was found, and leaves what is to be taken along."""
         if not self._served and self.session.probe is not None:
             self._say_verdict(trainer)
             for path in self.looks.finish(trainer):
@@ -325,7 +342,8 @@ class ProbeCallback(LookCallback):
         if self._served or self._published == finished or trainer.barebones:
             return
         self._published = finished
-        frame = self._look(trainer, pl_module, moment, numbers_only=not is_due(trainer, self.every_n_epochs))
+        with self._awaited(trainer):
+            frame = self._look(trainer, pl_module, moment, numbers_only=not is_due(trainer, self.every_n_epochs))
         exchanges = self.looks.exchanges
         beside, told = (exchanges.numbers(), exchanges.told()) if self._exchange_tags(trainer) else ({}, ())
         self.monitor.publish(trainer, pl_module, frame, self.looks.failed, beside, told)
@@ -434,7 +452,7 @@ class SaliencyCallback(ProbeCallback):
 
     def __init__(
         self,
-        probe: Probe | Callable[[], Probe] | None = None,
+        probe: Probe | Callable[[], Probe] | str | None = None,
         target: Target = "predicted",
         *,
         every_n_epochs: int = 1,
@@ -457,7 +475,7 @@ class GradCAMCallback(ProbeCallback):
 
     def __init__(
         self,
-        probe: Probe | Callable[[], Probe] | None = None,
+        probe: Probe | Callable[[], Probe] | str | None = None,
         layer: str | None = None,
         target: Target = "predicted",
         *,

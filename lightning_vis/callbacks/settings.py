@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from lightning_vis.arguments import quoted
 from lightning_vis.callbacks.monitor import OnAlert
@@ -13,6 +13,11 @@ LOGGERS = ("all", "tensorboard")
 FEW: Literal["few"] = "few"
 Images = bool | Literal["few"]
 """Which pictures are drawn beside the tab: none, few, or all."""
+
+
+def thresholds_of(given: Any) -> Any:
+    """Limits of the alert by their names, as a configuration has them; None for the usual ones, anything else as it is."""
+    return Thresholds(**given) if isinstance(given, dict) else Thresholds() if given is None else given
 
 
 @dataclass(frozen=True)

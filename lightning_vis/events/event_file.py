@@ -34,9 +34,19 @@ def event_files(logdir: str | Path) -> list[tuple[str, list[Path]]]:
     if not root.is_dir():
         raise ValueError(f"there is no folder {str(logdir)!r}")
     runs: dict[str, list[Path]] = {}
-    for path in sorted(root.rglob("*tfevents*"), key=lambda path: (path.parent, path.name)):
+    for path in sorted(_found(root), key=lambda path: (path.parent, path.name)):
         runs.setdefault(path.parent.relative_to(root).as_posix(), []).append(path)
     return [(name if name != "." else root.resolve().name, files) for name, files in runs.items()]
+
+
+def _found(root: Path) -> Iterator[Path]:
+    """Event files below a folder, symbolic links followed as TensorBoard does; a link to what lies above it leads nowhere."""
+    for folder, inside, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in {os.path.realpath(parent) for parent in Path(folder).parents}:
+            inside.clear()
+            continue
+        yield from (Path(folder) / name for name in names if "tfevents" in name)
 
 
 def records(path: File) -> Iterator[bytes]:

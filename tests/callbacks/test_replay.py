@@ -1,0 +1,163 @@
+"""Replay: looks at checkpoints equal those of a callback that was there; what cannot be read is said, and takes nothing along."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+import torch
+from modules import TwoOptimizers
+from pytorch_lightning.callbacks import ModelCheckpoint
+from worlds import Classifier, Unvalidated, loader, twin_probe
+
+from lightning_vis import ProbeCallback
+from lightning_vis.callbacks.replay import moment_in, read
+from lightning_vis.cli import main
+from lightning_vis.events.frame_reader import read_frames
+
+HERE = "tests.callbacks.test_replay"
+EPOCHS = 3
+
+
+def network():
+    return Classifier()
+
+
+def validation():
+    return loader(16, 1.0, seed=1)
+
+
+def other_probe():
+    return twin_probe()
+
+
+@pytest.fixture
+def trained(trainer, tmp_path):
+    """Trains with checkpoints, and with callbacks or without; returns the folder of checkpoints."""
+
+    def train(*callbacks, module=None, **arguments):
+        every = ModelCheckpoint(tmp_path / "kept", "{step}", save_top_k=-1, **arguments)
+        made = trainer([*callbacks, every], max_epochs=EPOCHS, enable_checkpointing=True)
+        made.fit(module or Classifier(), loader(32, 1.0), validation())
+        return tmp_path / "kept"
+
+    return train
+
+
+def replayed(folder, output, *more, model="network"):
+    words = ["replay", str(folder), "--model", f"{HERE}.{model}", "-o", str(output), *more]
+    assert main(words) == 0
+    return read_frames(output)[0]
+
+
+def same(one, other):
+    """Compares two frames field by field, arrays as they are; but for what the look cost."""
+    for field in fields(one):
+        if field.name not in ("seconds", "maps", "pictures", "per_image"):
+            np.testing.assert_equal(getattr(one, field.name), getattr(other, field.name), field.name)
+    np.testing.assert_equal(dict(one.per_image), dict(other.per_image))
+    assert list(one.maps) == list(other.maps)
+    for key, maps in one.maps.items():
+        np.testing.assert_equal(vars(maps), vars(other.maps[key]), key)
+    assert list(one.pictures) == list(other.pictures)
+    for name, pictures in one.pictures.items():
+        np.testing.assert_equal(vars(pictures), vars(other.pictures[name]), name)
+
+
+def test_replay_equals_the_callback_frame_by_frame(trained, tmp_path):
+    folder = trained(ProbeCallback(at_steps=()))
+    there = read_frames(tmp_path / "run")[0]
+    later = replayed(folder, tmp_path / "later", "--data", f"{HERE}.validation")
+    assert [frame.when for frame in later.frames] == ["epoch 1", "epoch 2", "epoch 3"]
+    for one, other in zip(there.frames[1:], later.frames, strict=True):
+        same(one, other)
+    np.testing.assert_equal(vars(there.inputs), vars(later.inputs))
+
+
+@pytest.mark.filterwarnings("ignore:lightning_vis. the alert is")
+def test_a_probe_with_twins_gives_the_same_numbers(trained, tmp_path):
+    folder = trained(ProbeCallback(twin_probe(), at_steps=()))
+    there = read_frames(tmp_path / "run")[0]
+    later = replayed(folder, tmp_path / "later", "--data", f"{HERE}.validation", "--probe", f"{HERE}.other_probe")
+    assert "reliance/background_effect" in later.frames[-1].numbers
+    for one, other in zip(there.frames[1:], later.frames, strict=True):
+        same(one, other)
+
+
+def test_without_a_callback_and_without_data_the_probe_is_enough(trained, tmp_path):
+    folder = trained()
+    later = replayed(folder, tmp_path / "later", "--probe", f"{HERE}.other_probe", "--task", "multiclass")
+    assert [frame.finished_steps for frame in later.frames] == [2, 4, 6]
+
+
+def test_one_checkpoint_is_a_replay_of_one(trained, tmp_path):
+    folder = trained()
+    last = max(folder.glob("*.ckpt"))
+    later = replayed(last, tmp_path / "later", "--data", f"{HERE}.validation", model="Classifier")
+    assert [frame.when for frame in later.frames] == ["epoch 3"]
+
+
+def test_checkpoints_within_an_epoch_stand_at_their_steps(trained):
+    found = {read(path)["global_step"]: moment_in(read(path)) for path in trained(every_n_train_steps=1).glob("*.ckpt")}
+    assert {steps: (each["finished_steps"], each["moment"], each["epoch"]) for steps, each in found.items()} == {
+        1: (1, "step", 0), 2: (2, "epoch", 1), 3: (3, "step", 1), 4: (4, "epoch", 2), 5: (5, "step", 2), 6: (6, "epoch", 3),
+    }  # fmt: skip
+
+
+def test_several_optimizers_step_once_for_each_batch(trainer, tmp_path):
+    from modules import loader as small
+
+    made = trainer(max_epochs=1)
+    made.fit(TwoOptimizers(), small(), small(8))
+    made.save_checkpoint(tmp_path / "end.ckpt")
+    assert moment_in(read(tmp_path / "end.ckpt")) | {"weights": ""} == {
+        "finished_steps": 6, "log_step": 5, "epoch": 1, "moment": "epoch", "weights": "",
+    }  # fmt: skip
+
+
+def test_the_untrained_network_and_a_finished_one(trainer, tmp_path):
+    made, module = trainer(max_epochs=1), Unvalidated()
+    made.strategy.connect(module)
+    made.save_checkpoint(tmp_path / "start.ckpt")
+    assert moment_in(read(tmp_path / "start.ckpt"))["moment"] == "start"
+    made.fit(module, loader(32, 1.0))
+    made.save_checkpoint(tmp_path / "end.ckpt")
+    assert [moment_in(read(tmp_path / "end.ckpt"))[name] for name in ("finished_steps", "epoch")] == [2, 1]
+
+
+def test_broken_checkpoints_are_skipped_and_said(trained, tmp_path, capsys):
+    folder = trained()
+    whole = max(folder.glob("*.ckpt"))
+    (folder / "cut.ckpt").write_bytes(whole.read_bytes()[:2000])
+    torch.save({"weights": torch.zeros(2)}, folder / "bare.ckpt")
+    other = read(whole) | {"state_dict": {}, "global_step": 9}
+    torch.save(other, folder / "other.ckpt")
+    later = replayed(folder, tmp_path / "later", "--data", f"{HERE}.validation")
+    assert [frame.finished_steps for frame in later.frames] == [2, 4, 6]
+    said = capsys.readouterr().err
+    assert "bare.ckpt is skipped: it is no checkpoint of Lightning's" in said
+    assert "cut.ckpt is skipped: " in said
+    assert "other.ckpt is skipped: Error(s) in loading state_dict for Classifier" in said
+
+
+REFUSALS = [
+    (
+        ["replay", "{kept}", "--model", "worlds.Unvalidated"],
+        "--model: one batch goes through validation_step, and Unvalidated has none",
+    ),
+    (["replay", "none", "--model", "x"], "no checkpoints (*.ckpt) in 'none'"),
+    (["replay", "{kept}", "--model", "Net"], "--model Net: expected an import path like package.module.Name"),
+    (
+        ["replay", "{kept}", "--model", f"{HERE}.validation"],
+        "--model: expected a LightningModule, or what returns one; got DataLoader",
+    ),
+    (["replay", "{kept}", "--model", f"{HERE}.network"], "there are no data: --data package.module.Name of a"),
+]
+
+
+@pytest.mark.parametrize(("words", "sentence"), REFUSALS, ids=[sentence for _, sentence in REFUSALS])
+def test_refusals_are_one_sentence(trained, words, sentence, capsys):
+    kept = trained() if "{kept}" in words else ""
+    assert main([word.format(kept=kept) for word in words]) == 2
+    assert f"lightning_vis: {sentence}" in capsys.readouterr().err
