@@ -73,6 +73,9 @@ def page(before: Path, after: Path) -> str:
                 lines.append(f"| {kind} | {' | '.join(f'{each[kind] / 1000:.0f}' for each in sizes)} |")
         totals = [sum(size for kind, size in each.items() if kind not in FILMS.values()) for each in sizes]
         lines.append(f"| **event file** | **{totals[0] / 1000:.0f}** | **{totals[1] / 1000:.0f}** |")
+        lines.append(
+            f"| a look of it | {' | '.join(f'{total / 1000 / count:.0f}' for total, count in zip(totals, looks, strict=True))} |"
+        )
         for kind in FILMS.values():
             lines.append(f"| beside it: {kind} | {' | '.join(f'{each[kind] / 1000:.0f}' for each in sizes)} |")
     return "\n".join(lines)
