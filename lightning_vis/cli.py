@@ -1,4 +1,4 @@
-"""The command line: ``python -m lightning_vis export | gif | strip``."""
+"""The command line: ``python -m lightning_vis export | gif | strip | doctor``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lightning_vis import __version__
+from lightning_vis.doctor import examined
 from lightning_vis.export import export_gif, export_html, export_strip
 
 VIEW_HELP = (
@@ -16,32 +18,47 @@ VIEW_HELP = (
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs one command; returns 0, or 2 where there is nothing to export."""
+    """Runs one command; returns 0, or 2 where it cannot."""
     arguments = parser().parse_args(words)
     try:
-        if arguments.command == "export":
-            damage = export_html(arguments.logdir, arguments.output, arguments.looks)
-        else:
-            export = export_gif if arguments.command == "gif" else export_strip
-            damage = export(arguments.logdir, arguments.output, arguments.view)
+        print(_done(arguments))  # noqa: T201
     except ValueError as error:
-        print(f"lightning_vis: {error}", file=sys.stderr)  # noqa: T201
+        _tell(error)
         return 2
-    for sentence in damage:
-        print(f"lightning_vis: {sentence}", file=sys.stderr)  # noqa: T201
-    print(f"{arguments.output}: {Path(arguments.output).stat().st_size / 1e6:.1f} MB")  # noqa: T201
     return 0
+
+
+def _done(arguments: argparse.Namespace) -> str:
+    """Runs one command and returns what is to be said of it."""
+    if arguments.command == "doctor":
+        return examined(arguments.logdir)
+    if arguments.command == "export":
+        damage = export_html(arguments.logdir, arguments.output, arguments.looks)
+    else:
+        export = export_gif if arguments.command == "gif" else export_strip
+        damage = export(arguments.logdir, arguments.output, arguments.view)
+    for sentence in damage:
+        _tell(sentence)
+    return f"{arguments.output}: {Path(arguments.output).stat().st_size / 1e6:.1f} MB"
+
+
+def _tell(words: object) -> None:
+    print(f"lightning_vis: {words}", file=sys.stderr)  # noqa: T201
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(prog="python -m lightning_vis", description="Takes the film of a training along.")
+    made.add_argument("--version", action="version", version=f"lightning_vis {__version__}")
     commands = made.add_subparsers(dest="command", required=True)
     export = _command(commands, "export", "film.html", "one HTML file with the tab's page and data, readable offline")
     export.add_argument("--looks", type=_at_least_two, help="at most so many looks of each run (all if not given)")
     for name, default, purpose in (("gif", "film.gif", "an animation"), ("strip", "strip.png", "a film strip")):
         command = _command(commands, name, default, f"{purpose} of one view, the runs below each other")
         command.add_argument("--view", help=VIEW_HELP)
+    purpose = "what is installed and what a log folder holds, on one screen, for a report of a problem"
+    doctor = commands.add_parser("doctor", help=purpose, description=purpose)
+    doctor.add_argument("logdir", nargs="?", help="a run's folder, or one with runs in it")
     return made
 
 

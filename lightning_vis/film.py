@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -30,7 +29,7 @@ COLUMNS = 10
 """Looks shown side by side where nobody said how many."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Film:
     """At most 64 looks as thumbnails: the stride doubles when it is full, the first and the last are always kept.
 
@@ -60,6 +59,7 @@ class Film:
             ValueError: there is no such folder, no frames are in it, or those of several runs: the message names them.
         """
         from lightning_vis.events.frame_reader import read_frames
+        from lightning_vis.render.notebook import pictured
 
         runs = read_frames(path, probe)
         if len(runs) > 1:
@@ -68,8 +68,17 @@ class Film:
             )
         for damage in runs[0].damage:
             warnings.warn(f"lightning_vis: {damage}", UserWarning, stacklevel=2)
-        frames = list(runs[0].frames)
+        frames: list[Frame] = [pictured(frame, runs[0].inputs) for frame in runs[0].frames]
         return cls(frames, list(range(len(frames))), len(frames), inputs=runs[0].inputs)
+
+    def __repr__(self) -> str:
+        """How many looks, from when to when, through which views."""
+        if not self.frames:
+            return "<Film of 0 looks>"
+        times = dict.fromkeys((self.frames[0].when, self.frames[-1].when))
+        looks = f"{self.count} looks" if self.count > 1 else "1 look"
+        kept = f", {len(self.frames)} kept" * (len(self.frames) < self.count)
+        return f"<Film of {looks}{kept}: {' to '.join(times)}; {', '.join(self.views) or 'no maps'}>"
 
     @property
     def views(self) -> list[str]:
@@ -102,12 +111,11 @@ class Film:
 
     def _repr_html_(self) -> str:
         """The film for a notebook: every view's strip."""
-        from lightning_vis.render.canvas.tiles import jpeg
+        from lightning_vis.render.notebook import image, paragraph
 
         if self.inputs is None or not self.views:
-            return f"<p>A film of {len(self.frames)} looks, without pictures.</p>"
-        pictures = [base64.b64encode(jpeg(self._strip(view, COLUMNS))).decode() for view in self.views]
-        return "".join(f'<img style="max-width: 100%" src="data:image/jpeg;base64,{each}">' for each in pictures)
+            return paragraph(f"{self!r}, without pictures")
+        return paragraph(repr(self)) + "".join(image(self._strip(view, COLUMNS), words=view) for view in self.views)
 
     def _view(self, view: str | None) -> str:
         if not self.views:

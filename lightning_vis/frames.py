@@ -156,7 +156,7 @@ class Verdict:
         return self.state != "not measured"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Frame:
     """All that one look found.
 
@@ -209,6 +209,12 @@ class Frame:
     head: str = ""
     heads: Mapping[str, HeadAnswer] = field(default_factory=dict)
     verdict: Verdict | None = None
+
+    def __repr__(self) -> str:
+        """Which look, and of what, on one line: its arrays have thousands."""
+        seen = f"{len(self.predicted)} images" * bool(len(self.predicted))
+        words = ", ".join(filter(None, (self.when, seen, *self.maps, *self.pictures)))
+        return f"<Frame of {self.probe!r}: {words}>" if self.probe else f"<Frame: {words}>"
 
     def of(self, head: str) -> Frame:
         """The frame as one of its heads has it: its answers, numbers and maps alone. "" stands for the frame's own."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from torch import nn
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -52,3 +53,36 @@ WRITTEN = [*sorted(DOCS.parent.glob("lightning_vis/**/*.py")), *sorted(DOCS.glob
 def test_every_dotted_name_in_prose_leads_somewhere(path):
     for name in names_in(path):
         assert find(name) is not None
+
+
+def papers_in(path):
+    """What a docstring names behind "Source": the first author and the year of each paper."""
+    paragraphs = re.findall(
+        r"\bSources?: (.*?)(?:\n\n|\"\"\")", re.sub(r"\n +", " ", path.read_text("utf-8")) + "\n\n", re.DOTALL
+    )
+    cited = [each for paragraph in paragraphs for each in paragraph.split(";")]
+    found = [re.search(r"([A-Z]\w+)(?: et al\.)?(?:, (?:[A-Z][.-]+ ?)+[\w-]+)*, (\d{4})", each) for each in cited]
+    return {each.groups() for each in found if each}
+
+
+def test_the_citation_file_has_every_paper_that_a_docstring_names():
+    cited = yaml.safe_load((DOCS.parent / "CITATION.cff").read_text("utf-8"))
+    known = {(each["authors"][0]["family-names"], str(each["year"])) for each in cited["references"]}
+    named = {paper for path in DOCS.parent.glob("lightning_vis/**/*.py") for paper in papers_in(path)}
+    assert named == known
+
+
+@pytest.mark.parametrize("form", sorted(DOCS.parent.glob(".github/ISSUE_TEMPLATE/*.yml")), ids=lambda path: path.stem)
+def test_issue_forms_ask_for_what_the_doctor_prints(form):
+    known = yaml.safe_load(form.read_text("utf-8"))
+    assert {"name", "description", "body"} <= known.keys()
+    asked = {each["id"]: each["attributes"]["description"] for each in known["body"]}
+    assert "python -m lightning_vis doctor" in asked["doctor"]
+
+
+def test_hooks_before_a_commit_are_the_linters_of_make_lint():
+    hooks = yaml.safe_load((DOCS.parent / ".pre-commit-config.yaml").read_text("utf-8"))["repos"][0]["hooks"]
+    lint = (DOCS.parent / "Makefile").read_text("utf-8").partition("\nlint:")[2].partition("\n\n")[0]
+    run = [each["entry"].removeprefix(".venv/bin/").split(" --")[0] for each in hooks]
+    assert run == ["ruff check", "ruff format", "mypy"]
+    assert all(f"$(VENV)/bin/{each}" in lint for each in run)

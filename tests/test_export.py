@@ -15,7 +15,7 @@ from tab_runs import film_of, inputs_of, write_run
 
 from lightning_vis.cli import main
 from lightning_vis.events.frame_reader import read_frames
-from lightning_vis.export import STATIC, bundle
+from lightning_vis.page import STATIC, bundle
 from lightning_vis.render.canvas.tiles import drawn
 from lightning_vis.render.gif import animated
 from lightning_vis.render.legend import legend_of, reading_of

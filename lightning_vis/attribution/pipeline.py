@@ -35,6 +35,7 @@ from lightning_vis.model.site.site import Site, plain_site
 from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.probe.probe import Probe, answer_of_labels
 from lightning_vis.reliance.evaluate import TwinResult, evaluate_twins
+from lightning_vis.render.notebook import PicturedFrame, pictured
 
 TWINS, ANSWER = "<twins>", "<answer>"
 """Among the keys of views: the numbers of the twins, and what the network says where there is no view."""
@@ -70,7 +71,7 @@ def look(
     head: str | int | Sequence[str | int] | None = None,
     component: int | Sequence[int | None] | None = None,
     unit: str | Sequence[str] = "",
-) -> Frame:
+) -> PicturedFrame:
     """Looks once at what a model does with the probe, and leaves the model exactly as it was.
 
     Args:
@@ -89,7 +90,7 @@ def look(
         unit: of the number, "years".
 
     Returns:
-        A `Frame` of NumPy arrays.
+        A `Frame` of NumPy arrays that knows its pictures: ``look(model, probe).plot()`` is a Pillow image of them.
 
     Raises:
         ValueError: as `record` and `last_feature_map`.
@@ -109,7 +110,7 @@ def look(
     for failure in attempt.failures.values():
         raise failure
     assert attempt.frame is not None  # no failure, so there is a frame
-    return attempt.frame
+    return pictured(attempt.frame, probe.inputs(heads[0].running.answer))
 
 
 def _head_of(words: Words, probe: Probe, running: ForwardConfig, views: Sequence[View], *, is_first: bool) -> Head:

@@ -23,8 +23,11 @@ OF_FIRST = 0.25
 MANY = "views of many passes"
 
 
-SHARES = {MANY: 0.7, "filters": 0.7, "pictures": 0.85, "looks": 1.0}
+SHARES = {MANY: 0.7, "filters": 0.7, "pictures": 0.85, "looks": 1.0, "films": 1.0}
 """How much of the budget may be used before each kind of work pauses: filters and views of many passes go first, looks last."""
+
+
+_PAUSES = {"films": "no film and no summary are left in the run's folder"}
 
 
 @dataclass
@@ -80,7 +83,7 @@ class Budget:
         """Why there is no time for more work of a kind, in a sentence; empty while there is.
 
         Args:
-            kind: `MANY`, ``"filters"``, ``"pictures"`` or ``"looks"``.
+            kind: one of `SHARES`.
             callbacks: of the Trainer; those with a `Budget` share one. Films of filters that have taken more than is
                 theirs take nothing from the looks.
             coming: seconds that the work will take, as far as that is known.
@@ -92,8 +95,13 @@ class Budget:
         return (
             ""
             if spent + coming <= SHARES[kind] * allowed
-            else f"{self._too_much}: {kind} pause until there is time again{self._more}"
+            else f"{self._too_much}: {_PAUSES.get(kind, f'{kind} pause until there is time again')}{self._more}"
         )
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether a time limit of the training leaves less than it would have: then nothing is looked at beyond it."""
+        return OF_LIMIT * self.limit < self._usual
 
     @property
     def _usual(self) -> float:
@@ -109,12 +117,11 @@ class Budget:
         start = (
             "looking would cost more in the first epoch than a quarter of" if self.is_first else "looking would cost more than"
         )
-        if OF_LIMIT * self.limit < self._usual:
+        if self.is_limited:
             return f"{start} {OF_LIMIT:.0%} of the {self.limit:.0f} s that the training may take"
         either, both = ("of", "the more of the two") if self.is_first else ("more than", "in all")
         return f"{start} max_overhead={self.max_overhead} of the training time, and {either} {FLOOR:.0f} s, {both}"
 
     @property
     def _more(self) -> str:
-        is_limited = OF_LIMIT * self.limit < self._usual
-        return "" if is_limited else "; a larger max_overhead= gives more"
+        return "" if self.is_limited else "; a larger max_overhead= gives more"

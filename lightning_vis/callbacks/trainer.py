@@ -142,16 +142,10 @@ def _transferred(trainer: Any, module: Any, batch: Any) -> Any:
 
 
 def time_limit_of(trainer: Any) -> float:
-    """Seconds that a training may take by ``max_time`` or a `Timer`; infinite where none says so."""
+    """Seconds that a training may take from now on by ``max_time`` or a `Timer`; infinite where none says so."""
     timers = [each for each in trainer.callbacks if "Timer" in {kind.__name__ for kind in type(each).__mro__}]
-    known = [each._duration for each in timers if isinstance(getattr(each, "_duration", None), (int, float))]
-    return float(min(known, default=math.inf))
-
-
-def where(trainer: Any) -> str:
-    """The folder that TensorBoard is to be started on."""
-    folders = [logger.save_dir or logger.log_dir for logger in trainer.loggers if getattr(logger, "save_dir", None)]
-    return str(folders[0] if folders else trainer.default_root_dir)
+    left = [each.time_remaining() for each in timers if callable(getattr(each, "time_remaining", None))]
+    return float(max(0, min((each for each in left if isinstance(each, (int, float))), default=math.inf)))
 
 
 def refusal_of(trainer: Any) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
-from worlds import Classifier, loader, twin_probe
+from worlds import Classifier, Unvalidated, loader, twin_probe
 
-from lightning_vis import FilterMaximizationCallback, ProbeCallback
+from lightning_vis import FilterMaximizationCallback, ProbeCallback, grad_cam, saliency
 from lightning_vis.callbacks.budget import Budget
+from lightning_vis.render.gif import animated
 
 
 def spent(looks, filters):
@@ -120,6 +122,115 @@ def test_a_film_that_took_too_long_leaves_the_looks_their_time(trainer):
         made.fit(Classifier(), loader(32, 1.0), loader(16, 1.0, seed=1))
     assert [frame.when for frame in filters.film.frames] == ["start"]
     assert [frame.when for frame in watcher.film.frames] == ["start", "epoch 1", "epoch 2", "epoch 3"]
+
+
+NOW = ctypes.c_double()
+"""The time; in a list it would be put back with everything else that a look finds."""
+
+
+class Heavy(Classifier):
+    """A network whose passes over images take as long as `seconds` says, on a clock that nobody else moves."""
+
+    def __init__(self, seconds):
+        super().__init__()
+        self.seconds = seconds
+
+    def forward(self, images):
+        if not self.training:  # what the training takes is not counted here
+            NOW.value += self.seconds
+        return super().forward(images)
+
+    def validation_step(self, batch, index):
+        pass
+
+
+@pytest.mark.filterwarnings("ignore:lightning_vis")
+@pytest.mark.parametrize(
+    ("seconds", "seen"),
+    [(0.08, ["start", "epoch 1", "epoch 2"]), (0.3, ["epoch 1"]), (1, [])],
+    ids=["cheap", "dear", "too dear"],
+)
+def test_a_film_that_cannot_be_afforded_is_measured_and_not_begun(trainer, monkeypatch, recwarn, seconds, seen):
+    """Of 60 s the filters may have 42, and in the first epoch 10.5.
+
+    64 steps take 64 passes, 16 more where nothing passes a rectifier at first, and what goes before and after them.
+    """
+    NOW.value = 0.0
+    monkeypatch.setattr("time.perf_counter", lambda: NOW.value)
+    filters = FilterMaximizationCallback(["net.3"], 2, twin_probe(), steps=64)
+    data = loader(32, 1.0)
+    trainer([filters], max_epochs=2).fit(Heavy(seconds), data, data)
+    assert [frame.when for frame in filters.film.frames] == seen
+    said = [str(each.message) for each in recwarn if "filters pause" in str(each.message)]
+    assert len(said) == len(set(said)) == (0 if len(seen) == 3 else 2)  # in the first epoch, and after it
+    assert filters.budget.spent < (42 if seen else 20)
+
+
+@pytest.mark.filterwarnings("ignore:lightning_vis")
+@pytest.mark.parametrize("seconds", [0.05, 0.4])
+def test_with_a_time_limit_all_looking_stays_below_a_twentieth_of_it(trainer, monkeypatch, recwarn, seconds):
+    """Of 100 s it may have 5; without a limit the same looks take more."""
+    NOW.value, data = 0.0, loader(32, 1.0)
+    monkeypatch.setattr("time.perf_counter", lambda: NOW.value)
+    spent = []
+    for arguments in ({"max_time": "00:00:01:40"}, {}):
+        ours = [ProbeCallback(twin_probe()), FilterMaximizationCallback(["net.3"], 2, twin_probe(), steps=16)]
+        trainer(ours, max_epochs=4, **arguments).fit(Heavy(seconds), data, data)
+        spent.append(sum(each.budget.spent for each in ours))
+        assert ours[0].film.frames[0].when == "start"
+    assert spent[0] <= 5 < spent[1]
+    ages = [each.message for each in recwarn if "leaves no time for it" in str(each.message)]
+    assert len(ages) == (seconds == 0.4)  # what is monitored is logged all the same, and how old it is
+
+
+@pytest.mark.parametrize("limit", [None, "00:00:01:40"])
+def test_films_at_the_end_take_no_more_than_a_time_limit_leaves(trainer, monkeypatch, tmp_path, recwarn, limit):
+    """A film takes 0.8 s for each of four looks; it is made in any case where nothing is limited."""
+    NOW.value = 0.0
+    monkeypatch.setattr("time.perf_counter", lambda: NOW.value)
+
+    def slow(films, key):
+        NOW.value += 0.8 * len(films[0][2])
+        return animated(films, key)
+
+    monkeypatch.setattr("lightning_vis.callbacks.session.frame_logger.animated", slow)
+    watcher = ProbeCallback(twin_probe(), [grad_cam(), saliency()], at_steps=())
+    trainer([watcher], max_epochs=3, max_time=limit).fit(Unvalidated(), loader(32, 1.0))
+    assert watcher.film.count == 4
+    assert len(list((tmp_path / "run").glob("*.gif"))) == (0 if limit else 2)
+    said = [str(each.message) for each in recwarn if "no film and no summary" in str(each.message)]
+    assert len(said) == bool(limit)
+
+
+class Spends(pl.Callback):
+    """Stands first: reading the answer takes half a second."""
+
+    def __init__(self, watcher):
+        self.watcher = watcher
+
+    def on_sanity_check_end(self, trainer, pl_module):
+        self.watcher.budget.count("reading", 0.5)
+
+
+@pytest.mark.filterwarnings("ignore:lightning_vis")
+@pytest.mark.parametrize(("limit", "seen"), [("00:00:00:08", []), ("00:00:10:00", ["start", "epoch 1"])])
+def test_a_short_training_is_not_asked_what_there_is_to_see(trainer, limit, seen):
+    """Of eight seconds looking may have 0.1 in the first epoch, and 0.4 in all."""
+    watcher = ProbeCallback(images=False, at_steps=())
+    data = loader(32, 1.0)
+    made = trainer([Spends(watcher), watcher], max_epochs=1, num_sanity_val_steps=1, max_time=limit)
+    made.fit(Classifier(), data, data)
+    assert [frame.when for frame in watcher.film.frames] == seen
+    assert ("finding images" in watcher.seconds) is bool(seen)
+
+
+@pytest.mark.parametrize("spent", [0, 40])
+def test_a_training_that_goes_on_has_the_time_that_is_left(trainer, spent):
+    timer = pl.callbacks.Timer({"seconds": 100})
+    timer.load_state_dict({"time_elapsed": {"train": spent}})
+    watcher = ProbeCallback(twin_probe(), at_steps=(), images=False)
+    trainer([watcher, timer], max_epochs=1).fit(Unvalidated(), loader(16, 1.0))
+    assert watcher.budget.limit == pytest.approx(100 - spent, abs=1)
 
 
 @pytest.mark.filterwarnings("ignore:lightning_vis")

@@ -25,7 +25,6 @@ from tests.callbacks.test_identical import Classifier, Drawing, PartlyFrozen, fi
 pytestmark = [
     pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no"),
     pytest.mark.filterwarnings("ignore:lightning_vis. the alert is"),
-    pytest.mark.filterwarnings("ignore:.*no logger of this Trainer takes images"),
     pytest.mark.filterwarnings("ignore:Found 1 module.* in eval mode at the start of training"),
 ]
 SIZE = 32
@@ -381,8 +380,10 @@ def numbers():
     return DataLoader(TensorDataset(images(24, 12), torch.rand(24)), 8)
 
 
-def test_numbers_are_not_exchanged_and_say_so(trainer):
-    callback = ProbeCallback(exchange=True, views=[])
+def test_numbers_are_not_exchanged_and_who_has_asked_is_told(trainer):
+    silent, callback = ProbeCallback(views=[]), ProbeCallback(exchange=True, views=[])
+    trainer([silent]).fit(Numbers(), numbers(), numbers())
+    assert not verdicts(silent)
     trainer([callback]).fit(Numbers(), numbers(), numbers())
     assert "it takes a network that tells classes apart, and this one is read as regression" in verdicts(callback)[-1].sentence
 

@@ -114,17 +114,13 @@ def vectors():
     return DataLoader([(image.flatten(), label) for image, label in zip(*data.tensors, strict=True)], 4)
 
 
-@pytest.mark.parametrize(
-    ("reason", "data", "arguments"),
-    [("the batch holds no images", vectors, {}), ("no logger of this Trainer", loader, {"logger": False})],
-)
-def test_several_callbacks_say_one_reason_once_in_each_fit(trainer, reason, data, arguments):
+def test_several_callbacks_say_one_reason_once_in_each_fit(trainer):
     ours = [ProbeCallback(), FilterMaximizationCallback(steps=1)]
     for _ in range(2):
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            trainer(ours, max_epochs=1, **arguments).fit(Vectors(), data(), data())
-        assert len([each for each in said if reason in str(each.message)]) == 1
+            trainer(ours, max_epochs=1).fit(Vectors(), vectors(), vectors())
+        assert len([each for each in said if "the batch holds no images" in str(each.message)]) == 1
 
 
 def test_a_barebones_trainer_takes_no_looks_and_it_is_said_once(recwarn):

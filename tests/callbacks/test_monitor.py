@@ -549,7 +549,8 @@ class Keep(pl.Callback):
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
-trainer = pl.Trainer(max_epochs=8, accelerator="cpu", devices=2, logger=False, enable_checkpointing=False,
+trainer = pl.Trainer(max_epochs=8, accelerator="cpu", devices=2, logger=False, default_root_dir={folder!r},
+    enable_checkpointing=False,
     strategy=DDPStrategy(process_group_backend="gloo", start_method="fork"), enable_progress_bar=False,
     callbacks=[ProbeCallback(twin_probe(), on_alert="stop"), Keep(),
         EarlyStopping("reliance/alert", mode="max", patience=99)])

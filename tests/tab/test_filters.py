@@ -136,8 +136,8 @@ def test_a_run_of_filters_alone_opens_on_them_and_says_where_maps_come_from(brow
         with Tab(browser, address) as tab:
             tab.painted()
             assert len(tab.frame.query_selector_all(".tiles canvas")) == 2
-            tab.frame.wait_for_selector("footer select option[value='logged:val/accuracy']", state="attached")
-            assert tab.frame.input_value("footer select") == "logged:val/accuracy"
+            tab.frame.wait_for_selector("select.scalar option[value='logged:val/accuracy']", state="attached")
+            assert tab.frame.input_value("select.scalar") == "logged:val/accuracy"
             tab.until("() => document.querySelector('canvas.chart').width > 300")
             tab.page.wait_for_timeout(500)
             line = tab.pixels("canvas.chart", channels=4).astype(int)

@@ -149,24 +149,31 @@ def test_without_masks_without_labels_and_with_broken_maps(browser, tmp_path):
         wait_for_looks(address, "bare", 3)
         with Tab(browser, address) as tab:
             tab.painted()
-            states = tab.texts(".state")
+            states = tab.texts(".picture .state")
             assert states == ["empty", "constant", "not finite", ""]
             halves = tab.frame.eval_on_selector_all(".measures", "all => all.map(each => each.innerText.trim())")
             assert halves[3] == "half of it in 7 % of the image"  # 3.5 of 49 cells
-            assert tab.frame.input_value("footer select") == "answers/probability"
+            assert tab.frame.input_value("select.scalar") == "answers/probability"
             assert tab.frame.query_selector(".labelled:has-text('outline')[hidden]")
 
 
-def test_more_than_eight_images_are_on_pages(browser, tmp_path):
-    write_run(tmp_path / "many", film_of(2, count=11), inputs_of(11))
+def test_images_that_find_no_room_are_on_pages(browser, tmp_path):
+    write_run(tmp_path / "many", film_of(2, count=40), inputs_of(40))
     with tensorboard(tmp_path) as address:
         wait_for_looks(address, "many", 2)
         with Tab(browser, address) as tab:
-            assert tab.frame.inner_text(".pager span") == "images 1 to 8 of 11"
-            tab.frame.click("role=button[name='next images']")
-            assert tab.frame.inner_text(".pager span") == "images 9 to 11 of 11"
             tab.painted()
-            assert len(tab.frame.query_selector_all(".picture canvas")) == 3
+            first = len(tab.frame.query_selector_all(".picture canvas"))
+            assert 8 <= first < 40
+            assert tab.frame.inner_text(".pager span") == f"images 1 to {first} of 40"
+            tab.frame.click("role=button[name='next images']")
+            assert tab.frame.inner_text(".pager span") == f"images {first + 1} to {min(40, 2 * first)} of 40"
+            tab.painted()
+            pages = -(-40 // first)
+            tab.frame.select_option("select[aria-label='page of images']", str(pages - 1))
+            assert tab.frame.inner_text(".pager span").endswith("to 40 of 40")
+            tab.painted()
+            assert len(tab.frame.query_selector_all(".picture canvas")) == 40 - (pages - 1) * first
 
 
 def test_what_is_written_below_tiles_does_not_run_into_its_neighbour(browser, tmp_path):
@@ -207,6 +214,7 @@ def test_a_look_that_was_not_taken_is_not_passed_off_as_one(browser, tmp_path):
             assert tab.frame.inner_text(".film > p").startswith("Faint: no look of this run at that moment")
             tab.press("1")
             tab.press("ArrowLeft")
+            tab.painted()
             facts = tab.texts(".run .facts")
             assert facts[0].startswith("epoch 1no look since then")
             assert facts[1].startswith("epoch 24 of 4 right")

@@ -63,7 +63,7 @@ def read(tab):
         "facts": tab.frame.eval_on_selector_all(".facts > div", "all => all.map(each => each.textContent)"),
         "reading": tab.texts("p.caption")[0],
         "spoken": tab.frame.eval_on_selector_all(".picture canvas", "all => all.map(each => each.getAttribute('aria-label'))"),
-        "charts": tab.frame.eval_on_selector_all("footer option", "all => all.map(each => each.textContent)"),
+        "charts": tab.frame.eval_on_selector_all("select.scalar option", "all => all.map(each => each.textContent)"),
     }
 
 
@@ -141,7 +141,7 @@ def test_colours_are_read_in_their_unit(browser, address, name, reading):
 def test_how_far_answers_are_off_stands_beside_the_run_and_on_the_chart(browser, address, name, fact, chart):
     with Tab(browser, address, link(name)) as tab:
         found = read(tab)
-        shown = tab.frame.eval_on_selector("footer select", "each => each.selectedOptions[0].textContent")
+        shown = tab.frame.eval_on_selector("select.scalar", "each => each.selectedOptions[0].textContent")
     assert fact in found["facts"]
     assert shown == chart
 
@@ -172,7 +172,7 @@ def test_one_image_s_own_line_is_named_by_its_truth_and_may_be_its_error(browser
     with Tab(browser, address, link("regression", image=2, scalar="answers/error")) as tab:
         tab.painted()
         assert tab.frame.inner_text("button.one") == "image 3, 67.0 years ✕"
-        assert tab.frame.input_value("footer select") == "answers/error"
+        assert tab.frame.input_value("select.scalar") == "answers/error"
 
 
 def test_other_labels_are_named_in_the_film_without_numbers_of_classes(browser, address):
@@ -258,7 +258,7 @@ def test_numbers_on_twins_move_by_spreads_and_are_no_classes(browser, tmp_path):
             tab.press("4")
             tab.painted()
             said = tab.frame.inner_text("main")
-            chart = tab.frame.input_value("footer select")
+            chart = tab.frame.input_value("select.scalar")
     assert chart == "reliance/background_effect"
     assert "moves the answer by 0.42 spreads, swapping the object by 1.70 spreads" in said
     assert "41.0 years" in said

@@ -27,7 +27,7 @@ def test_three_hundred_epochs_are_kept_the_untrained_one_first(browser, tmp_path
             last = tab.pixels()
             tab.press("Home")
             assert tab.when == "start"
-            tab.until("() => document.querySelector('.state').textContent === 'empty'")
+            tab.until("() => document.querySelector('.picture .state').textContent === 'empty'")
             assert not np.array_equal(last, tab.pixels())
             tab.press("ArrowRight")
             assert tab.when == "epoch 1"
@@ -84,12 +84,12 @@ def test_the_chart_is_the_scrubber(browser, server):
 
 def test_any_scalar_can_be_on_the_chart_those_of_the_training_too(browser, server):
     with Tab(browser, server) as tab:
-        tab.frame.wait_for_selector("footer select option[value='logged:val/accuracy']", state="attached")
-        values = tab.frame.eval_on_selector_all("footer option", "all => all.map(each => each.value)")
+        tab.frame.wait_for_selector("select.scalar option[value='logged:val/accuracy']", state="attached")
+        values = tab.frame.eval_on_selector_all("select.scalar option", "all => all.map(each => each.value)")
         assert {"attribution/evidence/lift", "answers/right", "logged:val/accuracy"} <= set(values)
-        assert tab.frame.input_value("footer select") == "reliance/background_effect"
+        assert tab.frame.input_value("select.scalar") == "reliance/background_effect"
         before = tab.pixels("canvas.chart")
-        tab.frame.select_option("footer select", "logged:val/accuracy")
+        tab.frame.select_option("select.scalar", "logged:val/accuracy")
         tab.until("() => new URLSearchParams(parent.location.hash.slice(1)).get('p.lightning_vis.scalar')")
         tab.page.wait_for_timeout(500)
         assert not np.array_equal(before, tab.pixels("canvas.chart"))
@@ -98,11 +98,13 @@ def test_any_scalar_can_be_on_the_chart_those_of_the_training_too(browser, serve
 def test_the_alert_stands_on_the_timeline_and_leads_to_its_look(browser, server):
     with Tab(browser, server) as tab:
         flags = tab.texts(".flag")
-        assert flags == ["⚑ beta: background, from epoch 5"]
+        assert flags == ["⚑ beta: background, from epoch 5, still at epoch 11"]
         tab.frame.click(".flag")
         assert tab.when == "epoch 5"
+        tab.painted()  # what is said of a run changes with its pictures
         assert tab.frame.query_selector(".alert.red")
         tab.press("ArrowLeft")
+        tab.painted()
         assert tab.frame.query_selector(".alert") is None
 
 
@@ -128,6 +130,7 @@ def test_looks_outside_of_fit_stand_behind_the_film_s_and_take_nothing_away(brow
         with Tab(browser, address) as tab:
             seen = []
             for _ in range(7):
+                tab.painted()
                 seen.append((tab.when, tab.texts(".run .facts")[0].split(" right")[0].removeprefix(tab.when)))
                 tab.press("ArrowLeft")
             film = [("start", "4 of 4"), ("epoch 1", "4 of 4"), ("epoch 2", "4 of 4"), ("validate", "2 of 4")]
@@ -233,19 +236,22 @@ def test_a_tile_brings_its_own_line_to_the_chart(browser, tmp_path):
     with tensorboard(tmp_path) as address:
         wait_for_looks(address, "run", 3)
         with Tab(browser, address, "&p.lightning_vis.runs=run") as tab:
-            assert tab.frame.input_value("footer select") == "reliance/background_effect"  # not known of single images
+            assert tab.frame.input_value("select.scalar") == "reliance/background_effect"  # not known of single images
             tab.frame.click(".picture canvas >> nth=3")
-            assert tab.frame.input_value("footer select") == "attribution/evidence/lift"
+            tab.press("Escape")  # closes the tile that it opened large, and leaves its line
+            assert tab.frame.input_value("select.scalar") == "attribution/evidence/lift"
             assert tab.frame.inner_text(".one") == "image 4, mammal ✕"
             assert tab.frame.get_attribute(".picture canvas >> nth=3", "aria-pressed") == "true"
             assert line_at(tab) == pytest.approx(12, abs=1)  # 4 x stands at the top
             tab.frame.focus(".picture canvas >> nth=0")
             tab.press("Enter")
+            tab.press("Escape")
+            tab.until("() => parent.location.hash.includes('image=0')")
             assert line_at(tab) == pytest.approx(96, abs=1)  # 1/4 x at the bottom
             link = tab.page.url
-            tab.frame.select_option("footer select", "logged:val/accuracy")
+            tab.frame.select_option("select.scalar", "logged:val/accuracy")
             assert tab.frame.inner_text(".one") == "image 1, bird: not known of one image ✕"
-            tab.frame.select_option("footer select", "attribution/evidence/lift")
+            tab.frame.select_option("select.scalar", "attribution/evidence/lift")
             tab.press("Escape")
             assert tab.frame.query_selector(".one[hidden]")
             mean = frames[0].numbers["attribution/evidence/lift"]
@@ -257,8 +263,10 @@ def test_a_tile_brings_its_own_line_to_the_chart(browser, tmp_path):
 def line_at(tab):
     """How far below the chart's upper edge the first run's line passes, halfway through the training."""
     pixels = tab.pixels("canvas.chart", channels=4).astype(int)
+    name = tab.frame.eval_on_selector(".run", "each => getComputedStyle(each).borderLeftColor")
+    colour = [int(each) for each in name.removeprefix("rgb(").removesuffix(")").split(",")]
     column = pixels[:, 64 + (pixels.shape[1] - 64 - 150) // 2 - 20]  # beside the middle look, where a time is written below
-    (rows,) = np.nonzero(np.abs(column - (0xD5, 0x5E, 0x00, 255)).max(1) < 8)  # the line of all images is fainter
+    (rows,) = np.nonzero(np.abs(column - (*colour, 255)).max(1) < 8)  # the line of all images is fainter
     return rows.mean()
 
 
@@ -279,9 +287,10 @@ def test_a_training_without_masks_has_the_probability_of_the_label_on_its_chart(
         wait_for_looks(address, "run", 3)
         with Tab(browser, address) as tab:
             tab.painted()
-            assert tab.frame.input_value("footer select") == "answers/label"
+            assert tab.frame.input_value("select.scalar") == "answers/label"
             tab.frame.click(".picture canvas >> nth=2")
-            assert tab.frame.input_value("footer select") == "answers/label"
+            tab.press("Escape")
+            assert tab.frame.input_value("select.scalar") == "answers/label"
             assert tab.frame.inner_text(".one") == "image 3, class 2 ✕"
 
 

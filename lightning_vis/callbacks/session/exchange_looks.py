@@ -50,7 +50,7 @@ class ExchangeLooks:
     """
 
     def __init__(self, session: Session) -> None:
-        self.is_on = False
+        self.is_on = self._is_asked = False
         self.change: Alert | None = None
         self._session = session
         self._boxes: dict[str, Box] | None = None  # by what images show
@@ -65,17 +65,18 @@ class ExchangeLooks:
         """Without the pool, which knows how this run asks the network."""
         return {**vars(self), "_pool": None}
 
-    def open(self, *, is_on: bool, boxes: str | None = None) -> None:
+    def open(self, *, is_on: bool, is_asked: bool, boxes: str | None = None) -> None:
         """A run begins: the pool is looked for anew.
 
         Args:
             is_on: whether anything is exchanged.
+            is_asked: whether somebody has asked for it, and is told why there is none.
             boxes: a file of boxes around objects.
 
         Raises:
             ValueError: it cannot be read.
         """
-        self.is_on, self._pool = is_on, None
+        self.is_on, self._is_asked, self._pool = is_on, is_asked, None
         self._boxes = None if boxes is None else read_boxes(boxes)
 
     @property
@@ -92,7 +93,8 @@ class ExchangeLooks:
 
     def joined(self, trainer: Any, module: nn.Module, running: ForwardConfig, frame: Frame) -> Frame:
         """The frame with what an exchange says, if it is one's turn; whatever fails takes no look along."""
-        if not self.is_on or not self._is_due(trainer, frame):
+        is_idle = self._answer.task not in TASKS and not self._is_asked  # of other tasks nobody expects it
+        if not self.is_on or is_idle or not self._is_due(trainer, frame):
             return frame
         with self._session.budget.timed("exchange"):
             return self._with_verdict(trainer, module, running, frame)

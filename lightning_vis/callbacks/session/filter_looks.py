@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
+from lightning_vis.callbacks.schedule import is_wide
 from lightning_vis.callbacks.session.drawings import of_filters
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.trainer import precision_of
 from lightning_vis.constants import OUTPUT
-from lightning_vis.frames import numbers_of
+from lightning_vis.frames import Frame, numbers_of
 from lightning_vis.maximization.channels import (
     BACKGROUND,
     USUAL,
@@ -24,6 +26,7 @@ from lightning_vis.maximization.channels import (
     profile,
     usual_layers,
 )
+from lightning_vis.maximization.cost import seconds_of
 from lightning_vis.maximization.frame_builder import Found, build_frame, filter_pictures, first_of
 from lightning_vis.maximization.presets import Recipe
 from lightning_vis.maximization.weights import WeightFilm, WeightLook
@@ -63,9 +66,10 @@ class FilterLooks:
         self.profiles: dict[str, Tensor] = {}
         self.weights: dict[str, WeightFilm] | None = {} if weights else None
         self.others: frozenset[str] = frozenset()
+        self._last: tuple[Frame, Mapping[str, Found]] | None = None  # what has not been drawn yet
         self._session = session
         self._layers, self._channels, self._arguments = layers, channels, arguments
-        self._seconds: dict[str, float] = {}  # what each layer took last, which it will take again
+        self._seconds: dict[str, float] = {}  # what each layer takes: measured before its first film, then what that took
 
     @property
     def tags(self) -> int:
@@ -75,7 +79,7 @@ class FilterLooks:
 
     def prepare(self, is_new: bool) -> None:
         """Another run begins, of a new training or of one that goes on: layers are chosen anew."""
-        self.shown = []
+        self.shown, self._last, self._seconds = [], None, {}
         if is_new:
             self.profiles = {}
             self.weights = None if self.weights is None else {}
@@ -129,39 +133,58 @@ class FilterLooks:
         awake = [layer for layer in self.shown if layer not in session.failures.resting]
         with session.failures.surviving("maximizing the filters"), preserve_state(module) if awake else nullcontext():
             for layer in awake:
-                if self._pauses(layer, callbacks):
+                if self._pauses(self._seconds.get(layer, 0.0), callbacks):
                     break
-                with self._timed(layer):
-                    found |= self._try_layer(module, layer, forward, background_of(callbacks, layer))
+                found |= self._timed(layer, partial(self._try_layer, module, layer, forward, callbacks))
         return found
 
-    def _pauses(self, layer: str, callbacks: Iterable[Any]) -> bool:
-        """Whether there is no time for a layer, as far as it is known how long it takes; said once."""
-        refusal = self._session.budget.refusal("filters", callbacks, self._seconds.get(layer, 0.0))
+    def _pauses(self, seconds: float, callbacks: Iterable[Any]) -> bool:
+        """Whether there is no time for a film that takes so long; said once."""
+        refusal = self._session.budget.refusal("filters", callbacks, seconds)
         if refusal:
             self._session.failures.say(refusal)
         return bool(refusal)
 
-    def _try_layer(self, module: nn.Module, layer: str, forward: Forward, background: list[int] | None) -> dict[str, Found]:
+    def _is_too_long(self, layer: str, ascend: Callable[..., Any], callbacks: Iterable[Any], least: float) -> bool:
+        """Whether there is no time for a layer's first film, which is measured before it is begun.
+
+        Args:
+            layer: its name.
+            ascend: makes the film.
+            callbacks: of the Trainer.
+            least: seconds that a step takes at least: where that is too long, measuring would be too.
+        """
+        steps = self._arguments["steps"]
+        if layer in self._seconds:
+            return False
+        if self._pauses(steps * least, callbacks):
+            return True
+        self._seconds[layer] = seconds_of(ascend, self._arguments["preset"], steps)
+        return self._pauses(self._seconds[layer], callbacks)
+
+    def _try_layer(self, module: nn.Module, layer: str, forward: Forward, callbacks: Iterable[Any]) -> dict[str, Found]:
         try:
-            return self._maximized(module, layer, forward, background)
+            return self._maximized(module, layer, forward, callbacks)
         except Exception as error:
             self._session.failures.resting.add(layer)
             what = f"the filters of {layer!r} rest until the next fit, because their maximization failed"
             self._session.failures.tell(what, error)
             return {}
 
-    @contextmanager
-    def _timed(self, layer: str) -> Iterator[None]:
+    def _timed(self, layer: str, look: Callable[[], dict[str, Found]]) -> dict[str, Found]:
+        """What a look at a layer finds; if it finds something, the next one is expected to take as long."""
         budget, before = self._session.budget, self._session.budget.seconds.get("maximizing", 0.0)
-        try:
-            with budget.timed("maximizing"):
-                yield
-        finally:
+        with budget.timed("maximizing"):
+            found = look()
+        if found:
             self._seconds[layer] = budget.seconds["maximizing"] - before
+        return found
 
-    def _maximized(self, module: nn.Module, layer: str, forward: Forward, background: list[int] | None) -> dict[str, Found]:
+    def _maximized(self, module: nn.Module, layer: str, forward: Forward, callbacks: Iterable[Any]) -> dict[str, Found]:
+        start = time.perf_counter()
         now, before = profile(module, layer, self._probe.images, forward), self.profiles.get(layer)
+        seconds = time.perf_counter() - start  # of a pass over the probe
+        background = background_of(callbacks, layer)
         unknown_yet = self._channels == BACKGROUND and background is None and before is None
         channels = chosen_channels("first" if unknown_yet else self._channels, now, before, background)
         if not channels:
@@ -171,7 +194,10 @@ class FilterLooks:
         # As many rows at every look: how kernels round depends on the number of rows, and an ascent enlarges that.
         rows = [*channels, *channels[:1] * (USUAL - len(channels))] if self._channels == BACKGROUND else channels
         run, _ = opened(module, layer, on_model(module, self._probe.images), forward)
-        pictures, filters = filter_pictures(module, layer, rows, self._probe, forward=run, **self._arguments)
+        ascend = partial(filter_pictures, module, layer, rows, self._probe, forward=run, **self._arguments)
+        if self._is_too_long(layer, ascend, callbacks, seconds * min(1, len(rows) / len(self._probe))):
+            return {}
+        pictures, filters = ascend()
         pictures, filters = first_of(pictures, len(channels)), filters[: len(channels)]
         self.profiles[layer] = now
         weights, notes = self._weights_of(module, layer, channels, forward), said_of_cuts(used_in(run))
@@ -188,10 +214,28 @@ class FilterLooks:
             return None
 
     def keep(self, found: Mapping[str, Found], when: Mapping[str, Any], scalars: bool) -> None:
-        """Takes what was found into the film and the tab, and draws it."""
-        frame = build_frame(self._probe, found, when)
-        self._session.logger.keep(frame, None, small_frame(frame))
-        self._session.logger.draw(frame, partial(of_filters, found=found, scalars=scalars))
+        """Takes what was found into the film and the tab, and draws it at ever wider moments.
+
+        Args:
+            found: by layer.
+            when: where in the training we are, as fields of a `Frame`.
+            scalars: whether the activation reached becomes a scalar for each filter too.
+        """
+        logger, frame = self._session.logger, build_frame(self._probe, found, when)
+        logger.keep(frame, None, small_frame(frame))
+        if scalars:
+            numbers = {tag: value for tag, value in frame.numbers.items() if tag.endswith("/activation")}
+            logger.write_numbers(frame, numbers)
+        self._last = frame, found
+        if is_wide(logger.film.count, logger.drawn):
+            self.draw()
+
+    def draw(self) -> None:
+        """Draws what was found last, if that has not been done."""
+        if self._last is not None:
+            frame, found = self._last
+            self._session.logger.draw(frame, partial(of_filters, found=found))
+            self._last = None
 
     # --- kept in checkpoints ----------------------------------------------------------------------------------------
 

@@ -16,10 +16,11 @@ from lightning_vis.attribution.places import said_of_places
 from lightning_vis.attribution.views import View, views_of
 from lightning_vis.callbacks.budget import MANY
 from lightning_vis.callbacks.monitor import Monitor, lift_view, progress
-from lightning_vis.callbacks.schedule import is_spaced
-from lightning_vis.callbacks.session.drawings import of_maps
+from lightning_vis.callbacks.schedule import is_spaced, is_wide
+from lightning_vis.callbacks.session.drawings import few_of_maps, of_maps
 from lightning_vis.callbacks.session.exchange_looks import ExchangeLooks
 from lightning_vis.callbacks.session.session import Session
+from lightning_vis.callbacks.settings import FEW, Images
 from lightning_vis.constants import ALONE
 from lightning_vis.frames import Frame, spoken
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
@@ -44,7 +45,8 @@ class MapLooks:
         places: where the views look, once it is known, None standing for those that name no layer.
         cuts: what is opened for them; None where nobody has looked yet.
         failed: why the last look gave no numbers; "" if it did.
-        draws: whether cards, film strips and animations are drawn.
+        seconds: what a look takes without its pictures and without views of many passes; 0 before the first one.
+        images: which pictures are drawn, as `Settings` has it.
         neighbours: image tags that other callbacks of the Trainer write.
         exchanges: what is exchanged at some of the looks.
         spoken: the look whose verdict stands; None before there is one.
@@ -55,7 +57,8 @@ class MapLooks:
         self.places: Mapping[str | None, FeatureMap] = {}
         self.cuts: tuple[Cut, ...] | None = None
         self.failed = ""
-        self.draws = True
+        self.seconds = 0.0
+        self.images: Images = FEW
         self.neighbours = 0
         self.exchanges = ExchangeLooks(session)
         self.spoken: Frame | None = None
@@ -65,6 +68,7 @@ class MapLooks:
         self._chosen: dict[str, Tensor] = {}  # what is explained for good, by target; of another head with its name behind it
         self._others: dict[str, list[View]] = {}  # through what the other heads are looked at
         self._found: dict[str, Attempt] = {}  # where those look, and what was opened for it
+        self._drawing = 0.0  # seconds that pictures took last
         self._many_at = 0  # which look had the views of many passes last, counted from 1
         self._pass_seconds: float | None = None  # what one pass takes, once that has been measured
 
@@ -73,6 +77,7 @@ class MapLooks:
         self.views = self._asked = list(views)
         self.places, self.cuts, self.failed, self._why = {}, None, "", ""
         self._others, self._found, self.spoken = {}, {}, None
+        self.seconds = self._drawing = 0.0
         self._many_at, self._pass_seconds = 0, None
 
     def settle(self, answer: Answer) -> None:
@@ -143,6 +148,8 @@ class MapLooks:
             parts |= {} if found is None else found.seconds
         if found is None:
             return None
+        if not numbers_only and all(view.passes == 1 for view in views):
+            self.seconds = session.budget.spent - spent
         self._keep_choice(found, is_early=is_early)
         frame = replace(found, **when, notes=(*found.notes, *_without(self._awake(self.views), views)))
         frame = self._judged(trainer, monitor, frame)
@@ -225,23 +232,34 @@ class MapLooks:
         session.logger.keep(frame, inputs)
         if PROBABILITIES in frame.notes:
             session.failures.say(PROBABILITIES)
-        is_turn = is_spaced(session.logger.film.count, session.logger.drawn)
-        if is_turn and not session.pauses("pictures", trainer):
+        is_next = is_wide if self.images == FEW else is_spaced
+        is_turn = is_next(session.logger.film.count, session.logger.drawn)
+        if is_turn and not session.pauses("pictures", trainer, self._drawing):
             self._draw(frame)
 
     def _draw(self, frame: Frame) -> None:
-        inputs = self._session.inputs
-        if self.draws and inputs is not None:
-            self._session.logger.draw(frame, partial(of_maps, inputs=inputs, neighbours=self.neighbours + self.exchanges.draws))
+        session, inputs, neighbours = self._session, self._session.inputs, self.neighbours + self.exchanges.draws
+        spent = session.budget.spent
+        if inputs is not None and self.images == FEW:
+            session.logger.draw(frame, partial(few_of_maps, inputs=inputs))
+        elif inputs is not None and self.images:
+            session.logger.draw(frame, partial(of_maps, inputs=inputs, neighbours=neighbours))
+        self._drawing = session.budget.spent - spent
 
-    def finish(self) -> list[Any]:
-        """Draws the last look if that has not been done; leaves films and a summary, and returns the summaries' paths."""
-        logger, inputs = self._session.logger, self._session.inputs
-        if not self.draws or inputs is None:
+    def finish(self, trainer: Any) -> list[Any]:
+        """Draws the last look if that has not been done; leaves films and a summary, and returns the summaries' paths.
+
+        All of it is done in any case, but for a training whose time is limited: there, as far as there is time.
+        """
+        logger, inputs, is_limited = self._session.logger, self._session.inputs, self._session.budget.is_limited
+        if not self.images or inputs is None:
             return []
-        if logger.last is not None and logger.drawn < logger.film.count:
+        is_free = not (is_limited and self._session.pauses("pictures", trainer, self._drawing))
+        if is_free and logger.last is not None and logger.drawn < logger.film.count:
             self._draw(logger.last)
-        return list(logger.leave(inputs))
+        if is_limited and self._session.pauses("films", trainer, logger.seconds_of_films(inputs)):
+            return []
+        return list(logger.leave(inputs, played=self.images is True))
 
     def _heads(self, module: nn.Module, running: ForwardConfig) -> list[Head]:
         """The other heads, each with those of its views that do not rest."""

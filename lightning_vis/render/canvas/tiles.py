@@ -30,8 +30,16 @@ def jpeg(picture: Array, quality: int = 82, subsampling: int = 2) -> bytes:
         subsampling: of colours, as Pillow counts it: 2 keeps one of four, 0 all.
     """
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=quality, subsampling=subsampling)
+    shared = {"quality": quality, "subsampling": subsampling, "optimize": True, "progressive": True}
+    Image.fromarray(picture).save(buffer, "JPEG", **shared)
     return buffer.getvalue()
+
+
+def halved(picture: Array) -> Array:
+    """A picture half as wide and half as high."""
+    height, width = picture.shape[:2]
+    size = (max(1, width // 2), max(1, height // 2))
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
 
 
 def put(sheet: Image.Image, corner: tuple[int, int], picture: Array) -> None:

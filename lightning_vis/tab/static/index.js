@@ -1,15 +1,21 @@
 // The page: loads what is shown, keeps it up to date, and hands every change to the parts of the page.
 
+import { Cell } from "./cell/cell.js";
 import { Compare } from "./compare/compare.js";
 import { Film } from "./film/film.js";
 import { Filters } from "./filters/filters.js";
+import { Banner } from "./page/banner.js";
+import { Captions } from "./picture/captions.js";
 import { Controls } from "./page/controls.js";
 import { element } from "./page/dom.js";
+import { Help } from "./page/help.js";
 import { followTheme, hostWindow, onReload } from "./page/host.js";
+import { soundRuns, soundStreams } from "./page/intake.js";
 import { onKey } from "./page/keys.js";
+import { inOrder, Marks } from "./runs/marks.js";
 import { mergedStreams, modelOf } from "./page/looks.js";
 import { exportedSource, serverSource } from "./page/source.js";
-import { readState, writeState } from "./page/url_state.js";
+import { flushAddress, isForeign, readState, writeState } from "./page/url_state.js";
 import { parsedConstants } from "./picture/colours.js";
 import { Painter } from "./picture/painter.js";
 import { Timeline } from "./timeline/timeline.js";
@@ -18,6 +24,7 @@ import { Twins } from "./twins/twins.js";
 const POLL = 5000;
 const FIRST_RUNS = 4; // shown where nobody has chosen
 const FILM_SECONDS = 12;
+const FASTEST = 60; // milliseconds from look to look
 
 export async function render(exported = null) {
   const page = new Page(exported ? exportedSource(exported) : serverSource());
@@ -30,41 +37,45 @@ class Page {
     this.source = source;
     this.host = hostWindow();
     this.state = readState(this.host);
-    this.listed = []; // all runs
+    this.listed = []; // all runs, in natural order
+    this.marks = new Marks();
     this.loaded = new Map(); // run -> streams
     this.newest = new Map(); // run -> until when it has been loaded
+    this.recent = new Map(); // run -> what names the looks of the last minute, which are not sent again
+    this.failed = new Map(); // run -> why it could not be loaded
+    this.asked = new Set(); // runs that are being loaded
+    this.gone = null; // since when TensorBoard has not answered
     this.isPlaying = false;
+    this.isDue = false;
   }
 
   async start() {
     document.documentElement.lang = "en";
     if (this.source.isLive) document.head.append(element("link", { rel: "stylesheet", href: "static/style.css" }));
     this.message = element("div", { className: "message", role: "status" });
-    document.body.append(this.message);
+    this.banner = new Banner(() => this.again());
+    document.body.append(this.banner.root, this.message);
     this.say("Loading frames …");
-    try {
-      const { runs, constants } = await this.source.runs();
-      this.listed = runs;
-      this.painter = new Painter(this.source, parsedConstants(constants));
-      this.build();
-      await this.refresh();
-    } catch (error) {
-      this.say(`Nothing could be loaded: ${error.message}`);
-    }
+    await this.poll();
     // TensorBoard opens a tab without its having the keyboard; keys should work before the first click.
     if (this.host !== window && this.host.document.activeElement === this.host.document.body) window.focus();
+    window.addEventListener("pagehide", () => flushAddress(this.host));
     if (this.source.isLive) setInterval(() => document.hidden || this.poll(), POLL);
     if (this.source.isLive && this.host !== window) onReload(this.host, () => this.poll());
   }
 
-  build() {
+  build(constants) {
+    this.painter = new Painter(this.source, parsedConstants(constants), () => this.repaint());
+    this.captions = new Captions(this);
+    this.help = new Help();
     this.controls = new Controls(this);
     this.stage = element("main", { className: "stage", tabIndex: -1 });
     this.views = {
       compare: new Compare(this), film: new Film(this), filters: new Filters(this), twins: new Twins(this),
     };
     this.timeline = new Timeline(this);
-    document.body.append(this.controls.root, this.stage, this.timeline.root);
+    this.cell = new Cell(this);
+    this.banner.root.after(this.controls.root, this.stage, this.timeline.root);
     document.addEventListener("keydown", (event) => onKey(this, event));
     new ResizeObserver(() => this.draw()).observe(this.stage);
     window.addEventListener("resize", () => this.draw());
@@ -72,8 +83,27 @@ class Page {
     followTheme(this.host, () => this.draw());
   }
 
+  // Pictures have come, or could not be had: the page is painted once for all of them.
+  repaint() {
+    if (this.isDue) return;
+    this.isDue = true;
+    setTimeout(() => {
+      this.isDue = false;
+      if (!this.model?.positions.length) return;
+      this.current.update(this.model);
+      this.cell.update(this.model);
+    });
+  }
+
+  // Asks for all that could not be had.
+  again() {
+    this.painter?.store.again();
+    return this.poll();
+  }
+
   // A link that is pasted over the page's own address changes what is shown, without a reload.
   followAddress() {
+    if (!isForeign(this.host)) return;
     const state = readState(this.host);
     if (JSON.stringify(state) !== JSON.stringify(this.state)) this.change(state);
   }
@@ -86,56 +116,116 @@ class Page {
 
   async poll() {
     try {
-      this.listed = (await this.source.runs()).runs;
-      await this.refresh();
-    } catch { /* TensorBoard is gone for a moment; the next poll tries again */ }
+      const answer = await this.source.runs();
+      this.list(soundRuns(answer));
+      if (!this.painter) this.build(answer.constants);
+      if (this.gone) this.painter.store.again();
+      this.gone = null;
+    } catch (error) {
+      console.warn(error);
+      this.gone ||= new Date().toLocaleTimeString();
+    }
+    if (this.painter && !this.gone) await this.refresh();
+    this.banner.update(this);
+    if (!this.painter) this.say("Nothing has been loaded yet.");
   }
 
-  // Loads what is new of the runs that are shown.
+  list(runs) {
+    const byName = new Map(runs.map((each) => [each.run, each]));
+    this.listed = inOrder(byName.keys()).map((name) => byName.get(name));
+    this.marks.add(this.listed.map((each) => each.run));
+  }
+
+  // Loads what is new of the runs that are shown; each for itself.
   async refresh() {
     const stale = this.shownRuns.filter((run) => {
       const listed = this.listed.find((each) => each.run === run);
       return !this.newest.has(run) || listed.newest > this.newest.get(run);
     });
-    await Promise.all(stale.map((run) => this.load(run)));
+    await Promise.all(stale.map((run) => this.attempt(run)));
+    for (const run of this.failed.keys()) if (!this.shownRuns.includes(run)) this.failed.delete(run);
+    this.banner.update(this);
     this.draw();
   }
 
+  async attempt(run) {
+    this.asked.add(run);
+    try {
+      await this.load(run);
+      this.failed.delete(run);
+    } catch (error) {
+      this.failed.set(run, error.message);
+    } finally {
+      this.asked.delete(run);
+    }
+  }
+
   async load(run) {
-    const { streams, newest } = await this.source.looks(run, this.newest.get(run) || 0);
-    let merged = mergedStreams(this.loaded.get(run) || [], streams);
+    const { streams, newest, recent } = await this.source.looks(run, this.newest.get(run) || 0, this.recent.get(run));
+    let merged = mergedStreams(this.loaded.get(run) || [], soundStreams(streams));
     // A look that stands under another name now is known under its old one alone: all are asked for again.
-    if (merged.some((stream) => stream.looks.length < stream.places.length)) merged = (await this.source.looks(run, 0)).streams;
-    this.newest.set(run, newest);
+    if (merged.some((stream) => stream.looks.length < stream.places.length)) merged = soundStreams((await this.source.looks(run, 0)).streams);
+    this.newest.set(run, Number.isFinite(newest) ? newest : 0);
+    this.recent.set(run, Array.isArray(recent) ? recent : []);
     this.loaded.set(run, merged);
-    this.timeline?.forget(run);
+    this.timeline.forget(run);
   }
 
   change(changes) {
     Object.assign(this.state, changes);
-    const needsData = this.shownRuns.some((run) => !this.newest.has(run));
-    if (needsData) this.refresh().catch((error) => this.say(`A run could not be loaded: ${error.message}`));
+    const needsData = this.shownRuns.some((run) => !this.newest.has(run) && !this.failed.has(run) && !this.asked.has(run));
+    if (needsData) this.refresh();
     this.draw();
   }
 
-  // Shows a position of the timeline. At the last one the page follows the training.
+  // Shows a position of the timeline. At the last one the page follows the training. A linked moment B goes along.
   go(index) {
-    const model = this.model;
-    const at = Math.min(model.positions.length - 1, Math.max(0, index));
-    this.change({ steps: at === model.positions.length - 1 ? null : model.positions[at], epoch: null });
+    const { model, state } = this;
+    const last = model.positions.length - 1;
+    const at = Math.min(last, Math.max(0, index));
+    const along = state.against === "moment" && state.linked ? { other: model.positions[Math.min(last, Math.max(0, model.other + at - model.index))] } : {};
+    this.change({ steps: at === last ? null : model.positions[at], epoch: null, ...along });
+  }
+
+  // A cell large, its line on the chart.
+  open(run, image) {
+    this.change({ cell: { run, image } });
+    if (this.model.image !== image) this.timeline.choose(image);
+  }
+
+  goOther(index) {
+    const { positions } = this.model;
+    this.change({ against: "moment", other: positions[Math.min(positions.length - 1, Math.max(0, index))] });
+  }
+
+  // Halves the part of the film that is seen, around the moment; or doubles it again.
+  zoom(isIn) {
+    const { positions, index, low, high } = this.model;
+    const last = positions.length - 1;
+    const half = Math.max(2, Math.round((high - low) * (isIn ? 0.25 : 1)));
+    const [from, to] = [Math.max(0, index - half), Math.min(last, index + half)];
+    this.change({ from: from > 0 ? positions[from] : null, to: to < last ? positions[to] : null });
   }
 
   async play() {
     if (this.isPlaying || this.model.positions.length < 2) return;
     this.isPlaying = true;
+    try {
+      await this.goThrough();
+    } finally {
+      this.stop();
+    }
+  }
+
+  // A film takes a few seconds at the speed 1, however many looks it has: those between are passed over, the last one never.
+  async goThrough() {
     if (this.model.index === this.model.positions.length - 1) this.go(0);
     while (this.isPlaying && this.model.index < this.model.positions.length - 1) {
-      const pause = Math.min(400, Math.max(60, (FILM_SECONDS * 1000) / this.model.positions.length));
-      await Promise.all([this.current.ready(this.model.index + 1), new Promise((done) => setTimeout(done, pause))]);
-      if (this.isPlaying) this.go(this.model.index + 1);
-      this.current.ready(this.model.index + 2);
+      const { pause, stride } = paceOf(this.model.positions.length, this.state.speed);
+      await Promise.all([this.current.ready(this.model.index + stride), new Promise((done) => setTimeout(done, pause))]);
+      if (this.isPlaying) this.go(this.model.index + stride);
+      this.current.ready(this.model.index + stride);
     }
-    this.stop();
   }
 
   stop() {
@@ -152,25 +242,27 @@ class Page {
     return this.views[this.tab];
   }
 
-  colourOf(run) {
-    const at = this.listed.findIndex((each) => each.run === run);
-    return `--run-${(at < 0 ? 0 : at) % 8}`;
-  }
-
   draw() {
     const shown = this.shownRuns.filter((run) => this.loaded.has(run));
-    const colours = new Map(shown.map((run) => [run, this.colourOf(run)]));
-    this.model = modelOf({ ...this.state, runs: shown }, this.loaded, colours);
+    const marks = new Map(shown.map((run) => [run, { colour: this.marks.colourOf(run), number: this.marks.numberOf(run) }]));
+    this.model = modelOf({ ...this.state, runs: shown }, this.loaded, marks);
     const isEmpty = !this.model.positions.length;
-    this.say(isEmpty ? emptyText(this.listed.length) : "");
-    for (const part of [this.controls.root, this.stage, this.timeline.root]) part.hidden = isEmpty;
-    if (isEmpty) return;
+    this.say(isEmpty ? emptyText(this.listed.length, this.failed.size) : "");
+    for (const part of [this.stage, this.timeline.root]) part.hidden = isEmpty;
+    this.controls.root.hidden = !this.listed.length;
     this.controls.update(this.model);
-    if (this.stage.firstChild !== this.current.root) this.stage.replaceChildren(this.current.root);
+    if (isEmpty) return;
+    if (this.stage.firstChild !== this.current.root) this.stage.replaceChildren(this.current.root, this.controls.runs.others);
     this.current.update(this.model);
     this.timeline.update(this.model);
+    this.cell.update(this.model);
     const look = this.model.runs.flatMap((run) => run.looks).find((each) => each.steps === this.model.steps);
     writeState(this.host, { ...this.state, tab: this.tab, epoch: this.state.steps === null ? null : look?.epoch ?? this.state.epoch });
+  }
+
+  // The address of what is shown, at once.
+  flush() {
+    flushAddress(this.host);
   }
 
   say(text) {
@@ -184,7 +276,16 @@ class Page {
   }
 }
 
-function emptyText(runs) {
+// Milliseconds between two looks that are shown, and how many looks on the next one is.
+function paceOf(count, speed) {
+  if (speed === "every") return { pause: FASTEST, stride: 1 };
+  const each = Math.min(400, (FILM_SECONDS * 1000) / count) / Number(speed);
+  const stride = Math.max(1, Math.round(FASTEST / each));
+  return { pause: Math.max(FASTEST, each * stride), stride };
+}
+
+function emptyText(runs, failed) {
+  if (failed) return "None of these runs could be loaded.";
   return runs ? "These runs have no frames yet. The first one is written before the first training step."
     : "No frames yet: add ProbeCallback() to the Trainer's callbacks. The first frame is written before the first training step.";
 }

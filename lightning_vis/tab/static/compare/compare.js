@@ -1,54 +1,69 @@
-// Compare: all images at one moment; the inputs above, a row per run below.
+// Compare: all images at one moment, as large as the window allows; the photos above, a row per run below, once for each kind of photos.
 
-import { element, fitCanvas, NO_MAPS, noteOf, pager, pressable, replace } from "../page/dom.js";
-import { lookAt, partOf, withMaps } from "../page/looks.js";
-import { answersOf, errorOf, quantityOf, truthOf } from "../page/words.js";
-import { clear, describe, fillHead, fillTile, NARROW } from "./tiles.js";
-
-const PER_PAGE = 8;
-const SIDE = 220;
-const LABELS = 158;
-const GAP = 8;
-const LEAST = 112; // tiles become smaller so that all rows are seen at once, but no smaller than this
-const CAPTION = 20;
-const NOTES = 30;
-const [WORDS, LONG] = [17, 18]; // a second line of a caption, and from how many letters on there is one
-const SPREAD = 9; // the bar of an error
-const [MEASURES, STACKED] = [25, 40]; // what is written below a caption, on one line or, below narrow tiles, on two
+import { mark } from "../picture/cell.js";
+import { element, fitCanvas, isFlowing, NO_MAPS, noteOf, pager, pressable, replace } from "../page/dom.js";
+import { limitOf } from "../picture/colours.js";
+import { groupsOf } from "../runs/groups.js";
+import { withMaps } from "../page/looks.js";
+import { markOf } from "../runs/run_list.js";
+import { answersOf, quantityOf, truthOf } from "../page/words.js";
+import { layoutOf } from "./layout.js";
+import { rowsOf, shownOf, sourcesOf } from "./rows.js";
+import { describe, fillDifference, fillHead, fillTile } from "./tiles.js";
 
 export class Compare {
   constructor(page) {
     this.page = page;
     this.root = element("div", { className: "compare" });
     this.tiles = [];
-    this.isAsked = 0;
+    this.shown = new Map();
   }
 
+  // Until the pictures of a moment are there.
   ready(index) {
-    return this.page.painter.ready(this.partsAt(this.page.model, index));
-  }
-
-  partsAt(model, index) {
+    const { model, state, painter } = this.page;
     const steps = model.positions[Math.min(index, model.positions.length - 1)];
-    return model.runs.map((run) => partOf(lookAt(run.looks, steps), model.view)).filter(Boolean);
+    const rows = rowsOf(model.runs, { ...model, steps }, state.against);
+    return painter.ready(rows.flatMap((row) => sourcesOf(row, shownOf(row, model.view), state.outline) || []));
   }
 
   update(model) {
     if (!model.views.length) return this.updateEmpty(model);
     const { shown, notes } = withMaps(model);
-    this.show(shown, notes);
+    this.show(shown, [...notes, ...this.readingOf(model)]);
   }
 
   show(model, notes) {
-    this.isNoted = notes.length > 0;
-    const pages = Math.max(1, Math.ceil(model.count / PER_PAGE));
-    const first = Math.min(this.page.state.page, pages - 1) * PER_PAGE;
-    const images = [...Array(Math.min(PER_PAGE, model.count - first)).keys()].map((at) => first + at);
-    const structure = JSON.stringify([model.probe, images, pages, model.runs.map((run) => [run.name, run.colour, run.inputs?.key]), notes]);
-    replace(this.root, structure, () => [...this.build(model, images, pages), ...notes.map(noteOf)]);
+    const { state, stage } = this.page;
+    const groups = groupsOf(model, state).map((group) => ({ ...group, rows: rowsOf(group.runs, model, state.against) }));
+    const height = isFlowing() ? window.innerHeight - 160 : stage.clientHeight;
+    const space = { width: this.root.clientWidth || stage.clientWidth - 28, height, notes: notes.length, others: !this.page.controls.runs.others.hidden, isGlance: state.glance };
+    this.layout = layoutOf(groups, space);
+    const { columns, perPage } = this.layout;
+    const most = Math.max(0, ...groups.map((group) => group.images.length));
+    const pages = Math.max(1, Math.ceil(most / perPage));
+    const first = Math.min(state.page, pages - 1) * perPage;
+    const shown = groups.map((group) => ({ ...group, images: group.images.slice(first, first + perPage) }));
+    const structure = JSON.stringify([
+      model.probe, columns, pages, first, most, shown.map(({ images, rows }) => [images, rows.map(({ id, run }) => [id, run.colour, run.inputs?.key])]), notes,
+    ]);
+    replace(this.root, structure, () => [
+      ...(pages > 1 ? [pager(this.page, { pages, first, last: Math.min(most, first + perPage), count: most })] : []), ...this.build(shown, columns), ...notes.map(noteOf),
+    ]);
+    this.rows = shown.flatMap((group) => group.rows);
     this.fit(model);
     this.fill(model);
     this.paint(model);
+  }
+
+  // How differences are to be read; their colours are those of signed maps, whatever the view's own are.
+  readingOf({ view, runs }) {
+    const { state, painter } = this.page;
+    const isShown = state.against === "moment" || runs.some((run) => `run:${run.name}` === state.against);
+    if (!isShown || view.isPicture) return [];
+    const limit = Number(limitOf(view.scale, state, painter.constants).toPrecision(2));
+    const unit = view.scale.kind === "log" && state.mode === "evidence" ? "" : " times a map's own mean";
+    return [`Rows that begin with minus are differences: warm where there is more in the first one, blue where there is less, in full colour from ${limit}${unit} on.`];
   }
 
   updateEmpty(model) {
@@ -57,45 +72,76 @@ export class Compare {
     replace(this.root, `empty ${textContent}`, () => element("p", { className: "empty", textContent }));
   }
 
-  build(model, images, pages) {
+  build(groups, columns) {
     this.tiles = [];
-    this.images = images;
-    const grid = element("div", { className: "grid" });
-    const withInputs = model.runs.find((run) => run.inputs);
-    if (withInputs) grid.append(...this.inputRow(withInputs, images));
-    for (const run of model.runs) grid.append(...this.runRow(run, images));
-    return pages > 1 ? [pager(this.page, model, pages, images), grid] : [grid];
+    this.shown = new Map(); // row -> the look whose pictures stand there
+    if (!groups.some((group) => group.images.length)) return [element("p", { className: "empty", textContent: "No image is like that: choose others above." })];
+    return groups.flatMap((group) => {
+      const blocks = [...Array(Math.ceil(group.images.length / columns)).keys()].map((at) => group.images.slice(at * columns, (at + 1) * columns));
+      return blocks.map((images, at) => this.block(group, images, at === 0));
+    });
   }
 
-  inputRow(run, images) {
-    const head = element("div", { className: "head" }, element("span", { className: "quiet", textContent: "input" }));
+  // As many images as stand side by side: their photos, and what each run says of them.
+  block(group, images, isFirst) {
+    const grid = element("div", { className: isFirst ? "grid first" : "grid" });
+    if (group.run.inputs) grid.append(...this.inputRow(group, images, isFirst));
+    for (const row of group.rows) grid.append(...this.runRow(row, images, isFirst));
+    return grid;
+  }
+
+  inputRow({ run, runs }, images, isFirst) {
+    const textContent = isFirst ? "input" : "";
+    const head = element("div", { className: "head" }, element("span", { className: "quiet", textContent, title: `the photos of ${runs.map((each) => each.name).join(", ")}` }));
     return [head, ...images.map((image) => {
       const name = truthOf(run.inputs, image) || `image ${image + 1}`;
-      const canvas = this.picture(image);
+      const canvas = this.picture(image, () => this.page.timeline.choose(image));
       canvas.setAttribute("aria-label", `image ${image + 1}: ${name}`);
-      this.tiles.push({ kind: "input", run: run.name, image, canvas });
-      return element("figure", {}, canvas, element("figcaption", { title: name }, element("span", { className: "name", textContent: name })));
+      const state = element("span", { className: "state" });
+      this.tiles.push({ kind: "input", run: run.name, image, canvas, state });
+      canvas.title = "its own line in the chart";
+      return element("figure", {}, element("div", { className: "photo" }, canvas, state), element("figcaption", { title: name }, element("span", { className: "name", textContent: name })));
     })];
   }
 
-  // Pressed, it brings the image's own line to the chart.
-  picture(image) {
-    const canvas = pressable(() => this.page.timeline.choose(image));
-    canvas.title = "its own line in the chart";
+  // Photos bring the image's own line to the chart; a tile opens large, and brings its line along. Arrows go from tile to tile.
+  picture(image, onPress) {
+    const canvas = pressable(onPress);
+    canvas.title = "press to see it large";
+    canvas.addEventListener("keydown", (event) => moveFocus(event, canvas, this.tiles));
+    canvas.addEventListener("focus", () => this.rove(canvas));
     return canvas;
   }
 
-  runRow(run, images) {
-    const title = element("strong", { textContent: run.name, title: run.name });
+  // One tile alone is a stop of the Tab key: the one that had the focus last.
+  rove(chosen) {
+    const canvases = this.tiles.map((tile) => tile.canvas).filter(Boolean);
+    const stop = canvases.includes(chosen) ? chosen : canvases[0];
+    for (const canvas of canvases) canvas.tabIndex = canvas === stop ? 0 : -1;
+  }
+
+  runRow(row, images, isFirst) {
+    const { run, moment, minus } = row;
+    const title = element("strong", { textContent: minus ? `minus ${minus.name}` : run.name, title: run.name });
+    if (run.number) title.prepend(markOf(this.page, run.name));
+    if (moment) title.append(element("span", { className: `moment ${moment}`, textContent: moment }));
+    if (minus) title.classList.add("minus");
+    if (!isFirst) return [this.again(run, title), ...images.map((image) => this.tile(row, image))];
     const facts = element("div", { className: "facts" });
     const head = element("div", { className: "head" }, element("div", { className: "run" }, title, facts));
     head.firstChild.style.borderColor = `var(${run.colour})`;
-    this.tiles.push({ kind: "head", run: run.name, facts });
-    return [head, ...images.map((image) => this.tile(run, image))];
+    this.tiles.push({ kind: "head", row: row.id, run: run.name, facts });
+    return [head, ...images.map((image) => this.tile(row, image))];
   }
 
-  tile(run, image) {
-    const canvas = this.picture(image);
+  again(run, title) {
+    const head = element("div", { className: "head" }, element("div", { className: "run more" }, title));
+    head.firstChild.style.borderColor = `var(${run.colour})`;
+    return head;
+  }
+
+  tile({ id, run }, image) {
+    const canvas = this.picture(image, () => this.page.open(run.name, image));
     const state = element("span", { className: "state" });
     const name = element("span", { className: "name" });
     const probability = element("span", { className: "quiet number", title: "probability of the predicted class" });
@@ -109,32 +155,23 @@ export class Compare {
     const error = element("div", { className: "lift spread", role: "img" }, errorFill, element("b"));
     const caption = element("figcaption", {}, name, probability);
     const measures = element("div", { className: "measures" }, lift, half);
-    this.tiles.push({ kind: "map", run: run.name, image, canvas, state, name, probability, fill, bar, lift, half, caption, measures, error, errorFill });
-    return element("figure", {}, element("div", { className: "picture" }, canvas, state), caption, error, bar, measures);
+    const figure = element("figure", {}, element("div", { className: "picture" }, canvas, state), caption, error, bar, measures);
+    this.tiles.push({ kind: "map", row: id, run: run.name, image, figure, canvas, state, name, probability, fill, bar, lift, half, caption, measures, error, errorFill });
+    return figure;
   }
 
   fit(model) {
-    const columns = this.images.length;
-    const room = (this.root.clientWidth || this.page.stage.clientWidth) - LABELS - columns * GAP - 2;
-    const wide = Math.min(SIDE, Math.floor(room / Math.max(1, columns)));
-    const one = Math.min(wide, this.widthFor(model, MEASURES));
-    const width = Math.max(48, one < NARROW ? Math.min(wide, NARROW - 1, Math.max(LEAST, this.widthFor(model, STACKED))) : one);
-    this.arrange(width < NARROW);
-    this.root.querySelector(".grid").style.gridTemplateColumns = `${LABELS}px repeat(${columns}, ${width}px)`;
+    const { side, columns, labels, isNarrow, isTiny } = this.layout;
+    this.arrange(isNarrow);
+    this.root.classList.toggle("tiny", isTiny);
+    this.root.classList.toggle("stacked", !labels);
+    for (const grid of this.root.querySelectorAll(".grid")) grid.style.gridTemplateColumns = `${labels ? `${labels}px ` : ""}repeat(${columns}, ${side}px)`;
+    const runs = new Map(model.runs.map((run) => [run.name, run]));
     for (const tile of this.tiles) {
       if (!tile.canvas) continue;
-      const run = model.runs.find((each) => each.name === tile.run);
-      const [height, across] = run.inputs?.size || [1, 1];
-      fitCanvas(tile.canvas, width, Math.round((width * height) / across));
+      const [height, across] = runs.get(tile.run).inputs?.size || [1, 1];
+      fitCanvas(tile.canvas, side, Math.round((side * height) / across));
     }
-  }
-
-  // How wide tiles may be so that all rows are seen at once.
-  widthFor(model, measures) {
-    const rows = [...(model.runs.some((run) => run.inputs) ? [CAPTION] : []), ...model.runs.map((run) => CAPTION + wordsOf(run) + measures)];
-    const tall = (this.page.stage.clientHeight - 24 - (this.isNoted ? NOTES : 0) - rows.reduce((sum, each) => sum + each + GAP, 0)) / Math.max(1, rows.length);
-    const ratio = Math.max(...model.runs.map((run) => (run.inputs ? run.inputs.size[0] / run.inputs.size[1] : 1)));
-    return Math.floor(tall / ratio);
   }
 
   // Below a narrow tile a name has a line of its own.
@@ -153,50 +190,104 @@ export class Compare {
   }
 
   fill(model) {
-    for (const tile of this.tiles) {
-      tile.canvas?.setAttribute("aria-pressed", String(tile.image === model.image));
-      const run = model.runs.find((each) => each.name === tile.run);
-      const look = lookAt(run.looks, model.steps);
-      if (tile.kind === "head") fillHead(tile, run, look, { key: model.view?.key, steps: model.steps });
-      if (tile.kind === "map") fillTile(tile, run, look, model.view);
-    }
+    this.rove(document.activeElement);
+    for (const tile of this.tiles) tile.canvas?.setAttribute("aria-pressed", String(tile.image === model.image));
   }
 
-  // Paints at once what is there, and the rest as soon as it has come.
-  async paint(model) {
-    const asked = (this.isAsked += 1);
-    const isDone = this.paintTiles(model);
-    this.root.setAttribute("aria-busy", String(!isDone));
-    if (isDone) return;
-    const inputs = model.runs.flatMap((run) => [run.inputs, this.page.state.outline ? run.masks : null]);
-    await this.page.painter.ready([...inputs, ...this.partsAt(model, model.index)].filter(Boolean));
-    if (asked !== this.isAsked) return;
-    this.paintTiles(model);
-    this.root.setAttribute("aria-busy", "false");
+  // Each row changes as a whole, with its picture: until that has come it stays what it was, and says so.
+  paint(model) {
+    const { mode, gain, opacity, photo, palette, outline } = this.page.state;
+    this.settings = [mode, gain, opacity, photo, palette, outline].join();
+    const states = this.rows.map((row) => this.paintRow(row, model));
+    this.root.setAttribute("aria-busy", String([...states, ...this.groupStates(model)].includes("loading")));
   }
 
-  paintTiles(model) {
+  groupStates(model) {
+    return this.tiles.filter((tile) => tile.kind === "input").map((tile) => this.paintInput(tile, model));
+  }
+
+  paintInput(tile, model) {
+    const run = model.runs.find((each) => each.name === tile.run);
     const { painter, state } = this.page;
-    let isDone = true;
-    for (const tile of this.tiles) {
-      if (!tile.canvas) continue;
-      const run = model.runs.find((each) => each.name === tile.run);
-      if (tile.kind === "input") {
-        isDone = painter.paintPicture(tile.canvas, run.inputs, tile.image, state.outline ? run.masks : null) && isDone;
-        continue;
-      }
-      const part = partOf(lookAt(run.looks, model.steps), model.view);
-      if (!part) clear(tile);
-      else if (painter.paintView(tile.canvas, { inputs: run.inputs, part, index: tile.image, masks: run.masks, settings: state })) {
-        describe(tile, part.maximum ? painter.maps(part)[tile.image] : null, { width: tile.canvas.clientWidth, quantity: quantityOf(model.view) });
-      } else isDone = false;
+    const parts = [run.inputs, state.outline ? run.masks : null];
+    const found = painter.stateOf(parts);
+    if (found !== "shown") mark(tile, found);
+    else if (this.isNew(tile, [run.inputs.key, run.masks?.key])) {
+      mark(tile, painter.paintPicture(tile.canvas, run.inputs, tile.image, state.outline ? run.masks : null) ? "shown" : "missing");
     }
-    return isDone;
+    return found;
+  }
+
+  // Whether a tile shows something else than is asked for; pictures that stand already are not painted again.
+  isNew(tile, keys) {
+    const painted = [...keys, this.settings, tile.canvas.width, tile.canvas.height].join();
+    const isNew = tile.painted !== painted || tile.canvas.dataset.state !== "shown";
+    tile.painted = painted;
+    return isNew;
+  }
+
+  sizeOf(row) {
+    const { canvas } = this.tiles.find((tile) => tile.kind === "map" && tile.row === row.id) || {};
+    return `${canvas?.width}x${canvas?.height}`;
+  }
+
+  paintRow(row, model) {
+    const { painter, state } = this.page;
+    const asked = { ...shownOf(row, model.view), key: model.view.key };
+    const before = this.shown.get(row.id);
+    const wanted = [asked.part?.key, asked.minus?.key, row.run.inputs?.key, row.run.masks?.key, this.settings, this.sizeOf(row)].join();
+    const sources = (each) => sourcesOf(row, each, state.outline);
+    const found = !sources(asked) ? "missing" : before?.wanted === wanted ? "shown" : painter.stateOf(sources(asked));
+    const stays = found === "loading" && before?.key === model.view.key && painter.stateOf(sources(before)) === "shown";
+    const shown = stays ? before : { ...asked, wanted };
+    if (found === "shown") this.shown.set(row.id, shown);
+    const reason = found === "failed" ? painter.reasonOf(sources(asked)) : "";
+    this.fillRow(row, model, { ...shown, found: stays ? "shown" : found, awaited: found === "loading" ? asked.look : null, reason });
+    return found;
+  }
+
+  fillRow(row, model, shown) {
+    const { look, other, found, awaited, reason } = shown;
+    const { run } = row;
+    for (const tile of this.tiles.filter((each) => each.row === row.id)) {
+      const about = { key: model.view?.key, steps: row.steps, awaited, reason, minus: row.minus && { ...row.minus, look: other }, onAgain: () => this.page.again() };
+      if (tile.kind === "head") fillHead(tile, run, look, about);
+      if (tile.kind !== "map") continue;
+      tile.figure.classList.toggle("old", Boolean(awaited) && found === "shown");
+      if (row.minus) fillDifference(tile, run, look, { ...row.minus, look: other });
+      else fillTile(tile, run, look, model.view);
+      this.paintTile(tile, row, model, shown);
+    }
+  }
+
+  paintTile(tile, { run, minus: taken }, model, { part, minus, found, look }) {
+    const { painter, state } = this.page;
+    if (found !== "shown") {
+      describe(tile, null, {});
+      return mark(tile, found, found === "missing" && look ? "no map" : "");
+    }
+    const painted = { inputs: run.inputs, part, minus, index: tile.image, masks: run.masks, settings: state };
+    const map = taken ? painter.difference(painted) : part.maximum ? painter.maps(part)?.[tile.image] : null;
+    const isPainted = !this.isNew(tile, [part.key, minus?.key, run.inputs?.key, run.masks?.key])
+      || (taken ? painter.paintDifference(tile.canvas, painted) : painter.paintView(tile.canvas, painted));
+    mark(tile, isPainted ? "shown" : taken ? "unlike" : "missing", isPainted ? map?.state : taken ? "" : "no map");
+    return describe(tile, isPainted ? map : null, { width: tile.canvas.clientWidth, quantity: quantityOf(model.view) });
   }
 }
 
-// Pixels that the words of a task take below a run's tiles, beside a caption of one line.
-function wordsOf(run) {
-  const isLong = run.looks.some((look) => look.said?.some((text) => text.length > LONG));
-  return (isLong ? WORDS : 0) + (run.looks.some((look) => errorOf(look, 0) !== undefined) ? SPREAD : 0);
+// To the tile beside, above or below: the one that is nearest in that direction.
+function moveFocus(event, canvas, tiles) {
+  const [right, down] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key] || [];
+  if (right === undefined || event.shiftKey) return;
+  event.preventDefault();
+  event.stopPropagation();
+  const from = canvas.getBoundingClientRect();
+  const far = (each) => {
+    const to = each.getBoundingClientRect();
+    const [along, aside] = right ? [(to.left - from.left) * right, Math.abs(to.top - from.top)] : [(to.top - from.top) * down, Math.abs(to.left - from.left)];
+    return along > 1 ? along + 4 * aside : Infinity;
+  };
+  const others = tiles.map((tile) => tile.canvas).filter(Boolean);
+  const nearest = others.reduce((best, each) => (far(each) < far(best) ? each : best), others[0]);
+  if (far(nearest) < Infinity) nearest.focus();
 }

@@ -4,12 +4,27 @@ import { element, replace } from "../page/dom.js";
 import { partOf } from "../page/looks.js";
 import { captionOf, countRight, errorOf, explainedOf, isWrong, measuredOf, movedOf, spoken } from "../page/words.js";
 import { errorShare, liftShare } from "../timeline/axes.js";
+import { NARROW } from "./layout.js";
 
-export const NARROW = 138; // pixels: below them a name has a line of its own
 const ROOMY = 180; // pixels: from them on a sentence has room
 
-export function fillHead(tile, run, look, { key, steps }) {
-  const lines = [look ? look.when : "not yet", ...(look && look.steps !== steps ? ["no look since then"] : [])];
+// `awaited` is the look whose pictures are on their way; until they are there, all that is said is of the look before it.
+export function fillHead(tile, run, look, about) {
+  const { awaited, reason, onAgain } = about;
+  const { lines, lit } = about.minus ? { lines: [differenceLine(look, about.minus)], lit: "" } : linesOf(run, look, about);
+  const waiting = awaited && awaited !== look ? [`loading ${awaited.when} …`] : [];
+  replace(tile.facts, JSON.stringify([lines, lit, waiting, reason]), () => [
+    ...waiting.map((line) => element("div", { className: "waiting", textContent: line })),
+    ...(reason ? [element("button", { type: "button", className: "again", textContent: "again", title: `The picture could not be had: ${reason}`, onclick: onAgain })] : []),
+    ...lines.map((line) => element("div", { textContent: line })),
+    ...(lit ? [element("div", { className: `alert ${lit}`, textContent: lit === "red" ? "alert: background" : "background?" })] : []),
+  ]);
+  tile.facts.title = look?.notes.join("\n") || "";
+}
+
+function linesOf(run, look, { key, steps, awaited }) {
+  const isOld = look && look.steps !== steps && !awaited;
+  const lines = [look ? look.when : "not yet", ...(isOld ? ["no look since then"] : [])];
   const { right, known } = countRight(run.inputs, look);
   if (known) lines.push(`${right} of ${known} right`);
   if (measuredOf(look)) lines.push(measuredOf(look));
@@ -18,12 +33,26 @@ export function fillHead(tile, run, look, { key, steps }) {
   const effect = look?.numbers["reliance/background_effect"];
   if (Number.isFinite(effect)) lines.push(`background effect ${movedOf(look, effect, "%")}`);
   const alert = look?.numbers["reliance/alert"];
-  const lit = alert >= 1 ? "red" : alert >= 0.5 ? "amber" : "";
-  replace(tile.facts, JSON.stringify([lines, lit]), () => [
-    ...lines.map((line) => element("div", { textContent: line })),
-    ...(lit ? [element("div", { className: `alert ${lit}`, textContent: lit === "red" ? "alert: background" : "background?" })] : []),
-  ]);
-  tile.facts.title = look?.notes.join("\n") || "";
+  return { lines, lit: alert >= 1 ? "red" : alert >= 0.5 ? "amber" : "" };
+}
+
+function differenceLine(look, minus) {
+  return `${look?.when || "not yet"} minus ${minus.look?.when || "not yet"}`;
+}
+
+// Of a difference: from which answer to which one, and by how much its probability moved.
+export function fillDifference(tile, run, look, minus) {
+  const { image } = tile;
+  const [now, then] = [captionOf(run.inputs, look, image), captionOf(minus.run.inputs, minus.look, image)];
+  const [shareNow, shareThen] = [look, minus.look].map((each) => each?.probability[image]);
+  tile.bar.hidden = tile.lift.hidden = tile.error.hidden = true;
+  tile.hasLift = false;
+  tile.name.classList.remove("wrong");
+  tile.name.textContent = tile.name.title = now.text === then.text ? now.text : `${then.text || "?"} → ${now.text || "?"}`;
+  const isKnown = Number.isFinite(shareNow) && Number.isFinite(shareThen) && now.text === then.text;
+  tile.probability.textContent = isKnown ? `p ${signed(shareNow - shareThen)}` : "";
+  const whose = minus.run === run ? "" : `, run ${minus.run.name}`;
+  tile.canvas.setAttribute("aria-label", `image ${image + 1}, difference, run ${run.name}, ${look?.when || "not yet"}, minus ${minus.look?.when || "not yet"}${whose}: ${tile.name.textContent}`);
 }
 
 export function fillTile(tile, run, look, view) {
@@ -72,18 +101,11 @@ function signed(value) {
 
 // What is known of a map once its picture has come.
 export function describe(tile, map, { width, quantity }) {
-  tile.state.textContent = map?.state || "";
   const where = map?.half ? percent(map.half) : "";
   const isLong = !tile.hasLift && width >= ROOMY;
   const text = isLong ? `half of it in ${where} of the image` : width < NARROW ? `half ${where}` : `half in ${where}`;
   tile.half.textContent = where ? text : "";
   tile.half.title = map?.half ? `Half of the ${quantity} lies in ${percent(map.half)} of the image` : "";
-}
-
-export function clear(tile) {
-  tile.canvas.getContext("2d").clearRect(0, 0, tile.canvas.width, tile.canvas.height);
-  tile.state.textContent = "no map";
-  tile.half.textContent = "";
 }
 
 // On a log axis from a quarter to four times chance, from the tick at chance to the value.

@@ -1,7 +1,10 @@
 // Film: each image over time; a row per image and run, columns thinned to the width. A click goes there.
 
+import { drawState } from "../picture/cell.js";
 import { cssColour, element, elided, fitCanvas, NO_MAPS, noteOf, pager, pressable, replace } from "../page/dom.js";
+import { groupsOf } from "../runs/groups.js";
 import { lookAt, partOf, thinned, whenAt, withMaps } from "../page/looks.js";
+import { markOf } from "../runs/run_list.js";
 import { answersOf, errorOf, explainedOf, explainsAnew, isWrong, truthOf } from "../page/words.js";
 import { errorShare } from "../timeline/axes.js";
 
@@ -17,7 +20,6 @@ export class Film {
     this.page = page;
     this.root = element("div", { className: "film" });
     this.tile = document.createElement("canvas");
-    this.isAsked = 0;
   }
 
   ready() {
@@ -33,26 +35,29 @@ export class Film {
   show(model, notes) {
     const width = (this.root.clientWidth || this.page.stage.clientWidth) - LEFT - 2;
     const seen = new Set(model.runs.flatMap((run) => run.looks.map((look) => look.steps)));
-    const places = [...model.positions.keys()].filter((at) => seen.has(model.positions[at]));
+    const places = [...model.positions.keys()].filter((at) => seen.has(model.positions[at]) && at >= model.low && at <= model.high);
     this.columns = thinned(places.length, Math.max(2, Math.floor(width / (LEAST + GAP)))).map((at) => places[at]);
     this.side = Math.max(LEAST, Math.min(MOST, Math.floor(width / this.columns.length) - GAP));
-    const pages = Math.max(1, Math.ceil(model.count / PER_PAGE));
+    const groups = groupsOf(model, this.page.state);
+    const count = Math.max(0, ...groups.map((group) => group.images.length));
+    const pages = Math.max(1, Math.ceil(count / PER_PAGE));
     const first = Math.min(this.page.state.page, pages - 1) * PER_PAGE;
-    this.images = [...Array(Math.min(PER_PAGE, model.count - first)).keys()].map((at) => first + at);
+    const leaves = pages > 1 ? [pager(this.page, { pages, first, last: Math.min(count, first + PER_PAGE), count })] : [];
+    this.groups = groups.map((group) => ({ ...group, images: group.images.slice(first, first + PER_PAGE) }));
+    const images = this.groups.map((group) => [group.images, group.runs.map((run) => [run.name, run.colour, run.inputs?.key])]);
     const times = this.columns.map((at) => [at, model.positions[at], whenAt(model, at)]);
-    const structure = JSON.stringify([model.probe, this.images, times, notes, model.runs.map((run) => [run.name, run.inputs?.key]), this.side, this.isRepeating(model)]);
-    replace(this.root, structure, () => [...this.build(model, pages), ...notes.map(noteOf)]);
+    const structure = JSON.stringify([model.probe, images, count, first, times, notes, this.side, this.isRepeating(model)]);
+    replace(this.root, structure, () => [...leaves, ...this.build(model), ...notes.map(noteOf)]);
     this.mark(model);
     this.paint(model);
   }
 
   updateEmpty(model) {
-    this.shows = null;
     const textContent = answersOf(model) || NO_MAPS;
     replace(this.root, `empty ${textContent}`, () => element("p", { className: "empty", textContent }));
   }
 
-  build(model, pages) {
+  build(model) {
     this.rows = [];
     this.heads = this.columns.map((at) => element("button", {
       type: "button", textContent: whenAt(model, at), title: `${whenAt(model, at)}: go there`, onclick: () => this.page.go(at),
@@ -60,10 +65,10 @@ export class Film {
     const head = element("div", { className: "times" }, element("span"), ...this.heads);
     for (const button of this.heads) button.style.width = `${this.side}px`;
     this.cursor = element("div", { className: "cursor" });
-    const rows = this.images.flatMap((image) => model.runs.map((run, at) => this.row(run, image, at === 0)));
+    const rows = this.groups.flatMap(({ images, runs }) => images.flatMap((image) => runs.map((run, at) => this.row(run, image, at === 0))));
     const body = element("div", { className: "rows" }, ...rows, this.cursor);
     const note = this.isRepeating(model) ? [element("p", { className: "quiet", textContent: READING })] : [];
-    return [...(pages > 1 ? [pager(this.page, model, pages, this.images)] : []), head, body, ...note];
+    return [head, body, ...note];
   }
 
   partsOf(model) {
@@ -81,9 +86,9 @@ export class Film {
     input.setAttribute("aria-label", `image ${image + 1}: ${name}`);
     input.title = "its own line in the chart";
     const strip = element("canvas", { role: "img", "aria-label": `image ${image + 1}, ${name}, run ${run.name}, over time`, onclick: (event) => this.onClick(event) });
-    const mark = element("span", { className: "mark", title: run.name });
-    mark.style.background = `var(${run.colour})`;
-    this.rows.push({ run: run.name, image, strip, input: isFirst ? input : null });
+    const mark = markOf(this.page, run.name);
+    mark.title = run.name;
+    this.rows.push({ run: run.name, image, strip, input: isFirst ? input : null, cells: [] });
     const left = element("div", { className: "left" }, isFirst ? input : "", mark);
     return element("div", { className: isFirst ? "row first" : "row", title: `${name}, ${run.name}` }, left, strip);
   }
@@ -102,30 +107,24 @@ export class Film {
     this.heads.forEach((head, column) => head.setAttribute("aria-current", String(column === nearest)));
   }
 
-  async paint(model) {
-    const asked = (this.isAsked += 1);
-    const isDone = this.paintRows(model);
-    this.root.setAttribute("aria-busy", String(!isDone));
-    if (isDone) return;
-    const inputs = model.runs.flatMap((run) => [run.inputs, this.page.state.outline ? run.masks : null]);
-    await this.page.painter.ready([...inputs, ...this.partsOf(model)].filter(Boolean));
-    if (asked !== this.isAsked) return;
-    this.paintRows(model);
-    this.root.setAttribute("aria-busy", "false");
+  // The strips change with the looks and the settings, not with the position: going through the film repaints nothing.
+  paint(model) {
+    const { state } = this.page;
+    this.settings = [
+      model.view?.key, state.mode, state.gain, state.opacity, state.photo, state.palette, state.outline, window.devicePixelRatio, document.documentElement.className,
+    ].join();
+    const states = this.rows.flatMap((row) => this.paintRow(row, model));
+    this.root.setAttribute("aria-busy", String(states.includes("loading")));
+    this.updateFailed(states.includes("failed"));
   }
 
-  // The strips change with the looks and the settings, not with the position: going through the film repaints nothing.
-  paintRows(model) {
-    const { state } = this.page;
-    const shows = JSON.stringify([
-      this.root.dataset.shows, model.view?.key, this.partsOf(model).map((part) => part?.key), state.mode, state.gain, state.opacity, state.photo, state.palette, state.outline,
-      window.devicePixelRatio, document.documentElement.className,
-    ]);
-    if (this.shows === shows) return true;
-    const done = this.rows.map((row) => this.paintRow(row, model));
-    const isDone = done.every(Boolean);
-    this.shows = isDone ? shows : null;
-    return isDone;
+  updateFailed(isFailed) {
+    const found = this.root.querySelector(".again");
+    if (!isFailed) return found?.remove();
+    if (found) return undefined;
+    return this.root.prepend(element("button", {
+      type: "button", className: "again", textContent: "some pictures could not be had: again", onclick: () => this.page.again(),
+    }));
   }
 
   paintRow(row, model) {
@@ -133,31 +132,51 @@ export class Film {
     const run = model.runs.find((each) => each.name === row.run);
     const [height, across] = run.inputs?.size || [1, 1];
     const tall = Math.round((this.side * height) / across);
-    fitCanvas(row.strip, this.columns.length * (this.side + GAP), tall);
+    if (fitCanvas(row.strip, this.columns.length * (this.side + GAP), tall)) row.cells = [];
     fitCanvas(this.tile, this.side, tall);
-    let isDone = true;
-    if (row.input) {
-      fitCanvas(row.input, LEAST, Math.round((LEAST * height) / across));
-      isDone = !run.inputs || painter.paintPicture(row.input, run.inputs, row.image);
-    }
-    const context = row.strip.getContext("2d");
-    context.clearRect(0, 0, row.strip.width, row.strip.height);
+    const states = row.input ? [this.paintInput(row, run, Math.round((LEAST * height) / across))] : [];
     let before = null;
     this.columns.forEach((at, column) => {
       const look = lookAt(run.looks, model.positions[at]);
       const part = partOf(look, model.view);
-      if (!part) return;
-      const painted = painter.paintView(this.tile, { inputs: run.inputs, part, index: row.image, masks: run.masks, settings: state });
-      isDone = painted && isDone;
-      if (!painted) return;
-      const isRepeated = part === before; // no look of this run at that moment: the one before it still stands
-      context.globalAlpha = isRepeated ? FAINT : 1;
-      context.drawImage(this.tile, Math.round(column * (this.side + GAP) * (window.devicePixelRatio || 1)), 0);
-      context.globalAlpha = 1;
-      if (!isRepeated) this.annotate(context, column, tall, { run, look, before, image: row.image, part, state: part.maximum ? painter.maps(part)[row.image]?.state : "" });
-      before = part;
+      const wanted = [part?.key, before?.key, run.inputs?.key, this.settings].join();
+      const stands = row.cells[column] === `shown ${wanted}`; // what is painted needs its pictures no more
+      const found = stands ? "shown" : part ? painter.stateOf([part, run.inputs, state.outline ? run.masks : null]) : "missing";
+      if (row.cells[column] !== `${found} ${wanted}`) this.paintCell(row, column, tall, { run, look, before, part, found, settings: state });
+      row.cells[column] = `${found} ${wanted}`;
+      states.push(found);
+      if (part) before = part;
     });
-    return isDone;
+    return states;
+  }
+
+  paintInput(row, run, tall) {
+    const found = run.inputs ? this.page.painter.stateOf([run.inputs]) : "missing";
+    if (fitCanvas(row.input, LEAST, tall)) row.isPainted = false;
+    if (found === "shown" && !row.isPainted) row.isPainted = this.page.painter.paintPicture(row.input, run.inputs, row.image);
+    return found;
+  }
+
+  // No look of this run at a moment: the one before it still stands, faint.
+  paintCell(row, column, tall, { run, look, before, part, found, settings }) {
+    const { painter } = this.page;
+    const ratio = window.devicePixelRatio || 1;
+    const context = row.strip.getContext("2d");
+    const [left, width, gap] = [column * (this.side + GAP), this.side, GAP].map((each) => Math.round(each * ratio));
+    context.clearRect(left - gap, 0, width + gap, row.strip.height); // the gap before it has its mark of a change
+    const isRepeated = part === before;
+    const shown = { inputs: run.inputs, part, index: row.image, masks: run.masks, settings };
+    if (found !== "shown" || !painter.paintView(this.tile, shown)) {
+      context.save();
+      context.setTransform(ratio, 0, 0, ratio, 0, 0);
+      drawState(context, found === "shown" ? "missing" : found, { x: left / ratio, width: this.side, height: tall });
+      return context.restore();
+    }
+    context.globalAlpha = isRepeated ? FAINT : 1;
+    context.drawImage(this.tile, left, 0);
+    context.globalAlpha = 1;
+    if (!isRepeated) this.annotate(context, column, tall, { run, look, before, image: row.image, part, state: part.maximum ? painter.maps(part)?.[row.image]?.state : "" });
+    return undefined;
   }
 
   // A cross where the answer is wrong; the new name where something else is explained than in the column before; the error as a bar.

@@ -53,8 +53,9 @@ export class FilterFilm {
     const state = part.dead?.includes(index) ? "dead" : part.prefers_probe?.includes(index) ? "it prefers a probe image" : "";
     const label = state ? `${where}: ${state}` : where;
     const canvas = element("canvas", { role: "img", "aria-label": label, title: label });
-    this.tiles.push({ part, index, canvas });
-    return element("figure", { className: state ? "marked" : "" }, canvas);
+    const words = element("span", { className: "state" });
+    this.tiles.push({ part, index, canvas, state: words });
+    return element("figure", { className: state ? "marked" : "" }, element("div", { className: "photo" }, canvas, words));
   }
 }
 

@@ -1,5 +1,6 @@
 // Filters: what excites each of them most, at the moment and over time.
 
+import { mark } from "../picture/cell.js";
 import { choice, element, fitCanvas, replace } from "../page/dom.js";
 import { lookAt } from "../page/looks.js";
 import { FilterFilm, LEFT, SMALL } from "./filter_film.js";
@@ -15,8 +16,6 @@ const OTHERS = "Over time: the filters of the look shown; empty where a look had
 export class Filters {
   constructor(page) {
     this.page = page;
-    this.captions = new Map();
-    this.isAsked = 0;
     this.root = element("div", { className: "sheets" });
     this.sections = [];
   }
@@ -103,36 +102,30 @@ export class Filters {
 
   tile(index) {
     const canvas = element("canvas", { role: "img" });
+    const state = element("span", { className: "state" });
     const caption = element("figcaption", { className: "small" });
-    return { index, canvas, caption, figure: element("figure", {}, canvas, caption) };
+    return { index, canvas, state, caption, figure: element("figure", {}, element("div", { className: "photo" }, canvas, state), caption) };
   }
 
-  async paint() {
-    const asked = (this.isAsked += 1);
-    const captioned = [...new Set(this.sections.flatMap((section) => section.tiles.map((tile) => tile.part)))];
-    const parts = [...new Set([...captioned, ...this.sections.flatMap((section) => section.film.tiles.map((tile) => tile.part))])];
-    this.paintTiles();
-    this.root.setAttribute("aria-busy", "true");
-    await Promise.all([this.page.painter.ready(parts), ...captioned.map((part) => this.loadCaptions(part))]);
-    if (asked !== this.isAsked) return;
-    this.paintTiles();
-    this.root.setAttribute("aria-busy", "false");
+  paint() {
+    const states = this.sections.flatMap((section) => [...section.tiles, ...section.film.tiles]).map((tile) => this.paintTile(tile));
+    this.root.setAttribute("aria-busy", String(states.includes("loading")));
   }
 
-  async loadCaptions(part) {
-    if (this.captions.has(part.key)) return;
-    const facts = await this.page.source.facts(part.key).catch(() => ({}));
-    this.captions.set(part.key, facts.captions || []);
+  paintTile(tile) {
+    const { painter } = this.page;
+    const found = painter.stateOf([tile.part]);
+    const isShown = found === "shown" && painter.paintPicture(tile.canvas, tile.part, tile.index);
+    mark(tile, isShown ? "shown" : found === "shown" ? "missing" : found);
+    return tile.caption ? [found, this.writeCaption(tile)].find((each) => each === "loading") || found : found;
   }
 
-  paintTiles() {
-    for (const tile of this.sections.flatMap((section) => [...section.tiles, ...section.film.tiles])) {
-      this.page.painter.paintPicture(tile.canvas, tile.part, tile.index);
-      if (!tile.caption) continue;
-      const caption = this.captions.get(tile.part.key)?.[tile.index] || "";
-      tile.caption.textContent = tile.caption.title = caption;
-      tile.canvas.setAttribute("aria-label", `${tile.label}: ${caption}`);
-    }
+  writeCaption(tile) {
+    const { captions } = this.page;
+    const caption = captions.of(tile.part)?.[tile.index] || "";
+    tile.caption.textContent = tile.caption.title = caption;
+    tile.canvas.setAttribute("aria-label", caption ? `${tile.label}: ${caption}` : tile.label);
+    return captions.isLoading(tile.part) ? "loading" : "shown";
   }
 }
 

@@ -2,6 +2,8 @@
 
 import { limitOf, ticksOf } from "../picture/colours.js";
 import { choice, element, fitCanvas, labelled, replace } from "./dom.js";
+import { classesOf, ORDERS } from "../runs/groups.js";
+import { RunList } from "../runs/run_list.js";
 import { answersOf, quantityOf, readingOf } from "./words.js";
 
 const TABS = [
@@ -16,16 +18,14 @@ const PHOTOS = [
   { value: "spotlight", text: "spotlight", title: "The photo itself, lit where the map is strong; for signed maps only what speaks for" },
 ];
 const LEGEND = 264;
+const SOME = 5; // images from which on they are ordered and chosen
 const LONG = 220; // letters: more have a line of their own, as where runs have different tasks
 
 export class Controls {
   constructor(page) {
     this.page = page;
     this.tabs = element("div");
-    this.runs = element("details", { className: "runs" });
-    this.runList = element("div", { className: "list" });
-    this.runSummary = element("summary");
-    this.runs.append(this.runSummary, this.runList);
+    this.runs = new RunList(page);
     this.probe = element("select", { "aria-label": "probe", onchange: () => page.change({ probe: this.probe.value, page: 0, image: null }) });
     this.views = element("div");
     this.looks = element("div", { className: "bar second" });
@@ -33,10 +33,37 @@ export class Controls {
     this.ticks = element("div", { className: "ticks" });
     this.caption = element("p", { className: "caption" });
     this.makeLooks();
-    this.root = element("header", {}, element("div", { className: "bar" }, this.tabs, this.runs, this.probe, this.views), this.looks);
-    document.addEventListener("click", (event) => {
-      if (!this.runs.contains(event.target)) this.runs.open = false;
+    this.makeImages();
+    this.root = element("header", {}, element("div", { className: "bar" }, this.tabs, this.runs.root, this.probe, this.views, this.images, page.help.button), this.looks);
+  }
+
+  // Which images, and in which order.
+  makeImages() {
+    const { page } = this;
+    this.order = element("select", { "aria-label": "order of images", onchange: () => page.change({ order: this.order.value, page: 0 }) });
+    this.order.append(...ORDERS.map(({ value, text }) => element("option", { value, textContent: text })));
+    this.only = element("select", { "aria-label": "which images", onchange: () => page.change({ only: this.only.value || null, page: 0 }) });
+    this.glance = element("button", {
+      type: "button", textContent: "all at a glance", title: "all images at once, as large as the window allows", onclick: () => page.change({ glance: !page.state.glance, page: 0 }),
     });
+    this.images = element("div", { className: "images" }, this.only, this.order, this.glance);
+  }
+
+  updateImages(model) {
+    const { state } = this.page;
+    const classes = classesOf(model);
+    const isAsked = state.only !== null || state.order !== "given" || state.glance;
+    this.images.hidden = this.views.hidden || (model.count < SOME && !isAsked);
+    if (this.images.hidden) return;
+    replace(this.only, JSON.stringify(classes), () => [
+      element("option", { value: "", textContent: "all images" }), element("option", { value: "wrong", textContent: "wrong ones" }), element("option", { value: "right", textContent: "right ones" }),
+      element("optgroup", { label: "class" }, ...classes.map((name) => element("option", { value: `class:${name}`, textContent: name }))),
+    ]);
+    this.only.value = state.only || "";
+    this.order.value = state.order;
+    this.order.title = "By the newest look of the runs shown";
+    this.glance.hidden = this.page.tab !== "compare";
+    this.glance.setAttribute("aria-pressed", String(state.glance));
   }
 
   makeLooks() {
@@ -61,7 +88,7 @@ export class Controls {
     const { state } = this.page;
     const { tab: shown } = this.page;
     replace(this.tabs, shown, () => choice("page", TABS, shown, (tab) => this.page.change({ tab })));
-    this.updateRuns();
+    this.runs.update();
     this.probe.hidden = model.probes.length < 2;
     replace(this.probe, model.probes.join("\n"), () => model.probes.map((probe) => element("option", { value: probe, textContent: probe })));
     this.probe.value = model.probe || "";
@@ -70,30 +97,7 @@ export class Controls {
     this.looks.hidden = this.views.hidden || Boolean(model.view.isPicture);
     if (!this.views.hidden) this.updateViews(model);
     if (!this.looks.hidden) this.updateLooks(model, state);
-  }
-
-  updateRuns() {
-    const { page } = this;
-    const names = page.listed.map((each) => each.run);
-    const shown = page.shownRuns;
-    this.runSummary.textContent = `${shown.length} of ${names.length} run${names.length === 1 ? "" : "s"}`;
-    replace(this.runList, JSON.stringify([names, shown]), () => names.map((name) => {
-      const box = element("input", {
-        type: "checkbox", checked: shown.includes(name), value: name, onchange: () => this.chooseRun(name, box.checked),
-      });
-      const mark = element("span", { className: "mark" });
-      mark.style.background = `var(${page.colourOf(name)})`;
-      return element("label", {}, box, mark, element("span", { textContent: name }));
-    }));
-  }
-
-  chooseRun(name, isShown) {
-    const chosen = new Set(this.page.shownRuns);
-    if (isShown) chosen.add(name);
-    else chosen.delete(name);
-    const focused = name;
-    this.page.change({ runs: this.page.listed.map((each) => each.run).filter((run) => chosen.has(run)) });
-    [...this.runList.querySelectorAll("input")].find((box) => box.value === focused)?.focus();
+    this.updateImages(model);
   }
 
   updateViews({ view, views }) {

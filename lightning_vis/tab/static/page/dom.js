@@ -65,6 +65,13 @@ export function fitCanvas(canvas, width, height) {
   return true;
 }
 
+// Whether the window is so small that the page scrolls as a whole; the same condition as in the style sheet.
+const flowing = window.matchMedia("(max-width: 700px), (max-height: 520px)");
+
+export function isFlowing() {
+  return flowing.matches;
+}
+
 export function cssColour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
@@ -95,14 +102,16 @@ export function noteOf(textContent) {
 export const NO_MAPS = "No maps in these runs: add ProbeCallback() to the Trainer's callbacks.";
 
 // Leafs through images where there are more than a page holds.
-export function pager(page, model, pages, images) {
+export function pager(page, { pages, first, last, count }) {
   const go = (step) => () => page.change({ page: Math.min(pages - 1, Math.max(0, page.state.page + step)) });
+  const choose = element("select", { "aria-label": "page of images", onchange: () => page.change({ page: Number(choose.value) }) });
+  choose.append(...[...Array(pages).keys()].map((at) => element("option", { value: at, textContent: `page ${at + 1} of ${pages}` })));
+  choose.value = Math.min(pages - 1, page.state.page);
   return element(
     "nav", { className: "pager", "aria-label": "images" },
-    element("button", { type: "button", textContent: "‹", "aria-label": "previous images", disabled: images[0] === 0, onclick: go(-1) }),
-    element("span", { textContent: `images ${images[0] + 1} to ${images[images.length - 1] + 1} of ${model.count}` }),
-    element("button", {
-      type: "button", textContent: "›", "aria-label": "next images", disabled: images[images.length - 1] === model.count - 1, onclick: go(1),
-    }),
+    element("button", { type: "button", textContent: "‹", "aria-label": "previous images", disabled: first === 0, onclick: go(-1) }),
+    element("span", { textContent: `images ${first + 1} to ${last} of ${count}` }),
+    element("button", { type: "button", textContent: "›", "aria-label": "next images", disabled: last === count, onclick: go(1) }),
+    choose,
   );
 }

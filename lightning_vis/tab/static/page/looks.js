@@ -42,11 +42,11 @@ export function labelOf(inputs, image) {
 }
 
 // All that the page shows, derived from what is chosen and what has been loaded.
-export function modelOf(state, loaded, colours) {
+export function modelOf(state, loaded, marks) {
   const names = (state.runs || [...loaded.keys()]).filter((name) => loaded.has(name));
   const probes = [...new Set(names.flatMap((name) => probesOf(loaded.get(name))))].sort();
   const probe = probes.includes(state.probe) ? state.probe : probes[0];
-  let runs = names.map((name) => runOf(name, loaded.get(name), probe, colours.get(name)));
+  let runs = names.map((name) => runOf(name, loaded.get(name), probe, marks.get(name)));
   const positions = [...new Set(runs.flatMap((run) => [...run.sheets, ...run.looks].map((look) => look.steps)))].sort((a, b) => a - b);
   const views = viewsOf(runs);
   const view = views.find((each) => each.key === state.view) || views[0] || null;
@@ -55,7 +55,20 @@ export function modelOf(state, loaded, colours) {
   const index = indexOf(state, positions, runs);
   const count = Math.max(0, ...runs.map((run) => run.count));
   const image = Number.isInteger(state.image) && state.image < count ? state.image : null;
-  return { runs, wholes, probes, probe, positions, views, view, index, steps: positions[index], count, image, isByStep: disagree(runs) };
+  const other = state.other === null ? 0 : indexOf({ steps: state.other, epoch: null }, positions, runs);
+  return {
+    runs, wholes, probes, probe, positions, views, view, index, steps: positions[index], count, image, isByStep: state.axis === "step" || disagree(runs),
+    other, otherSteps: positions[other], ...rangeOf(state, positions),
+  };
+}
+
+// The part of the film that is zoomed into, as places from `low` to `high`.
+function rangeOf({ from, to }, positions) {
+  const last = positions.length - 1;
+  const low = from === null ? 0 : Math.max(0, positions.findIndex((steps) => steps >= from));
+  const beyond = to === null ? -1 : positions.findIndex((steps) => steps > to);
+  const high = beyond < 0 ? last : beyond - 1;
+  return high - low < 1 ? { low: 0, high: last } : { low, high };
 }
 
 const seenBy = new WeakMap(); // look -> head -> the look as that head has it: one object, so that equal looks stay equal
@@ -92,14 +105,14 @@ function probesOf(streams) {
   return streams.filter((stream) => stream.kind === "frames").map((stream) => stream.probe);
 }
 
-function runOf(name, streams, probe, colour) {
+function runOf(name, streams, probe, mark) {
   const stream = streams.find((each) => each.probe === probe && each.kind === "frames") || { inputs: null, masks: null, twins: null, looks: [] };
   const everything = streams.flatMap((each) => each.looks);
   const sheets = everything.filter((look) => Object.keys(look.pictures).some(isOfFilters)).sort((one, other) => one.steps - other.steps);
   const latest = stream.looks[stream.looks.length - 1];
   const count = stream.inputs?.count ?? latest?.predicted.length ?? 0;
   const onlyFilters = streams.every((each) => each.kind === "sheets");
-  return { name, colour, inputs: stream.inputs, masks: stream.masks, twins: stream.twins, looks: stream.looks, sheets, count, onlyFilters };
+  return { name, ...mark, inputs: stream.inputs, masks: stream.masks, twins: stream.twins, looks: stream.looks, sheets, count, onlyFilters };
 }
 
 function isOfFilters(name) {
@@ -108,12 +121,9 @@ function isOfFilters(name) {
 
 function viewsOf(runs) {
   const views = new Map();
-  for (const run of runs) {
-    for (const look of run.looks) {
-      for (const [key, part] of Object.entries(look.maps)) {
-        if (!views.has(key)) views.set(key, { key, title: part.title || key, scale: part.scale, target: part.target, layer: part.layer, head: part.head });
-      }
-    }
+  for (const part of runs.flatMap((run) => run.looks.flatMap((look) => Object.entries(look.maps).map(([key, each]) => ({ ...each, view: key }))))) {
+    const { view, title, scale, target, layer, head, broken } = part;
+    if (!views.has(view) || (views.get(view).broken && !broken)) views.set(view, { key: view, title, scale, target, layer, head, broken });
   }
   const rank = (view) => (view.scale.kind === "log" ? 0 : 2) + (view.scale.signed ? 0 : 1);
   const maps = [...views.values()].sort((one, other) => rank(one) - rank(other) || (one.key < other.key ? -1 : 1));

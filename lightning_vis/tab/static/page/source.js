@@ -4,7 +4,7 @@ export function serverSource() {
   return {
     isLive: true,
     runs: () => answer("runs"),
-    looks: (run, since) => answer("data", { run, since }),
+    looks: (run, since, known = []) => answer("data", { run, since, ...(known.length ? { known: known.join(",") } : {}) }),
     facts: (key) => answer("part", { key }),
     scalars: async (run) => (await answer("scalars", { run })).tags,
     scalar: async (run, tag) => (await answer("scalar", { run, tag })).points,
@@ -14,8 +14,8 @@ export function serverSource() {
 
 async function answer(path, query = {}) {
   const response = await fetch(`${path}?${new URLSearchParams(query)}`);
-  const content = await response.json();
-  if (!response.ok) throw new Error(content.error);
+  const content = await response.json().catch(() => ({ error: `TensorBoard's answer cannot be read (${response.status})` }));
+  if (!response.ok || content.error) throw new Error(content.error || `TensorBoard answers with ${response.status}`);
   return content;
 }
 

@@ -6,13 +6,14 @@ const STORE = "lightning_vis";
 export const START = {
   tab: null, runs: null, probe: null, view: null, steps: null, epoch: null, page: 0, mode: "evidence", gain: 0, opacity: 1,
   photo: "grey", palette: "inferno", outline: false, scalar: null, layer: null, image: null,
+  order: "given", only: null, glance: false, against: null, other: null, linked: false, speed: "1", axis: "epoch", smooth: 0, from: null, to: null, cell: null,
 };
 
 const CHOICES = {
   tab: ["compare", "film", "filters", "twins"], mode: ["evidence", "shape"], photo: ["grey", "colour", "spotlight"],
-  palette: ["inferno", "cividis"],
+  palette: ["inferno", "cividis"], axis: ["epoch", "step"], speed: ["0.25", "0.5", "1", "2", "4", "every"], order: ["given", "class", "wrong", "changed", "unsure", "off"],
 };
-const LIMITS = { page: [0, 9999], gain: [-3, 3], opacity: [0, 1], steps: [0, 1e15], epoch: [0, 1e9], image: [0, 1e6] };
+const LIMITS = { page: [0, 9999], gain: [-3, 3], opacity: [0, 1], steps: [0, 1e15], epoch: [0, 1e9], image: [0, 1e6], other: [0, 1e15], from: [0, 1e15], to: [0, 1e15], smooth: [0, 0.99] };
 
 export function readState(host) {
   const inAddress = fromAddress(host.location.hash);
@@ -29,10 +30,40 @@ export function writeState(host, state) {
   try {
     sessionStorage.setItem(STORE, JSON.stringify(texts));
   } catch { /* a page from a file may not keep anything */ }
+  writeAddress(host, texts);
+}
+
+const PAUSE = 1000; // milliseconds: Safari refuses more than a hundred addresses in ten seconds
+const pending = { texts: null, timer: 0, last: -PAUSE, written: "" };
+
+// At once where the last one is long ago, else the newest one when its time has come.
+function writeAddress(host, texts) {
+  pending.texts = texts;
+  const wait = pending.last + PAUSE - performance.now();
+  if (wait > 0) pending.timer ||= setTimeout(() => flushAddress(host), wait);
+  else flushAddress(host);
+}
+
+// The address of what is shown now, as it is to be copied or left.
+export function flushAddress(host) {
+  clearTimeout(pending.timer);
+  const { texts } = pending;
+  Object.assign(pending, { texts: null, timer: 0 });
+  if (!texts) return;
+  pending.written = JSON.stringify(toTexts({ ...START, ...fromTexts(texts) }));
   const others = host.location.hash.replace(/^#/, "").split("&").filter((part) => part && !part.startsWith(PREFIX));
   const ours = Object.entries(texts).map(([name, text]) => `${PREFIX}${name}=${encodeURIComponent(text)}`);
   const hash = `#${[...others, ...ours].join("&")}`;
-  if (hash !== host.location.hash) host.history.replaceState(host.history.state, "", hash);
+  if (hash === host.location.hash) return;
+  pending.last = performance.now();
+  try {
+    host.history.replaceState(host.history.state, "", hash);
+  } catch { /* the next one stands */ }
+}
+
+// Whether the address is another one than was written here last: somebody has pasted a link.
+export function isForeign(host) {
+  return JSON.stringify(toTexts(readState(host))) !== pending.written;
 }
 
 function fromAddress(hash) {
@@ -65,15 +96,28 @@ function fromText(name, text) {
     const value = Number(text);
     return text !== "" && value >= LIMITS[name][0] && value <= LIMITS[name][1] ? value : undefined;
   }
-  if (name === "outline") return text === "true";
+  if (["outline", "glance", "linked"].includes(name)) return text === "true";
+  if (name === "cell") return cellOf(text);
   return name === "runs" ? text.split(",").map(decodeURIComponent) : text;
+}
+
+// An image's number and its run: "2,run".
+function cellOf(text) {
+  const at = text.indexOf(",");
+  const image = Number(text.slice(0, at));
+  return at > 0 && Number.isInteger(image) && image >= 0 ? { image, run: decodeURIComponent(text.slice(at + 1)) } : undefined;
+}
+
+function textOf(name, value) {
+  if (name === "cell") return `${value.image},${encodeURIComponent(value.run)}`;
+  return name === "runs" ? value.map(encodeURIComponent).join(",") : String(value);
 }
 
 function toTexts(state) {
   const texts = {};
   for (const [name, value] of Object.entries(state)) {
     if (!(name in START) || value === null || value === START[name]) continue;
-    texts[name] = name === "runs" ? value.map(encodeURIComponent).join(",") : String(value);
+    texts[name] = textOf(name, value);
   }
   return texts;
 }

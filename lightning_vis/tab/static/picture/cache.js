@@ -1,4 +1,4 @@
-// What was costly to make is kept for a while: at most so many of a kind, the oldest go first.
+// What was costly to make is kept for a while: at most so many of a kind, or so many bytes; the oldest go first.
 
 export function kept(cache, limit, name, make) {
   if (!cache.has(name)) {
@@ -6,4 +6,46 @@ export function kept(cache, limit, name, make) {
     cache.set(name, make());
   }
   return cache.get(name);
+}
+
+// Keeps as much as a number of bytes allows; what was asked for longest ago goes first, but never the newest.
+export class Budget {
+  constructor(bytes, onDrop = () => {}) {
+    this.bytes = bytes;
+    this.onDrop = onDrop;
+    this.used = 0;
+    this.held = new Map(); // name -> { value, size }
+  }
+
+  get(name) {
+    const found = this.held.get(name);
+    if (!found) return undefined;
+    this.held.delete(name);
+    this.held.set(name, found);
+    return found.value;
+  }
+
+  set(name, value, size) {
+    this.drop(name);
+    this.held.set(name, { value, size });
+    this.used += size;
+    for (const old of this.held.keys()) {
+      if (this.used <= this.bytes || old === name) break;
+      this.drop(old);
+      this.onDrop(old);
+    }
+    return value;
+  }
+
+  drop(name) {
+    this.used -= this.held.get(name)?.size || 0;
+    this.held.delete(name);
+  }
+
+  kept(name, make, size) {
+    const found = this.get(name);
+    if (found !== undefined) return found;
+    const made = make();
+    return this.set(name, made, size(made));
+  }
 }

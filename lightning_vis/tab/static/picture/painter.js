@@ -1,56 +1,79 @@
 // Stored pictures to pixels on canvases. What is decoded is kept for a while, so that a film plays without a hitch.
 
-import { kept } from "./cache.js";
+import { Budget, kept } from "./cache.js";
 import { mixture, mixturesOf, placesOfStrength } from "./colours.js";
 import { mapOf } from "./maps.js";
+import { differenceOf } from "./difference.js";
 import { blend, borderOf, dim } from "./pixels.js";
-import { codesOf, drawTile, load, scratch } from "./sprites.js";
+import { codesOf, drawTile, scratch } from "./sprites.js";
+import { Store } from "./store.js";
 
-const MOST_SPRITES = 600;
-const MOST_BASES = 800;
 const MOST_TABLES = 2000;
+const [CODES, BASES] = [96e6, 64e6]; // bytes
 
 export class Painter {
-  constructor(source, constants) {
-    this.source = source;
+  constructor(source, constants, onNews) {
     this.constants = constants;
-    this.sprites = new Map(); // key -> promise of a picture, or the picture
-    this.tiles = new Map(); // key -> tiles of codes with what is known of each
-    this.bases = new Map(); // photo at a size -> pixels
+    this.store = new Store(source, constants.spriteColumns, onNews);
+    this.tiles = new Budget(CODES); // key -> tiles of codes with what is known of each
+    this.bases = new Budget(BASES); // photo at a size -> pixels; object at a size -> its border
     this.tables = new Map(); // map and scale -> the strength of each code; scale and colours -> the mixture of each strength
   }
 
-  // A promise until the picture is there, then the picture itself; null if it cannot be had.
+  // The picture, or null while it is not there.
   sprite(part) {
-    if (!part) return null;
-    return kept(this.sprites, MOST_SPRITES, part.key, () => load(this.source.picture(part.key)).then((picture) => {
-      this.sprites.set(part.key, picture);
-      return picture;
-    }));
+    return (part && this.store.entry(part).picture) || null;
   }
 
+  // Of several pictures: "failed" if one of them could not be had, else "loading" if one is on its way, else "shown".
+  stateOf(parts) {
+    const states = parts.filter(Boolean).map((part) => this.store.entry(part).state);
+    return ["failed", "loading"].find((state) => states.includes(state)) || "shown";
+  }
+
+  reasonOf(parts) {
+    return parts.filter(Boolean).map((part) => this.store.entry(part).reason).find(Boolean) || "";
+  }
+
+  // Until all of them are there, or could not be had.
   ready(parts) {
-    return Promise.all(parts.map((part) => this.sprite(part)));
+    return Promise.all(parts.filter(Boolean).map((part) => this.store.entry(part).settled));
   }
 
   // The maps of one part: codes at their own resolution and the numbers beside them. Null until the sprite is there.
   maps(part) {
-    if (!part) return null;
-    if (!this.tiles.has(part.key) && !(this.sprite(part) instanceof HTMLImageElement)) return null;
-    const codes = (index) => codesOf(this.sprite(part), part.size, index, this.constants.spriteColumns);
-    return kept(this.tiles, MOST_SPRITES, part.key, () => part.maximum.map((_, index) => mapOf(part, index, codes(index))));
+    if (!part?.maximum || part.broken) return null;
+    const known = this.tiles.get(part.key);
+    const sprite = known || this.sprite(part);
+    if (known || !sprite) return known || null;
+    const codes = (index) => codesOf(sprite, part.size, index, this.constants.spriteColumns);
+    return this.tiles.kept(part.key, () => part.maximum.map((_, index) => mapOf(part, index, codes(index))), (maps) => maps.length * part.size[0] * part.size[1]);
   }
 
   // Paints one map over its photo. Returns false while something is still on its way.
   paintMap(canvas, { inputs, part, index, masks, settings }) {
-    const maps = this.maps(part);
+    return this.paintOver(canvas, `${part.key}/${index}`, this.maps(part)?.[index], { inputs, index, masks, settings });
+  }
+
+  // The difference of an image's maps in two parts; null while they are not there, or cannot be compared.
+  difference({ part, minus, index, settings }) {
+    const [one, other] = [part, minus].map((each) => this.maps(each)?.[index]);
+    if (!one || !other) return null;
+    const name = `${part.key}/${minus.key}/${index}/${settings.mode}`;
+    return this.tiles.kept(name, () => ({ map: differenceOf(one, other, settings.mode) }), ({ map }) => map?.codes.length || 1).map;
+  }
+
+  paintDifference(canvas, { inputs, part, minus, index, masks, settings }) {
+    const name = `${part.key}/${minus.key}/${index}`;
+    return this.paintOver(canvas, name, this.difference({ part, minus, index, settings }), { inputs, index, masks, settings });
+  }
+
+  paintOver(canvas, name, map, { inputs, index, masks, settings }) {
     const base = this.base(inputs, index, canvas.width, canvas.height, settings.photo);
-    if (!maps || !base) return false;
+    if (!map || !base) return false;
     const context = canvas.getContext("2d");
     const pixels = context.createImageData(canvas.width, canvas.height);
-    const map = maps[index];
-    if (map) blend(pixels, base, map, this.strengths(`${part.key}/${index}`, map, settings), this.mixtures(map.scale, settings));
-    else pixels.data.set(base);
+    blend(pixels, base, map, this.strengths(name, map, settings), this.mixtures(map.scale, settings));
     if (settings.outline && masks && !this.outline(pixels, masks, index)) return false;
     context.putImageData(pixels, 0, 0);
     return true;
@@ -65,7 +88,7 @@ export class Painter {
   // Paints one tile of a sprite as it is.
   paintPicture(canvas, part, index, masks = null) {
     const sprite = this.sprite(part);
-    if (!(sprite instanceof HTMLImageElement)) return false;
+    if (!sprite || !(index < (part.count ?? Infinity))) return false;
     const context = canvas.getContext("2d", { willReadFrequently: Boolean(masks) });
     drawTile(context, sprite, part.size, index, this.constants.spriteColumns, canvas.width, canvas.height);
     if (!masks) return true;
@@ -86,9 +109,9 @@ export class Painter {
 
   base(inputs, index, width, height, photo) {
     const name = `${inputs?.key}/${index}/${width}x${height}/${photo}`;
-    if (!this.bases.has(name) && inputs && !(this.sprite(inputs) instanceof HTMLImageElement)) return null;
-    return kept(this.bases, MOST_BASES, name, () => (inputs ? this.readBase(inputs, index, width, height, photo)
-      : new Uint8ClampedArray(width * height * 4).fill(24)));
+    if (inputs && !this.bases.get(name) && !this.sprite(inputs)) return null;
+    return this.bases.kept(name, () => (inputs ? this.readBase(inputs, index, width, height, photo)
+      : new Uint8ClampedArray(width * height * 4).fill(24)), (pixels) => pixels.length);
   }
 
   readBase(inputs, index, width, height, photo) {
@@ -102,14 +125,14 @@ export class Painter {
 
   // Draws the object's outline, white on a dark line, where the mask passes one half.
   outline(pixels, masks, index) {
-    const sprite = this.sprite(masks);
-    if (!(sprite instanceof HTMLImageElement)) return false;
     const name = `${masks.key}/${index}/${pixels.width}x${pixels.height}/outline`;
-    const { inner, outer } = kept(this.bases, MOST_BASES, name, () => {
+    const sprite = this.sprite(masks);
+    if (!sprite && !this.bases.get(name)) return false;
+    const { inner, outer } = this.bases.kept(name, () => {
       const codes = codesOf(sprite, masks.size, index, this.constants.spriteColumns);
       const thick = Math.max(1, Math.round((window.devicePixelRatio || 1) * 0.75));
       return borderOf(codes, masks.size, pixels.width, pixels.height, thick);
-    });
+    }, (border) => 8 * (border.inner.length + border.outer.length));
     for (const at of outer) pixels.data.set([0, 0, 0, 255], at * 4);
     for (const at of inner) pixels.data.set([255, 255, 255, 255], at * 4);
     return true;

@@ -1,14 +1,20 @@
 // Stored pictures, of which each holds many tiles side by side: loading them, cutting tiles out, reading codes.
 
-export async function load(address) {
+const MOST_PIXELS = 64e6; // of one stored picture, whatever is said of it
+
+// A picture that has the tiles that its part speaks of. It is measured before it is decoded: a small file may be an enormous picture.
+export async function load(address, needed) {
   const picture = new Image();
-  picture.src = address;
-  try {
-    await picture.decode();
-    return picture;
-  } catch {
-    return null;
-  }
+  await new Promise((done, fail) => {
+    picture.onload = done;
+    picture.onerror = () => fail(new Error("it did not come"));
+    picture.src = address;
+  });
+  const { naturalWidth: width, naturalHeight: height } = picture;
+  if (width < needed.width || height < needed.height) throw new Error("it is smaller than what is said of it");
+  if (width > needed.widest || height > needed.tallest || width * height > MOST_PIXELS) throw new Error("it is larger than what is said of it");
+  await picture.decode();
+  return picture;
 }
 
 // A tile is cut out before it is enlarged: smoothing would let its neighbours in the sprite shine in at the edges.

@@ -2,14 +2,16 @@
 
 import { cssColour, elided, fitCanvas } from "../page/dom.js";
 import { whenAt } from "../page/looks.js";
+import { DASHES, shortNames } from "../runs/marks.js";
 import { valueAt } from "./scalars.js";
 
 const [TALL, LOW] = [116, 92]; // pixels; in a low window the pictures need the room more
+const LINE = 14; // pixels from label to label
 const FEW = 60; // values of a line, up to which each is a point too
 const MARGIN = { left: 64, right: 150, top: 12, bottom: 20 };
 
 // Series are { run, points, behind }: a run's line and, where that is one image's, that of all images, drawn faint behind it.
-export function drawChart(canvas, width, { model, series, scale }) {
+export function drawChart(canvas, width, { model, series, scale, hasOther }) {
   const height = window.innerHeight < 760 ? LOW : TALL;
   fitCanvas(canvas, width, height);
   const context = canvas.getContext("2d");
@@ -20,25 +22,31 @@ export function drawChart(canvas, width, { model, series, scale }) {
   const place = placeIn(width, height, model, scale);
   drawAxes(context, place, scale);
   drawTimes(context, place, model);
+  context.save();
+  context.beginPath();
+  context.rect(MARGIN.left - 5, 0, place.right - MARGIN.left + 10, height);
+  context.clip();
   for (const { run, behind } of series) drawLine(context, place, run, behind, 0.4);
   for (const { run, points } of series) drawLine(context, place, run, points, 1);
   for (const { run, points } of series) if (points.length <= FEW) drawPoints(context, place, run, points);
   for (const { run, points } of series) drawDot(context, place, run, points, model);
   for (const run of model.runs) drawAlert(context, place, run, model);
-  drawCursor(context, place, model);
+  if (hasOther) drawCursor(context, place, model.other, { colour: "--focus", name: "B", dash: [5, 3] });
+  drawCursor(context, place, model.index, { colour: "--accent", name: hasOther ? "A" : "", dash: [] });
+  context.restore();
   drawLabels(context, place, series, model, scale, width);
   return place;
 }
 
 // The look that is nearest to a place on the canvas.
 export function lookUnder(x, place, model) {
-  return Math.round(((x - MARGIN.left) / (place.right - MARGIN.left)) * (model.positions.length - 1));
+  return Math.round(model.low + ((x - MARGIN.left) / (place.right - MARGIN.left)) * (model.high - model.low));
 }
 
 function placeIn(width, height, model, scale) {
-  const last = Math.max(1, model.positions.length - 1);
+  const span = Math.max(1, model.high - model.low);
   return {
-    x: (at) => MARGIN.left + (at / last) * (width - MARGIN.left - MARGIN.right),
+    x: (at) => MARGIN.left + ((at - model.low) / span) * (width - MARGIN.left - MARGIN.right),
     y: (value) => height - MARGIN.bottom - scale.share(value) * (height - MARGIN.top - MARGIN.bottom),
     right: width - MARGIN.right, height,
   };
@@ -64,12 +72,13 @@ function drawTimes(context, { x, right, height }, model) {
   context.fillStyle = cssColour("--quiet");
   context.textAlign = "left";
   let free = -Infinity;
-  const last = model.positions.length - 1;
+  const last = model.high;
   const end = context.measureText(whenAt(model, last)).width;
   model.positions.forEach((_, at) => {
+    if (at < model.low || at > last) return;
     const text = whenAt(model, at);
     const wide = context.measureText(text).width;
-    const left = Math.min(x(at) - (at === 0 ? 0 : wide / 2), right - wide);
+    const left = Math.min(x(at) - (at === model.low ? 0 : wide / 2), right - wide);
     if (at !== last && (left < free || left + wide > right - end - 12)) return;
     context.fillText(text, left, height - 5);
     free = left + wide + 16;
@@ -81,9 +90,11 @@ function drawLine(context, { x, y }, run, points, alpha) {
   context.strokeStyle = cssColour(run.colour);
   context.lineWidth = alpha < 1 ? 1.5 : 2;
   context.lineJoin = "round";
+  context.setLineDash(DASHES[(run.number || 0) % DASHES.length]);
   context.beginPath();
   points.forEach(([at, value], index) => (index ? context.lineTo(x(at), y(value)) : context.moveTo(x(at), y(value))));
   context.stroke();
+  context.setLineDash([]);
   context.globalAlpha = 1;
 }
 
@@ -118,26 +129,38 @@ function drawAlert(context, place, run, model) {
   context.fill();
 }
 
-function drawCursor(context, place, model) {
-  const x = Math.round(place.x(model.index)) + 0.5;
-  context.strokeStyle = cssColour("--accent");
+function drawCursor(context, place, at, { colour, name, dash }) {
+  const x = Math.round(place.x(at)) + 0.5;
+  context.strokeStyle = context.fillStyle = cssColour(colour);
   context.lineWidth = 2;
+  context.setLineDash(dash);
   context.beginPath();
   context.moveTo(x, 0);
   context.lineTo(x, place.height - MARGIN.bottom);
   context.stroke();
+  context.setLineDash([]);
+  context.textAlign = "left";
+  if (name) context.fillText(name, x + 4, 11);
 }
 
 function drawLabels(context, place, series, model, scale, width) {
   context.textAlign = "left";
-  const labels = series.map(({ run, points }) => ({ run, value: valueAt(points, model.index) })).filter(({ value }) => value !== null)
+  const room = Math.max(1, Math.floor(place.height / LINE));
+  const known = series.map(({ run, points }) => ({ run, value: valueAt(points, model.index) })).filter(({ value }) => value !== null);
+  const labels = known.slice(0, known.length > room ? room - 1 : room)
     .map((each) => ({ ...each, at: place.y(each.value) + 4 })).sort((one, other) => one.at - other.at);
   labels.forEach((label, index) => {
-    if (index) label.at = Math.max(label.at, labels[index - 1].at + 14);
+    if (index) label.at = Math.max(label.at, labels[index - 1].at + LINE);
   });
-  const over = Math.max(0, (labels[labels.length - 1]?.at || 0) - (place.height - 4));
+  const last = labels[labels.length - 1]?.at || 0;
+  const over = Math.max(0, last - (place.height - 4 - (labels.length < known.length ? LINE : 0)));
+  labels.reduceRight((below, label) => (label.at = Math.min(label.at, below - LINE)), last - over + LINE);
+  const names = shortNames(model.runs.map((run) => run.name));
   for (const { run, value, at } of labels) {
     context.fillStyle = cssColour(run.colour);
-    context.fillText(elided(context, `${scale.say(value)} ${run.name}`, width - place.right - 12), place.right + 8, at - over);
+    const text = `${scale.say(value)} ${run.number ? `${run.number + 1}▪ ` : ""}${names.get(run.name)}`;
+    context.fillText(elided(context, text, width - place.right - 12), place.right + 8, at);
   }
+  context.fillStyle = cssColour("--quiet");
+  if (labels.length < known.length) context.fillText(`and ${known.length - labels.length} more`, place.right + 8, place.height - 4);
 }

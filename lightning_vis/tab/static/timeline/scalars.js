@@ -111,3 +111,14 @@ function measured(tag, model) {
   const names = [...new Set(looks.map((look) => measureOf(tag, look.unit)))];
   return names.length === 1 ? names[0] : measureOf(tag);
 }
+
+// Points with what was before weighing in, as TensorBoard smooths: the weight of the past from 0 to below 1.
+export function smoothed(points, weight) {
+  if (!weight) return points;
+  let [sum, norm] = [0, 0];
+  return points.map(([at, value]) => {
+    sum = sum * weight + value * (1 - weight);
+    norm = norm * weight + (1 - weight);
+    return [at, sum / norm];
+  });
+}

@@ -1,12 +1,15 @@
 // The timeline: one chart that is also the scrubber of all pages. Any scalar of the runs can be drawn on it, or one image's own.
 
-import { element, replace } from "../page/dom.js";
+import { element, labelled, replace } from "../page/dom.js";
 import { whenAt } from "../page/looks.js";
 import { leastMoved, truthOf } from "../page/words.js";
 import { drawChart, lookUnder } from "./chart.js";
-import { isOfImages, namesOf, ofImages, pointsOf, preferred } from "./scalars.js";
+import { isOfImages, namesOf, ofImages, pointsOf, preferred, smoothed, valueAt } from "./scalars.js";
 import { scaleOf } from "./axes.js";
 import { Logged } from "./training_scalars.js";
+
+const SPEEDS = [["0.25", "¼ ×"], ["0.5", "½ ×"], ["1", "1 ×"], ["2", "2 ×"], ["4", "4 ×"], ["every", "every look"]];
+const FEW = 16; // looks from which on there is something to zoom into
 
 export class Timeline {
   constructor(page) {
@@ -19,14 +22,61 @@ export class Timeline {
     this.one = element("button", {
       type: "button", className: "one", title: "back to the line of all images (Esc)", onclick: () => page.change({ image: null }),
     });
-    this.scalar = element("select", { "aria-label": "what the chart shows", onchange: () => page.change({ scalar: this.scalar.value }) });
+    this.scalar = element("select", { className: "scalar", "aria-label": "what the chart shows", onchange: () => page.change({ scalar: this.scalar.value }) });
     this.canvas = element("canvas", {
       className: "chart", role: "slider", tabIndex: 0, "aria-label": "moment of the training", "aria-valuemin": 0,
-      onpointerdown: (event) => this.onDown(event), onpointermove: (event) => this.onMove(event),
+      onpointerdown: (event) => this.onDown(event), onpointermove: (event) => this.onMove(event), onpointerleave: () => this.point(null),
     });
     this.live = element("div", { className: "unseen", "aria-live": "polite" });
-    const bar = element("div", { className: "bar" }, this.button, this.when, this.count, this.alerts, this.one, this.scalar);
-    this.root = element("footer", {}, bar, this.canvas, this.live);
+    this.pointed = element("div", { className: "pointed", hidden: true });
+    this.makeTools();
+    const bar = element("div", { className: "bar" }, this.button, this.speed, this.when, this.count, this.zooms, this.moments, this.alerts, this.one, this.axis, labelled("smooth", this.smooth), this.scalar);
+    this.root = element("footer", {}, bar, element("div", { className: "plot" }, this.canvas, this.pointed), this.live);
+  }
+
+  makeTools() {
+    const { page } = this;
+    const button = (textContent, title, onclick) => element("button", { type: "button", textContent, title, "aria-label": title, onclick });
+    this.speed = element("select", { className: "speed", title: "speed of the film", "aria-label": "speed of the film", onchange: () => page.change({ speed: this.speed.value }) });
+    this.speed.append(...SPEEDS.map(([value, textContent]) => element("option", { value, textContent })));
+    this.zoomOut = button("−", "see more of the film (-)", () => page.zoom(false));
+    this.zooms = element("span", { className: "zooms" }, button("+", "zoom into the film around this moment (+)", () => page.zoom(true)), this.zoomOut);
+    this.against = element("select", { "aria-label": "compare with", title: "a second moment, or another run, and the difference (b)", onchange: () => page.change({ against: this.against.value || null }) });
+    this.other = element("input", { type: "range", min: 0, step: 1, "aria-label": "moment B", oninput: () => page.goOther(Number(this.other.value)) });
+    this.otherWhen = element("strong", { className: "moment B" });
+    this.linked = element("input", { type: "checkbox", onchange: () => page.change({ linked: this.linked.checked }) });
+    this.second = element("span", { className: "beside" }, this.otherWhen, this.other, labelled("linked", this.linked));
+    this.moments = element("span", { className: "moments" }, this.against, this.second);
+    this.axis = button("", "moments by epochs or by steps", () => page.change({ axis: page.state.axis === "step" ? "epoch" : "step" }));
+    this.axis.className = "axis";
+    this.smooth = element("input", { type: "range", min: 0, max: 0.95, step: 0.05, title: "smoothing of the lines", "aria-label": "smoothing of the lines", oninput: () => page.change({ smooth: Number(this.smooth.value) }) });
+  }
+
+  updateTools(model) {
+    const { state } = this.page;
+    this.speed.value = state.speed;
+    this.zooms.hidden = model.positions.length < FEW;
+    this.zoomOut.disabled = model.low === 0 && model.high === model.positions.length - 1;
+    const isOf = this.page.tab === "compare" && model.positions.length > 1;
+    const runs = model.runs.length > 1 ? model.runs.map((run) => run.name) : [];
+    replace(this.against, JSON.stringify(runs), () => [
+      element("option", { value: "", textContent: "this moment alone" }), element("option", { value: "moment", textContent: "and another moment (B)" }),
+      ...(runs.length ? [element("optgroup", { label: "minus the run" }, ...runs.map((name) => element("option", { value: `run:${name}`, textContent: name })))] : []),
+    ]);
+    this.moments.hidden = !isOf;
+    this.against.value = state.against || "";
+    this.second.hidden = state.against !== "moment";
+    this.other.max = model.positions.length - 1;
+    this.other.value = model.other;
+    this.otherWhen.textContent = `B ${whenAt(model, model.other)}`;
+    this.other.setAttribute("aria-valuetext", whenAt(model, model.other));
+    this.linked.checked = state.linked;
+    this.axis.textContent = state.axis === "step" ? "steps" : "epochs";
+    this.smooth.value = state.smooth;
+  }
+
+  get hasOther() {
+    return this.page.state.against === "moment" && this.page.tab === "compare";
   }
 
   // What a run has logged is read again when it has gone on.
@@ -36,6 +86,7 @@ export class Timeline {
 
   update(model) {
     this.updateButtons(model);
+    this.updateTools(model);
     const names = namesOf(model, this.logged);
     const scalar = this.scalarOf(names);
     replace(this.scalar, JSON.stringify(names), () => grouped(names));
@@ -58,12 +109,24 @@ export class Timeline {
     if (!this.page.isPlaying) this.live.textContent = when;
   }
 
+  // One line of each run: since when the alert stood, and how it stands at the newest look. Many of them open at a press.
   updateAlerts(model) {
-    const lit = model.runs.map((run) => ({ run, look: run.looks.find((look) => look.numbers["reliance/alert"] >= 0.5) })).filter(({ look }) => look);
-    replace(this.alerts, JSON.stringify(lit.map(({ run, look }) => [run.name, look.steps])), () => lit.map(({ run, look }) => element("button", {
-      type: "button", className: "flag", textContent: `⚑ ${run.name}: background, from ${look.when}`, title: "the first look at which the alert stood: go there",
+    const lit = model.runs.map(alertOf).filter(Boolean);
+    const known = lit.map(({ run, text, isPast }) => [run.name, text, isPast]);
+    replace(this.alerts, JSON.stringify(known), () => {
+      const flags = lit.map((each) => this.flagOf(each));
+      if (flags.length < 2) return flags;
+      const now = lit.filter((each) => !each.isPast).length;
+      const summary = element("summary", { textContent: `⚑ background: ${now} of ${model.runs.length} runs now${now < lit.length ? `, ${lit.length - now} before` : ""}` });
+      return [element("details", {}, summary, element("div", { className: "lines" }, ...flags))];
+    });
+  }
+
+  flagOf({ run, look, text, isPast }) {
+    return element("button", {
+      type: "button", className: isPast ? "flag past" : "flag", textContent: text, title: "the first look at which the alert stood: go there",
       onclick: () => this.page.go(this.page.model.positions.indexOf(look.steps)),
-    })));
+    });
   }
 
   updateOne(model, scalar) {
@@ -93,24 +156,61 @@ export class Timeline {
     const isOne = model.image !== null && isOfImages(scalar, model);
     const lines = (image) => model.runs.map((run) => pointsOf(run, scalar, model, this.logged, image));
     const [all, shown] = [lines(null), isOne ? lines(model.image) : null];
-    const series = model.runs.map((run, at) => ({ run, points: (shown || all)[at], behind: isOne ? all[at] : [] }));
+    const { smooth } = this.page.state;
+    const series = model.runs.map((run, at) => {
+      const points = (shown || all)[at];
+      return { run, points: smoothed(points, smooth), behind: isOne ? smoothed(all[at], smooth) : smooth ? points : [] };
+    });
     const scale = scaleOf(scalar, series.flatMap(({ points, behind }) => [...points, ...behind].map((point) => point[1])), leastOf(model.runs));
-    this.place = drawChart(this.canvas, width, { model, series, scale });
+    this.place = drawChart(this.canvas, width, { model, series, scale, hasOther: this.hasOther });
+    Object.assign(this, { series, scale });
   }
 
   onDown(event) {
+    const { model } = this.page;
     this.canvas.setPointerCapture(event.pointerId);
     this.page.stop();
+    this.isOther = this.hasOther && (event.shiftKey || Math.abs(event.offsetX - this.place.x(model.other)) < 8);
     this.scrub(event);
   }
 
   onMove(event) {
     if (event.buttons & 1 && this.canvas.hasPointerCapture(event.pointerId)) this.scrub(event);
+    else if (this.place) this.point(event.offsetX);
+  }
+
+  // What the lines are at the look under the pointer.
+  point(x) {
+    this.pointed.hidden = x === null;
+    if (x === null) return;
+    const { model } = this.page;
+    const at = Math.min(model.high, Math.max(model.low, lookUnder(x, this.place, model)));
+    const values = this.series.map(({ run, points }) => [run, valueAt(points, at)]).filter(([, value]) => value !== null).slice(0, 12);
+    this.pointed.replaceChildren(element("strong", { textContent: whenAt(model, at) }), ...values.map(([run, value]) => {
+      const line = element("div", { textContent: `${this.scale.say(value)} ${run.name}` });
+      line.style.color = `var(${run.colour})`;
+      return line;
+    }));
+    const isRight = x > this.canvas.clientWidth / 2;
+    Object.assign(this.pointed.style, { left: isRight ? "auto" : `${x + 14}px`, right: isRight ? `${this.canvas.clientWidth - x + 14}px` : "auto" });
   }
 
   scrub(event) {
-    this.page.go(lookUnder(event.offsetX, this.place, this.page.model));
+    const at = lookUnder(event.offsetX, this.place, this.page.model);
+    if (this.isOther) this.page.goOther(at);
+    else this.page.go(at);
   }
+}
+
+function alertOf(run) {
+  const isLit = (look) => look.numbers["reliance/alert"] >= 0.5;
+  const asked = run.looks.filter((look) => look.numbers["reliance/alert"] !== undefined);
+  const look = asked.find(isLit);
+  if (!look) return null;
+  const last = asked[asked.length - 1];
+  const gone = asked.slice(asked.findLastIndex(isLit) + 1)[0];
+  const until = gone ? `, gone since ${gone.when}` : last === look ? "" : `, still at ${last.when}`;
+  return { run, look, isPast: Boolean(gone), text: `⚑ ${run.name}: background, from ${look.when}${until}` };
 }
 
 function leastOf(runs) {

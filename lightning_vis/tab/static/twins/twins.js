@@ -1,7 +1,9 @@
 // Twins: one object on several backgrounds, and what is answered on each. The proof beside the maps.
 
+import { mark } from "../picture/cell.js";
 import { element, fitCanvas, replace } from "../page/dom.js";
 import { className, labelOf, lookAt } from "../page/looks.js";
+import { Exchanges } from "./exchanges.js";
 import { leastMoved, movedOf, onTwins, truthOf, whatMoves } from "../page/words.js";
 
 const [LEAST, MOST] = [72, 112]; // so that all objects of a run stand in one row where there is room
@@ -15,7 +17,7 @@ export class Twins {
     this.page = page;
     this.root = element("div", { className: "sheets twins" });
     this.tiles = [];
-    this.isAsked = 0;
+    this.exchanges = new Map(); // run -> its exchanges
   }
 
   ready() {
@@ -25,7 +27,7 @@ export class Twins {
   // Twins are asked of the first head, whichever one is looked through.
   update({ wholes, ...shown }) {
     const model = { ...shown, runs: wholes };
-    const structure = JSON.stringify(model.runs.map((run) => [run.name, run.colour, run.twins?.key, wasAsked(run)]));
+    const structure = JSON.stringify(model.runs.map((run) => [run.name, run.colour, run.twins?.key, wasAsked(run), hasVerdict(run)]));
     replace(this.root, structure, () => this.build(model));
     this.width = this.root.clientWidth || this.page.stage.clientWidth;
     for (const tile of this.tiles) this.fill(tile, model);
@@ -34,7 +36,8 @@ export class Twins {
 
   build(model) {
     this.tiles = [];
-    if (!model.runs.some((run) => run.twins)) return [element("p", { className: "empty", textContent: EMPTY })];
+    this.exchanges = new Map();
+    if (!model.runs.some((run) => run.twins || hasVerdict(run))) return [element("p", { className: "empty", textContent: EMPTY })];
     const asked = model.runs.filter(wasAsked);
     const said = asked.map((run) => (isOfClasses(run) ? READING : `${NUMBERS}${onTwins(lastOf(run))}.`));
     const reading = [...new Set(said)].map((textContent) => element("p", { className: "quiet effects", textContent }));
@@ -48,8 +51,10 @@ export class Twins {
     head.style.borderColor = `var(${run.colour})`;
     this.tiles.push({ kind: "head", run: run.name, when, effects });
     const objects = [...Array(run.twins?.objects || 0).keys()].map((object) => this.object(run, object));
-    const none = run.twins ? [] : [element("p", { className: "quiet", textContent: "no twins in this run" })];
-    return element("section", {}, head, effects, element("div", { className: "tiles" }, ...objects), ...none);
+    const exchanges = new Exchanges(this.page, run.name);
+    this.exchanges.set(run.name, exchanges);
+    const none = run.twins || hasVerdict(run) ? [] : [element("p", { className: "quiet", textContent: "no twins in this run" })];
+    return element("section", {}, head, effects, element("div", { className: "tiles" }, ...objects), ...none, exchanges.root);
   }
 
   object(run, object) {
@@ -66,13 +71,14 @@ export class Twins {
     const share = element("span", { className: "quiet number" });
     const fill = element("i");
     fill.style.background = `var(${run.colour})`;
-    const mark = element("span", { className: "cross", textContent: "✗", "aria-hidden": "true" });
+    const state = element("span", { className: "state" });
+    const cross = element("span", { className: "cross", textContent: "✗", "aria-hidden": "true" });
     const place = element("span", { className: "quiet name", textContent: run.twins.kinds[kind], title: `on ${run.twins.kinds[kind]}` });
     const figure = element(
-      "figure", {}, element("div", { className: "picture" }, canvas, mark), element("figcaption", {}, says),
+      "figure", {}, element("div", { className: "picture" }, canvas, state, cross), element("figcaption", {}, says),
       element("div", { className: "share" }, fill), element("div", { className: "measures" }, place, share),
     );
-    this.tiles.push({ kind: "twin", run: run.name, object, place: kind, canvas, mark, says, share, fill, figure });
+    this.tiles.push({ kind: "twin", run: run.name, object, place: kind, canvas, state, cross, says, share, fill, figure });
     return figure;
   }
 
@@ -91,7 +97,7 @@ export class Twins {
     const flips = isWrong && answers.some((each) => each === label);
     tile.figure.classList.toggle("flips", flips);
     tile.says.classList.toggle("wrong", isWrong);
-    tile.mark.hidden = !isWrong;
+    tile.cross.hidden = !isWrong;
     tile.says.textContent = tile.says.title = Number.isFinite(answer) ? className(run.inputs, answer) : "";
     tile.share.hidden = !wasAsked(run);
     tile.share.textContent = Number.isFinite(own) ? (isShare(look) ? own.toFixed(2) : String(Number(own.toPrecision(2)))) : "–";
@@ -118,17 +124,22 @@ export class Twins {
     tile.effects.textContent = said || (background ? `Swapping the background moves ${whatMoves(look)} by ${background}${also}.` : "");
   }
 
-  async paint(model) {
-    const asked = (this.isAsked += 1);
-    this.root.setAttribute("aria-busy", "true");
-    await this.page.painter.ready(model.runs.map((run) => run.twins).filter(Boolean));
-    if (asked !== this.isAsked) return;
-    for (const tile of this.tiles) {
-      const run = model.runs.find((each) => each.name === tile.run);
-      if (tile.canvas) this.page.painter.paintPicture(tile.canvas, run.twins, tile.object * run.twins.kinds.length + tile.place);
+  paint(model) {
+    const { painter } = this.page;
+    const found = new Map(model.runs.filter((run) => run.twins).map((run) => [run.name, painter.stateOf([run.twins])]));
+    for (const tile of this.tiles.filter((each) => each.canvas)) {
+      const { twins } = model.runs.find((each) => each.name === tile.run);
+      const state = found.get(tile.run);
+      const isShown = state === "shown" && painter.paintPicture(tile.canvas, twins, tile.object * twins.kinds.length + tile.place);
+      mark(tile, isShown ? "shown" : state === "shown" ? "missing" : state);
     }
-    this.root.setAttribute("aria-busy", "false");
+    const exchanged = model.runs.map((run) => this.exchanges.get(run.name)?.update(run, model.steps));
+    this.root.setAttribute("aria-busy", String([...found.values(), ...exchanged].includes("loading")));
   }
+}
+
+function hasVerdict(run) {
+  return run.looks.some((look) => look.verdict);
 }
 
 // Whether something is known of each object on each background: of how a number moves there is only one of all.

@@ -1,0 +1,79 @@
+// How runs are told apart: a colour that stays with a run's name, and beyond eight runs a number besides and a dashed line.
+
+const COLOURS = 8;
+const STORE = "lightning_vis.marks";
+const MOST = 500;
+export const DASHES = [[], [8, 4], [2, 3], [9, 3, 2, 3], [14, 4], [5, 2, 2, 2, 2, 2]];
+
+const collator = new Intl.Collator("en", { numeric: true });
+
+// Names as people count: wd3 before wd11.
+export function inOrder(names) {
+  return [...names].sort((one, other) => collator.compare(one, other) || (one < other ? -1 : 1));
+}
+
+// Names without what all of them begin and end with, as long as that is whole words: what is left tells them apart.
+export function shortNames(names) {
+  const words = names.map((name) => name.split(/(?<=[/_\-. ])/));
+  const common = (list) => {
+    const most = Math.min(...list.map((each) => each.length - 1));
+    for (let at = 0; at < most; at += 1) if (list.some((each) => each[at] !== list[0][at])) return at;
+    return Math.max(0, most);
+  };
+  if (names.length < 2) return new Map(names.map((name) => [name, name]));
+  const first = common(words);
+  const last = common(words.map((each) => each.slice(first).reverse()));
+  return new Map(names.map((name, at) => {
+    const kept = words[at].slice(first, words[at].length - last).join("").replace(/[/_\-. ]$/, "");
+    return [name, kept ? `${first ? "…" : ""}${kept}${last ? "…" : ""}` : name];
+  }));
+}
+
+export class Marks {
+  constructor() {
+    this.known = new Map(remembered()); // name -> [colour, number]
+  }
+
+  // Gives each new name a colour of its own as far as there are some; nobody else's changes by that.
+  add(names) {
+    const listed = new Set(names);
+    const isNew = (name) => !this.known.has(name);
+    for (const name of names.filter(isNew)) this.known.set(name, freeMark(name, [...this.known].filter(([each]) => listed.has(each)).map(([, mark]) => mark)));
+    try {
+      localStorage.setItem(STORE, JSON.stringify([...this.known].slice(-MOST)));
+    } catch { /* a page from a file may not keep anything */ }
+  }
+
+  colourOf(name) {
+    return `--run-${this.known.get(name)?.[0] ?? 0}`;
+  }
+
+  numberOf(name) {
+    return this.known.get(name)?.[1] ?? 0;
+  }
+}
+
+// The colour that fewest have, beginning with the one that the name itself leads to; the first number that is free with it.
+function freeMark(name, taken) {
+  const uses = [...Array(COLOURS).keys()].map((colour) => taken.filter(([each]) => each === colour).length);
+  const from = hashOf(name) % COLOURS;
+  const tried = [...Array(COLOURS).keys()].map((step) => (from + step) % COLOURS);
+  const colour = tried.find((each) => uses[each] === Math.min(...uses));
+  const numbers = new Set(taken.filter(([each]) => each === colour).map(([, number]) => number));
+  return [colour, [...Array(numbers.size + 1).keys()].find((number) => !numbers.has(number))];
+}
+
+function hashOf(text) {
+  let hash = 2166136261;
+  for (const letter of text) hash = Math.imul(hash ^ letter.codePointAt(0), 16777619) >>> 0;
+  return hash >>> 3;
+}
+
+function remembered() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(STORE)) || [];
+    return kept.filter(([name, mark]) => typeof name === "string" && mark.every((each) => Number.isInteger(each) && each >= 0) && mark[0] < COLOURS);
+  } catch {
+    return [];
+  }
+}

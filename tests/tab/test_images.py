@@ -1,0 +1,120 @@
+"""Which images are shown, in a real browser: as large as the window allows, all at a glance, chosen and in an order."""
+
+from __future__ import annotations
+
+from dataclasses import replace as replaced
+
+import numpy as np
+import pytest
+from tab_page import Tab
+from tab_runs import film_of, frame_of, inputs_of, write_run
+from tab_server import tensorboard, wait_for_looks
+
+pytest_plugins = ("tab_fixtures",)
+MANY = 64
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """`many`: 64 images; `few`: eight of which two are wrong at the end, with a probability, a lift and a history of their own."""
+    root = tmp_path_factory.mktemp("images")
+    write_run(root / "many", film_of(3, count=MANY, wrong=(5, 40)), inputs_of(MANY))
+    probability = np.array([0.9, 0.5, 0.8, 0.6, 0.99, 0.7, 0.95, 0.85], np.float32)
+    lift = {"attribution/evidence/lift": np.array([2.0, 1.0, 0.2, 1.5, 3.0, 0.5, 4.0, 2.5])}
+    shown = {"count": 8, "wrong": (2, 7)}
+    turned = [
+        frame_of(0, share=0.1, **(shown | {"wrong": (0, 2, 7)})),
+        *(frame_of(10 * at, share=0.5, **shown) for at in (1, 2)),
+    ]
+    frames = [replaced(each, probability=probability, per_image=lift) for each in turned]
+    write_run(root / "few", frames, inputs_of(8))
+    with tensorboard(root) as address:
+        wait_for_looks(address, "many", 3)
+        wait_for_looks(address, "few", 3)
+        yield address
+
+
+def link(run, **more):
+    return "".join(f"&p.lightning_vis.{name}={value}" for name, value in {"runs": run, **more}.items())
+
+
+def order(tab):
+    """The images that stand there, numbered as in the probe."""
+    tab.painted()
+    labels = tab.frame.eval_on_selector_all(".picture canvas", "all => all.map(each => each.getAttribute('aria-label'))")
+    return [int(label.split(",")[0].removeprefix("image ")) for label in labels]
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (2560, 1300), (1000, 760)])
+def test_one_run_fills_the_window_with_several_rows(browser, images, width, height):
+    with Tab(browser, images, link("few"), width=width, height=height) as tab:
+        tab.painted()
+        stage = tab.frame.query_selector("main").bounding_box()
+        boxes = [each.bounding_box() for each in tab.frame.query_selector_all(".picture canvas")]
+        assert tab.frame.eval_on_selector("main", "each => each.scrollHeight <= each.clientHeight")
+        used = sum(box["width"] * box["height"] for box in boxes) * 2
+        assert used > 0.3 * stage["width"] * stage["height"]
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (2560, 1300)])
+def test_all_sixty_four_are_seen_at_a_glance(browser, images, width, height):
+    with Tab(browser, images, link("many"), width=width, height=height) as tab:
+        tab.painted()
+        tab.frame.click("role=button[name='all at a glance']")
+        assert order(tab) == list(range(1, MANY + 1))
+        assert tab.frame.eval_on_selector("main", "each => each.scrollHeight <= each.clientHeight + 1")
+        assert sum("✗" in each for each in tab.texts(".picture + figcaption .name")) == 2
+        assert tab.frame.query_selector(".pager") is None
+
+
+def test_on_a_narrow_window_nothing_is_cut_off_and_the_page_scrolls(browser, images):
+    with Tab(browser, images, link("few"), width=390, height=844) as tab:
+        tab.painted()
+        assert tab.frame.eval_on_selector("html", "each => each.scrollWidth <= each.clientWidth")
+        for selector in (".play", "select.scalar", ".picture canvas", ".run strong"):
+            box = tab.frame.eval_on_selector(
+                selector, "each => { const { left, right } = each.getBoundingClientRect(); return [left, right]; }"
+            )
+            assert box[0] >= 0
+            assert box[1] <= 390
+        tab.press("2")
+        tab.painted()
+        assert tab.frame.eval_on_selector("html", "each => each.scrollWidth <= each.clientWidth")
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("given", [1, 2, 3, 4, 5, 6, 7, 8]),
+        ("class", [1, 3, 5, 7, 2, 4, 6, 8]),
+        ("wrong", [3, 8, 1, 2, 4, 5, 6, 7]),
+        ("changed", [1, 2, 3, 4, 5, 6, 7, 8]),
+        ("unsure", [2, 4, 6, 3, 8, 1, 7, 5]),
+        ("off", [3, 6, 2, 4, 1, 8, 5, 7]),
+    ],
+)
+def test_images_stand_in_the_order_that_is_asked_for(browser, images, asked, expected):
+    with Tab(browser, images, link("few")) as tab:
+        tab.frame.select_option("select[aria-label='order of images']", asked)
+        assert order(tab) == expected
+        tab.press("Home")
+        assert order(tab) == expected  # of the newest look: nothing moves while the film plays
+        tab.until("order => order === 'given' || parent.location.hash.includes(`order=${order}`)", asked)
+
+
+def test_images_are_chosen_by_class_and_by_right_and_wrong(browser, images):
+    with Tab(browser, images, link("few")) as tab:
+        for asked, expected in (
+            ("wrong", [3, 8]),
+            ("right", [1, 2, 4, 5, 6, 7]),
+            ("class:mammal", [2, 4, 6, 8]),
+            ("", [*range(1, 9)]),
+        ):
+            tab.frame.select_option("select[aria-label='which images']", asked)
+            assert order(tab) == expected
+        tab.frame.select_option("select[aria-label='which images']", "wrong")
+        tab.press("2")
+        tab.painted()
+        assert len(tab.frame.query_selector_all(".film .row")) == 2
+    with Tab(browser, images, link("few", only="class:nothing")) as tab:
+        assert tab.frame.inner_text(".empty") == "No image is like that: choose others above."

@@ -1,0 +1,172 @@
+"""Which moments are shown, in a real browser: two of them and their difference, at a speed, in a part of the film."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tab_page import Tab
+from tab_runs import film_of, inputs_of, write_run
+from tab_server import tensorboard, wait_for_looks
+
+from lightning_vis.events.frame_reader import read_frames
+from lightning_vis.frames import Maps, Scale
+from lightning_vis.render.canvas.tiles import drawn
+
+pytest_plugins = ("tab_fixtures",)
+LONG = 3000
+COUNT = 4
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory):
+    """A run of 3,000 looks at two images."""
+    root = tmp_path_factory.mktemp("long")
+    write_run(root / "long", film_of(LONG, count=2, size=16), inputs_of(2, 16), scalars=False)
+    with tensorboard(root) as address:
+        wait_for_looks(address, "long", LONG)
+        yield address
+
+
+def link(**more):
+    return "".join(f"&p.lightning_vis.{name}={value}" for name, value in more.items())
+
+
+def difference(run, view, one, other, image):
+    """What is drawn of the difference of two looks of one run, by `render`."""
+    first, second = (run.frames[at].maps[view] for at in (one, other))
+    values = [each.values[image] * (each.values[image].size if each.scale.by_area else 1) for each in (first, second)]
+    if first.scale.kind != "log":
+        values = [each / each.mean() for each in values]
+    scale = Scale("log" if first.scale.kind == "log" else "density", first.scale.limit, signed=True)
+    return np.subtract(*values), scale
+
+
+@pytest.mark.parametrize("view", ["evidence", "grad_cam"])
+def test_two_moments_of_a_run_stand_below_each_other_with_their_difference(browser, logdir, server, view):
+    run = next(each for each in read_frames(logdir) if each.name == "alpha")
+    asked = link(runs="alpha", view=view, steps=90, against="moment", other=30)
+    with Tab(browser, server, asked) as tab:
+        tab.painted()
+        assert tab.texts(".run .facts > div:first-child") == ["epoch 9", "epoch 3", "epoch 9 minus epoch 3"]
+        for row, epoch in ((0, 9), (1, 3)):
+            shown = tab.pixels(at=row * COUNT + 2)
+            flat = np.broadcast_to(run.inputs.pictures[2][16, 16], shown.shape)
+            assert np.abs(shown.astype(int) - drawn(flat, run.frames[epoch].maps[view], 2)).max() <= 3
+        shown = tab.pixels(at=2 * COUNT + 2)
+        flat = np.broadcast_to(run.inputs.pictures[2][16, 16], shown.shape)
+        values, scale = difference(run, view, 9, 3, 2)
+        maps = Maps(values[None].astype(np.float32), np.zeros(1, int), "conv3", scale, "difference")
+        error = np.abs(shown.astype(int) - drawn(flat, maps, 0)).mean()
+        assert error <= 3  # codes of codes: 8 bits of each map's own maximum, and of the difference's
+        tab.press("Shift+ArrowLeft")
+        tab.painted()
+        assert tab.texts(".run .facts > div:first-child") == ["epoch 9", "epoch 2", "epoch 9 minus epoch 2"]
+        tab.frame.check(".beside input[type=checkbox]")
+        tab.press("ArrowLeft")
+        tab.painted()
+        assert tab.texts(".run .facts > div:first-child") == ["epoch 8", "epoch 1", "epoch 8 minus epoch 1"]
+        tab.press("b")
+        tab.painted()
+        assert tab.texts(".run .facts > div:first-child") == ["epoch 8"]
+
+
+def test_the_difference_of_a_moment_to_itself_is_none(browser, server):
+    with Tab(browser, server, link(runs="alpha", steps=90, against="moment", other=90)) as tab:
+        tab.painted()
+        assert tab.texts(".picture .state")[2 * COUNT :] == ["no difference"] * COUNT
+
+
+def test_a_run_is_taken_away_from_another_one(browser, server):
+    with Tab(browser, server, link(runs="alpha,beta")) as tab:
+        tab.painted()
+        tab.frame.select_option("select[aria-label='compare with']", "run:alpha")
+        tab.painted()
+        assert tab.texts(".run strong") == ["alpha", "beta", "minus alpha"]
+        labels = tab.frame.eval_on_selector_all(".picture canvas", "all => all.map(each => each.getAttribute('aria-label'))")
+        assert labels[2 * COUNT + 1] == "image 2, difference, run beta, epoch 11, minus epoch 11, run alpha: bird → mammal"
+        values = [tab.pixels(at=at).astype(int) for at in (0, COUNT, 2 * COUNT)]
+        assert not np.array_equal(values[1], values[2])
+
+
+def test_maps_on_unlike_scales_are_not_subtracted(browser, tmp_path):
+    from dataclasses import replace
+
+    other = [
+        replace(frame, maps={"evidence": replace(frame.maps["evidence"], scale=Scale("log", 7.0, signed=True))})
+        for frame in film_of(2)
+    ]
+    write_run(tmp_path / "one", film_of(2), inputs_of())
+    write_run(tmp_path / "other", other, inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "one", 2)
+        wait_for_looks(address, "other", 2)
+        with Tab(browser, address, link(against="run:one")) as tab:
+            tab.painted()
+            assert tab.texts(".picture .state")[2 * COUNT :] == ["cannot be compared"] * COUNT
+            assert tab.pixels(at=2 * COUNT, channels=4)[..., 3].max() == 0
+
+
+def test_a_film_of_three_thousand_looks_is_played_to_its_end_in_seconds(browser, long):
+    with Tab(browser, long, link(speed="4")) as tab:
+        tab.painted()
+        tab.press("Home")
+        tab.press("Space")
+        tab.frame.wait_for_selector("role=button[name='pause']")
+        tab.frame.wait_for_selector("role=button[name='play']", timeout=60_000)
+        assert tab.when == f"epoch {LONG - 1}"
+        tab.painted()
+
+
+def test_a_part_of_the_film_is_zoomed_into(browser, long):
+    with Tab(browser, long, link(tab="film", steps=10000)) as tab:
+        tab.painted()
+        heads = [int(each.split(" ")[-1]) for each in tab.texts(".film .times button")[1:]]
+        assert heads[-1] == LONG - 1
+        for _ in range(6):
+            tab.press("+")
+        tab.painted()
+        near = [int(each.split(" ")[-1]) for each in tab.texts(".film .times button")]
+        assert near[0] < 1000 < near[-1]
+        assert near[-1] - near[0] < 60
+        tab.drag_to(0)
+        assert tab.when == f"epoch {near[0]}"
+        tab.until("() => parent.location.hash.includes('from=')")
+        for _ in range(14):
+            tab.press("-")
+        tab.painted()
+        assert tab.texts(".film .times button")[0] == "start"
+
+
+def test_the_axis_counts_epochs_or_steps(browser, server):
+    with Tab(browser, server) as tab:
+        assert tab.when == "epoch 11"
+        tab.frame.click(".axis")
+        assert tab.when == "step 110"
+        tab.press("2")
+        tab.painted()
+        assert tab.texts(".film .times button")[:2] == ["start", "step 10"]
+
+
+def test_the_chart_says_values_under_the_pointer_and_smooths(browser, server):
+    with Tab(browser, server) as tab:
+        tab.painted()
+        box = tab.frame.query_selector("canvas.chart").bounding_box()
+        tab.page.mouse.move(box["x"] + 64 + (box["width"] - 64 - 150) * 4 / 11, box["y"] + 30)
+        assert tab.frame.inner_text(".pointed").split("\n") == ["epoch 4", "18 % alpha", "18 % beta", "18 % gamma"]
+        tab.page.mouse.move(box["x"] + 5, 200)
+        tab.frame.wait_for_selector(".pointed", state="hidden")
+        script = """async () => { const { smoothed } = await import("./static/timeline/scalars.js");
+          return smoothed([[0, 1], [1, 0], [2, 0]], 0.5); }"""
+        assert tab.frame.evaluate(script) == [[0, 1], [1, pytest.approx(1 / 3)], [2, pytest.approx(1 / 7)]]
+        before = tab.pixels("canvas.chart")
+        tab.frame.fill("input[aria-label='smoothing of the lines']", "0.9")
+        assert not np.array_equal(before, tab.pixels("canvas.chart"))
+
+
+def test_an_image_s_line_and_the_speed_stay_in_the_link(browser, server):
+    with Tab(browser, server) as tab:
+        tab.frame.select_option(".speed", "0.25")
+        tab.until("() => parent.location.hash.includes('speed=0.25')")
+        tab.page.reload()
+        tab.wait()
+        assert tab.frame.input_value(".speed") == "0.25"
