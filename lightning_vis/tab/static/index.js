@@ -59,7 +59,6 @@ class Page {
     await this.poll();
     // TensorBoard opens a tab without its having the keyboard; keys should work before the first click.
     if (this.host !== window && this.host.document.activeElement === this.host.document.body) window.focus();
-    window.addEventListener("pagehide", () => flushAddress(this.host));
     if (this.source.isLive) setInterval(() => document.hidden || this.poll(), POLL);
     if (this.source.isLive && this.host !== window) onReload(this.host, () => this.poll());
   }
