@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import importlib.util
 import re
 from pathlib import Path
 
@@ -66,3 +68,47 @@ def test_hooks_before_a_commit_are_the_linters_of_make_lint():
     run = [each["entry"].removeprefix(".venv/bin/").split(" --")[0] for each in hooks]
     assert run == ["ruff check", "ruff format", "mypy"]
     assert all(f"$(VENV)/bin/{each}" in lint for each in run)
+
+
+@pytest.fixture(scope="module")
+def sentences():
+    spec = importlib.util.spec_from_file_location("sentences", DOCS / "sentences.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_sentences_is_what_the_code_can_say(sentences):
+    assert (DOCS / "sentences.md").read_text("utf-8") == sentences.page(), "python docs/sentences.py writes it anew"
+
+
+def test_each_sentence_of_a_running_training_has_a_remedy(sentences):
+    """As many as the code has, and no other."""
+    rows = dict(re.findall(r"^\| `(.+?)` \| (.+) \|$", (DOCS / "troubleshooting.md").read_text("utf-8"), re.MULTILINE))
+    said = {each for room in sentences.collected()["said"].values() for each in room}
+    assert rows.keys() == said
+    assert all(len(remedy) > 3 for remedy in rows.values())
+
+
+def test_the_collector_sees_what_is_said_and_leaves_out_what_is_handed_on(sentences):
+    code = """
+raise ValueError(f"images: expected {a}; got {b}")
+raise ValueError(why)
+raise KeyError("of somebody else")
+failures.say("a training goes on " + f"in {place}", more)
+log(trainer, "something happened")
+"""
+    assert list(sentences.spoken(ast.parse(code))) == [
+        ("refused", "images: expected ...; got ..."),
+        ("said", "a training goes on in ..."),
+        ("said", "something happened"),
+    ]
+
+
+LINK = re.compile(r"\]\((?!http|#)([^)#]+)(?:#[^)]*)?\)")
+
+
+@pytest.mark.parametrize("path", [*sorted(DOCS.glob("*.md")), *sorted(DOCS.parent.glob("*.md"))], ids=lambda path: path.stem)
+def test_links_lead_to_files_that_are_there(path):
+    for target in LINK.findall(path.read_text("utf-8")):
+        assert (path.parent / target).exists(), target
