@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import importlib.util
 import re
-from collections import OrderedDict
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
-from torch import nn
 
 DOCS = Path(__file__).parents[1] / "docs"
-
-
-def blocks(page):
-    return re.findall(r"```python\n(.*?)```", (DOCS / page).read_text("utf-8"), re.DOTALL)
-
-
-def test_filters_without_a_trainer(tmp_path, monkeypatch):
-    """A layer4 of its own for all that is written about one."""
-    monkeypatch.chdir(tmp_path)
-    torch.manual_seed(0)
-    layers = {f"layer{at + 1}": nn.Sequential(nn.Conv2d(3 if not at else 8, 8, 3), nn.ReLU()) for at in range(4)}
-    head = {"pool": nn.AdaptiveAvgPool2d(1), "flat": nn.Flatten(), "head": nn.Linear(8, 10)}
-    model = nn.Sequential(OrderedDict(layers | head)).eval()
-    images = torch.rand(6, 3, 24, 24, generator=torch.Generator().manual_seed(1))
-    (code,) = [block for block in blocks("filters.md") if "maximize(" in block]
-    exec(code, {"model": model, "images": images, "MEAN": [0.5] * 3, "STD": [0.25] * 3})
-    assert len(list(tmp_path.glob("layer3_*.png"))) == 8
 
 
 def names_in(path):
@@ -86,3 +68,47 @@ def test_hooks_before_a_commit_are_the_linters_of_make_lint():
     run = [each["entry"].removeprefix(".venv/bin/").split(" --")[0] for each in hooks]
     assert run == ["ruff check", "ruff format", "mypy"]
     assert all(f"$(VENV)/bin/{each}" in lint for each in run)
+
+
+@pytest.fixture(scope="module")
+def sentences():
+    spec = importlib.util.spec_from_file_location("sentences", DOCS / "sentences.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_sentences_is_what_the_code_can_say(sentences):
+    assert (DOCS / "sentences.md").read_text("utf-8") == sentences.page(), "python docs/sentences.py writes it anew"
+
+
+def test_each_sentence_of_a_running_training_has_a_remedy(sentences):
+    """As many as the code has, and no other."""
+    rows = dict(re.findall(r"^\| `(.+?)` \| (.+) \|$", (DOCS / "troubleshooting.md").read_text("utf-8"), re.MULTILINE))
+    said = {each for room in sentences.collected()["said"].values() for each in room}
+    assert rows.keys() == said
+    assert all(len(remedy) > 3 for remedy in rows.values())
+
+
+def test_the_collector_sees_what_is_said_and_leaves_out_what_is_handed_on(sentences):
+    code = """
+raise ValueError(f"images: expected {a}; got {b}")
+raise ValueError(why)
+raise KeyError("of somebody else")
+failures.say("a training goes on " + f"in {place}", more)
+log(trainer, "something happened")
+"""
+    assert list(sentences.spoken(ast.parse(code))) == [
+        ("refused", "images: expected ...; got ..."),
+        ("said", "a training goes on in ..."),
+        ("said", "something happened"),
+    ]
+
+
+LINK = re.compile(r"\]\((?!http|#)([^)#]+)(?:#[^)]*)?\)")
+
+
+@pytest.mark.parametrize("path", [*sorted(DOCS.glob("*.md")), *sorted(DOCS.parent.glob("*.md"))], ids=lambda path: path.stem)
+def test_links_lead_to_files_that_are_there(path):
+    for target in LINK.findall(path.read_text("utf-8")):
+        assert (path.parent / target).exists(), target
