@@ -1,8 +1,10 @@
 # Everything runs in a virtual environment of its own. A torch that is already importable is reused; else pip fetches one.
-# PIP_ARGS adds arguments to pip, an index of CPU builds for instance.
+# PIP_ARGS adds arguments to pip, an index of CPU builds for instance. CONSTRAINTS names the versions: with another set, give a
+# VENV of its own.
 PYTHON ?= python3
 VENV ?= .venv
 PIP_ARGS ?=
+CONSTRAINTS ?= constraints.txt
 LOGDIR ?= logs/leaves
 SHARED := $(shell $(PYTHON) -c 'import torch' 2>/dev/null && echo --system-site-packages)
 
@@ -43,12 +45,12 @@ format: $(VENV)/test
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(SHARED) $(VENV)
 
-$(VENV)/demo: $(VENV)/bin/python setup.cfg constraints.txt
-	$(VENV)/bin/python -m pip install --constraint constraints.txt $(PIP_ARGS) --editable '.[examples]'
+$(VENV)/demo: $(VENV)/bin/python setup.cfg $(CONSTRAINTS)
+	$(VENV)/bin/python -m pip install --constraint $(CONSTRAINTS) $(PIP_ARGS) --editable '.[examples]'
 	touch $@
 
-$(VENV)/test: $(VENV)/bin/python setup.cfg constraints.txt
-	$(VENV)/bin/python -m pip install --constraint constraints.txt $(PIP_ARGS) --editable '.[examples,test]'
+$(VENV)/test: $(VENV)/bin/python setup.cfg $(CONSTRAINTS)
+	$(VENV)/bin/python -m pip install --constraint $(CONSTRAINTS) $(PIP_ARGS) --editable '.[examples,test]'
 	touch $@
 
 clean:

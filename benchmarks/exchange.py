@@ -15,6 +15,7 @@ import argparse
 import json
 import logging
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -162,9 +163,9 @@ def run(arm: str, seed: int) -> dict[str, Any]:
     train, validation = scenes(world, 0, world.count, rngs[0]), scenes(world, 1, 400, rngs[1])
     pl.seed_everything(seed, verbose=False)
     model = SmallCNN(classes=len(world.classes))
-    watcher = ProbeCallback(class_names=world.classes, mean=MEAN, std=STD, views=[], at_steps=(), exchange=True)
+    watcher = ProbeCallback(class_names=world.classes, mean=MEAN, std=STD, views=[], at_steps=(), exchange=True, images=False)
     trainer = pl.Trainer(
-        max_epochs=world.epochs, accelerator="cpu", logger=False, callbacks=[watcher],
+        max_epochs=world.epochs, accelerator="cpu", logger=False, default_root_dir=tempfile.gettempdir(), callbacks=[watcher],
         enable_checkpointing=False, enable_model_summary=False, enable_progress_bar=False,
     )  # fmt: skip
     start = time.perf_counter()

@@ -110,7 +110,13 @@ def kind_of(tag: str) -> str:
         return "frames of the filters, for the tab" if "/sheets/" in tag else "frames, for the tab"
     if tag.endswith("played"):
         return "the film, played"
-    kinds = {"probe": "cards", "film": "film strips", "filters": "pictures of filters", "twins": "twins"}
+    kinds = {
+        "probe": "cards",
+        "film": "film strips",
+        "filters": "pictures of filters",
+        "twins": "twins",
+        "exchange": "exchanges, with the verdict",
+    }
     return kinds.get(tag.split("/")[0], "the rest")
 
 

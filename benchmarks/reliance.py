@@ -18,6 +18,7 @@ import argparse
 import json
 import logging
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Sequence
@@ -160,11 +161,11 @@ def run(world: World, arm: str, seed: int) -> dict[str, Any]:
     pl.seed_everything(seed, verbose=False)
     model = SmallCNN(classes=len(world.classes))
     layer = last_feature_map(model, ways["plates"].images).layer
-    watcher = ProbeCallback(ways["plates"], at_steps=())
+    watcher = ProbeCallback(ways["plates"], at_steps=(), images=False)
     with tqdm(total=world.epochs, desc=f"{arm} {seed}") as bar:
         asking = Asking(ways, layer, bar)
         trainer = pl.Trainer(
-            max_epochs=world.epochs, accelerator="cpu", logger=False, callbacks=[watcher, asking],
+            max_epochs=world.epochs, accelerator="cpu", logger=False, default_root_dir=tempfile.gettempdir(), callbacks=[watcher, asking],
             enable_checkpointing=False, enable_model_summary=False, enable_progress_bar=False,
         )  # fmt: skip
         loader = DataLoader(dataset(train), batch_size=50, shuffle=True)

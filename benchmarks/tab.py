@@ -9,6 +9,7 @@ import gzip
 import os
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -30,14 +31,16 @@ from lightning_vis.events.encode import facts_part, map_part
 from lightning_vis.events.frame_writer import FrameWriter
 from lightning_vis.frames import Frame, Inputs, Maps, Scale
 
-RUNS, EPOCHS, IMAGES, SIDE = 10, 300, 8, 224
+IMAGES, SIDE = 8, 224
+SHAPES = ((10, 300), (50, 100), (1, 3000))
+"""Runs, and epochs of each."""
 
 
-def frames(seed):
+def frames(seed, epochs):
     """Frames of the usual size: an evidence and a Grad-CAM map of 7 x 7, a saliency map at the input's size."""
     generator = np.random.default_rng(seed)
     smooth = generator.gamma(0.5, size=(IMAGES, SIDE, SIDE)).astype(np.float32)  # as heavy-tailed as gradients are
-    for epoch in range(EPOCHS + 1):
+    for epoch in range(epochs + 1):
         evidence = generator.normal(size=(IMAGES, 7, 7)).astype(np.float32) * epoch / 50
         saliency = np.roll(smooth, 3 * epoch, axis=2)
         predicted = generator.integers(0, 2, IMAGES)
@@ -55,7 +58,7 @@ def frames(seed):
         )  # fmt: skip
 
 
-def write(folder):
+def write(folder, runs, epochs):
     """Writes the runs; the first one for real, the others with its bytes in other folders."""
     pictures = np.random.default_rng(0).integers(0, 256, (IMAGES, 28, 28, 3)).astype(np.uint8).repeat(8, 1).repeat(8, 2)
     masks = np.zeros((IMAGES, SIDE, SIDE), np.float32)
@@ -63,19 +66,19 @@ def write(folder):
     inputs = Inputs("probe", pictures, np.arange(IMAGES) % 2, masks, ("bird", "mammal"))
     writer = SummaryWriter(folder / "run_0")
     store, seconds = FrameWriter([writer]), []
-    for frame in tqdm(frames(0), total=EPOCHS + 1, desc="writing", disable=not sys.stderr.isatty()):
+    for frame in tqdm(frames(0, epochs), total=epochs + 1, desc="writing", disable=not sys.stderr.isatty()):
         started = time.perf_counter()
         store.add(frame, inputs)
         seconds.append(time.perf_counter() - started)
     writer.close()
-    for run in range(1, RUNS):
+    for run in range(1, runs):
         shutil.copytree(folder / "run_0", folder / f"run_{run}")
     return statistics.median(seconds)
 
 
 def bytes_per_look():
     """Bytes of the facts and of each map of one look."""
-    frame = list(frames(1))[-1]
+    *_, frame = frames(1, 50)
     parts = [facts_part(frame), *(map_part(key, maps) for key, maps in frame.maps.items())]
     return {part.name: len(part.picture) + len(str(dict(part.facts))) for part in parts}
 
@@ -94,71 +97,110 @@ def answers(address, paths):
     return statistics.median(seconds for seconds, _, _ in rounds), rounds[0][1], rounds[0][2]
 
 
-REPAINT = """async () => {
-  const { Compare } = await import("./static/compare.js");
+STEPS = """async () => {
+  const { Compare } = await import("./static/compare/compare.js");
   const times = [];
-  const paint = Compare.prototype.paintTiles;
-  Compare.prototype.paintTiles = function (model) {
+  const update = Compare.prototype.update;
+  Compare.prototype.update = function (model) {
     const started = performance.now();
-    const done = paint.call(this, model);
-    if (done) times.push(performance.now() - started);
-    return done;
+    update.call(this, model);
+    times[times.length - 1] += performance.now() - started;
   };
   const key = (name) => document.body.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true }));
-  const rest = () => new Promise((done) => setTimeout(done, 60));
+  const rest = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+  times.push(0);
   key("Home");
-  for (let at = 0; at < 40; at += 1) { key("ArrowRight"); await rest(); }
-  await new Promise((done) => setTimeout(done, 1000));
+  const walk = async (name) => {
+    for (let at = 0; at < 40; at += 1) {
+      times.push(0);
+      const started = performance.now();
+      key(name);
+      times[times.length - 1] = performance.now() - started;
+      await rest(120);
+    }
+  };
+  await walk("ArrowRight");
+  await rest(1000);
   times.length = 0;
-  for (let at = 0; at < 40; at += 1) { key("ArrowLeft"); await rest(); }
+  await walk("ArrowLeft");
   return times;
 }"""
 
 
-def page(address, view):
-    """Seconds from the click on the tab to painted tiles, and milliseconds of each repaint of 16 tiles."""
+def page(address, view, runs):
+    """Seconds from the click on the tab to painted tiles, milliseconds of the page's thread per step, its memory in MB."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         tab = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
         tab.goto(f"{address}/#timeseries")
         tab.wait_for_timeout(3000)
-        link = f"#lightning_vis&p.lightning_vis.runs=run_0,run_1&p.lightning_vis.view={view}"
+        link = f"#lightning_vis&p.lightning_vis.runs={','.join(runs)}&p.lightning_vis.view={view}"
         started = time.perf_counter()
         tab.evaluate("link => { location.hash = link; location.reload(); }", link)
         frame = tab.wait_for_selector("iframe").content_frame()
         frame.wait_for_selector("main > [aria-busy=false]", timeout=120_000)
         opened = time.perf_counter() - started
-        times = frame.evaluate(REPAINT)
+        times = frame.evaluate(STEPS)
+        heap = frame.evaluate("() => performance.memory.usedJSHeapSize / 1e6")
         browser.close()
-    return opened, statistics.median(times)
+    return opened, statistics.median(times), heap
+
+
+def export(folder):
+    """Seconds, most memory in MB and size in MB of an exported page, in a process of its own."""
+    code = (
+        "import resource, sys; from lightning_vis.cli import main; main(sys.argv[1:]);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)"
+    )
+    output = folder.parent / f"{folder.name}.html"
+    started = time.perf_counter()
+    told = subprocess.run(
+        [sys.executable, "-c", code, "export", str(folder), "-o", str(output)], check=True, capture_output=True, text=True
+    ).stdout
+    return time.perf_counter() - started, float(told.split()[-1]), output.stat().st_size / 1e6
+
+
+def measured(folder, runs, epochs):
+    """A column of the table: what was measured of so many runs."""
+    storing = write(folder, runs, epochs)
+    names = [f"run_{run}" for run in range(runs)]
+    with tensorboard(folder) as address:
+        for name in names:
+            wait_for_looks(address, name, epochs + 1)
+        first = answers(address, ["runs", *(f"data?run={name}" for name in names[:2])])
+        every = answers(address, ["runs", *(f"data?run={name}" for name in names)])
+        pages = {view: page(address, view, names[:10]) for view in ("evidence", "saliency")}
+    exported = export(folder)
+    return {
+        "first answer, two runs": f"{first[0]:.2f} s, {first[1] / 1e6:.2f} MB",
+        "all runs": f"{every[0]:.2f} s, {every[1] / 1e6:.2f} MB ({every[2] / 1e6:.1f} MB of JSON)",
+        **{f"{view}: reloaded until painted": f"{opened:.1f} s" for view, (opened, _, _) in pages.items()},
+        **{f"{view}: thread per step, decoded, median": f"{step:.0f} ms" for view, (_, step, _) in pages.items()},
+        "heap of the page after 80 steps of saliency": f"{pages['saliency'][2]:.0f} MB",
+        "export": f"{exported[0]:.1f} s, {exported[1]:.0f} MB of memory, {exported[2]:.0f} MB",
+        "storing a look, median": f"{1000 * storing:.0f} ms",
+    }
 
 
 def main():
     load = os.getloadavg()[0]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        storing = write(folder)
-        sizes = bytes_per_look()
-        with tensorboard(folder) as address:
-            for run in range(RUNS):
-                wait_for_looks(address, f"run_{run}", EPOCHS + 1)
-            first = answers(address, ["runs", "data?run=run_0", "data?run=run_1"])
-            every = answers(address, ["runs", *(f"data?run=run_{run}" for run in range(RUNS))])
-            pages = {view: page(address, view) for view in ("evidence", "saliency")}
-    print(f"# The tab with {RUNS} runs of {EPOCHS} epochs, {IMAGES} images of {SIDE} x {SIDE}, three maps\n")
+    columns = {}
+    for runs, epochs in SHAPES:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name) / "logs"
+            folder.mkdir()
+            columns[f"{runs} x {epochs}"] = measured(folder, runs, epochs)
+    sizes = bytes_per_look()
+    print(f"# The tab with runs x epochs, {IMAGES} images of {SIDE} x {SIDE}, three maps, up to ten runs shown\n")
     print(
         f"{date.today()}, `python benchmarks/tab.py`, {os.cpu_count()} cores, TensorBoard {version.VERSION}, chromium without"
     )
     print(f"a GPU. Others used the machine too: its load was {load:.1f} when this began.\n")
-    print("| what | measured | goal |\n|---|---|---|")
-    print(f"| first answer, two runs shown | {first[0]:.2f} s, {first[1] / 1e6:.2f} MB on the wire | 0.5 s, 1.5 MB |")
-    print(f"| all ten runs | {every[0]:.2f} s, {every[1] / 1e6:.2f} MB on the wire ({every[2] / 1e6:.1f} MB of JSON) | |")
-    for view, (opened, repaint) in pages.items():
-        print(f"| {view}: page reloaded until painted | {opened:.1f} s | |")
-        print(f"| {view}: repaint of 16 tiles, once decoded, median | {repaint:.0f} ms | 60 ms |")
+    print(f"| what | {' | '.join(columns)} |\n|---{'|---' * len(columns)}|")
+    for what in next(iter(columns.values())):
+        print(f"| {what} | {' | '.join(column[what] for column in columns.values())} |")
     parts = ", ".join(f"{name} {size / 1000:.1f}" for name, size in sizes.items())
-    print(f"| bytes of a look | {sum(sizes.values()) / 1000:.0f} KB ({parts}) | 80 KB |")
-    print(f"| storing a look, median | {1000 * storing:.0f} ms | |")
+    print(f"\nA look is {sum(sizes.values()) / 1000:.0f} KB ({parts}).")
 
 
 if __name__ == "__main__":

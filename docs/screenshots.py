@@ -31,8 +31,8 @@ EFFECT = "reliance/background_effect"
 
 def clearest(address, run):
     """The finished steps at which the background moves a run's answers most."""
-    looks = [part for part in ask_json(address, "data", run=run)["parts"] if part["part"] == "facts"]
-    return max(looks, key=lambda look: look["numbers"].get(EFFECT) or 0)["steps"]
+    stream = next(each for each in ask_json(address, "data", run=run)["streams"] if each["kind"] == "frames")
+    return max(stream["looks"], key=lambda look: look["numbers"].get(EFFECT) or 0)["steps"]
 
 
 def take(browser, link, theme, width, height, path):

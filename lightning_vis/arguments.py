@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +13,26 @@ from torch import Tensor
 
 class Mistake(ValueError):
     """What a user has said cannot be: it stops when fit starts, whatever happens to failures."""
+
+
+def plain(given: Any) -> Any:
+    """Lists and dicts of a configuration (hydra's `ListConfig` and `DictConfig`, or a class of the user's own) as Python's own.
+
+    OmegaConf makes a configuration of every dataclass that is put in one, a `View` for instance: it is taken out again.
+    """
+    if type(given).__module__.partition(".")[0] == "omegaconf":
+        return sys.modules["omegaconf"].OmegaConf.to_object(given)
+    if isinstance(given, Mapping):
+        return {key: plain(value) for key, value in given.items()}
+    if isinstance(given, Sequence) and not isinstance(given, (str, bytes, tuple, range)):
+        return [plain(each) for each in given]
+    return given
+
+
+def as_tuple(given: Any) -> Any:
+    """A list of any kind as a tuple; anything else as it is."""
+    given = plain(given)
+    return tuple(given) if isinstance(given, list) else given
 
 
 def tensor_of(given: Any, what: str, expected: str) -> Tensor:

@@ -25,6 +25,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except ValueError as error:
         _tell(error)
         return 2
+    except OSError as error:
+        _tell(f"{error.filename or arguments.output}: {error.strerror or error}")
+        return 2
     return 0
 
 

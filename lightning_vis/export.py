@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import re
+import contextlib
+import errno
+import os
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image
 
-from lightning_vis.constants import FILTERS, PAGE
-from lightning_vis.events.decode import finite, page_streams, without_repeated
+from lightning_vis.constants import FILTERS
 from lightning_vis.events.event_file import event_files
 from lightning_vis.events.frame_reader import RunFrames, StoredRun, read_run, whole_run
-from lightning_vis.events.part import Part, media_type
 from lightning_vis.frames import Array, Frame, thinned
+from lightning_vis.page import PageRun, write_page
+from lightning_vis.progress_bar import progress_bar
 from lightning_vis.render.canvas.style import GAP, INK, PANEL, SMALL_TEXT, TEXT
 from lightning_vis.render.canvas.text import paragraph, write
 from lightning_vis.render.canvas.tiles import put
@@ -29,42 +28,7 @@ from lightning_vis.render.filters import filter_reading, filter_strip, has_gaps
 from lightning_vis.render.gif import animated, animated_filters, animated_sheets
 from lightning_vis.render.strips import strip
 
-STATIC = Path(__file__).parent / "tab" / "static"
-
-
 COLUMNS = 10
-
-
-MOST_POINTS = 1000
-
-
-_IMPORT = re.compile(r'^import (\{[^}]*\}) from "(\.[\w./]+\.js)";$', re.MULTILINE)
-
-
-_EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
-
-
-HTML = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; \
-script-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width">
-<title>Lightning Vis</title>
-<style>
-{style}
-</style>
-</head>
-<body>
-<script type="application/json" id="exported">{data}</script>
-<script type="module">
-{script}
-modules["index.js"].render(JSON.parse(document.getElementById("exported").textContent));
-</script>
-</body>
-</html>
-"""
 
 
 def export_html(logdir: str | Path, output: str | Path, looks: int | None = None) -> list[str]:
@@ -80,12 +44,31 @@ def export_html(logdir: str | Path, output: str | Path, looks: int | None = None
 
     Raises:
         ValueError: the folder does not exist, or no frames are in it.
+        OSError: the file cannot be written.
     """
-    runs = _stored(logdir)
-    data = json.dumps(exported(runs, looks), separators=(",", ":")).replace("<", "\\u003c")
-    page = HTML.format(style=(STATIC / "style.css").read_text("utf-8"), script=bundle(STATIC / "index.js"), data=data)
-    Path(output).write_text(page, "utf-8")
-    return [f"{run.name}: {damage}" for run in runs for damage in run.damage]
+    files = _files(logdir)
+    size = sum(path.stat().st_size for paths in files.values() for path in paths)
+    with _bar(2 * size) as bar:
+        read = [PageRun(name, paths, bar.update) for name, paths in files.items()]
+        runs = [run for run in read if run.stored.parts]
+        _refuse_nothing(runs, logdir)
+        with _whole(Path(output)) as file:
+            write_page(file, runs, looks, bar.update)
+    return [f"{run.stored.name}: {damage}" for run in runs for damage in run.stored.damage]
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes its place when all of it has been written; what stood there before stays until then."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def export_gif(logdir: str | Path, output: str | Path, view: str | None = None) -> list[str]:
@@ -125,63 +108,6 @@ def view_key(runs: Sequence[RunFrames], view: str | None) -> str:
     if view is not None and view not in there:
         raise ValueError(f"no view {view!r} in these runs: there are {', '.join(there)}")
     return view or there[0]
-
-
-def exported(runs: Sequence[StoredRun], looks: int | None) -> dict[str, Any]:
-    """Runs as the page's own source of data: what the server would answer, the pictures in the page itself."""
-    keyed = {run.name: _keyed_parts(at, run, looks) for at, run in enumerate(runs)}
-    parts = {part.facts["key"]: part for run in keyed.values() for part in run}
-    return {
-        "runs": {"runs": [{"run": name, "newest": 0} for name in keyed], "constants": PAGE},
-        "data": [{"run": name, "newest": 0, "streams": page_streams(own)} for name, own in keyed.items()],
-        "facts": {key: {"captions": part.facts["captions"]} for key, part in parts.items() if "captions" in part.facts},
-        "pictures": {key: _data_address(part.picture) for key, part in parts.items() if part.picture},
-        "scalars": {run.name: _thinned_scalars(run) for run in runs},
-    }
-
-
-def bundle(entry: Path) -> str:
-    """A page's modules as one script: each a function of its own scope, behind those that it imports."""
-    sources: dict[str, str] = {}
-    _collect(entry, sources)
-    return "\n".join(("const modules = {};", *sources.values())).replace("</script", "<\\/script")
-
-
-def _collect(path: Path, sources: dict[str, str]) -> None:
-    text = path.read_text("utf-8")
-    imported = [(path.parent / address).resolve() for _, address in _IMPORT.findall(text)]
-    for each in imported:
-        if _name_of(each) not in sources:
-            _collect(each, sources)
-    names = iter(imported)
-    body = _EXPORT.sub(r"\1", _IMPORT.sub(lambda found: f'const {found[1]} = modules["{_name_of(next(names))}"];', text))
-    exported = ", ".join(name for _, name in _EXPORT.findall(text))
-    sources[_name_of(path)] = f'modules["{_name_of(path)}"] = (() => {{\n{body}\nreturn {{ {exported} }};\n}})();'
-
-
-def _name_of(path: Path) -> str:
-    """A module's name in the bundle: its path below the page's folder."""
-    return path.resolve().relative_to(STATIC.resolve()).as_posix()
-
-
-def _keyed_parts(at: int, run: StoredRun, looks: int | None) -> list[Part]:
-    """The parts of at most so many looks, each with a key among its facts."""
-    parts = without_repeated(run.parts)
-    steps = sorted({part.facts["steps"] for part in parts if "steps" in part.facts})
-    kept = set(steps) if looks is None else {steps[at] for at in thinned(len(steps), looks)}
-    shown = [part for part in parts if part.facts.get("steps") in kept or "steps" not in part.facts]
-    return [replace(part, facts={**part.facts, "key": f"{at}.{number}"}) for number, part in enumerate(shown)]
-
-
-def _thinned_scalars(run: StoredRun) -> dict[str, list[tuple[int, float | None]]]:
-    return {
-        tag: [(points[at][0], finite(points[at][1])) for at in thinned(len(points), MOST_POINTS)]
-        for tag, points in run.scalars.items()
-    }
-
-
-def _data_address(picture: bytes) -> str:
-    return f"data:{media_type(picture)};base64,{base64.b64encode(picture).decode()}"
 
 
 def _views(run: RunFrames) -> list[str]:
@@ -233,14 +159,26 @@ def _stacked(pictures: Sequence[Array]) -> Array:
     return np.concatenate([np.pad(each, ((0, 0), (0, width - each.shape[1]), (0, 0)), "edge") for each in pictures])
 
 
+def _bar(size: int) -> Any:
+    """A bar that counts bytes, where somebody watches."""
+    return progress_bar(total=size, desc="reading runs", unit="B", unit_scale=True, disable=not sys.stderr.isatty())
+
+
 def _stored(logdir: str | Path) -> list[StoredRun]:
     """What the runs below a folder hold, read with a bar that counts bytes."""
-    from tqdm import tqdm
+    files = _files(logdir)
+    size = sum(path.stat().st_size for paths in files.values() for path in paths)
+    with _bar(size) as bar:
+        runs = [run for name, paths in files.items() if (run := read_run(name, paths, bar.update)).parts]
+    _refuse_nothing(runs, logdir)
+    return runs
 
-    files = event_files(logdir)
-    size = sum(path.stat().st_size for _, paths in files for path in paths)
-    with tqdm(total=size, desc="reading runs", unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar:
-        runs = [run for name, paths in files if (run := read_run(name, paths, bar.update)).parts]
+
+def _files(logdir: str | Path) -> dict[str, list[Path]]:
+    """The event files below a folder, by run."""
+    return dict(event_files(logdir))
+
+
+def _refuse_nothing(runs: Sequence[object], logdir: str | Path) -> None:
     if not runs:
         raise ValueError(f"no frames in {str(logdir)!r}: they are written by ProbeCallback while it trains")
-    return runs

@@ -42,6 +42,7 @@ def trainer(tmp_path):
         usual = {
             "accelerator": "cpu",
             "max_epochs": 2,
+            "default_root_dir": tmp_path,
             "logger": TensorBoardLogger(tmp_path, name="", version="run"),
             "enable_progress_bar": False,
             "enable_model_summary": False,

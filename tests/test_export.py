@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from tab_runs import film_of, inputs_of, write_run
 
 from lightning_vis.cli import main
 from lightning_vis.events.frame_reader import read_frames
-from lightning_vis.export import STATIC, bundle
+from lightning_vis.page import STATIC, bundle
 from lightning_vis.render.canvas.tiles import drawn
 from lightning_vis.render.gif import animated
 from lightning_vis.render.legend import legend_of, reading_of
@@ -188,4 +189,48 @@ def test_it_runs_as_a_module_without_torch(logdir, tmp_path):
     )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
     done = subprocess.run([sys.executable, "-m", "lightning_vis", "--help"], check=True, capture_output=True, text=True)
-    assert "{export,gif,strip}" in done.stdout
+    assert "{export,gif,strip,doctor}" in done.stdout
+
+
+def test_what_cannot_be_written_is_one_sentence(logdir, tmp_path, capsys):
+    folder = tmp_path / "folder.png"
+    folder.mkdir()
+    for command in ("export", "gif", "strip"):
+        for output, reason in ((tmp_path / "no" / "dir" / "x.png", "No such file or directory"), (folder, "Is a directory")):
+            assert main([command, str(logdir), "-o", str(output)]) == 2
+            assert reason in capsys.readouterr().err.splitlines()[-1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.png", "logs"]
+
+
+def test_a_page_that_cannot_be_finished_leaves_the_one_before(logdir, tmp_path, monkeypatch):
+    page = tmp_path / "film.html"
+    page.write_text("before")
+    monkeypatch.setattr("lightning_vis.page.bundle", lambda entry: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main(["export", str(logdir), "-o", str(page)])
+    assert page.read_text() == "before"
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_links_are_followed_and_rings_of_them_end(logdir, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "linked").symlink_to(logdir / "alpha", target_is_directory=True)
+    (elsewhere / "ring").symlink_to(elsewhere, target_is_directory=True)
+    assert main(["export", str(elsewhere), "-o", str(tmp_path / "film.html")]) == 0
+    data = exported_data(tmp_path / "film.html")
+    assert [each["run"] for each in data["data"]] == ["linked"]
+
+
+def test_pictures_are_not_held_in_memory(tmp_path):
+    """What is held grows by far less than what is written, with runs and their looks."""
+    held, written = [], []
+    for count in (1, 6):
+        for at in range(count):
+            write_run(tmp_path / str(count) / f"run{at}", film_of(12, size=96), inputs_of(size=96))
+        tracemalloc.start()
+        assert main(["export", str(tmp_path / str(count)), "-o", str(tmp_path / "film.html")]) == 0
+        held.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        written.append((tmp_path / "film.html").stat().st_size)
+    assert held[1] - held[0] < (written[1] - written[0]) / 3

@@ -274,7 +274,7 @@ def test_filters_stand_behind_maps_and_are_named_where_a_view_is_unknown(command
     assert main([command, str(tmp_path / "logs"), "-o", str(tmp_path / "x"), "--view", "filters/net.9"]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
         "lightning_vis: no view 'filters/net.9' in these runs: there are evidence, grad_cam, saliency, filters/net.0,"
-        " filters/<output>"
+        " filters/<output>, verdict"
     )
     assert not (tmp_path / "x").exists()
 

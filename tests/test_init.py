@@ -120,7 +120,7 @@ def test_a_class_whose_bases_cannot_be_joined_stays_as_it_is():
     code = """
         import sys, pytorch_lightning as pl
         from lightning_vis import ProbeCallback
-        import lightning_vis.callbacks.parents as ours
+        import lightning_vis.callbacks.host.parents as ours
         class Mine(pl.Callback): ...
         sys.modules["lightning.pytorch.callbacks.callback"] = type(sys)("x")
         sys.modules["lightning.pytorch.callbacks.callback"].Callback = type("Callback", (Mine,), {})

@@ -30,7 +30,7 @@ WORLD = {name: getattr(lightning_vis, name) for name in lightning_vis.__all__} |
 CALLS = [
     (ValueError, "ProbeCallback(every_n_epochs=0)", "every_n_epochs=0: expected a whole number of at least 1"),
     (TypeError, "ProbeCallback(at_steps=[1.5])", "at_steps=[1.5]: expected a list of whole numbers, like (100, 200)"),
-    (ValueError, 'ProbeCallback(loggers="wandb")', "loggers='wandb': expected 'tensorboard' or 'all'"),
+    (ValueError, 'ProbeCallback(loggers="wandb")', "loggers='wandb': expected 'all' or 'tensorboard'"),
     (ValueError, 'ProbeCallback(on_error="ignore")', "on_error='ignore': expected 'warn' or 'raise'"),
     (ValueError, 'ProbeCallback(on_alert="shout")', "on_alert='shout': expected 'warn', 'stop' or a function of an Alert"),
     (ValueError, "ProbeCallback(max_overhead=0)", "max_overhead=0: expected a share of the training time above 0, like 0.01"),

@@ -258,4 +258,5 @@ def _counted(count: int, what: str, plural: str) -> str:
 
 
 def _numpy(tensor: Tensor) -> Array:
-    return tensor.detach().cpu().numpy().copy()  # an array of its own: a frame keeps no tensor alive
+    own: Array = tensor.detach().cpu().numpy().copy()  # an array of its own: a frame keeps no tensor alive
+    return own

@@ -40,7 +40,8 @@ def evidence_map(record: Recording) -> Tensor:
     1 means: one unit of the score if the whole image were like this place. For global average pooling followed by a linear
     head, the mean of the map plus the head's bias is the score.
 
-    Of tokens each cell has its own gradient instead of the mean one: gradient times activation, times h w. With attention and
+    Of tokens, and of a segmentation, each cell has its own gradient instead of the mean one: gradient times activation, times h w:
+    where no pixel of the object looks the map is 0. With attention and
     norms held constant the mean of the map plus what lies in the prefix and in biases is the score.
 
     Source: after R. R. Selvaraju et al., 2017, "Grad-CAM", without its ReLU; for tokens A. Ali et al., 2022, "XAI for

@@ -15,6 +15,7 @@ from lightning_vis.arguments import chunk_size_of, names_of, quoted, tensor_of
 from lightning_vis.attribution.records import Explained, Record, Recorded, Requests, in_chunks
 from lightning_vis.constants import INPUT, MULTICLASS
 from lightning_vis.model.answer.answer import CLASSES, Answer
+from lightning_vis.model.answer.masks import SEGMENTATION_TASK
 from lightning_vis.model.answer.output import answer_of, are_shares, settled, squash_of
 from lightning_vis.model.answer.task import Facts
 from lightning_vis.model.cut import through
@@ -261,15 +262,18 @@ def _records(
             f"the score does not depend on layer {place_of(off[0])!r} through gradients (off the path to the score,"
             f" or computed under no_grad): name another; {known_layers(run.model)}"
         )
-    return {name: _record(run.sites.get(name), tensor.detach(), found[name]) for name, tensor in tensors.items()}
+    by_place = (
+        run.answer.task == SEGMENTATION_TASK.name
+    )  # the score is of the object's pixels, and each place has its own share
+    return {name: _record(run.sites.get(name), tensor.detach(), found[name], by_place) for name, tensor in tensors.items()}
 
 
-def _record(site: Site | None, activation: Tensor, gradient: Tensor) -> Record:
+def _record(site: Site | None, activation: Tensor, gradient: Tensor, by_place: bool) -> Record:
     """Laid out as maps, with what stands before the cells beside them."""
     if site is None:
-        return Record(activation, gradient)
+        return Record(activation, gradient, by_cell=by_place)
     maps, before = site.layout.maps, site.layout.before
     prefix, its_gradient = before(activation), before(gradient)
     beside = None if prefix is None or its_gradient is None else Record(prefix, its_gradient)
-    by_cell = site.layout.is_tokens or site.is_held
+    by_cell = site.layout.is_tokens or site.is_held or by_place
     return Record(maps(activation), maps(gradient), beside, by_cell, site.is_held)

@@ -22,7 +22,8 @@ class Record:
         activation: ``(N, K, h, w)``, the layer's output (for `INPUT` the images), detached.
         gradient: the same shape, d score / d activation.
         prefix: of tokens that stand before those of the image's cells, ``(N, P, K)`` each; None where there are none.
-        by_cell: whether the gradient differs from cell to cell, as it does for tokens: its mean would say little.
+        by_cell: whether the gradient differs from cell to cell, as it does for tokens and for the pixels of an object: its
+            mean would say little.
         is_held: whether attention and norms behind it were held constant (`lightning_vis.model.attention`).
     """
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lightning_vis.arguments import check_layers, quoted
+from lightning_vis.arguments import as_tuple, check_layers, quoted
 from lightning_vis.attribution.maps import evidence_map, grad_cam_map, saliency_map
 from lightning_vis.attribution.recorders import gradients
 from lightning_vis.attribution.records import Recorder
@@ -52,6 +52,7 @@ class View:
             raise TypeError(f"View(name): expected a name; got {quoted(self.name)}")
         if not callable(self.to_map):
             raise TypeError(f"View({self.name!r}): expected a function of records to maps; got {quoted(self.to_map)}")
+        object.__setattr__(self, "layers", as_tuple(self.layers))
         check_layers(self.layers, f"layers of the view {self.name!r}")
         words = (*TARGETS, ABSENT)
         if not isinstance(self.target, int) and not (isinstance(self.target, str) and self.target in words):

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from torch import nn
 
 from lightning_vis.callbacks.budget import Budget
-from lightning_vis.callbacks.failures import Failures, loggers_of
-from lightning_vis.callbacks.parents import Callback
+from lightning_vis.callbacks.failures import Failures, log
+from lightning_vis.callbacks.host.parents import Callback
+from lightning_vis.callbacks.host.versions import refuse_old
 from lightning_vis.callbacks.schedule import ends_epoch
+from lightning_vis.callbacks.session.barrier import awaited
+from lightning_vis.callbacks.session.frame_logger import leave_page
+from lightning_vis.callbacks.session.run_folder import frame_files
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.settings import Settings
 from lightning_vis.callbacks.trainer import looks_here, refusal_of, time_limit_of
 from lightning_vis.events.loggers import image_writers
 from lightning_vis.film import Film
 from lightning_vis.model.layers import has_lazy_layers
-from lightning_vis.probe.probe import Probe, given_probe
+from lightning_vis.probe.probe import Probe, given_probe, probe_of_data
 from lightning_vis.probe.source.source import Asked
 
 
@@ -27,17 +32,22 @@ class LookCallback(Callback):
     What the network answers is read from the first batch: live in the sanity check, else in a dry run of the step.
 
     Args:
-        probe: the user's images, or a function that returns them, if there are any.
+        probe: the user's images, a function that returns them, or their name in the datamodule, if there are any.
         settings: how it looks.
         work: what it spends its time on, as `Budget` calls it.
         asked: what the user said of images and answer.
+
+    Raises:
+        ImportError: a package is too old.
     """
 
     def __init__(
-        self, probe: Probe | Callable[[], Probe] | None, settings: Settings, work: str, asked: Asked | None = None
+        self, probe: Probe | Callable[[], Probe] | str | None, settings: Settings, work: str, asked: Asked | None = None
     ) -> None:
         super().__init__()
-        self.probe = given_probe(probe)
+        refuse_old()
+        self.named = probe if isinstance(probe, str) else None
+        self.probe = None if isinstance(probe, str) else given_probe(probe)
         self.settings, self.asked = settings, asked
         self.failures = Failures(settings.on_error)
         self.budget = Budget(settings.max_overhead, work)
@@ -45,6 +55,7 @@ class LookCallback(Callback):
         self._is_first = True  # no batch of this run has come yet
         self._waits = False  # for the first batch, which gives lazy layers their shapes
         self._is_open = False  # in a run
+        self._works = 0  # pieces of work that other processes have waited for
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the module's `log`, which Lightning hangs on every callback, and the whole network on it."""
@@ -60,6 +71,23 @@ class LookCallback(Callback):
         """What looking has cost since the fit began, by part."""
         return self.budget.seconds
 
+    def _awaited(self, trainer: Any) -> AbstractContextManager[None]:
+        """Work of the first process, for which the others wait; each callback counts its own, alike in all processes."""
+        self._works += 1
+        return (
+            nullcontext() if refusal_of(trainer) else awaited(trainer, f"{list(trainer.callbacks).index(self)}/{self._works}")
+        )
+
+    def fetch(self, trainer: Any) -> None:
+        """Takes the probe that has a name in the datamodule, which knows its data by now.
+
+        Raises:
+            ValueError: it has none of this name.
+            TypeError: it is no probe.
+        """
+        if self.named is not None:
+            self.probe = self.session.given = probe_of_data(self.named, getattr(trainer, "datamodule", None))
+
     def _may_look(self, trainer: Any) -> bool:
         """Whether this callback looks for itself, in this process, and somebody wants to know."""
         raise NotImplementedError
@@ -68,19 +96,20 @@ class LookCallback(Callback):
         """The images are known."""
         raise NotImplementedError
 
-    def _open(self, trainer: Any, loggers: str, nothing_shown: str) -> None:
-        """A run begins: where its frames go; and one sentence where they go nowhere."""
+    def _open(self, trainer: Any, loggers: str) -> None:
+        """A run begins: where its frames go; and one sentence where nothing is looked at."""
         self.failures.forget(self._said_in(trainer))
         self._is_open = True
         self.budget.start(time_limit_of(trainer))
         self.budget.is_first = trainer.state.fn == "fit" and trainer.current_epoch == 0
         self._is_first = True
         refusal = refusal_of(trainer)
-        self.session.logger.open(image_writers(trainer.loggers, loggers) if looks_here(trainer) else [])
+        self.session.logger.open([], [])
+        if looks_here(trainer):
+            with self.failures.surviving("finding where pictures and frames go"):
+                self.session.logger.open(image_writers(trainer.loggers, loggers), frame_files(trainer))
         if refusal and trainer.is_global_zero:
             self.failures.say(refusal)
-        elif nothing_shown and not self.session.logger.writers and trainer.is_global_zero:
-            self.failures.say(f"no logger of this Trainer takes images ({loggers_of(trainer)})", f", so {nothing_shown}")
 
     def _said_in(self, trainer: Any) -> set[str]:
         """What the callbacks of this Trainer have said in this run: one reason is said once, whichever of them meets it first."""
@@ -93,7 +122,8 @@ class LookCallback(Callback):
         A dry run in one of several processes might wait for the others for ever.
         """
         session = self.session
-        wants = session.probe is None and not session.has_given_up and self._may_look(trainer) and not has_lazy_layers(module)
+        is_asked = session.probe is None and not session.has_given_up and self._may_look(trainer)
+        wants = is_asked and self._has_time(trainer) and not has_lazy_layers(module)
         needs = wants and not session.finder.is_settled
         if trainer.world_size > 1 and not refusal_of(trainer):
             needs = self._is_first and trainer.strategy.broadcast(needs)
@@ -103,9 +133,13 @@ class LookCallback(Callback):
                 self.session.rehearse(trainer, module, batch, step)
         return self._find(trainer, module) if wants else None
 
+    def _has_time(self, trainer: Any) -> bool:
+        """Whether to find out what there is to see takes no time that a limited training has not got."""
+        return not (self.budget.is_limited and self.session.pauses("looks", trainer))
+
     def _find(self, trainer: Any, module: nn.Module) -> Probe | None:
         """The images, if it is known by now what the network answers."""
-        if self.session.probe is None and self._may_look(trainer):
+        if self.session.probe is None and self._may_look(trainer) and self._has_time(trainer):
             with self.failures.surviving("finding images to look at"), self.budget.timed("finding images"):
                 return self.session.find(trainer, module)
         return None
@@ -137,14 +171,15 @@ class LookCallback(Callback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Takes the images and sees the untrained network, if it is known what it answers: from the sanity check, else from a
         dry run on a batch that is made of items by index."""
-        finder, may_look = self.session.finder, self._may_look(trainer)
+        finder, may_look = self.session.finder, self._may_look(trainer) and self._has_time(trainer)
         self._waits = has_lazy_layers(pl_module)
         if may_look and not finder.is_read and trainer.world_size == 1 and not has_lazy_layers(pl_module):
             with self.failures.surviving("reading what the network answers"), self.budget.timed("reading"):
                 self.session.rehearse_made(trainer, pl_module)
-        probe = self._find(trainer, pl_module) if may_look and finder.is_read else None
-        if probe is not None:
-            self._start(trainer, pl_module, probe)
+        with self._awaited(trainer):
+            probe = self._find(trainer, pl_module) if may_look and finder.is_read else None
+            if probe is not None:
+                self._start(trainer, pl_module, probe)
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Looks of the first epoch have a share of the time of their own."""
@@ -156,9 +191,22 @@ class LookCallback(Callback):
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Rehearses the first batch, where nothing else told what the network answers: its weights are still untouched."""
-        probe = self._rehearse(trainer, pl_module, batch, "training_step")
-        if probe is not None:
-            self._start(trainer, pl_module, probe)
+        with self._awaited(trainer) if self._is_first else nullcontext():
+            probe = self._rehearse(trainer, pl_module, batch, "training_step")
+            if probe is not None:
+                self._start(trainer, pl_module, probe)
+
+    def _leave_page(self, trainer: Any) -> None:
+        """Leaves the film of all callbacks as one HTML file, if this one is the last of them and any of them draws."""
+        callbacks = [each for each in trainer.callbacks if isinstance(each, LookCallback)]
+        if callbacks[-1] is not self or not looks_here(trainer) or not any(each.settings.images for each in callbacks):
+            return
+        if self.budget.is_limited and self.session.pauses("films", trainer):
+            return
+        with self.failures.surviving("making the film to take along"), self.budget.timed("films"):
+            pages = [leave_page(str(each.log_dir)) for each in frame_files(trainer)]
+            for page in filter(None, pages):
+                log(trainer, f"the film of this training, for any browser: {page}")
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Takes off what still watches, whatever ended the run."""

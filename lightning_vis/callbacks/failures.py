@@ -121,8 +121,3 @@ def log(trainer: Any, message: str) -> None:
     """Says something where the Trainer's Lightning says such things."""
     package = type(trainer).__module__.partition(".trainer")[0]
     logging.getLogger(f"{package}.lightning_vis").info(f"lightning_vis: {message}")
-
-
-def loggers_of(trainer: Any) -> str:
-    """The Trainer's loggers in a reader's words."""
-    return "loggers: " + (", ".join(type(logger).__name__ for logger in trainer.loggers) or "none")

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from lightning_vis.arguments import count_of, names_of
+from lightning_vis.arguments import count_of, names_of, plain
 from lightning_vis.callbacks.base import LookCallback
 from lightning_vis.callbacks.probe import ProbeCallback
 from lightning_vis.callbacks.schedule import begins_anew, ends_epoch, is_due, is_spaced
@@ -36,8 +36,8 @@ class FilterMaximizationCallback(LookCallback):
         channels: how many from 0 on, a list of indices, ``"first"`` (8), ``"changed"`` (the 8 whose answers to the
             probe moved most since the last look) or ``"background-driven"`` (of the last feature map, those that follow
             the background of a ProbeCallback's twins).
-        probe: the images that give size, range and colours, and that filters are compared on; None takes some from
-            the Trainer's data.
+        probe: the images that give size, range and colours, and that filters are compared on, as `ProbeCallback` takes
+            them; None takes some from the Trainer's data.
         every_n_epochs: after every so many epochs.
         steps: of each optimization.
         objective: what of a channel is to rise: `channel` (its mean), `neuron()`, for classes `log_odds`, or your own (of
@@ -61,7 +61,7 @@ class FilterMaximizationCallback(LookCallback):
         self,
         layers: Sequence[str] | None = None,
         channels: Channels = USUAL,
-        probe: Probe | Callable[[], Probe] | None = None,
+        probe: Probe | Callable[[], Probe] | str | None = None,
         *,
         every_n_epochs: int = 1,
         steps: int = 64,
@@ -73,9 +73,10 @@ class FilterMaximizationCallback(LookCallback):
         weights: bool = False,
         max_overhead: float = 0.01,
         on_error: str = "warn",
-        loggers: str = "tensorboard",
+        loggers: str = "all",
     ) -> None:
         super().__init__(probe, Settings(on_error=on_error, max_overhead=max_overhead, loggers=loggers), "filters")
+        channels = plain(channels)
         check_channels(channels)
         preset_of(preset)
         objective_of(objective, OUTPUT)
@@ -109,6 +110,7 @@ class FilterMaximizationCallback(LookCallback):
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Images are looked for anew in every fit, and a new training has a new film."""
         if stage == "fit":
+            self.fetch(trainer)
             self.session.prepare(trainer, begins_anew(trainer))
             self.looks.prepare(begins_anew(trainer))
             if begins_anew(trainer):
@@ -123,7 +125,7 @@ class FilterMaximizationCallback(LookCallback):
         refuse_twice([each.layers for each in alike])
         self.looks.others = frozenset(layer for each in alike if each is not self for layer in each.layers or ())
         self._refuse_unmeasured(trainer.callbacks)
-        self._open(trainer, self.settings.loggers, "no filters are shown")
+        self._open(trainer, self.settings.loggers)
         make_room(trainer.callbacks, sum(each.looks.tags for each in alike))
 
     def _refuse_unmeasured(self, callbacks: Sequence[Any]) -> None:
@@ -136,18 +138,23 @@ class FilterMaximizationCallback(LookCallback):
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Maximizes after a validation inside fit."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking and ends_epoch(trainer):
-            self._visit(trainer, pl_module, "validation")
+            with self._awaited(trainer):
+                self._visit(trainer, pl_module, "validation")
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Maximizes after an epoch that no validation ended."""
-        self._visit(trainer, pl_module, "epoch")
+        with self._awaited(trainer):
+            self._visit(trainer, pl_module, "epoch")
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Maximizes the filters of the finished network, if that has not been done."""
-        self._visit(trainer, pl_module, "end")
+        with self._awaited(trainer):
+            self._visit(trainer, pl_module, "end")
+            self.looks.draw()
+            self._leave_page(trainer)
 
     def _may_look(self, trainer: Any) -> bool:
-        return bool(self.session.logger.writers) and trainer.state.fn == "fit"
+        return self.session.logger.is_open and trainer.state.fn == "fit"
 
     def _start(self, trainer: Any, module: nn.Module, probe: Probe, moment: str = "start") -> None:
         """The images are known: what cannot work is refused, and the network is seen as it begins, untrained or going on."""

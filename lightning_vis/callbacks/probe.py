@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from lightning_vis.arguments import steps_of
+from lightning_vis.arguments import plain, steps_of
 from lightning_vis.attribution.pipeline import usual_views
 from lightning_vis.attribution.views import View, given_views, grad_cam, saliency
 from lightning_vis.callbacks.base import LookCallback
@@ -28,11 +29,11 @@ from lightning_vis.callbacks.monitor import (
 from lightning_vis.callbacks.schedule import begins_anew, ends_epoch, is_due, is_early
 from lightning_vis.callbacks.session.exchange_looks import TASKS
 from lightning_vis.callbacks.session.map_looks import MapLooks
+from lightning_vis.callbacks.session.run_folder import command
 from lightning_vis.callbacks.session.session import Session
-from lightning_vis.callbacks.settings import Settings
-from lightning_vis.callbacks.trainer import finished_steps, looks_here, moment_of, refusal_of, weights_looked_at, where
+from lightning_vis.callbacks.settings import FEW, Images, Settings, thresholds_of
+from lightning_vis.callbacks.trainer import finished_steps, looks_here, moment_of, refusal_of, weights_looked_at
 from lightning_vis.constants import INPUT
-from lightning_vis.events.loggers import image_writers
 from lightning_vis.film import Film
 from lightning_vis.frames import Frame
 from lightning_vis.model.answer.words import words_of
@@ -52,8 +53,8 @@ class ProbeCallback(LookCallback):
     epoch (after its validation, if there is one); ``trainer.validate`` and ``trainer.test`` take one look each.
 
     Args:
-        probe: the images, or a function that returns them; None takes some from the Trainer's validation data (else its
-            training data), by index.
+        probe: the images, a function that returns them, or the name under which the datamodule has them, an attribute or a
+            method; None takes some from the Trainer's validation data (else its training data), by index.
         views: what to look through, views or functions that return one; evidence, Grad-CAM and saliency if None.
         every_n_epochs: look after every so many epochs.
         at_steps: look after these optimizer steps too; None for 1, 2, 4, 8, ... within the first epoch, () for none.
@@ -78,8 +79,12 @@ class ProbeCallback(LookCallback):
             ``"warn"``; ``"stop"``, which also ends the training when it turns red; or a function of a
             `lightning_vis.reliance.alert.Alert`.
         thresholds: when the alert turns amber or red.
-        images: draw cards, film strips and animations; the tab gets its frames in any case.
-        loggers: ``"tensorboard"``, or ``"all"``: pictures go to every logger that takes images.
+        images: what is drawn beside the tab, which gets its frames in any case. ``"few"``: at ever wider moments (looks 1,
+            6, 15, 38, 95, ...) and at the end a strip of each view and two cards, as small as the Images tab shows them;
+            True: at looks 1 to 16 and then ever fewer cards, strips and twins in full size; False: nothing, and no films.
+        loggers: ``"all"``: pictures go to every logger that takes images (`lightning_vis.events.loggers.WAYS`); or
+            ``"tensorboard"`` alone. Frames and films lie in the run's folder whatever loggers there are, and where none has
+            one, in ``default_root_dir/lightning_vis/<n>``.
         on_validate: look in ``trainer.validate`` and ``trainer.test`` too.
         max_overhead: the share of the training time so far that all looks together may cost (or 60 seconds, whichever is
             more). Over it filters pause first, then pictures, then looks, and it is said.
@@ -87,6 +92,8 @@ class ProbeCallback(LookCallback):
             object is exchanged with that of others, at spaced looks, and the network is asked again. None: they go through
             the log where something monitors one of them, and are said in `Frame.verdict` in any case; False: nothing is
             exchanged.
+        boxes: a file of boxes around objects in place of cut-outs, as `lightning_vis.probe.box_file.write_boxes` leaves it:
+            they are found by what the images show.
 
     Where the probe has masks and labels of several classes, these numbers go through the Trainer's log at the end of
     every epoch (and of every validation in between), and can be monitored: ``reliance/background_effect``,
@@ -101,7 +108,7 @@ class ProbeCallback(LookCallback):
 
     def __init__(
         self,
-        probe: Probe | Callable[[], Probe] | None = None,
+        probe: Probe | Callable[[], Probe] | str | None = None,
         views: Sequence[View | Callable[[], View]] | None = None,
         *,
         every_n_epochs: int = 1,
@@ -112,20 +119,22 @@ class ProbeCallback(LookCallback):
         labels_at: str | int | Sequence[str | int | None] | None = None,
         unit: str | Sequence[str] = "",
         class_names: Sequence[str] | None = None,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
         n: int = 8,
         choose: str | None = None,
         score: Score | None = None,
         on_error: str = "warn",
         on_alert: OnAlert = "warn",
         thresholds: Thresholds | None = None,
-        images: bool = True,
-        loggers: str = "tensorboard",
+        images: Images = FEW,
+        loggers: str = "all",
         on_validate: bool = True,
         max_overhead: float = 0.01,
         exchange: bool | None = None,
+        boxes: str | Path | None = None,
     ) -> None:
+        views, task, head, component, labels_at, unit = map(plain, (views, task, head, component, labels_at, unit))
         settings = Settings(
             on_error=on_error,
             max_overhead=max_overhead,
@@ -133,12 +142,14 @@ class ProbeCallback(LookCallback):
             images=images,
             on_validate=on_validate,
             on_alert=on_alert,
-            thresholds=Thresholds() if thresholds is None else thresholds,
+            thresholds=thresholds_of(plain(thresholds)),
             exchange=exchange,
+            boxes=None if boxes is None else str(boxes),
         )
         choice = choice_of(probe, n, choose, class_names, mean, std)
         words, *others = words_of(task, head, component, labels_at, unit)
         super().__init__(probe, settings, "looks", Asked(words, choice, score is not None, tuple(others)))
+        self._head = head
         if self.probe is not None:
             self.probe.check_heads(head)
         if not isinstance(every_n_epochs, int) or every_n_epochs < 1:
@@ -169,6 +180,12 @@ class ProbeCallback(LookCallback):
         """What stands before the tags of its pictures."""
         return self.probe.name if self.probe else "probe"
 
+    def fetch(self, trainer: Any) -> None:
+        """Likewise, with labels of every head that is looked at."""
+        super().fetch(trainer)
+        if self.named is not None and self.probe is not None:
+            self.probe.check_heads(self._head)
+
     @property
     def tags(self) -> tuple[str, ...]:
         """The numbers that go through the Trainer's log."""
@@ -179,7 +196,7 @@ class ProbeCallback(LookCallback):
         """Tells callbacks of one Trainer apart in a checkpoint."""
         head = {} if self.asked is None or self.asked.words.head is None else {"head": self.asked.words.head}
         return self._generate_state_key(
-            probe=self.probe_name,
+            probe=self.named or self.probe_name,  # a state is known by the name that is known before there are data
             views=[view.key for view in self.views],
             every_n_epochs=self.every_n_epochs,
             at_steps=self.at_steps,
@@ -193,6 +210,9 @@ class ProbeCallback(LookCallback):
         if stage not in ("fit", "validate", "test"):
             return
         probes = [other for other in trainer.callbacks if isinstance(other, ProbeCallback)]
+        if self is probes[0]:  # who shares a look is told by the images
+            for each in probes:
+                each.fetch(trainer)
         refuse_clashes(self, probes)
         self.session.asked = asked_of(self, probes)
         group = sharers(self, probes)
@@ -209,7 +229,7 @@ class ProbeCallback(LookCallback):
 
     def _settle(self, settings: Settings, is_new: bool) -> None:
         """Whoever looks for several callbacks looks as any of them has asked for."""
-        self._common, self.looks.draws = settings, settings.images
+        self._common, self.looks.images = settings, settings.images
         self.failures.on_error, self.budget.max_overhead = settings.on_error, settings.max_overhead
         before = Monitor() if is_new else self.monitor
         self.monitor = replace(before, on_alert=settings.on_alert, thresholds=settings.thresholds)
@@ -225,7 +245,8 @@ class ProbeCallback(LookCallback):
         finished = finished_steps(trainer, "step")
         left = ends_epoch(trainer) and is_due(trainer, self.every_n_epochs)
         if is_early(finished, self.at_steps, trainer.current_epoch) and not left:
-            self._look(trainer, pl_module, "step")
+            with self._awaited(trainer):
+                self._look(trainer, pl_module, "step")
 
     def on_predict_start(self, trainer: Any, pl_module: Any) -> None:
         """Says that nothing is looked at."""
@@ -248,11 +269,17 @@ class ProbeCallback(LookCallback):
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Looks at the finished network, if no look has seen it, and leaves what is to be taken along."""
-        self._look(trainer, pl_module, "end")
+        with self._awaited(trainer):
+            self._look(trainer, pl_module, "end")
+            self._finish(trainer)
+
+    def _finish(self, trainer: Any) -> None:
+        """Says what was found, and leaves what is to be taken along."""
         if not self._served and self.session.probe is not None:
             self._say_verdict(trainer)
             for path in self.looks.finish(trainer):
                 log(trainer, f"what happened, in one picture: {path}")
+        self._leave_page(trainer)
 
     def _say_verdict(self, trainer: Any) -> None:
         """The verdict that stands, and when it was found if that was not at the end."""
@@ -266,8 +293,8 @@ class ProbeCallback(LookCallback):
         if self._served or not looks_here(trainer):
             return False
         if trainer.state.fn != "fit":
-            return self._common.on_validate and bool(image_writers(trainer.loggers, self._common.loggers))
-        return bool(self.session.logger.writers or self.monitor.tags or self._exchange_tags(trainer))
+            return self._common.on_validate
+        return bool(self.session.logger.is_open or self.monitor.tags or self._exchange_tags(trainer))
 
     # --- what -------------------------------------------------------------------------------------------------------
 
@@ -280,10 +307,9 @@ class ProbeCallback(LookCallback):
         exchanged = EXCHANGE_TAGS if exchanger_of(trainer.callbacks) else ()
         refuse_unmeasured(trainer, [*measured, *exchanged], self._all_views)
         self.looks.open(self._all_views)
-        is_on = exchanger_of(trainer.callbacks) is self
-        self.looks.exchanges.open(is_on=is_on, is_asked=bool(self._exchange_tags(trainer)))
-        nothing = "" if self.monitor.tags or self._exchange_tags(trainer) else "nothing is shown: add a TensorBoardLogger"
-        self._open(trainer, self._common.loggers, nothing)
+        is_on, is_asked = exchanger_of(trainer.callbacks) is self, bool(self._exchange_tags(trainer))
+        self.looks.exchanges.open(is_on=is_on, is_asked=is_asked, boxes=self._common.boxes)
+        self._open(trainer, self._common.loggers)
 
     def _start(self, trainer: Any, module: nn.Module, probe: Probe, moment: str = "start") -> None:
         """The probe is known: the first look, and the one line that is said where nothing is wrong."""
@@ -295,8 +321,8 @@ class ProbeCallback(LookCallback):
         is_late = self._waits and is_early(finished, self.at_steps, trainer.current_epoch)
         is_unseen = self.session.logger.last is None  # a fit that goes on, and no look has seen what it goes on from
         seen = self._look(trainer, module, "start") if is_untrained or is_late or is_unseen else None
-        if self.session.logger.writers and not trainer.fast_dev_run and (seen is not None or not is_untrained):
-            seen_with = f"{self.looks.summary()}; see them with: tensorboard --logdir {where(trainer)}"
+        if self.session.logger.is_open and not trainer.fast_dev_run and (seen is not None or not is_untrained):
+            seen_with = f"{self.looks.summary()}; see them with: {command(trainer)}"
             log(trainer, f"{seen_with}. {self.looks.reading()}".rstrip(". "))
 
     def _settle_task(self, trainer: Any, module: nn.Module) -> None:
@@ -316,7 +342,8 @@ class ProbeCallback(LookCallback):
         if self._served or self._published == finished or trainer.barebones:
             return
         self._published = finished
-        frame = self._look(trainer, pl_module, moment, numbers_only=not is_due(trainer, self.every_n_epochs))
+        with self._awaited(trainer):
+            frame = self._look(trainer, pl_module, moment, numbers_only=not is_due(trainer, self.every_n_epochs))
         exchanges = self.looks.exchanges
         beside, told = (exchanges.numbers(), exchanges.told()) if self._exchange_tags(trainer) else ({}, ())
         self.monitor.publish(trainer, pl_module, frame, self.looks.failed, beside, told)
@@ -347,8 +374,8 @@ class ProbeCallback(LookCallback):
         return self.looks.look(trainer, pl_module, self.monitor, when, numbers_only=numbers_only)
 
     def _pauses(self, trainer: Any, moment: str) -> bool:
-        """Whether there is no time for a look; the first and the last are taken, the last one within a time limit."""
-        if moment == "start" or (moment == "end" and not self.budget.is_limited):
+        """Whether there is no time for a look; the first and the last are taken, but for a training whose time is limited."""
+        if moment in ("start", "end") and not self.budget.is_limited:
             return False
         return self.session.pauses("looks", trainer, self.looks.seconds)
 
@@ -358,7 +385,7 @@ class ProbeCallback(LookCallback):
             return
         self._begin(trainer, pl_module)
         self.session.logger.last = None  # it may be another network than the one seen last
-        may_look = self.session.logger.writers and not refusal_of(trainer)
+        may_look = self.session.logger.is_open and not refusal_of(trainer)
         probe = (self.session.probe or self._find(trainer, pl_module)) if may_look else None
         if probe is not None:
             self.session.take(probe)
@@ -425,7 +452,7 @@ class SaliencyCallback(ProbeCallback):
 
     def __init__(
         self,
-        probe: Probe | Callable[[], Probe] | None = None,
+        probe: Probe | Callable[[], Probe] | str | None = None,
         target: Target = "predicted",
         *,
         every_n_epochs: int = 1,
@@ -448,7 +475,7 @@ class GradCAMCallback(ProbeCallback):
 
     def __init__(
         self,
-        probe: Probe | Callable[[], Probe] | None = None,
+        probe: Probe | Callable[[], Probe] | str | None = None,
         layer: str | None = None,
         target: Target = "predicted",
         *,

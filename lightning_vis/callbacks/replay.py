@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_vis.callbacks.failures import reason
-from lightning_vis.callbacks.parents import HOMES
+from lightning_vis.callbacks.host.parents import HOMES
 from lightning_vis.callbacks.probe import ProbeCallback
 from lightning_vis.frames import Frame
 from lightning_vis.probe.probe import Probe

@@ -5,10 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+SECOND = 6
+"""The second of the ever wider moments: the looks before it lie within the first steps."""
+WIDENING = 2.5
+"""How much later each next one is."""
+
 
 def is_spaced(count: int, drawn: int) -> bool:
     """Whether look number `count` (from 1) has what is costly, pictures say, when number `drawn` had it last: 16, then every 10 % more."""
     return count <= 16 or count >= 1.1 * drawn
+
+
+def is_wide(count: int, drawn: int) -> bool:
+    """Whether look number `count` (from 1) is one of the ever wider moments: 1, 6, 15, 38, 95, ..., nine in 3,000 looks.
+
+    Args:
+        count: of looks, this one among them.
+        drawn: which of them was one last, 0 before the first.
+    """
+    return count >= max(WIDENING * drawn, SECOND) if drawn else count > 0
 
 
 def begins_anew(trainer: Any) -> bool:

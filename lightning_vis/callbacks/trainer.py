@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -135,10 +135,25 @@ def _run_step(trainer: Any, module: Any, name: str, batch: Any) -> Any:
 
 
 def _transferred(trainer: Any, module: Any, batch: Any) -> Any:
-    """A batch as a step gets it: converted, changed by the user's hooks, on the device."""
-    batch = trainer.precision_plugin.convert_input(batch)
-    batch = module._on_before_batch_transfer(batch, dataloader_idx=0)
-    return trainer.strategy.batch_to_device(batch, dataloader_idx=0)
+    """A batch as a step gets it: converted, changed by the user's hooks, on the device; what the hooks count is put back."""
+    with _counts_kept(module, getattr(trainer, "datamodule", None)):
+        batch = trainer.precision_plugin.convert_input(batch)
+        batch = module._on_before_batch_transfer(batch, dataloader_idx=0)
+        return trainer.strategy.batch_to_device(batch, dataloader_idx=0)
+
+
+@contextmanager
+def _counts_kept(*owners: Any) -> Iterator[None]:
+    """Puts back the numbers, texts and flags of some objects."""
+    kinds = (int, float, str, bytes, tuple, type(None))
+    kept = [(vars(owner), dict(vars(owner))) for owner in owners if owner is not None]
+    try:
+        yield
+    finally:
+        for attributes, before in kept:
+            for name in [name for name, value in attributes.items() if name not in before and isinstance(value, kinds)]:
+                del attributes[name]  # the class has what it began with
+            attributes.update({name: value for name, value in before.items() if isinstance(value, kinds)})
 
 
 def time_limit_of(trainer: Any) -> float:
@@ -146,12 +161,6 @@ def time_limit_of(trainer: Any) -> float:
     timers = [each for each in trainer.callbacks if "Timer" in {kind.__name__ for kind in type(each).__mro__}]
     left = [each.time_remaining() for each in timers if callable(getattr(each, "time_remaining", None))]
     return float(max(0, min((each for each in left if isinstance(each, (int, float))), default=math.inf)))
-
-
-def where(trainer: Any) -> str:
-    """The folder that TensorBoard is to be started on."""
-    folders = [logger.save_dir or logger.log_dir for logger in trainer.loggers if getattr(logger, "save_dir", None)]
-    return str(folders[0] if folders else trainer.default_root_dir)
 
 
 def refusal_of(trainer: Any) -> str:

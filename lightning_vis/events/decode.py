@@ -130,21 +130,21 @@ def _look(part: Part) -> tuple[Any, ...]:
 # --- for the page --------------------------------------------------------------------------------------------------------
 
 
-def page_streams(parts: Iterable[Part], is_fresh: Callable[[Part], bool] = lambda part: True) -> list[dict[str, Any]]:
+def page_streams(parts: Iterable[Part], is_fresh: Callable[[Look], bool] = lambda look: True) -> list[dict[str, Any]]:
     """All streams as the page takes them; where each look stands, but of the looks only those with something fresh.
 
     Args:
         parts: of one run, each with a ``"key"`` among its facts, under which its picture is asked for.
-        is_fresh: whether a part is to be sent.
+        is_fresh: whether a look is to be sent.
     """
     return [_page_stream(stream, is_fresh) for stream in streams_of(parts)]
 
 
-def _page_stream(stream: Stream, is_fresh: Callable[[Part], bool]) -> dict[str, Any]:
+def _page_stream(stream: Stream, is_fresh: Callable[[Look], bool]) -> dict[str, Any]:
     own = {name: _page_part(stream.own[name]) if name in stream.own else None for name in ("inputs", "masks", "twins")}
     if own["inputs"] is not None and "images" in stream.own["inputs"].facts:
         own["inputs"]["images"] = stream.own["inputs"].facts["images"]  # runs of the same photos stand below one row of them
-    fresh = [_page_look(look) for look in stream.looks if any(map(is_fresh, look.parts))]
+    fresh = [_page_look(look) for look in stream.looks if is_fresh(look)]
     places = [_page_place(look) for look in stream.looks]
     return {"probe": stream.probe, "kind": stream.kind, **own, "places": places, "looks": fresh}
 

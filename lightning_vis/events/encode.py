@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lightning_vis.constants import LOG_ODDS, MULTICLASS
+from lightning_vis.constants import EXCHANGE, LOG_ODDS, MULTICLASS
 from lightning_vis.events.part import Part
 from lightning_vis.events.quantise import Quantised, quantise, reduced
 from lightning_vis.events.sprites import png, smaller, sprite
@@ -125,8 +125,8 @@ def map_part(key: str, maps: Maps, digits: int = 5) -> Part:
 
 
 def small_pictures(key: str, pictures: Pictures) -> Part:
-    """Finished pictures as one JPEG, made smaller until they fit into the budget."""
-    picture, size = _within_budget(pictures.values)
+    """Finished pictures as one JPEG, made smaller until they fit into the budget; photographs as cameras store them."""
+    picture, size = _as_photographs(pictures.values) if key == EXCHANGE else _within_budget(pictures.values)
     return Part(f"pictures/{key}", _picture_facts(pictures, size), picture)
 
 
@@ -183,6 +183,11 @@ def _map_within_budget(maps: Maps) -> tuple[Quantised, bytes]:
         if len(picture) <= MAP_BUDGET * len(maps.values):
             break
     return codes, picture
+
+
+def _as_photographs(pictures: Array) -> tuple[bytes, list[int]]:
+    """Each look has them anew, and half of the bytes of edges in colour are not seen in them."""
+    return jpeg(sprite(pictures), 80), list(pictures.shape[1:3])
 
 
 def _within_budget(pictures: Array) -> tuple[bytes, list[int]]:

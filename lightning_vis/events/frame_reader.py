@@ -10,6 +10,7 @@ from typing import Any
 from lightning_vis.constants import FILTERS, PLUGIN
 from lightning_vis.events.decode import looks_of, with_own_names, without_repeated
 from lightning_vis.events.event_file import AROUND, event_files, records
+from lightning_vis.events.folder import File
 from lightning_vis.events.frame_builder import build_frame, build_inputs
 from lightning_vis.events.part import Part, part_of
 from lightning_vis.frames import Frame, Inputs, filters_of
@@ -73,15 +74,27 @@ def read_runs(logdir: str | Path) -> list[StoredRun]:
     return [run for folder, files in event_files(logdir) if (run := read_run(folder, files)).parts]
 
 
-def read_run(name: str, files: Iterable[Path], tell: Callable[[int], object] = lambda size: None) -> StoredRun:
-    """Reads a run's event files, each up to its damage, if there is any; `tell` gets the bytes of each record read."""
+def read_run(
+    name: str,
+    files: Iterable[File],
+    tell: Callable[[int], object] = lambda size: None,
+    keep: Callable[[Part], Part] = lambda part: part,
+) -> StoredRun:
+    """Reads a run's event files, each up to its damage, if there is any.
+
+    Args:
+        name: of the run.
+        files: its event files, oldest first.
+        tell: gets the bytes of each record read.
+        keep: what is kept of each part, in the order in which they were written.
+    """
     from tensorboard.compat.proto import event_pb2
 
     run = StoredRun(name)
     for path in files:
         try:
             for data in records(path):
-                _take(run, event_pb2.Event.FromString(data))
+                _take(run, event_pb2.Event.FromString(data), keep)
                 tell(len(data) + AROUND)
         except ValueError as error:
             run.damage.append(f"{path.name}: {error}; what lies before it was read")
@@ -90,12 +103,12 @@ def read_run(name: str, files: Iterable[Path], tell: Callable[[int], object] = l
     return run
 
 
-def _take(run: StoredRun, event: Any) -> None:
+def _take(run: StoredRun, event: Any, keep: Callable[[Part], Part]) -> None:
     for value in event.summary.value:
         if value.metadata.plugin_data.plugin_name == PLUGIN:
             picture = value.tensor.string_val[0] if value.tensor.string_val else b""
             part = part_of(value.metadata.plugin_data.content, picture)
-            run.parts += [part] if part is not None else []
+            run.parts += [keep(part)] if part is not None else []
         elif value.HasField("simple_value"):
             run.scalars.setdefault(value.tag, []).append((event.step, value.simple_value))
 

@@ -18,6 +18,8 @@ from weakref import WeakKeyDictionary
 
 from lightning_vis.constants import FORMAT, LATEST, PLUGIN
 from lightning_vis.events.encode import frame_parts, input_part, mask_part, small_pictures, twin_part
+from lightning_vis.events.event_file import EventFile
+from lightning_vis.events.loggers import is_summary_writer
 from lightning_vis.events.part import Part
 from lightning_vis.frames import ALONE, Frame, Inputs
 
@@ -50,11 +52,11 @@ class FrameWriter:
     """Writes the frames of one fit to all writers that can take them, and before the first one the probe's pictures.
 
     Args:
-        writers: ``torch.utils.tensorboard.SummaryWriter``; others are left alone.
+        writers: ``torch.utils.tensorboard.SummaryWriter`` or `EventFile`; others are left alone.
     """
 
     def __init__(self, writers: Iterable[Any]) -> None:
-        taken = [each for each in writers if type(each).__module__.startswith("torch.utils.tensorboard")]
+        taken = [each for each in writers if isinstance(each, EventFile) or is_summary_writer(each)]
         self.fits = [(writer, fit_of(writer)) for writer in taken]
         self._stored: list[set[str]] = [set() for _ in taken]  # of the inputs' parts, by writer
         self._images: dict[str, str] = {}
@@ -74,11 +76,17 @@ class FrameWriter:
             if inputs is not None:
                 failures |= store_inputs(writer, inputs, where, frame.log_step, stored)
             failures |= store_frame(writer, frame, where)
-            writer._get_file_writer().add_summary(_summary(LATEST, {"format": FORMAT, "part": "latest"}, b""), frame.log_step)
-            writer.flush()
+            _add(writer, _summary(LATEST, {"format": FORMAT, "part": "latest"}, b""), frame.log_step)
+            if is_summary_writer(writer):
+                writer.flush()
         new = {part: failure for part, failure in failures.items() if part not in self._failed}
         self._failed |= new.keys()
         return new
+
+
+def _add(writer: Any, summary: Any, step: int) -> None:
+    """Hands a summary to what writes it."""
+    (writer._get_file_writer() if is_summary_writer(writer) else writer).add_summary(summary, step)
 
 
 def images_digest(inputs: Inputs) -> str:
@@ -107,7 +115,7 @@ def store_frame(writer: Any, frame: Frame, where: Mapping[str, Any]) -> dict[str
     """Writes all that one look found, each part under its own tag.
 
     Args:
-        writer: a ``torch.utils.tensorboard.SummaryWriter``.
+        writer: as `FrameWriter` has them.
         frame: what the look found.
         where: ``fit``, its name, the same for all its frames; ``alone``, the moment of a look outside of fit; ``images``,
             which images were looked at.
@@ -124,7 +132,7 @@ def _store(writer: Any, parts: Mapping[str, Callable[[], Part]], where: Mapping[
     failures: dict[str, Exception] = {}
     for name, make in parts.items():
         try:
-            writer._get_file_writer().add_summary(part_summary(make(), where), step)
+            _add(writer, part_summary(make(), where), step)
         except Exception as error:
             failures[name] = error
     return failures

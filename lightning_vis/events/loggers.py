@@ -2,38 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
 from lightning_vis.constants import ERROR, EXCHANGE, LOG_ODDS, MULTICLASS, SENSITIVITIES, TARGET_UNIT
 from lightning_vis.frames import Array, Frame, Inputs, Maps
-from lightning_vis.render.canvas.tiles import jpeg
+from lightning_vis.render.canvas.tiles import halved, jpeg
 
 
-def image_writers(loggers: Iterable[Any], which: str = "tensorboard") -> list[Any]:
+def image_writers(loggers: Iterable[Any], which: str = "all") -> list[Any]:
     """What draws in each logger, found by what it can do and not by its class.
 
     Args:
         loggers: of the Trainer.
-        which: ``"tensorboard"``: experiments with ``add_image``; ``"all"``: loggers with ``log_image`` too.
+        which: ``"all"``: whatever takes images; ``"tensorboard"``: experiments with ``add_image`` alone.
     """
-    experiments = [getattr(logger, "experiment", None) for logger in loggers]
-    writers: list[Any] = [experiment for experiment in experiments if hasattr(experiment, "add_image")]
-    others = [ImageLogger(logger) for logger in loggers if hasattr(logger, "log_image")]
-    return [*writers, *others] if which == "all" else writers
+    found = [(logger, getattr(logger, "experiment", None)) for logger in loggers]
+    writers = [experiment for _, experiment in found if hasattr(experiment, "add_image")]
+    others = [_other(logger, experiment) for logger, experiment in found if not hasattr(experiment, "add_image")]
+    return writers if which == "tensorboard" else [*writers, *(each for each in others if each is not None)]
+
+
+Send = Callable[[str, Array, int], object]
 
 
 @dataclass(frozen=True)
 class ImageLogger:
-    """A logger with ``log_image`` (Weights & Biases has one) as something with ``add_image``."""
+    """A logger with a way of its own to take images, as something with ``add_image``.
 
-    logger: Any
+    Attributes:
+        name: what people call it.
+        send: takes a tag, a picture ``(H, W, 3)`` uint8 and a step.
+    """
+
+    name: str
+    send: Send
 
     def add_image(self, tag: str, picture: Array, step: int, dataformats: str = "HWC") -> None:
-        """Hands a picture ``(H, W, 3)`` uint8 on; such loggers know no step below 0."""
-        self.logger.log_image(key=tag, images=[picture], step=max(0, step))
+        """Hands a picture on; such loggers know no step below 0."""
+        self.send(tag, picture, max(0, step))
+
+
+def _by_logger(logger: Any, experiment: Any) -> Send | None:
+    """Weights & Biases, and whatever has such a ``log_image``."""
+    log_image = getattr(logger, "log_image", None)
+    return None if log_image is None else lambda tag, picture, step: log_image(key=tag, images=[picture], step=step)
+
+
+def _by_client(logger: Any, experiment: Any) -> Send | None:
+    """MLflow: its client is told the run, and calls an image by a key of plain letters."""
+    if not hasattr(experiment, "log_image") or not hasattr(logger, "run_id"):
+        return None
+
+    def send(tag: str, picture: Array, step: int) -> None:
+        experiment.log_image(logger.run_id, picture, key=re.sub(r"[^\w\-./ ]", "_", tag), step=step)
+
+    return send
+
+
+def _by_experiment(logger: Any, experiment: Any) -> Send | None:
+    """Comet."""
+    log_image = getattr(experiment, "log_image", None)
+    return None if log_image is None else lambda tag, picture, step: log_image(picture, name=tag, step=step)
+
+
+def _by_series(logger: Any, experiment: Any) -> Send | None:
+    """Neptune: a run is a tree of series, and any path in it takes a picture; by name, because it answers to every path."""
+    if not any(kind.__name__ == "NeptuneLogger" for kind in type(logger).__mro__):
+        return None
+
+    def send(tag: str, picture: Array, step: int) -> None:
+        from PIL import Image
+
+        experiment[f"lightning_vis/{tag}"].append(Image.fromarray(picture), step=step)
+
+    return send
+
+
+WAYS = {"Neptune": _by_series, "W&B": _by_logger, "MLflow": _by_client, "Comet": _by_experiment}
+"""How loggers other than TensorBoard's take images, by whom it was made for; the first that a logger has is taken."""
+
+
+def _other(logger: Any, experiment: Any) -> ImageLogger | None:
+    ways = ((name, way(logger, experiment)) for name, way in WAYS.items())
+    return next((ImageLogger(name, send) for name, send in ways if send is not None), None)
 
 
 def write_number(writer: Any, tag: str, value: float, step: int) -> None:
@@ -68,22 +123,41 @@ _OF_CLASSES = """- **Evidence** (warm: for the label, blue: against it) and **Gr
 _NOTE = f"""Looked at with lightning_vis, which changes nothing in the training.
 
 - Tab **Lightning Vis**: every look, played, several runs side by side.
-- Tab **Images**: `film/<view>` all probe images over the whole training; `<probe>/<number>` one image with all views on it;
-  `twins` the same object on other backgrounds; `filters/<layer>` what excites each filter. The *i* beside a picture says
-  how to read it.
+- Tab **Images**, at ever wider moments: `film/<view>` probe images over the whole training; `<probe>/<number>` one image with
+  all views on it; `filters/<layer>` what excites each filter. With `images=True` more often, larger, and `twins`: the same
+  object on other backgrounds. The *i* beside a picture says how to read it.
 {_OF_CLASSES}
 - **Saliency** shows where a small change would matter, not what the answer rests on.
 - Heat maps illustrate; the twins prove."""
 
 
-def encoded(pictures: Mapping[str, Array]) -> dict[str, tuple[bytes, int, int]]:
-    """Pictures as JPEG with height and width, once for all writers."""
+def is_summary_writer(writer: Any) -> bool:
+    """Whether it is torch's ``SummaryWriter``, or a child of it."""
+    return any(kind.__module__.startswith("torch.utils.tensorboard") for kind in type(writer).__mro__)
+
+
+Encoded = Mapping[str, tuple[bytes, int, int]]
+"""Pictures as JPEG with height and width, by tag."""
+
+
+def encoded(pictures: Mapping[str, Array]) -> Encoded:
+    """Pictures as they are, once for all writers."""
     return {tag: (jpeg(picture), *picture.shape[:2]) for tag, picture in pictures.items()}
 
 
-def write_pictures(
-    writer: Any, pictures: Mapping[str, tuple[bytes, int, int]], step: int, descriptions: Mapping[str, str]
-) -> None:
+def small(pictures: Mapping[str, Array]) -> Encoded:
+    """Pictures half as wide, which is the width at which TensorBoard shows them, in a tenth of the bytes."""
+    return {
+        tag: (jpeg(each, SMALL_QUALITY), *each.shape[:2])
+        for tag, each in zip(pictures, map(halved, pictures.values()), strict=True)
+    }
+
+
+SMALL_QUALITY = 52
+"""Of small pictures, as Pillow counts it: what one sees first below it are letters."""
+
+
+def write_pictures(writer: Any, pictures: Encoded, step: int, descriptions: Mapping[str, str]) -> None:
     """Writes encoded pictures as images at one step, and has them on disk when it returns.
 
     Args:
@@ -93,7 +167,7 @@ def write_pictures(
         descriptions: by tag, what TensorBoard shows under the picture's "i".
     """
     for tag, picture in pictures.items():
-        if any(kind.__module__.startswith("torch.utils.tensorboard") for kind in type(writer).__mro__):
+        if is_summary_writer(writer):
             writer._get_file_writer().add_summary(_summary(tag, picture, descriptions.get(tag, "")), step)
         else:
             _add_image(writer, tag, picture[0], step)

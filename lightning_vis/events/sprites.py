@@ -19,7 +19,7 @@ def sprite(pictures: Array) -> Array:
     cells = np.concatenate((pictures, np.zeros((missing, *pictures.shape[1:]), pictures.dtype)))
     height, width = cells.shape[1:3]
     grid = cells.reshape(-1, columns, *cells.shape[1:]).swapaxes(1, 2)
-    return grid.reshape(-1, columns * width, *cells.shape[3:]) if height else grid
+    return np.reshape(grid, (-1, columns * width, *cells.shape[3:])) if height else grid
 
 
 def tiles(picture: bytes, size: Iterable[int], count: int) -> Array:
@@ -28,7 +28,8 @@ def tiles(picture: bytes, size: Iterable[int], count: int) -> Array:
     height, width = size
     columns = min(count, SPRITE_COLUMNS)
     grid = sheet.reshape(-1, height, columns, width, *sheet.shape[2:]).swapaxes(1, 2)
-    return grid.reshape(-1, height, width, *sheet.shape[2:])[:count]
+    tiles: Array = grid.reshape(-1, height, width, *sheet.shape[2:])
+    return tiles[:count]
 
 
 def png(picture: Array) -> bytes:

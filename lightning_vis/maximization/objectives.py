@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -35,16 +36,26 @@ def log_odds(activation: Tensor, directions: Tensor) -> Tensor:
 
 def neuron(row: int | None = None, column: int | None = None) -> Objective:
     """A channel at one position of the map; its middle if none is named."""
+    return Neuron((row, column))
 
-    def at_position(activation: Tensor, directions: Tensor) -> Tensor:
-        height, width = map_size(activation)
+
+@dataclass(frozen=True)
+class Neuron:
+    """What `neuron` returns: an object, because functions that are made in functions cannot be pickled.
+
+    Attributes:
+        position: row and column; what the crop to the receptive field asks for.
+    """
+
+    position: tuple[int | None, int | None]
+
+    def __call__(self, activation: Tensor, directions: Tensor) -> Tensor:
+        """What the neuron answers, one number for each image."""
+        (row, column), (height, width) = self.position, map_size(activation)
         y, x = height // 2 if row is None else row, width // 2 if column is None else column
         if not (0 <= y < height and 0 <= x < width):
             raise ValueError(f"neuron({y}, {x}) lies outside the layer's map of {height} x {width}")
         return (activation[:, :, y, x] * directions).sum(1)
-
-    at_position.position = (row, column)  # type: ignore[attr-defined]  # what the crop to the receptive field asks for
-    return at_position
 
 
 def map_size(activation: Tensor) -> tuple[int, int]:

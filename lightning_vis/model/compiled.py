@@ -18,13 +18,19 @@ class _Eagerness:
 
     def __enter__(self) -> None:
         if not self.borrowers:
-            self._stance.enter_context(torch.compiler.set_stance("force_eager"))
+            self._stance.enter_context(_force_eager())
         self.borrowers += 1
 
     def __exit__(self, *error: object) -> None:
         self.borrowers -= 1
         if not self.borrowers:
             self._stance.close()
+
+
+def _force_eager() -> AbstractContextManager[None]:
+    """Torch below 2.6 has no stances: what is compiled stays compiled there while it is looked at."""
+    set_stance = getattr(torch.compiler, "set_stance", None)
+    return nullcontext() if set_stance is None else set_stance("force_eager")
 
 
 _EAGERNESS = _Eagerness()

@@ -126,7 +126,7 @@ def _components(values: Array) -> Array:
     _, vectors = np.linalg.eigh(np.atleast_2d(np.cov(pixels)))
     first = vectors[:, ::-1][:, :3].T
     largest = np.take_along_axis(first, np.abs(first).argmax(1, keepdims=True), 1)
-    return (first * np.where(largest < 0, -1, 1)).astype(np.float32)
+    return np.asarray(first * np.where(largest < 0, -1, 1), np.float32)
 
 
 def _mixed(values: Array, mixing: Array) -> Array:

@@ -11,6 +11,7 @@ from lightning_vis.model.run import prepare
 from lightning_vis.model.scores import class_scores, log_odds
 from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.probe.dataset import Item, Key, read_item, stacked
+from lightning_vis.progress_bar import progress_bar
 
 CHOICES = ("mistakes", "unsure")
 
@@ -47,12 +48,10 @@ def hard_examples(
     Raises:
         ValueError: mistakes are asked for, but an item has no label; an output that cannot be read.
     """
-    from tqdm.auto import tqdm
-
     of = type(dataset).__name__
     margins: list[Tensor] = []
     with preserve_state(model), torch.no_grad():
-        for start in tqdm(range(0, len(dataset), BATCH), desc=f"looking for {choose}", unit="batch", leave=False):
+        for start in progress_bar(range(0, len(dataset), BATCH), desc=f"looking for {choose}", unit="batch", leave=False):
             batch = range(start, min(start + BATCH, len(dataset)))
             items = [read_item(dataset, at, image_key, label_key) for at in batch]
             margins.append(_margins(model, items, choose, of))

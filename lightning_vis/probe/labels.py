@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lightning_vis.arguments import plain
+
 IGNORED = 255
 """In label maps, the value of pixels that belong to no class."""
 
@@ -57,7 +59,7 @@ def known_labels(dataset: Any) -> Labels | None:
 def class_names_of(owner: Any) -> tuple[str, ...]:
     """Class names as data sets and datamodules keep them; empty if there are none, or if parts of a data set differ."""
     for name in ("class_names", "classes"):
-        names = getattr(owner, name, None)
+        names = plain(getattr(owner, name, None))
         if isinstance(names, (list, tuple)) and names:
             return tuple(str(each[0] if isinstance(each, (list, tuple)) and each else each) for each in names)
     parts = getattr(owner, "datasets", None) or ()

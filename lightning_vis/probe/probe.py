@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
-from lightning_vis.arguments import count_of, floats_of, indices_of, names_of, quoted, tensor_of
+from lightning_vis.arguments import count_of, floats_of, indices_of, names_of, plain, quoted, tensor_of
 from lightning_vis.frames import Inputs
 from lightning_vis.model.answer.answer import CLASSES, Answer
 from lightning_vis.model.answer.masks import SEGMENTATION_TASK
@@ -95,8 +96,8 @@ class Probe:
         *,
         name: str = "probe",
         class_names: Sequence[str] | None = None,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
         window: tuple[float, float] | None = None,
         channels: Sequence[int] | None = None,
         inputs: bool = True,
@@ -104,6 +105,8 @@ class Probe:
         slices: int | Sequence[int] | None = None,
         boxes: Tensor | Sequence[Sequence[float]] | None = None,
     ) -> None:
+        labels, backgrounds, typical, arguments = map(plain, (labels, backgrounds, typical, arguments))
+        class_names, window, channels, slices = map(plain, (class_names, window, channels, slices))
         given = _images(images)
         are_twins = given.ndim == 5 and (backgrounds is not None or typical is not None)
         self.slices = _slices(given, slices, are_twins)
@@ -385,6 +388,26 @@ def _masks(given: Any, images: Tensor) -> Tensor:
         values = f" with values in {masks.min():g}..{masks.max():g}" if masks.numel() else ""
         raise ValueError(f"Probe(masks): expected {expected} with values in 0..1; got {tuple(masks.shape)}{values}")
     return masks.clone()
+
+
+def probe_of_data(name: str, datamodule: Any) -> Probe:
+    """The probe that a datamodule has under a name, ready or as a method that returns it.
+
+    What it draws meanwhile is put back, in its data sets too.
+
+    Raises:
+        ValueError: there is no datamodule, or it has nothing of this name.
+        TypeError: it is no probe.
+    """
+    if datamodule is None:
+        raise ValueError(f"probe={name!r}: a name is that of a probe of the datamodule, and this Trainer was given none")
+    if not hasattr(datamodule, name):
+        raise ValueError(f"probe={name!r}: the datamodule {type(datamodule).__name__} has no attribute or method {name!r}")
+    with preserve_rng(*(each for each in vars(datamodule).values() if isinstance(each, Dataset))):
+        probe = given_probe(getattr(datamodule, name))
+    if probe is None:
+        raise TypeError(f"probe={name!r}: expected a Probe of the datamodule {type(datamodule).__name__}; got None")
+    return probe
 
 
 def given_probe(given: Any) -> Probe | None:

@@ -16,7 +16,8 @@ OFF, AMBER, RED = 0.0, 0.5, 1.0
 class Thresholds:
     """When the alert is amber or red: both numbers reached, with one sign, at every look over `apart` of the training.
 
-    They are those of all objects, or of the six or more of one class: it may live on the background while the others do not.
+    They are those of all objects; red is also where those of the six or more of one class are: it may live on the background
+    while the others do not.
     The values were set on small networks with two classes; they are starting points.
 
     Attributes:
@@ -110,25 +111,20 @@ class Run:
     at: float
 
 
-Runs = tuple[Run | None, Run | None]
-"""Of red and of amber."""
-
-
 @dataclass(frozen=True)
 class AlertState:
-    """The level (0, 0.5, 1), and since when the conditions of red and amber hold, of all objects and of each class."""
+    """The level (0, 0.5, 1), and since when the conditions of red and amber hold of all objects, those of red of each class."""
 
     level: float = OFF
     red: Run | None = None
     amber: Run | None = None
-    classes: tuple[tuple[int, Run | None, Run | None], ...] = ()
+    classes: tuple[tuple[int, Run | None], ...] = ()
 
     def since(self) -> int | None:
         """The epoch since when what the level says holds; None where it says nothing."""
         if self.level == OFF:
             return None
-        pairs = [(self.red, self.amber), *(each[1:] for each in self.classes)]
-        runs = [red if self.level == RED else amber for red, amber in pairs]
+        runs = [self.red, *(red for _, red in self.classes)] if self.level == RED else [self.amber]
         return min((run.epoch for run in runs if run is not None), default=None)
 
     def as_dict(self) -> dict[str, Any]:
@@ -138,7 +134,7 @@ class AlertState:
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> AlertState:
         """The inverse of `as_dict`."""
-        classes = tuple((int(each), _run(red), _run(amber)) for each, red, amber in state.get("classes", ()))
+        classes = tuple((int(each), _run(red)) for each, red in state.get("classes", ()))
         return cls(float(state["level"]), _run(state["red"]), _run(state["amber"]), classes)
 
 
@@ -165,14 +161,17 @@ def advance(state: AlertState, seen: Measurement, thresholds: Thresholds) -> Ale
     """The state after one more look. Looks before the end of the first epoch do not count."""
     if seen.epoch < 1:
         return replace(state, level=OFF)
-    before = {label: (red, amber) for label, red, amber in state.classes}
-    whole = _extended((state.red, state.amber), seen, seen.effect, seen.share, thresholds)
-    classes = [
-        (each.label, *_extended(before.get(each.label, (None, None)), seen, each.effect, each.share, thresholds))
-        for each in seen.classes
-    ]
-    level = max(_level(pair, seen, thresholds.apart) for pair in (whole, *(each[1:] for each in classes)))
-    return AlertState(level, *whole, tuple(classes))
+    before = dict(state.classes)
+    red, amber = (
+        _extended(run, seen, seen.effect, seen.share, thresholds, level)
+        for run, level in ((state.red, RED), (state.amber, AMBER))
+    )
+    classes = tuple(
+        (each.label, _extended(before.get(each.label), seen, each.effect, each.share, thresholds, RED)) for each in seen.classes
+    )
+    is_red = any(_lasts(run, seen, thresholds.apart) for run in (red, *(run for _, run in classes)))
+    level = RED if is_red else AMBER if _lasts(amber, seen, thresholds.apart) else OFF
+    return AlertState(level, red, amber, classes)
 
 
 def most_telling(effects: Sequence[float], count: int = 2) -> tuple[int, ...]:
@@ -181,29 +180,22 @@ def most_telling(effects: Sequence[float], count: int = 2) -> tuple[int, ...]:
     return tuple(sorted(range(len(effects)), key=lambda index: (-sign * effects[index], index))[:count])
 
 
-def _extended(runs: Runs, seen: Measurement, effect: float, share: float, thresholds: Thresholds) -> Runs:
-    """Both runs, one look later."""
-    red, amber = runs
-    is_red = reaches(effect, share, thresholds.red_effect, thresholds.red_share)
-    is_amber = reaches(effect, share, thresholds.amber_effect, thresholds.amber_share)
-    return _extend(red, seen, effect, is_red), _extend(amber, seen, effect, is_amber)
+def reaches(effect: float, share: float, thresholds: Thresholds, level: float) -> bool:
+    """Whether an effect of either sign and its share are large enough for a level."""
+    limits = (
+        (thresholds.red_effect, thresholds.red_share) if level == RED else (thresholds.amber_effect, thresholds.amber_share)
+    )
+    return abs(effect) >= limits[0] and share >= limits[1]
 
 
-def reaches(effect: float, share: float, least_effect: float, least_share: float) -> bool:
-    """Whether an effect of either sign and its share are large enough."""
-    return abs(effect) >= least_effect and share >= least_share
-
-
-def _extend(run: Run | None, seen: Measurement, effect: float, is_reached: bool) -> Run | None:
+def _extended(
+    run: Run | None, seen: Measurement, effect: float, share: float, thresholds: Thresholds, level: float
+) -> Run | None:
+    """The run, one look later; None where the level is not reached."""
     sign = 1 if effect > 0 else -1
-    if not is_reached:
+    if not reaches(effect, share, thresholds, level):
         return None
     return run if run is not None and run.sign == sign else Run(sign, seen.epoch, seen.at)
-
-
-def _level(runs: Runs, seen: Measurement, apart: float) -> float:
-    red, amber = runs
-    return RED if _lasts(red, seen, apart) else AMBER if _lasts(amber, seen, apart) else OFF
 
 
 def _lasts(run: Run | None, seen: Measurement, apart: float) -> bool:

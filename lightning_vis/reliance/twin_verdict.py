@@ -133,8 +133,9 @@ STATES = {OFF: "seen", AMBER: "amber", RED: "red"}
 
 
 def _reached(seen: Measurement, thresholds: Thresholds) -> bool:
-    effects = [(seen.effect, seen.share), *((each.effect, each.share) for each in seen.classes)]
-    return any(reaches(*each, thresholds.amber_effect, thresholds.amber_share) for each in effects)
+    """Whether all objects reach amber at this look, or those of a class red."""
+    classes = any(reaches(each.effect, each.share, thresholds, RED) for each in seen.classes)
+    return classes or reaches(seen.effect, seen.share, thresholds, AMBER)
 
 
 def _refused(seen: Measurement, refusal: str) -> str:
@@ -183,11 +184,11 @@ def _judged(seen: Measurement, state: AlertState, named: Named) -> str:
     """What that makes of the network, or of one class of it."""
     if state.level == OFF:
         return "Seen at this look only."
-    how = "answers by background" if state.level == RED else "partly answers by background"
-    pair = (state.red, state.amber)
-    whole = pair[0] if state.level == RED else pair[1]
+    if state.level == AMBER:
+        return "This network partly answers by background."
     worst = seen.worst()
-    return f"This network {how}." if whole is not None or worst is None else f"For {named(worst.label)} this network {how}."
+    who = "This network" if state.red is not None or worst is None else f"For {named(worst.label)} this network"
+    return f"{who} answers by background."
 
 
 def measured_of(seen: Measurement, since: int | None, named: Named) -> str:

@@ -147,6 +147,7 @@ def _less(effect: Effect) -> str:
 
 def _measured(found: Findings) -> str:
     how = ", cut out automatically" if found.is_automatic else ""
+    how += f" but for {found.boxed} in boxes" if found.boxed else ""
     of = f" of {found.note}" if found.note else ""
     return f"{_counted(found.effect.surroundings)} (+-{_points(found.effect.error)}, {found.images} images{of}{how})"
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lightning_vis.constants import ERROR, MULTICLASS, REGRESSION, TWINS
+from lightning_vis.constants import ERROR, MULTICLASS, REGRESSION
 from lightning_vis.frames import Array, Frame, Inputs, spoken
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, WRONG, Colour
 from lightning_vis.render.canvas.text import fitting, lines_of, lines_within, text_width, write
@@ -88,7 +88,7 @@ def words(frames: Sequence[Frame], inputs: Inputs) -> list[str]:
     return [
         *filter(None, (last.reading, *_how_good(frames, inputs))),
         *_verdict(frames),
-        *(_moved(last) if last.verdict is None or last.verdict.picture != TWINS else []),
+        *(_moved(last) if last.verdict is None or last.task not in JUDGED else []),
         *on_object,
         *_of_heads(frames, inputs),
         *notes,
@@ -130,6 +130,8 @@ def _moved(frame: Frame) -> list[str]:
     return [said, *([f"The alert is {ALERTS[alert]}."] if alert in ALERTS else [])]
 
 
+JUDGED = (MULTICLASS, "binary", "multilabel")
+"""Tasks of which a verdict says what the twins showed."""
 MOVED = {
     MULTICLASS: ("the answer", "points"),
     "ordinal": ("the answer", "% of the scale of grades"),
@@ -246,13 +248,27 @@ def _letters(text: str, frame: Frame) -> int:
 
 def _write_sentences(sheet: Image.Image, corner: tuple[int, int], run: str, sentences: Sequence[str]) -> None:
     x, y = corner
-    write(sheet, (x, y), run, INK, SIZE[0] - x - GAP, 40)
-    y += 70
-    for sentence in sentences:
-        lines = lines_of(sentence, SIZE[0] - x - GAP, 26)
-        if y + 34 * len(lines) > SIZE[1]:
+    width, y = SIZE[0] - x - GAP, y + 70
+    write(sheet, corner, run, INK, width, 40)
+    letters = next((each for each in READABLE if _height(sentences, width, each) <= SIZE[1] - y), READABLE[-1])
+    for lines in (lines_of(sentence, width, letters) for sentence in sentences):
+        if y + _line(letters) * len(lines) > SIZE[1]:
             break  # half a sentence may say the opposite
         for line in lines:
-            write(sheet, (x, y), line, INK, SIZE[0] - x - GAP, 26)
-            y += 34
-        y += 16
+            write(sheet, (x, y), line, INK, width, letters)
+            y += _line(letters)
+        y += BETWEEN
+
+
+READABLE = (26, 24, 22, 20)
+"""Letters of sentences, the largest at which all of them find room."""
+BETWEEN = 16
+"""Pixels between two."""
+
+
+def _height(sentences: Sequence[str], width: int, letters: int) -> int:
+    return sum(_line(letters) * len(lines_of(sentence, width, letters)) + BETWEEN for sentence in sentences) - BETWEEN
+
+
+def _line(letters: int) -> int:
+    return round(letters * 1.3)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 from lightning_vis import constants
-from lightning_vis.events.decode import page_streams
+from lightning_vis.events.decode import Look, page_streams
 from lightning_vis.events.part import Part, part_of
 
 OVERLAP = 60.0
-"""Seconds that are answered again: two writers of one run may be read out of order."""
+"""Seconds that are looked at again, as two writers of one run may be read out of order: what the page has already is left out."""
+MOST_TOKENS = 200
+"""Looks of those seconds that the page names at most: addresses have an end."""
 TAG_LIMIT = 2000
 """Characters of a tag that is asked for: ours are shorter."""
 NOT_OURS = "this is not a key of ours"
@@ -27,22 +30,34 @@ def runs(newest: Mapping[str, float]) -> dict[str, Any]:
     return {"runs": [{"run": run, "newest": newest[run]} for run in sorted(newest)], "constants": constants.PAGE}
 
 
-def looks(run: str, tags: Mapping[str, Series], since: float) -> dict[str, Any]:
-    """The looks of one run, joined: where all of them stand, and those that were written after a moment.
+def looks(run: str, tags: Mapping[str, Series], since: float, known: Collection[str] = ()) -> dict[str, Any]:
+    """The looks of one run, joined: where all of them stand, and those that are new since a moment.
 
     Args:
         run: its name.
         tags: our tags in it.
-        since: seconds since 1970; what was written up to a minute before it comes again.
+        since: seconds since 1970; what was written up to a minute before it may be new too.
+        known: what an answer before this one had under ``recent``: those looks have been sent.
     """
     written = {key_of(run, tag, series.max_wall_time): (tag, series) for tag, series in sorted(tags.items())}
     parts = [part for key, (_, series) in written.items() if (part := _keyed_part(key, series.plugin_content)) is not None]
+    recent: list[str] = []
 
-    def is_fresh(part: Part) -> bool:
-        return bool(written[part.facts["key"]][1].max_wall_time > since - OVERLAP)
+    def is_new(look: Look) -> bool:
+        if all(written[part.facts["key"]][1].max_wall_time <= since - OVERLAP for part in look.parts):
+            return False
+        recent.append(token_of(look))
+        return recent[-1] not in known
 
     newest = max((series.max_wall_time for series in tags.values()), default=since)
-    return {"run": run, "newest": newest, "streams": page_streams(parts, is_fresh)}
+    streams = page_streams(parts, is_new)
+    return {"run": run, "newest": newest, "recent": recent[-MOST_TOKENS:], "streams": streams}
+
+
+def token_of(look: Look) -> str:
+    """Tells apart what has been written of looks so far."""
+    keys = "".join(sorted(str(part.facts["key"]) for part in look.parts))
+    return hashlib.blake2b(keys.encode(), digest_size=6).hexdigest()
 
 
 def _keyed_part(key: str, content: bytes) -> Part | None:

@@ -87,6 +87,7 @@ class LightningVisPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorB
     def _data(self, request: wrappers.Request, ctx: Any, experiment: str) -> wrappers.Response:
         """The looks of one run that were written after a moment: when, what was answered, numbers, keys of pictures."""
         run, since = _text(request, "run"), _float(request, "since")
+        known = frozenset(request.args.get("known", "").split(","))
         found = self._provider.list_blob_sequences(
             ctx,
             experiment_id=experiment,
@@ -95,7 +96,7 @@ class LightningVisPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorB
         )
         if run not in found:
             raise errors.NotFoundError(f"no frames in a run {run[:80]!r}")
-        return _json(request, answers.looks(run, found[run], since))
+        return _json(request, answers.looks(run, found[run], since, known))
 
     def _part(self, request: wrappers.Request, ctx: Any, experiment: str) -> wrappers.Response:
         """All facts of one part: the captions of its pictures too, which `_data` leaves out."""

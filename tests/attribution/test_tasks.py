@@ -75,6 +75,19 @@ def test_the_mean_of_the_evidence_and_the_bias_are_the_score(task):
     np.testing.assert_allclose(means, scores_of(task, frame, net), atol=1e-5)
 
 
+def test_evidence_of_a_segmentation_is_the_score_of_the_object_and_lies_where_its_pixels_look():
+    """Of two classes the log-odds are linear: what the last convolution weighs adds up to the mean over the object's pixels."""
+    net = trained_looking(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 2, 3, padding=1, bias=False)))
+    maps = look(net, Probe(X, MASKS), [evidence("1")], task="segmentation").maps["evidence.1"].values
+    logits = net(X).detach()
+    score = (logits[:, 1] - logits[:, 0])[:, 3:8, 3:8].mean((1, 2))
+    np.testing.assert_allclose(maps.mean((1, 2)), score, rtol=1e-4, atol=1e-5)
+    seen = np.zeros((12, 12), bool)
+    seen[2:9, 2:9] = True
+    assert not maps[:, ~seen].any()
+    assert maps[:, seen].any()
+
+
 @pytest.mark.parametrize("task", TRUTH)
 def test_chunks_change_nothing(task):
     net, probe = net_for(task), Probe(X, TRUTH[task])

@@ -202,6 +202,28 @@ def test_films_at_the_end_take_no_more_than_a_time_limit_leaves(trainer, monkeyp
     assert len(said) == bool(limit)
 
 
+class Spends(pl.Callback):
+    """Stands first: reading the answer takes half a second."""
+
+    def __init__(self, watcher):
+        self.watcher = watcher
+
+    def on_sanity_check_end(self, trainer, pl_module):
+        self.watcher.budget.count("reading", 0.5)
+
+
+@pytest.mark.filterwarnings("ignore:lightning_vis")
+@pytest.mark.parametrize(("limit", "seen"), [("00:00:00:08", []), ("00:00:10:00", ["start", "epoch 1"])])
+def test_a_short_training_is_not_asked_what_there_is_to_see(trainer, limit, seen):
+    """Of eight seconds looking may have 0.1 in the first epoch, and 0.4 in all."""
+    watcher = ProbeCallback(images=False, at_steps=())
+    data = loader(32, 1.0)
+    made = trainer([Spends(watcher), watcher], max_epochs=1, num_sanity_val_steps=1, max_time=limit)
+    made.fit(Classifier(), data, data)
+    assert [frame.when for frame in watcher.film.frames] == seen
+    assert ("finding images" in watcher.seconds) is bool(seen)
+
+
 @pytest.mark.parametrize("spent", [0, 40])
 def test_a_training_that_goes_on_has_the_time_that_is_left(trainer, spent):
     timer = pl.callbacks.Timer({"seconds": 100})

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from lightning_vis.callbacks.probe import ProbeCallback
 from lightning_vis.callbacks.session.exchange_looks import NO_TIME, ExchangeLooks
 from lightning_vis.film import Film
+from lightning_vis.probe.box_file import key_of, write_boxes
 from lightning_vis.probe.probe import Probe
 from lightning_vis.reliance.verdict import TAGS
 from tests.callbacks.test_identical import Classifier, Drawing, PartlyFrozen, fingerprint, same
@@ -24,7 +25,6 @@ from tests.callbacks.test_identical import Classifier, Drawing, PartlyFrozen, fi
 pytestmark = [
     pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no"),
     pytest.mark.filterwarnings("ignore:lightning_vis. the alert is"),
-    pytest.mark.filterwarnings("ignore:.*no logger of this Trainer takes images"),
     pytest.mark.filterwarnings("ignore:Found 1 module.* in eval mode at the start of training"),
 ]
 SIZE = 32
@@ -320,6 +320,29 @@ def test_boxes_of_the_probe_are_taken_instead_of_cut_outs(trainer, what):
     assert given.twins is None
     assert verdicts(callback)[-1].state == ("red" if what == "corners" else "nothing")
     assert "cut out automatically" not in verdicts(callback)[-1].sentence
+
+
+@pytest.mark.parametrize("count", [48, 20, 0])
+def test_a_file_of_boxes_takes_the_place_of_cut_outs_and_is_said(trainer, tmp_path, caplog, count):
+    """The pool has 48 images; those whose boxes the file knows are cut out by them."""
+    first, _ = run(trainer, Sees("corners"))
+    pool, objects = first.looks.exchanges._pool
+    write_boxes(tmp_path / "b.json", {key_of(each): (0.25, 0.25, 0.75, 0.75) for each in pool.images[:count]})
+    with caplog.at_level("INFO"):
+        given = ProbeCallback(exchange=True, views=[], boxes=tmp_path / "b.json")
+        callback, _ = run(trainer, Sees("corners"), callback=given)
+    assert f"lightning_vis: boxes: {count} of the 48 images that are exchanged have one" in caplog.messages
+    inside = callback.looks.exchanges._pool[1].parts.inside
+    assert bool(inside[:count, 8:24, 8:24].all())
+    assert not inside[:count, :4].any()
+    assert torch.equal(inside[count:], objects.parts.inside[count:])
+    words = {48: "24 images)", 20: "cut out automatically but for 20 in boxes)", 0: "cut out automatically)"}
+    assert words[count] in verdicts(callback)[-1].sentence
+
+
+def test_a_file_that_is_not_there_stops_when_fit_starts(trainer):
+    with pytest.raises(ValueError, match="boxes='nowhere.json': the file cannot be read"):
+        run(trainer, Sees("corners"), callback=ProbeCallback(boxes="nowhere.json"))
 
 
 def test_boxes_that_leave_nothing_around_are_refused(trainer):

@@ -113,7 +113,7 @@ def segmentation():
 def test_one_added_line_shows_the_whole_training(trainer, events, project, note, objects):
     torch.manual_seed(0)
     module, train, validation = project()
-    callback = ProbeCallback()
+    callback = ProbeCallback(images=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         warnings.filterwarnings("ignore", "The number of training batches|.*does not have many workers")

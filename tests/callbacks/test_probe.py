@@ -40,8 +40,7 @@ def test_without_arguments_it_shows_eight_images_of_the_validation_data(trainer,
     fit(trainer, [callback])
     frame = callback.film.frames[-1]
     assert list(frame.maps) == ["evidence", "grad_cam", "saliency"]
-    films = ["film/evidence", "film/evidence, played", "film/grad_cam", "film/saliency"]  # the exchange has the twelfth tag
-    assert tags(events) == [*films, *(f"probe/{index}" for index in range(7))]
+    assert tags(events) == ["film/evidence", "film/grad_cam", "film/saliency", "probe/0", "probe/1"]
 
 
 def test_the_probe_comes_from_the_training_data_where_there_is_no_other(trainer):
@@ -109,7 +108,7 @@ def test_each_other_explained_class_costs_one_backward_more(trainer, monkeypatch
 
 
 def test_shared_looks_are_written_once_under_the_tags_of_all(trainer, probe, events):
-    fit(trainer, [GradCAMCallback(probe), SaliencyCallback(probe)], max_epochs=1)
+    fit(trainer, [GradCAMCallback(probe), ProbeCallback(probe, [saliency()], images=True)], max_epochs=1)
     films = ["film/grad_cam", "film/grad_cam, played", "film/saliency"]
     assert tags(events) == [*films, *(f"probe/{index}" for index in range(4))]
     assert [event.step for event in events().Images("probe/0")] == [-1, 0, 1, 3, 5]
@@ -131,7 +130,7 @@ def test_two_callbacks_that_would_write_one_tag_are_refused(trainer, probe, seco
 
 def test_two_probes_of_other_names_do_not_write_one_tag(trainer, probe, events):
     other = Probe(images(3, seed=4), name="other")
-    fit(trainer, [SaliencyCallback(probe), SaliencyCallback(other)], max_epochs=1)
+    fit(trainer, [ProbeCallback(each, [saliency()], images=True) for each in (probe, other)], max_epochs=1)
     found = events()
     for tag in found.Tags()["images"]:  # each look would otherwise stand twice in one film
         steps = [event.step for event in found.Images(tag)]
@@ -144,21 +143,11 @@ def test_two_probes_of_other_names_do_not_write_one_tag(trainer, probe, events):
 # --- loggers ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("logger", "given"), [(False, "none"), ("csv", "CSVLogger")])
-def test_no_logger_that_takes_images_is_said_once_and_training_goes_on(trainer, probe, tmp_path, logger, given):
-    chosen = CSVLogger(tmp_path) if logger == "csv" else logger
-    said = f"no logger of this Trainer takes images .loggers: {given}., so nothing is shown: add a TensorBoardLogger"
-    with pytest.warns(UserWarning, match=said) as caught:
-        training = fit(trainer, [ProbeCallback(probe), SaliencyCallback(probe)], logger=chosen)
-    assert training.global_step == 12
-    assert sum("takes images" in str(each.message) for each in caught) == 1
-
-
 def test_every_tensorboard_logger_gets_the_pictures(trainer, probe, tmp_path, events):
     loggers = [TensorBoardLogger(tmp_path, "", "a"), CSVLogger(tmp_path), TensorBoardLogger(tmp_path, "", "b")]
     fit(trainer, [SaliencyCallback(probe)], logger=loggers, max_epochs=1)
     for name in ("a", "b"):
-        assert [event.step for event in events(tmp_path / name).Images("probe/0")] == [-1, 0, 1, 3, 5]
+        assert [event.step for event in events(tmp_path / name).Images("probe/0")] == [-1, 5]
 
 
 # --- mistakes, said before anything is trained --------------------------------------------------------------------------
@@ -184,7 +173,7 @@ def test_mistakes_stop_at_fit_start_with_one_sentence(trainer, callback, data, m
 
 
 def test_a_view_that_fails_is_said_once_and_rests_while_others_go_on(trainer, probe, events):
-    callback = ProbeCallback(probe, [View("broken", (INPUT,), breaks), saliency()])
+    callback = ProbeCallback(probe, [View("broken", (INPUT,), breaks), saliency()], images=True)
     with pytest.warns(UserWarning, match="'broken'") as caught:
         training = fit(trainer, [callback])
     ours = [str(each.message) for each in caught if "lightning_vis" in str(each.message)]
@@ -226,7 +215,7 @@ def test_weights_that_are_not_finite_stop_nothing_and_are_said_on_the_pictures(t
             with torch.no_grad():
                 self.net[-1].weight.fill_(torch.nan)
 
-    callback = ProbeCallback(probe)
+    callback = ProbeCallback(probe, images=True)
     assert fit(trainer, [callback], Explodes()).global_step == 12
     assert any("not finite" in note for note in callback.film.frames[-1].notes)
     assert [event.step for event in events().Images("film/evidence")] == [-1, 0, 1, 3, 5, 11]
@@ -284,8 +273,9 @@ def test_state_keys_tell_probe_views_and_cadence_apart(probe):
     assert len({callback.state_key for callback in callbacks}) == len(callbacks)
 
 
-def test_a_long_run_keeps_64_looks_and_draws_ever_less_often(trainer, events):
-    callback = ProbeCallback(Probe(images(2, 8)), [saliency()], at_steps=())
+@pytest.mark.parametrize("pictures", [True, "few"])
+def test_a_long_run_keeps_64_looks_and_draws_ever_less_often(trainer, events, pictures):
+    callback = ProbeCallback(Probe(images(2, 8)), [saliency()], at_steps=(), images=pictures, max_overhead=10.0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
     few = DataLoader(torch.utils.data.TensorDataset(images(3, 8), torch.arange(3)), 3)
     fit(trainer, [callback], Classifier(net), train=few, validation=few, max_epochs=299)
@@ -293,9 +283,24 @@ def test_a_long_run_keeps_64_looks_and_draws_ever_less_often(trainer, events):
     assert len(callback.film.frames) <= 64
     assert [callback.film.positions[0], callback.film.positions[-1]] == [0, 299]
     drawn = [event.step for event in events().Images("probe/0")]
-    assert drawn[:16] == list(range(-1, 15))
     assert drawn[-1] == 298
     assert len(drawn) < 50
+    assert drawn[:16] == (list(range(-1, 15)) if pictures is True else [-1, 4, 13, 36, 93, 236, 298])
+
+
+def test_few_pictures_are_as_wide_as_the_images_tab_shows_them(trainer, probe, events):
+    fit(trainer, [ProbeCallback(probe, at_steps=())])
+    found = events()
+    assert sorted(found.Tags()["images"]) == ["film/evidence", "film/grad_cam", "film/saliency", "probe/0", "probe/1"]
+    for tag in found.Tags()["images"]:
+        assert {event.width for event in found.Images(tag)} == {350}
+        assert all(len(event.encoded_image_string) < 100_000 for event in found.Images(tag))
+
+
+@pytest.mark.parametrize("given", ["some", 2, None])
+def test_images_are_few_all_or_none(given):
+    with pytest.raises(ValueError, match=f"images={given!r}: expected 'few', True or False"):
+        ProbeCallback(images=given)
 
 
 def test_callbacks_pickle(probe):

@@ -10,7 +10,7 @@ from torch import nn
 
 from lightning_vis.attribution.views import saliency
 from lightning_vis.callbacks.probe import ProbeCallback
-from lightning_vis.callbacks.schedule import is_early
+from lightning_vis.callbacks.schedule import is_early, is_wide
 
 pytestmark = pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no")  # on purpose
 USUAL = [0, 1, 2, 4, 6, 12]  # six batches an epoch, two epochs
@@ -127,7 +127,7 @@ def test_a_resumed_training_goes_on_and_does_not_begin_again(trainer, probe, tmp
     ],
 )
 def test_pictures_stand_at_the_steps_of_lightnings_epoch_scalars(trainer, probe, events, module, arguments):
-    frames = fitted(trainer, probe, module(), **arguments)
+    frames = fitted(trainer, probe, module(), looking={"images": True}, **arguments)
     found = events()
     scalars = [event.step for event in found.Scalars("loss")]
     ends = [frame for frame in frames if frame.moment in ("epoch", "end") or frame is frames[-1]]
@@ -146,7 +146,7 @@ def test_pictures_of_validations_within_an_epoch_stand_at_the_steps_of_their_sca
 
 
 def test_the_untrained_network_is_the_first_picture_at_minus_one(trainer, probe, events):
-    fitted(trainer, probe, TwoOptimizers())
+    fitted(trainer, probe, TwoOptimizers(), looking={"images": True})
     for tag in events().Tags()["images"]:
         assert events().Images(tag)[0].step == (11 if tag.endswith("played") else -1)
 
@@ -189,3 +189,11 @@ def test_looking_at_lazy_layers_changes_no_bit(trainer, probe):
         trainer(callbacks, max_epochs=1).fit(module, loader(24))
         ends.append(torch.cat([each.detach().flatten() for each in module.parameters()]))
     assert torch.equal(*ends)
+
+
+def test_moments_of_pictures_are_ever_wider_and_nine_in_a_long_training():
+    drawn = []
+    for count in range(1, 3001):
+        if is_wide(count, drawn[-1] if drawn else 0):
+            drawn.append(count)
+    assert drawn == [1, 6, 15, 38, 95, 238, 595, 1488]  # and the last one

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 
 import pytest
 import torch
+import yaml
 from modules import Classifier, loader
 from pytorch_lightning import LightningDataModule
 from pytorch_lightning.cli import LightningCLI
 
 from lightning_vis.attribution.views import View, evidence, grad_cam
+from lightning_vis.callbacks.filters import FilterMaximizationCallback
 from lightning_vis.callbacks.probe import GradCAMCallback, ProbeCallback, SaliencyCallback
 from lightning_vis.model.scores import logit
 from lightning_vis.probe.probe import Probe
+from lightning_vis.reliance.alert import Thresholds
 
 
 class Data(LightningDataModule):
@@ -120,13 +124,13 @@ def test_saliency_and_grad_cam_with_everything(built):
 def told(tmp_path, monkeypatch):
     """Makes the callback that a CLI builds from words on the command line, and trains nothing."""
 
-    def build(kind, *words):
+    def build(kind, *words, config=None):
         monkeypatch.setenv("PL_GLOBAL_SEED", "1")
         monkeypatch.setenv("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
         monkeypatch.chdir(tmp_path)
         given = [f"--trainer.callbacks.{word}" for word in words]
-        callback = f"--trainer.callbacks+=lightning_vis.{kind.__name__}"
-        monkeypatch.setattr(sys, "argv", ["train.py", "--trainer.accelerator=cpu", callback, *given])
+        callback = f"--trainer.callbacks+=lightning_vis.{kind.__name__}" if config is None else f"--config={config}"
+        monkeypatch.setattr(sys, "argv", ["train.py", callback, "--trainer.accelerator=cpu", *given])
         cli = LightningCLI(Model, Data, run=False)
         (found,) = [each for each in cli.trainer.callbacks if isinstance(each, kind)]
         return found
@@ -139,6 +143,67 @@ def told(tmp_path, monkeypatch):
 def test_a_target_on_the_command_line(told, kind, said, key):
     (view,) = told(kind, f"target={said}").views
     assert view.key == view.name + key
+
+
+EVERY = {
+    ProbeCallback: """
+probe: null
+views: [lightning_vis.evidence]
+every_n_epochs: 2
+at_steps: [1, 3]
+task: [multiclass, regression]
+head: [kind, age]
+component: [null, 0]
+labels_at: [y.kind, y.age]
+unit: ['', years]
+class_names: [a, b]
+mean: [0.5]
+std: 0.2
+n: 4
+choose: mistakes
+score: null
+on_error: raise
+on_alert: stop
+thresholds: {red_effect: 0.4}
+images: false
+loggers: all
+on_validate: false
+max_overhead: 0.5
+exchange: true
+""",
+    FilterMaximizationCallback: """
+layers: [net.0]
+channels: [0, 2]
+probe: by_name
+every_n_epochs: 2
+steps: 3
+objective: lightning_vis.maximization.objectives.channel
+preset: lucid
+size: [8, 8]
+seed: 1
+scalars: true
+weights: true
+max_overhead: 0.5
+on_error: raise
+loggers: all
+""",
+    GradCAMCallback: "{probe: by_name, layer: net.0, target: runner_up, every_n_epochs: 3, at_steps: [1]}",
+    SaliencyCallback: "{probe: by_name, target: 2, every_n_epochs: 3, at_steps: [1]}",
+}
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_every_argument_from_yaml(told, tmp_path, kind):
+    given = yaml.safe_load(EVERY[kind])
+    assert set(given) == set(inspect.signature(kind).parameters)  # a new argument belongs here
+    callback = {"class_path": f"lightning_vis.{kind.__name__}", "init_args": given}
+    (tmp_path / "more.yaml").write_text(yaml.safe_dump({"trainer": {"callbacks": [callback]}}))
+    found = told(kind, config=tmp_path / "more.yaml")
+    assert found.named == given["probe"]
+    assert found.every_n_epochs == given["every_n_epochs"]
+    for name, value in vars(found.settings).items():
+        expected = given.get(name, value)
+        assert value == (Thresholds(**expected) if name == "thresholds" and name in given else expected)
 
 
 def test_a_word_that_is_no_argument_is_refused(built, capsys):

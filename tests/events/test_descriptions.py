@@ -30,7 +30,7 @@ def filters(**arguments):
 @pytest.mark.filterwarnings("ignore:lightning_vis. the alert is")
 def test_every_image_says_how_to_read_it_and_the_run_has_one_note(trainer, tmp_path):
     probe = twin_probe()
-    fit(trainer, [ProbeCallback(probe), SaliencyCallback(probe), filters(probe=probe, weights=True)])
+    fit(trainer, [ProbeCallback(probe, images=True), SaliencyCallback(probe), filters(probe=probe, weights=True)])
     with tensorboard(tmp_path) as address:
         wait_for(lambda: answer(address, "images/tags").get("run"), "the run is not read")
         tags = answer(address, "images/tags")["run"]

@@ -251,4 +251,4 @@ def test_a_film_is_shown_in_a_notebook(tmp_path):
     assert len(figure.axes[0].images) == 1
     few, many = (film.plot(columns=count).get_size_inches()[0] for count in (3, 9))
     assert few < many
-    assert Film()._repr_html_() == "<p>A film of 0 looks, without pictures.</p>"
+    assert Film()._repr_html_() == "<p>&lt;Film of 0 looks&gt;, without pictures</p>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 from tensorboard.data.provider import RunTagFilter
 from torch.utils.tensorboard import SummaryWriter
 
-from lightning_vis.events.loggers import descriptions, encoded, image_writers, write_pictures
+from lightning_vis.events.loggers import descriptions, encoded, image_writers, small, write_pictures
 from lightning_vis.render.cards import card
 from tests.render.test_cards import frame, inputs
 
@@ -87,6 +88,104 @@ def test_writers_are_found_by_what_they_can_do(tmp_path):
     loggers = [Logger(writer), Logger(object()), Logger(other), object()]
     assert image_writers(loggers) == [writer, other]
     assert image_writers([]) == []
+
+
+class WandbLike(Logger):
+    """As Lightning's W&B logger: it takes images itself."""
+
+    def __init__(self):
+        super().__init__(object())
+        self.taken = []
+
+    def log_image(self, key, images, step=None, **words):
+        self.taken += [(key, image.shape, step) for image in images]
+
+
+class Client:
+    """As MLflow's: it serves all runs, and refuses keys of other letters."""
+
+    def __init__(self):
+        self.taken = []
+
+    def log_image(self, run_id, image, artifact_file=None, key=None, step=None):
+        assert run_id == "run 1"
+        assert re.fullmatch(r"[\w\-./ ]+", key)
+        self.taken += [(key, image.shape, step)]
+
+
+class MlflowLike(Logger):
+    run_id = "run 1"
+
+    def __init__(self):
+        super().__init__(Client())
+        self.taken = self.experiment.taken
+
+
+class Experiment:
+    """As Comet's."""
+
+    def __init__(self):
+        self.taken = []
+
+    def log_image(self, image_data, name=None, overwrite=False, image_format="png", step=None):
+        self.taken += [(name, image_data.shape, step)]
+
+
+class CometLike(Logger):
+    def __init__(self):
+        super().__init__(Experiment())
+        self.taken = self.experiment.taken
+
+
+class Run(dict):
+    """As Neptune's: a tree in which every path is there, and takes pictures of Pillow."""
+
+    def __missing__(self, path):
+        return Series(path, self.setdefault("taken", []))
+
+
+class Series:
+    def __init__(self, path, taken):
+        self.path, self.taken = path, taken
+
+    def append(self, image, step):
+        self.taken.append((self.path.removeprefix("lightning_vis/"), np.asarray(image).shape, step))
+
+
+class NeptuneLogger(Logger):
+    def __init__(self):
+        super().__init__(Run())
+
+    @property
+    def taken(self):
+        return self.experiment.get("taken", [])
+
+
+KINDS = [WandbLike, MlflowLike, CometLike, NeptuneLogger]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_logger_takes_pictures_in_its_own_way_if_it_may(kind):
+    logger, picture = kind(), np.zeros((20, 10, 3), np.uint8)
+    assert image_writers([logger], "tensorboard") == []
+    (writer,) = image_writers([logger])
+    for step in (-1, 7):
+        write_pictures(writer, encoded({"film/evidence": picture}), step, {})
+    assert logger.taken == [("film/evidence", (20, 10, 3), 0), ("film/evidence", (20, 10, 3), 7)]
+
+
+def test_a_key_has_letters_that_mlflow_takes():
+    logger = MlflowLike()
+    write_pictures(*image_writers([logger]), encoded({"filters/<output>": np.zeros((20, 10, 3), np.uint8)}), 1, {})
+    assert [key for key, *_ in logger.taken] == ["filters/_output_"]
+
+
+def test_small_pictures_are_half_as_wide_and_a_tenth_of_the_bytes(pictures):
+    large, little = encoded(pictures), small(pictures)
+    for tag, (data, height, width) in little.items():
+        assert (height, width) == (large[tag][1] // 2, 350)
+        assert Image.open(io.BytesIO(data)).size == (width, height)
+    assert sum(len(data) for data, *_ in little.values()) < 0.4 * sum(len(data) for data, *_ in large.values())
 
 
 def test_other_writers_get_arrays(pictures):

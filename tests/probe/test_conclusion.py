@@ -122,5 +122,12 @@ def test_the_spread_is_one_of_what_met_the_answer(trainer):
 
 
 def test_of_a_users_probe_nothing_is_said_about_where_images_are_from(trainer, several):
-    callback, _ = seen(trainer, MADE["standardised"], Probe(X[:4], AGES[:4]))
+    callback, _ = seen(trainer, AS_IT_IS["classes"], Probe(X[:4], CLASSES[:4]))
     assert callback.session.notes == ()
+
+
+def test_labels_of_a_user_are_not_compared_where_no_step_makes_targets_of_them(trainer, several):
+    callback, _ = seen(trainer, MADE["standardised"], Probe(X[:4], AGES[:4]))
+    assert callback.session.probe.truth is None
+    (said,) = callback.session.notes
+    assert said.endswith("and not of these labels: what is true of the images is not known")

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from lightning_vis.frames import Frame, Inputs, Maps, Scale
+from lightning_vis.frames import Frame, Inputs, Maps, Scale, Verdict
 from lightning_vis.render.canvas import style, text
 from lightning_vis.render.canvas.style import GAP, RIGHT, TEXT, WIDTH, WRONG
 from lightning_vis.render.canvas.text import elide
 from lightning_vis.render.canvas.tiles import jpeg
 from lightning_vis.render.cards import card
 from lightning_vis.render.colormap import overlay
-from lightning_vis.render.strips import NAME, strip
+from lightning_vis.render.strips import NARROW, WIDE, strip
 
 HEAD = TEXT + 2 * GAP
 SIGNED, CAM, DENSITY = Scale(signed=True), Scale(by_area=True), Scale("density", 12.0)
@@ -174,7 +174,7 @@ def test_a_strip_has_a_row_per_image_and_a_column_per_look(written):
     column = more.shape[1] - one.shape[1]
     assert more.shape[0] == one.shape[0]
     taller = strip([frame(4)] * 9, inputs(4), "evidence")
-    assert taller.shape[0] - more.shape[0] == 2 * (column + NAME)
+    assert taller.shape[0] - more.shape[0] == 2 * (column + WIDE.name)
     said = [text for text, *_ in written]
     assert said.count("start") == 8 + 3
     assert {"step 1", "step 2"} <= set(said)
@@ -277,7 +277,10 @@ def test_the_head_of_a_strip_is_never_cut_and_of_one_size(written, epoch):
     [
         ("label", "saliency of the label. Orange frame: wrong answer."),
         ("1", "saliency of mammal. Orange frame: wrong answer."),
-        ("runner_up", "saliency of the runner-up class. Orange frame: wrong answer. Full colour: 12 times the map's mean. White bar:"),
+        (
+            "runner_up",
+            "saliency of the runner-up class. Orange frame: wrong answer. Full colour: 12 times the map's mean. White bar:",
+        ),
     ],
 )
 def test_a_strip_says_which_class_it_explains(written, target, words):
@@ -299,3 +302,24 @@ def test_a_strip_of_both_signs_without_a_bar_says_which_is_which(written):
     maps = {"saliency": replace(looked.maps["saliency"], scale=replace(looked.maps["saliency"].scale, signed=True))}
     strip([replace(looked, maps=maps)], inputs(), "saliency")
     assert "Red: for it, blue: against it." in " ".join(text for text, *_ in written)
+
+
+def test_a_narrow_strip_is_as_wide_as_a_card_its_letters_too_and_says_what_it_leaves_out(written):
+    looks = [frame(6, finished_steps=step) for step in range(4)]
+    assert strip(looks, inputs(6), "evidence", NARROW).shape[1] == WIDTH
+    assert min(size for _, _, size, _, _ in written) >= 26
+    said = " ".join(text for text, *_ in written)
+    assert "The first 4 of 6 images." in said
+    written.clear()
+    strip(looks, inputs(4), "evidence", NARROW)
+    assert "images." not in " ".join(text for text, *_ in written)
+
+
+def test_narrow_strips_say_a_verdict_once(written):
+    verdict = Verdict("stays", "The answer stays with the object.")
+    looks = [frame(2, finished_steps=step, verdict=verdict) for step in range(2)]
+    for size, count in ((NARROW, 1), (WIDE, 3)):
+        written.clear()
+        for key in looks[-1].maps:
+            strip(looks, inputs(2), key, size)
+        assert " ".join(text for text, *_ in written).count("with the object.") == count

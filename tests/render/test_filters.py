@@ -14,7 +14,7 @@ from lightning_vis.maximization.frame_builder import shown
 from lightning_vis.maximization.maximizer import maximize
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, TEXT, WIDTH, WRONG
 from lightning_vis.render.canvas.text import write
-from lightning_vis.render.canvas.tiles import fit
+from lightning_vis.render.canvas.tiles import fit, halved
 from lightning_vis.render.filters import filter_card, filter_film, filter_sheet, filter_strip
 from tests.callbacks.test_filters import Frozen, filters, loader
 
@@ -145,9 +145,10 @@ def test_the_card_in_the_event_file_shows_each_filter_at_its_own_place(trainer, 
     card = np.asarray(Image.open(io.BytesIO(events().Images("filters/net.4")[-1].encoded_image_string)).convert("RGB"))
     by_hand = shown(maximize(model, "net.4", [6, 0, 3, 5, 2], callback.session.probe.images, steps=24).pictures)
     side = (WIDTH - 5 * GAP) // 4
-    wanted = [fit(picture, side).astype(int) for picture in by_hand]
+    wanted = [halved(fit(picture, side)).astype(int) for picture in by_hand]
     for position in range(5):
         y, x = TEXT + 3 * GAP + position // 4 * (side + 2 * TEXT + 2 * GAP), GAP + position % 4 * (side + GAP)
-        away = [np.abs(card[y : y + side, x : x + side] - each).mean() for each in wanted]
+        half = card[y // 2 : y // 2 + side // 2, x // 2 : x // 2 + side // 2]
+        away = [np.abs(half - each).mean() for each in wanted]
         assert np.argmin(away) == position
-        assert away[position] < 3 < sorted(away)[1]  # what JPEG costs
+        assert away[position] < 7 < sorted(away)[1]  # what JPEG costs

@@ -51,7 +51,7 @@ def test_a_single_image_is_a_single_card():
 def test_the_picture_is_what_tensorboard_shows(trainer, events, probe):
     module = Classifier()
     frame = look(module, probe)
-    trainer([ProbeCallback(probe)], max_epochs=1).fit(module, loader(), loader(8))
+    trainer([ProbeCallback(probe, images=True)], max_epochs=1).fit(module, loader(), loader(8))
     shown = events().Images("probe/1")[0].encoded_image_string
     drawn = card(replace(frame, moment="start"), frame.inputs, 1)
     ((data, *_),) = encoded({"probe/1": drawn}).values()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from lightning_vis.callbacks.session.frame_logger import leave_summary
+from lightning_vis.frames import Verdict
 from lightning_vis.model.scores import PROBABILITIES, SEGMENTATION
 from lightning_vis.render.summary import SIZE, summary, telling, words
 from tests.render.test_cards import frame, inputs, written  # noqa: F401
@@ -52,8 +54,8 @@ def test_without_labels_the_two_whose_maps_changed_most_are_shown():
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_it_is_1200_by_630_and_its_name_tells_probes_apart(tmp_path, count):
     frames = [frame(count), frame(count)]
-    paths = [leave_summary(tmp_path, frames, replace(inputs(count), name=name)) for name in ("probe", "sick/well")]
-    assert [path.name for path in paths] == ["summary.png", "summary_sick_well.png"]
+    paths = [leave_summary(str(tmp_path), frames, replace(inputs(count), name=name)) for name in ("probe", "sick/well")]
+    assert [Path(path).name for path in paths] == ["summary.png", "summary_sick_well.png"]
     with Image.open(paths[0]) as picture:
         assert picture.size == (1200, 630)
 
@@ -97,3 +99,20 @@ def test_what_each_image_has_explained_is_named_where_they_differ(written):  # n
         shown = replace(looked, maps={"evidence": replace(looked.maps["evidence"], explains=explains)})
         summary("run", [shown, shown], inputs())
         assert (sum(text.startswith("for label") for text, *_ in written) > 0) is is_named
+
+
+def test_a_verdict_of_two_experiments_stands_whole_and_once(written):  # noqa: F811
+    sentence = (
+        "In the surroundings of mammal, bird is called mammal in 66 of 72 exchanges. What surrounds the object moves the answer by 64"
+        " points (+-3, 24 images, cut out automatically), most for bird: 66 points (12 images). See exchange 3. On pebbles, bird is"
+        " called mammal in 4 of 4 twins; mammal is right on every background. Swapping the background moves the answer by 49 points,"
+        " swapping the object by 49; moving the object by 3 pixels moves it by 3 (epochs 1 to 8, 8 objects, 6 of them different)."
+        " This network partly answers by background. See twins 1 and 6."
+    )
+    for picture in ("exchange", "twins"):
+        written.clear()
+        summary("run", film(numbers=NUMBERS, verdict=Verdict("red", sentence, (), picture)), inputs())
+        said = " ".join(text for text, *_ in written)
+        assert sentence in said
+        assert said.count("Swapping the background moves") == 1
+        assert "The alert is" not in said

@@ -106,7 +106,7 @@ def test_a_sheet_has_at_most_eight_rows():
 
 
 def test_a_training_writes_the_picture_and_keeps_the_tiles_of_every_look(trainer, events):
-    callback = ProbeCallback(twin_probe(), on_alert=lambda alert: None)
+    callback = ProbeCallback(twin_probe(), images=True, on_alert=lambda alert: None)
     trainer([callback]).fit(Classifier(), loader(48, 0.95), loader(32, 0.95, seed=1))
     written = events().Images("twins")
     assert len(written) == callback.film.count

@@ -83,7 +83,7 @@ def test_a_reload_keeps_the_position_and_a_link_opens_it(browser, server):
         tab.click("Saliency")
         tab.frame.click("summary")
         tab.frame.uncheck(".list input[value=beta]")
-        tab.until("() => parent.location.hash.includes('saliency')")
+        tab.until("() => ['saliency', 'runs=alpha%2Cgamma'].every(each => parent.location.hash.includes(each))")
         link = tab.page.url
         tab.page.reload()
         tab.wait()

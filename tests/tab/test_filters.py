@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tab_page import Tab
-from tab_runs import pictures_of, write_run
+from tab_runs import film_of, inputs_of, pictures_of, with_twins, write_run
 from tab_server import tensorboard, wait_for_looks
 
 from lightning_vis.export import export_html
-from lightning_vis.frames import Filter, Frame, Pictures, numbers_of
+from lightning_vis.frames import Filter, Frame, Pictures, Verdict, numbers_of
 
 pytest_plugins = ("tab_fixtures",)
 
@@ -139,7 +141,9 @@ def test_a_run_of_filters_alone_opens_on_them_and_says_where_maps_come_from(brow
             tab.until("() => document.querySelector('canvas.chart').width > 300")
             tab.page.wait_for_timeout(500)
             line = tab.pixels("canvas.chart", channels=4).astype(int)
-            columns = np.nonzero((np.abs(line - (0xD5, 0x5E, 0x00, 255)).max(2) < 8).any(0))[0]
+            name = tab.frame.eval_on_selector(".sheets h2", "each => getComputedStyle(each).borderLeftColor")
+            colour = [int(each) for each in name.removeprefix("rgb(").removesuffix(")").split(",")]
+            columns = np.nonzero((np.abs(line - (*colour, 255)).max(2) < 8).any(0))[0]
             assert columns[0] < 70 < 1000 < columns[-1]  # from the first look to the last
             for key in "12":
                 tab.press(key)
@@ -164,3 +168,18 @@ def test_twins_say_where_the_answer_flips(browser, server):
         assert tab.frame.query_selector(".flips") is None
     with Tab(browser, server, "&p.lightning_vis.runs=alpha&p.lightning_vis.tab=twins") as tab:
         assert tab.frame.inner_text(".empty").startswith("No twins in these runs")
+
+
+def test_the_verdict_names_twins_by_the_numbers_that_the_page_has(browser, tmp_path):
+    verdict = Verdict("red", "On leaves, mammal is called bird in 2 of 2 twins. See twin 2.", (1,), "twins")
+    frames = [replace(each, verdict=verdict) for each in with_twins(film_of(2))]
+    write_run(tmp_path / "run", frames, inputs_of(twins=True))
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 2)
+        with Tab(browser, address, "&p.lightning_vis.tab=twins") as tab:
+            tab.painted()
+            assert tab.frame.inner_text(".effects:not(.quiet)") == verdict.sentence
+            objects = tab.texts(".object > .small")
+            assert objects[verdict.rows[0]] == "2: mammal"
+            shown = tab.frame.eval_on_selector_all(".object", "all => all.map(each => each.querySelectorAll('.flips').length)")
+            assert [at + 1 for at, flips in enumerate(shown) if flips][1] == 2

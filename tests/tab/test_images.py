@@ -22,7 +22,10 @@ def images(tmp_path_factory):
     probability = np.array([0.9, 0.5, 0.8, 0.6, 0.99, 0.7, 0.95, 0.85], np.float32)
     lift = {"attribution/evidence/lift": np.array([2.0, 1.0, 0.2, 1.5, 3.0, 0.5, 4.0, 2.5])}
     shown = {"count": 8, "wrong": (2, 7)}
-    turned = [frame_of(0, share=0.1, **(shown | {"wrong": (0, 2, 7)})), *(frame_of(10 * at, share=0.5, **shown) for at in (1, 2))]
+    turned = [
+        frame_of(0, share=0.1, **(shown | {"wrong": (0, 2, 7)})),
+        *(frame_of(10 * at, share=0.5, **shown) for at in (1, 2)),
+    ]
     frames = [replaced(each, probability=probability, per_image=lift) for each in turned]
     write_run(root / "few", frames, inputs_of(8))
     with tensorboard(root) as address:
@@ -69,7 +72,9 @@ def test_on_a_narrow_window_nothing_is_cut_off_and_the_page_scrolls(browser, ima
         tab.painted()
         assert tab.frame.eval_on_selector("html", "each => each.scrollWidth <= each.clientWidth")
         for selector in (".play", "select.scalar", ".picture canvas", ".run strong"):
-            box = tab.frame.eval_on_selector(selector, "each => { const { left, right } = each.getBoundingClientRect(); return [left, right]; }")
+            box = tab.frame.eval_on_selector(
+                selector, "each => { const { left, right } = each.getBoundingClientRect(); return [left, right]; }"
+            )
             assert box[0] >= 0
             assert box[1] <= 390
         tab.press("2")
@@ -99,7 +104,12 @@ def test_images_stand_in_the_order_that_is_asked_for(browser, images, asked, exp
 
 def test_images_are_chosen_by_class_and_by_right_and_wrong(browser, images):
     with Tab(browser, images, link("few")) as tab:
-        for asked, expected in (("wrong", [3, 8]), ("right", [1, 2, 4, 5, 6, 7]), ("class:mammal", [2, 4, 6, 8]), ("", [*range(1, 9)])):
+        for asked, expected in (
+            ("wrong", [3, 8]),
+            ("right", [1, 2, 4, 5, 6, 7]),
+            ("class:mammal", [2, 4, 6, 8]),
+            ("", [*range(1, 9)]),
+        ):
             tab.frame.select_option("select[aria-label='which images']", asked)
             assert order(tab) == expected
         tab.frame.select_option("select[aria-label='which images']", "wrong")

@@ -91,7 +91,10 @@ def test_a_run_is_taken_away_from_another_one(browser, server):
 def test_maps_on_unlike_scales_are_not_subtracted(browser, tmp_path):
     from dataclasses import replace
 
-    other = [replace(frame, maps={"evidence": replace(frame.maps["evidence"], scale=Scale("log", 7.0, signed=True))}) for frame in film_of(2)]
+    other = [
+        replace(frame, maps={"evidence": replace(frame.maps["evidence"], scale=Scale("log", 7.0, signed=True))})
+        for frame in film_of(2)
+    ]
     write_run(tmp_path / "one", film_of(2), inputs_of())
     write_run(tmp_path / "other", other, inputs_of())
     with tensorboard(tmp_path) as address:

@@ -106,9 +106,13 @@ def test_a_colour_stays_with_its_run_when_others_come(browser, tmp_path):
                 if reload:
                     tab.page.reload()
                     tab.wait()
-                tab.until("() => document.querySelectorAll('.run strong').length + document.querySelectorAll('.others button').length === 5")
+                tab.until(
+                    "() => document.querySelectorAll('.run strong').length + document.querySelectorAll('.others button').length === 5"
+                )
                 after = tab.frame.eval_on_selector_all(".run", colours)
-                assert {name: after[name] for name in before if name in after} == {n: c for n, c in before.items() if n in after}
+                assert {name: after[name] for name in before if name in after} == {
+                    n: c for n, c in before.items() if n in after
+                }
                 assert len(set(after.values())) == len(after)
 
 

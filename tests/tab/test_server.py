@@ -73,6 +73,10 @@ def test_data_hold_every_look_and_only_what_is_new_since(server):
     assert looks_in(nothing_new) == []
     assert [each["places"] for each in nothing_new["streams"]] == [each["places"] for each in found["streams"]]
     assert looks_in(ask_json(server, "data", run="one", since=found["newest"])) == looks_in(found)
+    known = ask_json(server, "data", run="one", since=found["newest"], known=",".join(found["recent"]))
+    assert looks_in(known) == []
+    assert known["recent"] == found["recent"]
+    assert looks_in(ask_json(server, "data", run="one", since=found["newest"], known=found["recent"][0])) == looks_in(found)[1:]
 
 
 def test_new_looks_arrive(tmp_path):

@@ -11,20 +11,12 @@ import pytest
 from tab_page import Tab
 from tab_runs import film_of, inputs_of, write_run
 from tab_server import tensorboard, wait_for_looks
+from tab_tiles import LABEL, TILES, assert_true, expected
 
 from lightning_vis.events.frame_reader import read_frames
-from lightning_vis.render.canvas.tiles import drawn
 
 pytest_plugins = ("tab_fixtures",)
 BLOBS, ALL = re.compile(r"/blob\?"), re.compile(r"/data/plugin/lightning_vis/(runs|data|blob)")
-TILES = """() => [...document.querySelectorAll('.picture canvas')].map(each => {
-    const { width, height } = each;
-    const { data } = each.getContext('2d').getImageData(0, 0, width, height);
-    const pixels = [];
-    for (let y = 3; y < height; y += 9) for (let x = 3; x < width; x += 9) pixels.push([...data.slice(4 * (y * width + x), 4 * (y * width + x) + 4)]);
-    return { state: each.dataset.state, label: each.getAttribute('aria-label'), width, height, pixels };
-})"""
-LABEL = re.compile(r"image (\d+), run (\w+), (start|epoch (\d+)|not yet): ")
 
 
 def refuse(route):
@@ -33,26 +25,6 @@ def refuse(route):
 
 def states(tab):
     return [tile["state"] for tile in tab.frame.evaluate(TILES)]
-
-
-def expected(run, tile, view):
-    """The pixels that `render` draws of what a tile's words name."""
-    image, _, when, epoch = LABEL.match(tile["label"]).groups()
-    frame = run.frames[0 if when == "start" else int(epoch)]
-    flat = np.broadcast_to(run.inputs.pictures[int(image) - 1][16, 16], (tile["height"], tile["width"], 3))
-    return drawn(flat, frame.maps[view], int(image) - 1)[3::9, 3::9].reshape(-1, 3)
-
-
-def assert_true(tab, runs, view):
-    """Law 9: what a tile shows is of the look, run and image that its words name; what it does not show, it says."""
-    for tile in tab.frame.evaluate(TILES):
-        pixels = np.array(tile["pixels"])
-        if tile["state"] != "shown":
-            assert tile["state"] in ("loading", "failed", "missing")
-            assert (pixels[:, 3] == 0).all()
-            continue
-        run = runs[LABEL.match(tile["label"])[2]]
-        assert np.abs(pixels[:, :3] - expected(run, tile, view)).max() <= 3, tile["label"]
 
 
 def test_a_picture_that_fails_is_said_and_comes_by_itself_when_it_can_be_had(browser, server):

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
 import sys
+import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from lightning_vis import FilterMaximizationCallback, Probe, ProbeCallback, attribution
+from lightning_vis import FilterMaximizationCallback, Probe, ProbeCallback, View, attribution
+from lightning_vis.attribution.maps import grad_cam_map
 from tests.nets import Tokens
 from tests.torture.nets import CLASSES, Net, body, images, loaders
 from tests.torture.running import Run, seed_everything
@@ -126,8 +132,48 @@ def frozen() -> list[pl.Callback]:
     return [ProbeCallback(Probe(images(4, seed=1)[0], [0, 0, 1, 1]), on_error="raise", images=False)]
 
 
-OURS = {"plain": ours, "methods": methods, "frozen": frozen}
+class SlowMap:
+    """A view that takes longer than the process group waits."""
+
+    def __call__(self, record: Any) -> Tensor:
+        time.sleep(WAIT + 3)
+        return grad_cam_map(record)
+
+
+WAIT = 10.0
+"""Seconds after which a process gives the others up, where one is slow."""
+
+
+def slow() -> list[pl.Callback]:
+    """One slow view, at the start and after the epoch."""
+    probe = Probe(images(4, seed=1)[0], [0, 0, 1, 1])
+    view = View("slow", ("net.0",), SlowMap())
+    return [ProbeCallback(probe, [view], at_steps=(), on_error="raise", images=False, exchange=False)]
+
+
+class Killed(Net):
+    """Its second process dies in the middle of the training."""
+
+    def loss(self, batch: Any) -> Tensor:
+        if self.trainer.global_rank == 1 and self.trainer.global_step == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().loss(batch)
+
+
+class Unused(Net):
+    """Half of its weights are used in no step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spare = nn.Linear(4, 4)
+
+
+OURS = {"slow": slow, "plain": ours, "methods": methods, "frozen": frozen}
 NETS = {
+    "slow": Net,
+    "static": Net,
+    "unused": Unused,
+    "killed": Killed,
     "methods": Attends,
     "frozen": Frozen,
     "plain": Net,
@@ -144,11 +190,18 @@ def data(net: str) -> tuple[Any, Any]:
     return (DataLoader(rows, 4, shuffle=True), DataLoader(rows, 4)) if net == "metadata" else loaders(4)
 
 
+def strategy(net: str) -> DDPStrategy:
+    """As the network wants it."""
+    more = {"static_graph": net == "static", "find_unused_parameters": net == "unused"}
+    wait = {"timeout": timedelta(seconds=WAIT)} if net == "slow" else {}
+    return DDPStrategy(start_method="fork", process_group_backend="gloo", **more, **wait)
+
+
 def main(folder: Path, kind: str, net: str, sanity: int) -> None:
     torch.set_num_threads(1)
     seed_everything(7)
     run = Run(folder, list if kind == "without" else OURS.get(net, unconfigured), Trace())
-    usual = {"accelerator": "cpu", "devices": 2, "strategy": "ddp_fork", "accumulate_grad_batches": 2}
+    usual = {"accelerator": "cpu", "devices": 2, "strategy": strategy(net), "accumulate_grad_batches": 2}
     shorter = {} if net == "plain" else {"max_epochs": 1}
     trainer = run.trainer(before=[Seeds()], val_check_interval=2, num_sanity_val_steps=sanity, **usual, **shorter)
     trainer.callbacks.append(Keeps(run))

@@ -30,7 +30,7 @@ def ranks(folder: Path, kind: str, port: str, net: str = "plain", sanity: int = 
     folder.mkdir()
     environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     command = [sys.executable, SCRIPT, folder, kind, net, str(sanity)]
-    subprocess.run(command, check=True, timeout=120, capture_output=True, env=environment)
+    subprocess.run(command, check=True, timeout=240, capture_output=True, env=environment)
     return [pickle.loads((folder / f"rank{rank}.pickle").read_bytes()) for rank in (0, 1)]
 
 
@@ -59,6 +59,27 @@ def test_all_views_and_what_is_opened_leave_two_processes_alone(net: str, tmp_pa
     _, watched = both(tmp_path, net)
     assert watched[0]["frames"] > 1
     assert watched[1]["frames"] == 0
+
+
+@pytest.mark.parametrize("net", ["static", "unused"])
+def test_a_static_graph_and_unused_weights_are_no_matter(net: str, tmp_path: Path) -> None:
+    _, watched = both(tmp_path, net)
+    assert [each["frames"] > 1 for each in watched] == [True, False]
+
+
+def test_a_look_may_take_longer_than_the_process_group_waits(tmp_path: Path) -> None:
+    """The others wait outside of any collective, which would give up and end the training."""
+    watched = ranks(tmp_path / "with", "with", free_port(), "slow")
+    assert [each["frames"] for each in watched] == [2, 0]
+    for key, value in watched[0]["weights"].items():
+        assert "running" in key or "num_batches" in key or torch.equal(value, watched[1]["weights"][key])
+
+
+def test_a_process_that_is_killed_ends_the_training_as_without_us(tmp_path: Path) -> None:
+    for kind in ("without", "with"):
+        with pytest.raises(subprocess.CalledProcessError) as ended:
+            ranks(tmp_path / kind, kind, free_port(), "killed")
+        assert b"SIGKILL" in ended.value.stderr
 
 
 # Where steps wait for each other: the worst is where two callbacks ask what nobody can read.

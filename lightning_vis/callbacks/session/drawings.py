@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lightning_vis.constants import EXCHANGE, FILTERS
 from lightning_vis.events.loggers import descriptions, film_tag
@@ -12,23 +12,33 @@ from lightning_vis.maximization.frame_builder import Found
 from lightning_vis.render.cards import card
 from lightning_vis.render.experiment.exchange import exchange_sheet
 from lightning_vis.render.filters import LOOKS, filter_card
-from lightning_vis.render.strips import strip
+from lightning_vis.render.strips import NARROW, strip
 from lightning_vis.render.twins import twins_sheet
 from lightning_vis.render.weights import weight_sheet
 
 COLUMNS = 10
 """Looks shown side by side in a film strip."""
+FEW_COLUMNS = 4
+"""Likewise in a strip as wide as a card."""
+FEW_CARDS = 2
+"""Cards where few pictures are drawn."""
 TAGS = 12
 """Image tags of all callbacks together, unless there are more than that without cards."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """What is drawn of a look: pictures and what TensorBoard says below them, by tag, and numbers that become scalars."""
+    """What is drawn of a look: pictures, and what TensorBoard says below them, by tag.
+
+    Attributes:
+        pictures: twice as wide as TensorBoard shows them.
+        readings: how to read them.
+        is_small: whether TensorBoard gets them no larger than it shows them.
+    """
 
     pictures: Mapping[str, Array]
     readings: Mapping[str, str]
-    scalars: Mapping[str, float] = field(default_factory=dict)
+    is_small: bool = False
 
 
 def of_maps(frame: Frame, frames: Sequence[Frame], inputs: Inputs, neighbours: int) -> Drawing:
@@ -50,6 +60,20 @@ def of_maps(frame: Frame, frames: Sequence[Frame], inputs: Inputs, neighbours: i
     return Drawing(cards | strips | found, descriptions(frame, inputs))
 
 
+def few_of_maps(frame: Frame, frames: Sequence[Frame], inputs: Inputs) -> Drawing:
+    """A film strip of each view with the first images, made for the Images tab's width, and cards of two images.
+
+    Args:
+        frame: what a look found.
+        frames: the film, this look among it.
+        inputs: what people see of the probe.
+    """
+    shown = [frames[at] for at in thinned(len(frames), FEW_COLUMNS)]
+    strips = {film_tag(inputs.name, key): strip(shown, inputs, key, NARROW) for key in frame.maps}
+    cards = {f"{inputs.name}/{index}": card(frame, inputs, index) for index in range(min(len(frame.predicted), FEW_CARDS))}
+    return Drawing(strips | cards, descriptions(frame, inputs), is_small=True)
+
+
 def _room_for_cards(frames: Sequence[Frame], inputs: Inputs, neighbours: int) -> int:
     """The first images have cards of their own; the strips show all of them."""
     strips = {key for frame in frames for key in frame.maps}
@@ -57,22 +81,21 @@ def _room_for_cards(frames: Sequence[Frame], inputs: Inputs, neighbours: int) ->
     return max(1, TAGS - others)
 
 
-def of_filters(frame: Frame, frames: Sequence[Frame], found: Mapping[str, Found], scalars: bool) -> Drawing:
+def of_filters(frame: Frame, frames: Sequence[Frame], found: Mapping[str, Found]) -> Drawing:
     """A card of each layer's filters, and of its weights where they were asked for.
 
     Args:
         frame: what a look found.
         frames: the film, this look among it.
         found: by layer.
-        scalars: whether the activation reached becomes a scalar for each filter too.
     """
     shown = [frames[at] for at in thinned(len(frames), LOOKS)]
     weights = {
         f"weights/{layer}": weight_sheet(**vars(each.weights)) for layer, each in found.items() if each.weights is not None
     }
     filters = {name: filter_card(frame, shown, name.removeprefix(FILTERS)) for name in frame.pictures}
-    numbers = {tag: value for tag, value in frame.numbers.items() if scalars and tag.endswith("/activation")}
-    return Drawing(weights | filters, dict.fromkeys(weights, _WEIGHTS) | dict.fromkeys(filters, _FILTERS), numbers)
+    readings = dict.fromkeys(weights, _WEIGHTS) | dict.fromkeys(filters, _FILTERS)
+    return Drawing(weights | filters, readings, is_small=True)
 
 
 _FILTERS = """What excites each filter most, found by gradient ascent from the same noise at every look: what changes

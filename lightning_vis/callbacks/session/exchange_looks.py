@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_vis.callbacks.budget import MANY
-from lightning_vis.callbacks.failures import reason
+from lightning_vis.callbacks.failures import log, reason
 from lightning_vis.callbacks.monitor import progress
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.trainer import source_of
@@ -21,6 +21,7 @@ from lightning_vis.frames import Frame, Verdict
 from lightning_vis.model.answer.answer import Answer
 from lightning_vis.model.run import ForwardConfig, answered
 from lightning_vis.model.snapshot.snapshot import preserve_state
+from lightning_vis.probe.box_file import Box, masks_of, read_boxes
 from lightning_vis.probe.probe import Probe
 from lightning_vis.probe.source.pool import Pool
 from lightning_vis.reliance.alert import Alert
@@ -52,6 +53,7 @@ class ExchangeLooks:
         self.is_on = self._is_asked = False
         self.change: Alert | None = None
         self._session = session
+        self._boxes: dict[str, Box] | None = None  # by what images show
         self._pool: tuple[Pool, Objects] | Refusal | None = None  # None: nobody has looked for one yet
         self._values: dict[str, float] = {}  # what was measured last
         self._age = 0  # how often it went out since
@@ -63,9 +65,19 @@ class ExchangeLooks:
         """Without the pool, which knows how this run asks the network."""
         return {**vars(self), "_pool": None}
 
-    def open(self, *, is_on: bool, is_asked: bool) -> None:
-        """A run begins: the pool is looked for anew; who has asked for an exchange is told why there is none."""
+    def open(self, *, is_on: bool, is_asked: bool, boxes: str | None = None) -> None:
+        """A run begins: the pool is looked for anew.
+
+        Args:
+            is_on: whether anything is exchanged.
+            is_asked: whether somebody has asked for it, and is told why there is none.
+            boxes: a file of boxes around objects.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
         self.is_on, self._is_asked, self._pool = is_on, is_asked, None
+        self._boxes = None if boxes is None else read_boxes(boxes)
 
     @property
     def draws(self) -> bool:
@@ -166,8 +178,11 @@ class ExchangeLooks:
             pool = own or finder.pool(module, source_of(trainer, module, finder.step))
         except LookupError as error:
             return Refusal(*str(error).split(": ", 1))
-        pictures = torch.from_numpy(np.ascontiguousarray(probe.painted(pool.images))).permute(0, 3, 1, 2) / 255
-        return pool, objects_of(pool.images, pictures, pool.labels, pool.masks)
+        seen = np.ascontiguousarray(probe.painted(pool.images))
+        pictures, boxed = torch.from_numpy(seen).permute(0, 3, 1, 2) / 255, masks_of(pool.images, self._boxes or {})
+        if self._boxes is not None and pool.masks is None:
+            log(trainer, f"boxes: {int(boxed[1].sum())} of the {len(pool)} images that are exchanged have one")
+        return pool, objects_of(pool.images, pictures, pool.labels, pool.masks, boxed)
 
     @property
     def _answer(self) -> Answer:

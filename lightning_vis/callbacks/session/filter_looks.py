@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from lightning_vis.callbacks.schedule import is_wide
 from lightning_vis.callbacks.session.drawings import of_filters
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.trainer import precision_of
 from lightning_vis.constants import OUTPUT
-from lightning_vis.frames import numbers_of
+from lightning_vis.frames import Frame, numbers_of
 from lightning_vis.maximization.channels import (
     BACKGROUND,
     USUAL,
@@ -65,6 +66,7 @@ class FilterLooks:
         self.profiles: dict[str, Tensor] = {}
         self.weights: dict[str, WeightFilm] | None = {} if weights else None
         self.others: frozenset[str] = frozenset()
+        self._last: tuple[Frame, Mapping[str, Found]] | None = None  # what has not been drawn yet
         self._session = session
         self._layers, self._channels, self._arguments = layers, channels, arguments
         self._seconds: dict[str, float] = {}  # what each layer takes: measured before its first film, then what that took
@@ -77,8 +79,7 @@ class FilterLooks:
 
     def prepare(self, is_new: bool) -> None:
         """Another run begins, of a new training or of one that goes on: layers are chosen anew."""
-        self.shown = []
-        self._seconds = {}
+        self.shown, self._last, self._seconds = [], None, {}
         if is_new:
             self.profiles = {}
             self.weights = None if self.weights is None else {}
@@ -213,10 +214,28 @@ class FilterLooks:
             return None
 
     def keep(self, found: Mapping[str, Found], when: Mapping[str, Any], scalars: bool) -> None:
-        """Takes what was found into the film and the tab, and draws it."""
-        frame = build_frame(self._probe, found, when)
-        self._session.logger.keep(frame, None, small_frame(frame))
-        self._session.logger.draw(frame, partial(of_filters, found=found, scalars=scalars))
+        """Takes what was found into the film and the tab, and draws it at ever wider moments.
+
+        Args:
+            found: by layer.
+            when: where in the training we are, as fields of a `Frame`.
+            scalars: whether the activation reached becomes a scalar for each filter too.
+        """
+        logger, frame = self._session.logger, build_frame(self._probe, found, when)
+        logger.keep(frame, None, small_frame(frame))
+        if scalars:
+            numbers = {tag: value for tag, value in frame.numbers.items() if tag.endswith("/activation")}
+            logger.write_numbers(frame, numbers)
+        self._last = frame, found
+        if is_wide(logger.film.count, logger.drawn):
+            self.draw()
+
+    def draw(self) -> None:
+        """Draws what was found last, if that has not been done."""
+        if self._last is not None:
+            frame, found = self._last
+            self._session.logger.draw(frame, partial(of_filters, found=found))
+            self._last = None
 
     # --- kept in checkpoints ----------------------------------------------------------------------------------------
 

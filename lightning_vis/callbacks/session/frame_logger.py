@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from PIL import Image
@@ -13,10 +13,21 @@ from PIL import Image
 from lightning_vis.callbacks.budget import Budget
 from lightning_vis.callbacks.failures import Failures
 from lightning_vis.callbacks.session.drawings import Drawing
+from lightning_vis.events.folder import absolute, event_files_in, file_in, joined, name_of, put
 from lightning_vis.events.frame_writer import FrameWriter
-from lightning_vis.events.loggers import encoded, film_tag, write_note, write_number, write_pictures
+from lightning_vis.events.loggers import (
+    Encoded,
+    encoded,
+    film_tag,
+    is_summary_writer,
+    small,
+    write_note,
+    write_number,
+    write_pictures,
+)
 from lightning_vis.film import Film
 from lightning_vis.frames import Frame, Inputs
+from lightning_vis.page import PageRun, looks_within, write_page
 from lightning_vis.render.gif import animated
 from lightning_vis.render.summary import summary
 
@@ -59,10 +70,15 @@ class FrameLogger:
         self.film, self.drawn = film, drawn
         self.last = film.frames[-1] if film.frames else None
 
-    def open(self, writers: Sequence[Any]) -> None:
-        """A run begins, and these are its writers."""
+    def open(self, writers: Sequence[Any], files: Sequence[Any]) -> None:
+        """A run begins: what draws in its loggers, and what frames are written to."""
         self.writers = list(writers)
-        self._store = FrameWriter(self.writers)
+        self._store = FrameWriter(files)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what is seen goes anywhere."""
+        return bool(self.writers or self._store.fits)
 
     def keep(self, frame: Frame, inputs: Inputs | None = None, small: Frame | None = None) -> None:
         """Takes a frame into the film and the tab.
@@ -91,21 +107,20 @@ class FrameLogger:
         with self._failures.surviving(f"drawing {self._what}"):
             with self._budget.timed("drawing"):
                 drawing = make(frame, self.film.frames)
-            with self._budget.timed("encoding"):
-                data = encoded(drawing.pictures)
-            with self._budget.timed("writing"):
-                for writer in self.writers:
-                    write_note(writer, frame)
-                    write_pictures(writer, data, frame.log_step, drawing.readings)
-                    for tag, value in drawing.scalars.items():
-                        write_number(writer, tag, value, frame.log_step)
+            boards = [each for each in self.writers if is_summary_writer(each)]
+            others = [each for each in self.writers if not is_summary_writer(each)]
+            self._write(boards, frame, drawing.readings, partial(small if drawing.is_small else encoded, drawing.pictures))
+            self._write(others, frame, drawing.readings, partial(encoded, drawing.pictures))
             self.drawn = self.film.count
 
-    def write_seconds(self, frame: Frame, seconds: float) -> None:
-        """What the look cost in all, as a scalar beside the user's own."""
-        with self._failures.surviving("writing what a look cost"):
-            for writer in self.writers:
-                write_number(writer, "lightning_vis/seconds", seconds, frame.log_step)
+    def _write(self, writers: Sequence[Any], frame: Frame, readings: Mapping[str, str], make: Callable[[], Encoded]) -> None:
+        """Hands pictures to some loggers; one that fails takes no other along."""
+        with self._budget.timed("encoding"):
+            data = make() if writers else {}
+        for writer in writers:
+            with self._failures.surviving(f"drawing {self._what}"), self._budget.timed("writing"):
+                write_note(writer, frame)
+                write_pictures(writer, data, frame.log_step, readings)
 
     def seconds_of_films(self, inputs: Inputs) -> float:
         """What films and summary will take, as a film of one look tells."""
@@ -116,17 +131,39 @@ class FrameLogger:
                 animated([("", inputs, self.film.frames[-1:])], key)
         return (time.perf_counter() - start) * len(self.film.frames) * len(keys)
 
-    def leave(self, inputs: Inputs) -> list[Path]:
-        """Leaves films and a summary in the run's folder, and returns the summaries."""
+    def write_numbers(self, frame: Frame, numbers: Mapping[str, float]) -> None:
+        """Writes scalars beside the user's own."""
+        with self._failures.surviving("writing scalars"):
+            for writer in self.writers:
+                for tag, value in numbers.items():
+                    write_number(writer, tag, value, frame.log_step)
+
+    def write_seconds(self, frame: Frame, seconds: float) -> None:
+        """What the look cost in all, as a scalar."""
+        self.write_numbers(frame, {"lightning_vis/seconds": seconds})
+
+    def leave(self, inputs: Inputs, played: bool) -> list[str]:
+        """Leaves films and a summary in the run's folders, and returns where the summaries are.
+
+        Args:
+            inputs: what people see of the probe.
+            played: whether the first film goes among the run's images, too.
+        """
         if not self.film.frames:
             return []
         with self._failures.surviving("making the films to take along"), self._budget.timed("films"):
             for writer, _ in self._store.fits:
-                leave_films(writer, self.film.frames, inputs)
+                films = leave_films(str(writer.log_dir), self.film.frames, inputs)
+                if played and films and is_summary_writer(writer):
+                    _write_film(writer, *next(iter(films.items())), self.film.frames[-1].log_step, inputs)
         with self._failures.surviving("making the summary"), self._budget.timed("films"):
-            folders = sorted({Path(writer.log_dir) for writer, _ in self._store.fits})
-            return [leave_summary(folder, self._frames(), inputs) for folder in folders]
+            return [leave_summary(folder, self._frames(), inputs) for folder in self.folders]
         return []
+
+    @property
+    def folders(self) -> list[str]:
+        """The folders of the run."""
+        return sorted({str(writer.log_dir) for writer, _ in self._store.fits})
 
     def _frames(self) -> list[Frame]:
         """The film, the last look as it was: thumbnails have no pictures."""
@@ -140,36 +177,33 @@ class FrameLogger:
             self._failures.tell(what, next(iter(failures.values())))
 
 
-def leave_films(writer: Any, frames: Sequence[Frame], inputs: Inputs) -> list[Path]:
-    """Leaves a GIF of each view in the folder of a run, and the first one among its images.
+def leave_films(folder: str, frames: Sequence[Frame], inputs: Inputs) -> dict[str, bytes]:
+    """Leaves a GIF of each view in the folder of a run, and returns them by view.
 
     Args:
-        writer: a ``torch.utils.tensorboard.SummaryWriter``.
+        folder: of the run.
         frames: the film.
         inputs: what people see of the probe.
-
-    Returns:
-        The files.
     """
-    folder = Path(writer.log_dir)
-    keys = list(dict.fromkeys(key for frame in frames for key in frame.maps))
-    paths = []
-    for key in keys:  # without tqdm's bar, whose thread would outlive the training
-        data = animated([(folder.resolve().name, inputs, frames)], key)
-        paths.append(folder / f"film_{inputs.name}_{key}.gif".replace("/", "_"))
-        paths[-1].write_bytes(data)
-        if key == keys[0]:
-            width, height = Image.open(io.BytesIO(data)).size
-            tag = f"{film_tag(inputs.name, key)}, played"
-            write_pictures(writer, {tag: (data, height, width)}, frames[-1].log_step, {tag: _READING})
-    return paths
+    films = {}
+    for key in dict.fromkeys(key for frame in frames for key in frame.maps):
+        films[key] = animated([(name_of(folder), inputs, frames)], key)
+        put(folder, f"film_{inputs.name}_{key}.gif".replace("/", "_"), films[key])
+    return films
+
+
+def _write_film(writer: Any, key: str, film: bytes, step: int, inputs: Inputs) -> None:
+    """A GIF among the images of a run."""
+    width, height = Image.open(io.BytesIO(film)).size
+    tag = f"{film_tag(inputs.name, key)}, played"
+    write_pictures(writer, {tag: (film, height, width)}, step, {tag: _READING})
 
 
 _READING = """The whole training, look by look, on one scale that never changes. It lies in the run's folder too."""
 
 
-def leave_summary(folder: Path, frames: Sequence[Frame], inputs: Inputs) -> Path:
-    """Writes ``summary.png`` (1200 x 630) into a run's folder and returns its path.
+def leave_summary(folder: str, frames: Sequence[Frame], inputs: Inputs) -> str:
+    """Writes ``summary.png`` (1200 x 630) into a run's folder and returns where it is.
 
     Args:
         folder: of the run.
@@ -177,10 +211,31 @@ def leave_summary(folder: Path, frames: Sequence[Frame], inputs: Inputs) -> Path
         inputs: what people see of the probe.
     """
     name = "summary.png" if inputs.name == "probe" else f"summary_{inputs.name}.png".replace("/", "_")
-    Image.fromarray(summary(_run_name(folder.resolve()), frames, inputs)).save(folder / name)
-    return folder / name
+    buffer = io.BytesIO()
+    Image.fromarray(summary(_run_name(folder), frames, inputs)).save(buffer, "PNG")
+    return put(folder, name, buffer.getvalue())
 
 
-def _run_name(folder: Path) -> str:
+MOST = 10_000_000
+"""Bytes of the page that is left in a run's folder."""
+
+
+def leave_page(folder: str) -> str:
+    """Writes ``film.html`` into a run's folder: the tab's page with all that its event files hold, thinned to 10 MB.
+
+    Returns:
+        Where it is; empty where there is nothing to show, or two looks take more than that already.
+    """
+    runs = [run for run in [PageRun(name_of(folder), event_files_in(folder))] if run.stored.parts]
+    looks = looks_within(runs, MOST)
+    if not runs or looks is None:
+        return ""
+    with file_in(folder, "film.html").open("wb") as file:
+        write_page(file, runs, looks)
+    return joined(folder, "film.html")
+
+
+def _run_name(folder: str) -> str:
     """A run's folder; Lightning's own ``version_0`` says nothing without the one above."""
-    return f"{folder.parent.name}/{folder.name}" if folder.name.startswith("version_") else folder.name
+    above, _, name = absolute(folder).replace("\\", "/").rpartition("/")
+    return f"{above.rpartition('/')[2]}/{name}" if name.startswith("version_") else name

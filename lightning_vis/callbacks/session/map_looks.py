@@ -16,10 +16,11 @@ from lightning_vis.attribution.places import said_of_places
 from lightning_vis.attribution.views import View, views_of
 from lightning_vis.callbacks.budget import MANY
 from lightning_vis.callbacks.monitor import Monitor, lift_view, progress
-from lightning_vis.callbacks.schedule import is_spaced
-from lightning_vis.callbacks.session.drawings import of_maps
+from lightning_vis.callbacks.schedule import is_spaced, is_wide
+from lightning_vis.callbacks.session.drawings import few_of_maps, of_maps
 from lightning_vis.callbacks.session.exchange_looks import ExchangeLooks
 from lightning_vis.callbacks.session.session import Session
+from lightning_vis.callbacks.settings import FEW, Images
 from lightning_vis.constants import ALONE
 from lightning_vis.frames import Frame, spoken
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
@@ -45,7 +46,7 @@ class MapLooks:
         cuts: what is opened for them; None where nobody has looked yet.
         failed: why the last look gave no numbers; "" if it did.
         seconds: what a look takes without its pictures and without views of many passes; 0 before the first one.
-        draws: whether cards, film strips and animations are drawn.
+        images: which pictures are drawn, as `Settings` has it.
         neighbours: image tags that other callbacks of the Trainer write.
         exchanges: what is exchanged at some of the looks.
         spoken: the look whose verdict stands; None before there is one.
@@ -57,7 +58,7 @@ class MapLooks:
         self.cuts: tuple[Cut, ...] | None = None
         self.failed = ""
         self.seconds = 0.0
-        self.draws = True
+        self.images: Images = FEW
         self.neighbours = 0
         self.exchanges = ExchangeLooks(session)
         self.spoken: Frame | None = None
@@ -231,16 +232,19 @@ class MapLooks:
         session.logger.keep(frame, inputs)
         if PROBABILITIES in frame.notes:
             session.failures.say(PROBABILITIES)
-        is_turn = is_spaced(session.logger.film.count, session.logger.drawn)
+        is_next = is_wide if self.images == FEW else is_spaced
+        is_turn = is_next(session.logger.film.count, session.logger.drawn)
         if is_turn and not session.pauses("pictures", trainer, self._drawing):
             self._draw(frame)
 
     def _draw(self, frame: Frame) -> None:
-        session, inputs = self._session, self._session.inputs
-        if self.draws and inputs is not None:
-            spent, neighbours = session.budget.spent, self.neighbours + self.exchanges.draws
+        session, inputs, neighbours = self._session, self._session.inputs, self.neighbours + self.exchanges.draws
+        spent = session.budget.spent
+        if inputs is not None and self.images == FEW:
+            session.logger.draw(frame, partial(few_of_maps, inputs=inputs))
+        elif inputs is not None and self.images:
             session.logger.draw(frame, partial(of_maps, inputs=inputs, neighbours=neighbours))
-            self._drawing = session.budget.spent - spent
+        self._drawing = session.budget.spent - spent
 
     def finish(self, trainer: Any) -> list[Any]:
         """Draws the last look if that has not been done; leaves films and a summary, and returns the summaries' paths.
@@ -248,14 +252,14 @@ class MapLooks:
         All of it is done in any case, but for a training whose time is limited: there, as far as there is time.
         """
         logger, inputs, is_limited = self._session.logger, self._session.inputs, self._session.budget.is_limited
-        if not self.draws or inputs is None:
+        if not self.images or inputs is None:
             return []
         is_free = not (is_limited and self._session.pauses("pictures", trainer, self._drawing))
         if is_free and logger.last is not None and logger.drawn < logger.film.count:
             self._draw(logger.last)
         if is_limited and self._session.pauses("films", trainer, logger.seconds_of_films(inputs)):
             return []
-        return list(logger.leave(inputs))
+        return list(logger.leave(inputs, played=self.images is True))
 
     def _heads(self, module: nn.Module, running: ForwardConfig) -> list[Head]:
         """The other heads, each with those of its views that do not rest."""

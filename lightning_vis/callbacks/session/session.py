@@ -66,6 +66,7 @@ class Session:
         asked: what the user said of images and answer; None: whatever another callback was told.
 
     Attributes:
+        given: the user's probe, if there is one.
         probe: the images, once they are known.
         finder: finds images and how to run the network, for all callbacks of the Trainer.
         logger: where frames go.
@@ -77,7 +78,7 @@ class Session:
         self.finder = TrainerProbe()
         self.logger = FrameLogger(failures, budget)
         self.failures, self.budget = failures, budget
-        self._given = given
+        self.given = given
         self._inputs: Inputs | None = None
         self._sight: Sight | None = None
         self._has_given_up = False  # nothing was found
@@ -133,10 +134,10 @@ class Session:
             raise
 
     def _found(self, trainer: Any, module: nn.Module) -> Probe | None:
-        sessions = [each for each in (self, *sessions_of(trainer)) if each._given is None]  # a user's probe has its own
+        sessions = [each for each in (self, *sessions_of(trainer)) if each.given is None]  # a user's probe has its own
         resumed = next((each for each in sessions if each._resumed.get("indices")), None)
         source = source_of(trainer, module, self.finder.step)
-        find = partial(self.finder.take, module, self._given, source, self._asked)
+        find = partial(self.finder.take, module, self.given, source, self._asked)
         probe = find(None if resumed is None else resumed._resumed["indices"])
         if resumed is not None and resumed._is_of_other_data(probe):
             self.finder.forget_images()
@@ -183,7 +184,7 @@ class Session:
         try:
             return probe.inputs(self.answer)
         except Exception as error:
-            if self._given is not None and isinstance(error, ValueError):
+            if self.given is not None and isinstance(error, ValueError):
                 raise
             self.failures.tell("the labels of the images cannot be read, so that nothing is called right or wrong", error)
             self.probe = probe.of(None)
@@ -192,7 +193,7 @@ class Session:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know of the images, in sentences."""
-        of_found = self.finder.notes if self._given is None else self.finder.given_notes
+        of_found = self.finder.notes if self.given is None else self.finder.given_notes
         return (*of_found, *_of_probe(self.probe, self.answer))
 
     @property
@@ -225,7 +226,7 @@ class Session:
     def forward_config(self, trainer: Any, module: nn.Module, score: Score | None = None) -> ForwardConfig:
         """How the network is run under a Trainer, and what its output means."""
         context, convert = precision_of(trainer)
-        forward = self.finder.forward(self._given, module)
+        forward = self.finder.forward(self.given, module)
         return ForwardConfig(forward, score, context, convert, answer=self.answer)
 
     @property
@@ -244,7 +245,7 @@ class Session:
 
     def _probe_of(self, head: TrainerHead) -> Probe:
         assert self.probe is not None  # else there is nothing to look at
-        told = None if head.taken is None or self._given is not None else head.taken.truth
+        told = None if head.taken is None or self.given is not None else head.taken.truth
         probe = self.probe.of(self.probe.truths.get(head.name, told))
         try:
             probe.truth_for(head.answer)
@@ -260,7 +261,7 @@ class Session:
 
         why = head.why
         try:
-            forward = refuse if why else self.finder.forward_of(head, self._given, module, first.forward)
+            forward = refuse if why else self.finder.forward_of(head, self.given, module, first.forward)
         except ValueError as error:
             why, forward = str(error), refuse
         return replace(first, forward=forward, score=None, answer=head.answer, chosen={}, places={})

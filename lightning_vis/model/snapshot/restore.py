@@ -71,7 +71,11 @@ def _uninterrupted() -> Iterator[None]:
             handlers[heard[0]](*heard)
 
 
-_SIGNALS: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+_SIGNALS: tuple[int, ...] = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGALRM")
+    if hasattr(signal, name)  # Windows has no alarms
+)
 
 
 _MISSING = object()

@@ -41,6 +41,7 @@ from lightning_vis.probe.source.step_call import StepCall
 from lightning_vis.probe.truth import masks_in
 from lightning_vis.probe.witness.replay import Capture, captured, submodule
 from lightning_vis.probe.witness.testimony import Testimony
+from lightning_vis.progress_bar import progress_bar
 
 Forward = Callable[[Tensor], Any]
 
@@ -379,15 +380,12 @@ def _hardest(
     asked: Asked,
 ) -> list[int]:
     """The images with the lowest log-odds of their label (mistakes) or of the predicted class (unsure), in order."""
-    from tqdm.auto import tqdm
-
     choice, task = asked.choice, asked.words.task or it.task
     if task not in ("multiclass", "binary"):
         raise LookupError(f"choose={choice.choose!r} takes a network that tells classes apart, and this one is read as {task}")
     odds = []
-    for start in tqdm(
-        range(0, count, BATCH), desc=f"looking for {choice.choose}", unit="batch", leave=False, disable=source.is_quiet
-    ):
+    steps = range(0, count, BATCH)
+    for start in progress_bar(steps, desc=f"looking for {choice.choose}", unit="batch", leave=False, disable=source.is_quiet):
         items = range(start, min(start + BATCH, count))
         taken = _taken(it, module, Chosen(made(items), len(items)), None, source, asked)
         odds.append(_log_odds(taken, module, asked))

@@ -42,8 +42,8 @@ def choice_of(
     n: int,
     choose: str | None,
     class_names: Sequence[str] | None,
-    mean: Sequence[float] | None,
-    std: Sequence[float] | None,
+    mean: float | Sequence[float] | None,
+    std: float | Sequence[float] | None,
 ) -> Choice:
     """Which images are taken, as a user says it.
 

@@ -87,6 +87,7 @@ class Findings:
         is_automatic: whether the objects were cut out by the pictures themselves.
         asked: forward passes.
         note: which classes, where they are not all; else empty.
+        boxed: how many objects of the pool lie in given boxes, where others were cut out.
     """
 
     effect: Effect
@@ -98,6 +99,7 @@ class Findings:
     is_automatic: bool = True
     asked: int = 0
     note: str = ""
+    boxed: int = 0
 
 
 @dataclass
@@ -192,6 +194,7 @@ def _findings(objects: Objects, plain: Tensor, plan: Plan, answers: Tensor, fram
         _rows(objects.labels, plain, plan, answers, cells),
         objects.is_automatic,
         asked,
+        boxed=objects.boxed,
     )
 
 

@@ -38,7 +38,8 @@ class Objects:
         labels: ``(P,)`` classes; -1 of an image that is another one over again.
         parts: objects and what surrounds them.
         frames: the frame against the rest of the picture.
-        is_automatic: whether the objects were cut out by the pictures themselves.
+        is_automatic: whether objects were cut out by the pictures themselves.
+        boxed: how many of them lie in boxes that somebody has drawn, where others were cut out.
         refusal: why nothing is exchanged; None if it is.
     """
 
@@ -47,9 +48,16 @@ class Objects:
     frames: Parts
     is_automatic: bool = True
     refusal: Refusal | None = None
+    boxed: int = 0
 
 
-def objects_of(images: Tensor, pictures: Tensor, labels: Tensor, masks: Tensor | None = None) -> Objects:
+def objects_of(
+    images: Tensor,
+    pictures: Tensor,
+    labels: Tensor,
+    masks: Tensor | None = None,
+    boxed: tuple[Tensor, Tensor] | None = None,
+) -> Objects:
     """Cuts a pool's objects out, once.
 
     Args:
@@ -57,12 +65,19 @@ def objects_of(images: Tensor, pictures: Tensor, labels: Tensor, masks: Tensor |
         pictures: ``(P, 3, H, W)`` the same as people see them, in 0..1.
         labels: ``(P,)`` classes.
         masks: ``(P, H, W)`` in 0..1, 1 on the object; None: it is cut out by the picture itself.
+        boxed: boxes that were drawn as masks ``(P, H, W)`` bool, and of which images they are known ``(P,)`` bool; masks are
+            better.
     """
+    if masks is None and boxed is not None and bool(boxed[1].all()):
+        masks = boxed[0].float()
     found = cuts_of(pictures) if masks is None else masks > 0.5
+    if masks is None and boxed is not None:
+        found = torch.where(boxed[1][:, None, None], boxed[0], found)
     labels = torch.where(is_first(images), labels, -1)
     parts = cut_parts(images, found)
     refusal = _refusal(pictures, labels, found, parts, is_automatic=masks is None)
-    return Objects(labels, parts, frame_parts(images), masks is None, refusal)
+    count = int(boxed[1].sum()) if masks is None and boxed is not None else 0
+    return Objects(labels, parts, frame_parts(images), masks is None, refusal, count)
 
 
 def cuts_of(pictures: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -29,9 +30,24 @@ def jpeg(picture: Array, quality: int = 82, subsampling: int = 2) -> bytes:
         quality: as Pillow counts it.
         subsampling: of colours, as Pillow counts it: 2 keeps one of four, 0 all.
     """
+    shared = {"quality": quality, "subsampling": subsampling}
+    try:
+        return _saved(picture, **shared, optimize=True, progressive=True)
+    except OSError:  # Pillow keeps too little room for noise that is to be optimised
+        return _saved(picture, **shared)
+
+
+def _saved(picture: Array, **words: Any) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=quality, subsampling=subsampling)
+    Image.fromarray(picture).save(buffer, "JPEG", **words)
     return buffer.getvalue()
+
+
+def halved(picture: Array) -> Array:
+    """A picture half as wide and half as high."""
+    height, width = picture.shape[:2]
+    size = (max(1, width // 2), max(1, height // 2))
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
 
 
 def put(sheet: Image.Image, corner: tuple[int, int], picture: Array) -> None:

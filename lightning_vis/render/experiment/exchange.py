@@ -15,7 +15,7 @@ from lightning_vis.render.canvas.tiles import fit, put
 from lightning_vis.render.experiment.matrix import matrix
 
 SIDE = 160
-"""Pixels of a stored picture."""
+"""Pixels of a stored picture at most: what is smaller is not enlarged to be stored."""
 LINES = 3
 """Of small letters below a picture on a sheet."""
 SAYS = ": says "
@@ -77,13 +77,19 @@ def captioned(sheet: Image.Image, corner: tuple[int, int], side: int, pictures: 
     put(sheet, corner, fit(pictures.values[index], side))
     place, _, answer = pictures.captions[index].rpartition(SAYS)
     write(sheet, (x, y + side + 2), f"says {answer}", INK, side, SMALL_TEXT)
-    for line, words in enumerate(lines_within(place, side, LINES - 1, SMALL_TEXT), 1):
-        write(sheet, (x, y + side + 2 + line * (SMALL_TEXT + 2)), words, FAINT, side, SMALL_TEXT)
+    letters = next((size for size in PLACE if len(lines_of(place, side, size)) < LINES), PLACE[-1])
+    for line, words in enumerate(lines_within(place, side, LINES - 1, letters)):
+        write(sheet, (x, y + side + 4 + SMALL_TEXT + line * (letters + 2)), words, FAINT, side, letters)
+
+
+PLACE = (SMALL_TEXT, 20, 18, 16)
+"""Letters of what stands where, the largest that find room: what it stands in is read last."""
 
 
 def _tile(picture: Array, leaves: bool) -> Array:
     """A picture in a square, framed where the answer leaves the object's class."""
-    tile = Image.fromarray(fit(picture, SIDE))
+    side = min(SIDE, max(picture.shape[:2]))
+    tile = Image.fromarray(fit(picture, side))
     if leaves:
-        ImageDraw.Draw(tile).rectangle((0, 0, SIDE - 1, SIDE - 1), outline=WRONG, width=5)
+        ImageDraw.Draw(tile).rectangle((0, 0, side - 1, side - 1), outline=WRONG, width=max(1, side // 32))
     return np.asarray(tile)

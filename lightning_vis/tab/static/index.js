@@ -1,11 +1,14 @@
 // The page: loads what is shown, keeps it up to date, and hands every change to the parts of the page.
 
+import { Cell } from "./cell/cell.js";
 import { Compare } from "./compare/compare.js";
 import { Film } from "./film/film.js";
 import { Filters } from "./filters/filters.js";
 import { Banner } from "./page/banner.js";
+import { Captions } from "./picture/captions.js";
 import { Controls } from "./page/controls.js";
 import { element } from "./page/dom.js";
+import { Help } from "./page/help.js";
 import { followTheme, hostWindow, onReload } from "./page/host.js";
 import { soundRuns, soundStreams } from "./page/intake.js";
 import { onKey } from "./page/keys.js";
@@ -38,6 +41,7 @@ class Page {
     this.marks = new Marks();
     this.loaded = new Map(); // run -> streams
     this.newest = new Map(); // run -> until when it has been loaded
+    this.recent = new Map(); // run -> what names the looks of the last minute, which are not sent again
     this.failed = new Map(); // run -> why it could not be loaded
     this.asked = new Set(); // runs that are being loaded
     this.gone = null; // since when TensorBoard has not answered
@@ -55,19 +59,21 @@ class Page {
     await this.poll();
     // TensorBoard opens a tab without its having the keyboard; keys should work before the first click.
     if (this.host !== window && this.host.document.activeElement === this.host.document.body) window.focus();
-    window.addEventListener("pagehide", () => flushAddress(this.host));
     if (this.source.isLive) setInterval(() => document.hidden || this.poll(), POLL);
     if (this.source.isLive && this.host !== window) onReload(this.host, () => this.poll());
   }
 
   build(constants) {
     this.painter = new Painter(this.source, parsedConstants(constants), () => this.repaint());
+    this.captions = new Captions(this);
+    this.help = new Help();
     this.controls = new Controls(this);
     this.stage = element("main", { className: "stage", tabIndex: -1 });
     this.views = {
       compare: new Compare(this), film: new Film(this), filters: new Filters(this), twins: new Twins(this),
     };
     this.timeline = new Timeline(this);
+    this.cell = new Cell(this);
     this.banner.root.after(this.controls.root, this.stage, this.timeline.root);
     document.addEventListener("keydown", (event) => onKey(this, event));
     new ResizeObserver(() => this.draw()).observe(this.stage);
@@ -82,7 +88,9 @@ class Page {
     this.isDue = true;
     setTimeout(() => {
       this.isDue = false;
-      if (this.model?.positions.length) this.current.update(this.model);
+      if (!this.model?.positions.length) return;
+      this.current.update(this.model);
+      this.cell.update(this.model);
     });
   }
 
@@ -152,11 +160,12 @@ class Page {
   }
 
   async load(run) {
-    const { streams, newest } = await this.source.looks(run, this.newest.get(run) || 0);
+    const { streams, newest, recent } = await this.source.looks(run, this.newest.get(run) || 0, this.recent.get(run));
     let merged = mergedStreams(this.loaded.get(run) || [], soundStreams(streams));
     // A look that stands under another name now is known under its old one alone: all are asked for again.
     if (merged.some((stream) => stream.looks.length < stream.places.length)) merged = soundStreams((await this.source.looks(run, 0)).streams);
     this.newest.set(run, Number.isFinite(newest) ? newest : 0);
+    this.recent.set(run, Array.isArray(recent) ? recent : []);
     this.loaded.set(run, merged);
     this.timeline.forget(run);
   }
@@ -175,6 +184,12 @@ class Page {
     const at = Math.min(last, Math.max(0, index));
     const along = state.against === "moment" && state.linked ? { other: model.positions[Math.min(last, Math.max(0, model.other + at - model.index))] } : {};
     this.change({ steps: at === last ? null : model.positions[at], epoch: null, ...along });
+  }
+
+  // A cell large, its line on the chart.
+  open(run, image) {
+    this.change({ cell: { run, image } });
+    if (this.model.image !== image) this.timeline.choose(image);
   }
 
   goOther(index) {
@@ -239,8 +254,14 @@ class Page {
     if (this.stage.firstChild !== this.current.root) this.stage.replaceChildren(this.current.root, this.controls.runs.others);
     this.current.update(this.model);
     this.timeline.update(this.model);
+    this.cell.update(this.model);
     const look = this.model.runs.flatMap((run) => run.looks).find((each) => each.steps === this.model.steps);
     writeState(this.host, { ...this.state, tab: this.tab, epoch: this.state.steps === null ? null : look?.epoch ?? this.state.epoch });
+  }
+
+  // The address of what is shown, at once.
+  flush() {
+    flushAddress(this.host);
   }
 
   say(text) {

@@ -95,19 +95,29 @@ export class Compare {
     const head = element("div", { className: "head" }, element("span", { className: "quiet", textContent, title: `the photos of ${runs.map((each) => each.name).join(", ")}` }));
     return [head, ...images.map((image) => {
       const name = truthOf(run.inputs, image) || `image ${image + 1}`;
-      const canvas = this.picture(image);
+      const canvas = this.picture(image, () => this.page.timeline.choose(image));
       canvas.setAttribute("aria-label", `image ${image + 1}: ${name}`);
       const state = element("span", { className: "state" });
       this.tiles.push({ kind: "input", run: run.name, image, canvas, state });
+      canvas.title = "its own line in the chart";
       return element("figure", {}, element("div", { className: "photo" }, canvas, state), element("figcaption", { title: name }, element("span", { className: "name", textContent: name })));
     })];
   }
 
-  // Pressed, it brings the image's own line to the chart.
-  picture(image) {
-    const canvas = pressable(() => this.page.timeline.choose(image));
-    canvas.title = "its own line in the chart";
+  // Photos bring the image's own line to the chart; a tile opens large, and brings its line along. Arrows go from tile to tile.
+  picture(image, onPress) {
+    const canvas = pressable(onPress);
+    canvas.title = "press to see it large";
+    canvas.addEventListener("keydown", (event) => moveFocus(event, canvas, this.tiles));
+    canvas.addEventListener("focus", () => this.rove(canvas));
     return canvas;
+  }
+
+  // One tile alone is a stop of the Tab key: the one that had the focus last.
+  rove(chosen) {
+    const canvases = this.tiles.map((tile) => tile.canvas).filter(Boolean);
+    const stop = canvases.includes(chosen) ? chosen : canvases[0];
+    for (const canvas of canvases) canvas.tabIndex = canvas === stop ? 0 : -1;
   }
 
   runRow(row, images, isFirst) {
@@ -131,7 +141,7 @@ export class Compare {
   }
 
   tile({ id, run }, image) {
-    const canvas = this.picture(image);
+    const canvas = this.picture(image, () => this.page.open(run.name, image));
     const state = element("span", { className: "state" });
     const name = element("span", { className: "name" });
     const probability = element("span", { className: "quiet number", title: "probability of the predicted class" });
@@ -180,6 +190,7 @@ export class Compare {
   }
 
   fill(model) {
+    this.rove(document.activeElement);
     for (const tile of this.tiles) tile.canvas?.setAttribute("aria-pressed", String(tile.image === model.image));
   }
 
@@ -262,4 +273,21 @@ export class Compare {
     mark(tile, isPainted ? "shown" : taken ? "unlike" : "missing", isPainted ? map?.state : taken ? "" : "no map");
     return describe(tile, isPainted ? map : null, { width: tile.canvas.clientWidth, quantity: quantityOf(model.view) });
   }
+}
+
+// To the tile beside, above or below: the one that is nearest in that direction.
+function moveFocus(event, canvas, tiles) {
+  const [right, down] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key] || [];
+  if (right === undefined || event.shiftKey) return;
+  event.preventDefault();
+  event.stopPropagation();
+  const from = canvas.getBoundingClientRect();
+  const far = (each) => {
+    const to = each.getBoundingClientRect();
+    const [along, aside] = right ? [(to.left - from.left) * right, Math.abs(to.top - from.top)] : [(to.top - from.top) * down, Math.abs(to.left - from.left)];
+    return along > 1 ? along + 4 * aside : Infinity;
+  };
+  const others = tiles.map((tile) => tile.canvas).filter(Boolean);
+  const nearest = others.reduce((best, each) => (far(each) < far(best) ? each : best), others[0]);
+  if (far(nearest) < Infinity) nearest.focus();
 }

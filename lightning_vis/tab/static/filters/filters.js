@@ -9,7 +9,6 @@ const PREFIX = "filters/";
 const LARGE = 128;
 const MIDDLE = 96; // over time: as large as the width allows
 const GAP = 4;
-const AGAIN = 3000; // milliseconds until captions that could not be had are asked for again
 const EMPTY = "No filters in these runs: add FilterMaximizationCallback() to the Trainer's callbacks.";
 const ORANGE = "Orange frame: the filter is dead, or a probe image excites it more than its own picture does.";
 const OTHERS = "Over time: the filters of the look shown; empty where a look had others.";
@@ -17,8 +16,6 @@ const OTHERS = "Over time: the filters of the look shown; empty where a look had
 export class Filters {
   constructor(page) {
     this.page = page;
-    this.captions = new Map();
-    this.waiting = new Map(); // key -> when captions may be asked for again
     this.root = element("div", { className: "sheets" });
     this.sections = [];
   }
@@ -123,24 +120,12 @@ export class Filters {
     return tile.caption ? [found, this.writeCaption(tile)].find((each) => each === "loading") || found : found;
   }
 
-  // Captions are asked for when their pictures are shown, and again where they could not be had.
   writeCaption(tile) {
-    const known = this.captions.get(tile.part.key);
-    if (!known) this.askCaptions(tile.part);
-    const caption = known?.[tile.index] || "";
+    const { captions } = this.page;
+    const caption = captions.of(tile.part)?.[tile.index] || "";
     tile.caption.textContent = tile.caption.title = caption;
     tile.canvas.setAttribute("aria-label", caption ? `${tile.label}: ${caption}` : tile.label);
-    return known || this.waiting.get(tile.part.key) < Infinity ? "shown" : "loading";
-  }
-
-  askCaptions({ key }) {
-    if (this.waiting.get(key) > performance.now()) return;
-    this.waiting.set(key, Infinity);
-    this.page.source.facts(key).then((facts) => this.captions.set(key, Array.isArray(facts?.captions) ? facts.captions.map(String) : []))
-      .catch(() => {
-        this.waiting.set(key, performance.now() + AGAIN);
-        setTimeout(() => this.page.repaint(), AGAIN + 50);
-      }).then(() => this.page.repaint());
+    return captions.isLoading(tile.part) ? "loading" : "shown";
   }
 }
 

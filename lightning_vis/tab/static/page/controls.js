@@ -34,7 +34,7 @@ export class Controls {
     this.caption = element("p", { className: "caption" });
     this.makeLooks();
     this.makeImages();
-    this.root = element("header", {}, element("div", { className: "bar" }, this.tabs, this.runs.root, this.probe, this.views, this.images), this.looks);
+    this.root = element("header", {}, element("div", { className: "bar" }, this.tabs, this.runs.root, this.probe, this.views, this.images, page.help.button), this.looks);
   }
 
   // Which images, and in which order.

@@ -3,6 +3,7 @@
 export function onKey(page, event) {
   const isTyping = event.target.closest("input[type=text], input[type=search], select, textarea");
   if (isTyping || event.ctrlKey || event.metaKey || event.altKey || !page.model?.positions.length) return;
+  if (page.help.dialog.isOpen) return;
   const isControl = event.target.closest("button, input, summary, [role=radio], [role=button]");
   const tabs = ["compare", "film", "filters", "twins"];
   const actions = {
@@ -17,7 +18,8 @@ export function onKey(page, event) {
     End: () => page.go(page.model.positions.length - 1),
     o: () => page.change({ outline: !page.state.outline }),
     v: () => page.nextView(),
-    Escape: () => page.change({ image: null }),
+    "?": () => page.help.open(),
+    Escape: () => (page.cell.dialog.isOpen ? page.cell.dialog.close() : page.change({ image: null })),
   };
   if (!isControl) actions[" "] = () => (page.isPlaying ? page.stop() : page.play());
   if (event.target.closest("input[type=range]")) return;

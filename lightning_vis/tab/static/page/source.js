@@ -4,7 +4,7 @@ export function serverSource() {
   return {
     isLive: true,
     runs: () => answer("runs"),
-    looks: (run, since) => answer("data", { run, since }),
+    looks: (run, since, known = []) => answer("data", { run, since, ...(known.length ? { known: known.join(",") } : {}) }),
     facts: (key) => answer("part", { key }),
     scalars: async (run) => (await answer("scalars", { run })).tags,
     scalar: async (run, tag) => (await answer("scalar", { run, tag })).points,

@@ -6,7 +6,7 @@ const STORE = "lightning_vis";
 export const START = {
   tab: null, runs: null, probe: null, view: null, steps: null, epoch: null, page: 0, mode: "evidence", gain: 0, opacity: 1,
   photo: "grey", palette: "inferno", outline: false, scalar: null, layer: null, image: null,
-  order: "given", only: null, glance: false, against: null, other: null, linked: false, speed: "1", axis: "epoch", smooth: 0, from: null, to: null,
+  order: "given", only: null, glance: false, against: null, other: null, linked: false, speed: "1", axis: "epoch", smooth: 0, from: null, to: null, cell: null,
 };
 
 const CHOICES = {
@@ -15,22 +15,39 @@ const CHOICES = {
 };
 const LIMITS = { page: [0, 9999], gain: [-3, 3], opacity: [0, 1], steps: [0, 1e15], epoch: [0, 1e9], image: [0, 1e6], other: [0, 1e15], from: [0, 1e15], to: [0, 1e15], smooth: [0, 0.99] };
 
+// That of the address; that of the session where nothing stands there, or where the address was about to be written anew.
 export function readState(host) {
   const inAddress = fromAddress(host.location.hash);
-  if (Object.keys(inAddress).length) return { ...START, ...inAddress };
+  const { texts, base } = sessionState();
+  const isAddress = Object.keys(inAddress).length && base !== textsIn(host);
+  return { ...START, ...(isAddress ? inAddress : fromTexts(texts)) };
+}
+
+function sessionState() {
   try {
-    return { ...START, ...fromTexts(JSON.parse(sessionStorage.getItem(STORE)) || {}) };
+    const { texts, base } = JSON.parse(sessionStorage.getItem(STORE));
+    return { texts: texts || {}, base };
   } catch {
-    return { ...START };
+    return { texts: {}, base: null };
   }
+}
+
+// What the address says, as one text.
+function textsIn(host) {
+  return JSON.stringify(toTexts({ ...START, ...fromAddress(host.location.hash) }));
 }
 
 export function writeState(host, state) {
   const texts = toTexts(state);
-  try {
-    sessionStorage.setItem(STORE, JSON.stringify(texts));
-  } catch { /* a page from a file may not keep anything */ }
   writeAddress(host, texts);
+  keep(texts);
+}
+
+// `base` is the address that stands there meanwhile.
+function keep(texts) {
+  try {
+    sessionStorage.setItem(STORE, JSON.stringify({ texts, base: pending.written }));
+  } catch { /* a page from a file may not keep anything */ }
 }
 
 const PAUSE = 1000; // milliseconds: Safari refuses more than a hundred addresses in ten seconds
@@ -51,6 +68,7 @@ export function flushAddress(host) {
   Object.assign(pending, { texts: null, timer: 0 });
   if (!texts) return;
   pending.written = JSON.stringify(toTexts({ ...START, ...fromTexts(texts) }));
+  keep(texts);
   const others = host.location.hash.replace(/^#/, "").split("&").filter((part) => part && !part.startsWith(PREFIX));
   const ours = Object.entries(texts).map(([name, text]) => `${PREFIX}${name}=${encodeURIComponent(text)}`);
   const hash = `#${[...others, ...ours].join("&")}`;
@@ -63,7 +81,7 @@ export function flushAddress(host) {
 
 // Whether the address is another one than was written here last: somebody has pasted a link.
 export function isForeign(host) {
-  return JSON.stringify(toTexts(readState(host))) !== pending.written;
+  return textsIn(host) !== pending.written;
 }
 
 function fromAddress(hash) {
@@ -97,14 +115,27 @@ function fromText(name, text) {
     return text !== "" && value >= LIMITS[name][0] && value <= LIMITS[name][1] ? value : undefined;
   }
   if (["outline", "glance", "linked"].includes(name)) return text === "true";
+  if (name === "cell") return cellOf(text);
   return name === "runs" ? text.split(",").map(decodeURIComponent) : text;
+}
+
+// An image's number and its run: "2,run".
+function cellOf(text) {
+  const at = text.indexOf(",");
+  const image = Number(text.slice(0, at));
+  return at > 0 && Number.isInteger(image) && image >= 0 ? { image, run: decodeURIComponent(text.slice(at + 1)) } : undefined;
+}
+
+function textOf(name, value) {
+  if (name === "cell") return `${value.image},${encodeURIComponent(value.run)}`;
+  return name === "runs" ? value.map(encodeURIComponent).join(",") : String(value);
 }
 
 function toTexts(state) {
   const texts = {};
   for (const [name, value] of Object.entries(state)) {
     if (!(name in START) || value === null || value === START[name]) continue;
-    texts[name] = name === "runs" ? value.map(encodeURIComponent).join(",") : String(value);
+    texts[name] = textOf(name, value);
   }
   return texts;
 }

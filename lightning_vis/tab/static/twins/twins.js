@@ -3,6 +3,7 @@
 import { mark } from "../picture/cell.js";
 import { element, fitCanvas, replace } from "../page/dom.js";
 import { className, labelOf, lookAt } from "../page/looks.js";
+import { Exchanges } from "./exchanges.js";
 import { leastMoved, movedOf, onTwins, truthOf, whatMoves } from "../page/words.js";
 
 const [LEAST, MOST] = [72, 112]; // so that all objects of a run stand in one row where there is room
@@ -16,6 +17,7 @@ export class Twins {
     this.page = page;
     this.root = element("div", { className: "sheets twins" });
     this.tiles = [];
+    this.exchanges = new Map(); // run -> its exchanges
   }
 
   ready() {
@@ -25,7 +27,7 @@ export class Twins {
   // Twins are asked of the first head, whichever one is looked through.
   update({ wholes, ...shown }) {
     const model = { ...shown, runs: wholes };
-    const structure = JSON.stringify(model.runs.map((run) => [run.name, run.colour, run.twins?.key, wasAsked(run)]));
+    const structure = JSON.stringify(model.runs.map((run) => [run.name, run.colour, run.twins?.key, wasAsked(run), hasVerdict(run)]));
     replace(this.root, structure, () => this.build(model));
     this.width = this.root.clientWidth || this.page.stage.clientWidth;
     for (const tile of this.tiles) this.fill(tile, model);
@@ -34,7 +36,8 @@ export class Twins {
 
   build(model) {
     this.tiles = [];
-    if (!model.runs.some((run) => run.twins)) return [element("p", { className: "empty", textContent: EMPTY })];
+    this.exchanges = new Map();
+    if (!model.runs.some((run) => run.twins || hasVerdict(run))) return [element("p", { className: "empty", textContent: EMPTY })];
     const asked = model.runs.filter(wasAsked);
     const said = asked.map((run) => (isOfClasses(run) ? READING : `${NUMBERS}${onTwins(lastOf(run))}.`));
     const reading = [...new Set(said)].map((textContent) => element("p", { className: "quiet effects", textContent }));
@@ -48,8 +51,10 @@ export class Twins {
     head.style.borderColor = `var(${run.colour})`;
     this.tiles.push({ kind: "head", run: run.name, when, effects });
     const objects = [...Array(run.twins?.objects || 0).keys()].map((object) => this.object(run, object));
-    const none = run.twins ? [] : [element("p", { className: "quiet", textContent: "no twins in this run" })];
-    return element("section", {}, head, effects, element("div", { className: "tiles" }, ...objects), ...none);
+    const exchanges = new Exchanges(this.page, run.name);
+    this.exchanges.set(run.name, exchanges);
+    const none = run.twins || hasVerdict(run) ? [] : [element("p", { className: "quiet", textContent: "no twins in this run" })];
+    return element("section", {}, head, effects, element("div", { className: "tiles" }, ...objects), ...none, exchanges.root);
   }
 
   object(run, object) {
@@ -115,7 +120,8 @@ export class Twins {
     const points = (name) => (Number.isFinite(look?.numbers[`reliance/${name}`]) ? movedOf(look, look.numbers[`reliance/${name}`], "points") : null);
     const [background, object, shifted] = ["background_effect", "object_effect", "paste_control"].map(points);
     const also = `${object ? `, swapping the object by ${object}` : ""}${shifted ? `, moving the object by 3 pixels by ${shifted}` : ""}`;
-    tile.effects.textContent = background ? `Swapping the background moves ${whatMoves(look)} by ${background}${also}.` : "";
+    const said = look?.verdict?.picture === "twins" ? look.verdict.sentence : ""; // has the effects too, and names the twins to see
+    tile.effects.textContent = said || (background ? `Swapping the background moves ${whatMoves(look)} by ${background}${also}.` : "");
   }
 
   paint(model) {
@@ -127,8 +133,13 @@ export class Twins {
       const isShown = state === "shown" && painter.paintPicture(tile.canvas, twins, tile.object * twins.kinds.length + tile.place);
       mark(tile, isShown ? "shown" : state === "shown" ? "missing" : state);
     }
-    this.root.setAttribute("aria-busy", String([...found.values()].includes("loading")));
+    const exchanged = model.runs.map((run) => this.exchanges.get(run.name)?.update(run, model.steps));
+    this.root.setAttribute("aria-busy", String([...found.values(), ...exchanged].includes("loading")));
   }
+}
+
+function hasVerdict(run) {
+  return run.looks.some((look) => look.verdict);
 }
 
 // Whether something is known of each object on each background: of how a number moves there is only one of all.

@@ -1,0 +1,1 @@
+"""The Lightning that is installed: its Callback, and what is too old."""

@@ -1,0 +1,36 @@
+// All that is known of one image at one look, as terms and values.
+
+import { element } from "../page/dom.js";
+import { captionOf, isWrong, truthOf } from "../page/words.js";
+
+const NAMES = {
+  "answers/label": "probability of the label", "answers/error": "error, in spreads of the targets", "answers/iou": "IoU", "answers/nearest": "similarity to the nearest image",
+};
+
+export function factsOf(run, look, image, view) {
+  if (!look) return [];
+  const { text, share } = captionOf(run.inputs, look, image);
+  const wrong = isWrong(run.inputs, look, image);
+  const truth = truthOf(run.inputs, image);
+  const rows = [
+    ["moment", `${look.when}, after ${Math.floor(look.steps)} steps`], ["answer", [text, share].filter(Boolean).join(", ")], ["truth", truth],
+    ["right or wrong", wrong === null ? "" : wrong ? "wrong" : "right"],
+    ...Object.entries(look.per_image).map(([tag, values]) => [nameOf(tag, view), valueOf(tag, values[image], run.inputs)]),
+    ["note", look.notes.join(" ")],
+  ];
+  return rows.filter(([name, value]) => name && value).flatMap(([name, value]) => [element("dt", { textContent: name }), element("dd", { textContent: value })]);
+}
+
+function nameOf(tag, view) {
+  const lift = /^attribution\/(.+)\/lift$/.exec(tag);
+  if (lift) return lift[1] === view?.key ? "on the object, times chance" : "";
+  const twin = /^reliance\/(says|on)\/(.+)$/.exec(tag);
+  if (twin) return twin[1] === "says" ? `answer on ${twin[2]}` : `its own class on ${twin[2]}`;
+  return NAMES[tag] || (tag.startsWith("attribution/") ? "" : tag);
+}
+
+function valueOf(tag, value, inputs) {
+  if (!Number.isFinite(value)) return "";
+  if (tag.startsWith("reliance/says/")) return inputs?.class_names?.[value] ?? `class ${value}`;
+  return String(Number(value.toPrecision(3))).replace("-", "−");
+}

@@ -1,0 +1,60 @@
+// What the words, numbers and keys of the page mean, on the page itself.
+
+import { Dialog } from "./dialog.js";
+import { element } from "./dom.js";
+
+const PARTS = [
+  ["What is to be seen", [
+    ["Compare", "all images at one moment: the photos above, below them a row for each run. Press a tile to see it large."],
+    ["Film", "each image over time, the untrained network first; press a column to go there."],
+    ["Filters", "pictures that excite a channel most."],
+    ["Twins", "one object on several backgrounds, and what is answered on each: proof beside the maps."],
+  ]],
+  ["What the maps are", [
+    ["Evidence", "how much each place speaks for what is explained (warm) or against it (blue), in the unit that the sentence beside the legend names."],
+    ["Grad-CAM", "where evidence for the answer lies, without what speaks against it."],
+    ["Saliency", "where a small change of the image would change the score: sensitivity, not evidence."],
+    ["shape only", "each map in multiples of its own mean: strong and weak maps look alike."],
+    ["gain", "the value at which colours are full. One scale holds for all images, moments and runs."],
+  ]],
+  ["What the numbers are", [
+    ["p", "the probability of the class that is answered."],
+    ["✗", "the answer is not the label. There is none where right and wrong are not known."],
+    ["object 2.3 ×", "the map's share on the object over the object's share of the image: 1 × is chance, the tick on the bar."],
+    ["half in 19 %", "the smallest share of the image that holds half of the map: small is concentrated."],
+    ["background effect", "by how much the answer moves when an object's background is swapped. The alert stands where that, beside what the object itself moves, says that the background is relied on."],
+    ["changed most", "images whose answer turned most often, then those whose probability moved most."],
+  ]],
+  ["What a tile may say", [
+    ["loading", "the picture is on its way; what is dimmed is still of the look before, and so are its words."],
+    ["could not be had", "the server did not give it; it is asked for again by itself, or when you press again."],
+    ["not looked at", "there was no look of this run at that moment or before."],
+    ["empty, constant, not finite", "the map is 0, has one value, or holds numbers that are none."],
+  ]],
+  ["Keys", [
+    ["← →", "one look back or on"], ["Page up, Page down", "ten looks"], ["Home, End", "first and last look"], ["space", "play and pause"],
+    ["1 2 3 4", "Compare, Film, Filters, Twins"], ["v", "the next view"], ["o", "the object's outline"], ["b", "a second moment B; with shift ← → it moves"],
+    ["+ −", "zoom into the film, and out"], ["arrows on a tile", "go from tile to tile; Enter opens it"], ["Esc", "close, or back to the line of all images"], ["?", "this help"],
+  ]],
+];
+
+export class Help {
+  constructor() {
+    this.dialog = new Dialog("help");
+    this.button = element("button", { type: "button", className: "ask", textContent: "?", "aria-label": "help: what all this means (?)", title: "what all this means (?)", onclick: () => this.open() });
+  }
+
+  open() {
+    if (!this.dialog.body.firstChild) this.dialog.body.append(...PARTS.map(partOf), linkOf());
+    this.dialog.open("What all this means");
+  }
+}
+
+function partOf([title, entries]) {
+  const rows = entries.flatMap(([word, meaning]) => [element("dt", { textContent: word }), element("dd", { textContent: meaning })]);
+  return element("section", {}, element("h3", { textContent: title }), element("dl", {}, ...rows));
+}
+
+function linkOf() {
+  return element("p", { className: "quiet", textContent: "How each number is computed stands in docs/numbers.md of the package's sources." });
+}

@@ -1,0 +1,148 @@
+"""One cell large, and the help, in a real browser."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+from PIL import Image
+from tab_page import Tab
+from tab_runs import film_of, inputs_of, write_run
+from tab_server import tensorboard, wait_for_looks
+
+from lightning_vis.events.frame_reader import read_frames
+from lightning_vis.render.canvas.tiles import drawn
+
+pytest_plugins = ("tab_fixtures",)
+BLOBS = re.compile(r"/blob\?")
+
+
+def link(**more):
+    return "".join(f"&p.lightning_vis.{name}={value}" for name, value in more.items())
+
+
+def facts(tab):
+    words = tab.texts(".cell dl > *")
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+def test_a_press_opens_a_tile_large_with_all_that_is_known_of_it(browser, logdir, server):
+    run = next(each for each in read_frames(logdir) if each.name == "alpha")
+    with Tab(browser, server, link(steps=70)) as tab:
+        tab.painted()
+        tab.frame.click(".picture canvas >> nth=1")
+        assert tab.frame.inner_text(".cell h2") == "image 2, alpha"
+        assert tab.texts(".cell figcaption") == ["mammal", "epoch 7 · ✗ bird · p 0.71 · explains mammal"]
+        known = facts(tab)
+        assert known["moment"] == "epoch 7, after 70 steps"
+        assert (known["answer"], known["truth"], known["right or wrong"]) == ("bird, p 0.71", "mammal", "wrong")
+        assert known["on the object, times chance"] == "1.7"
+        shown = tab.pixels(".cell .photo canvas", 1).astype(int)
+        flat = np.broadcast_to(run.inputs.pictures[1][16, 16], shown.shape)
+        error = np.abs(shown - drawn(flat, run.frames[7].maps["evidence"], 1))
+        assert np.median(error) <= 1
+        assert (error.max(axis=2) <= 3).mean() > 0.9  # but for the lines between its cells
+        box = tab.frame.query_selector(".cell .photo canvas >> nth=1").bounding_box()
+        tab.page.mouse.move(box["x"] + 2.5 * box["width"] / 7, box["y"] + 4.5 * box["height"] / 7)
+        said = tab.frame.inner_text(".cell .under")
+        value = run.frames[7].maps["evidence"].values[1, 4, 2]
+        assert said.startswith("row 5 of 7, column 3 of 7: evidence ")
+        assert abs(float(said.split("evidence ")[1].split(" ")[0].replace("−", "-")) - value) < 0.1  # noqa: RUF001
+        tab.frame.click("text=next image")
+        assert tab.frame.inner_text(".cell h2") == "image 3, alpha"
+        tab.press("ArrowLeft")
+        tab.until("() => document.querySelectorAll('.cell figcaption')[1].textContent.startsWith('epoch 6')")
+        tab.until("() => parent.location.hash.includes('cell=2') && parent.location.hash.includes('steps=60')")
+        address = tab.page.url
+        tab.press("Escape")
+        assert tab.frame.query_selector(".cell[open]") is None
+    with Tab(browser, server, address.split("#lightning_vis")[1]) as tab:
+        assert tab.frame.inner_text(".cell h2") == "image 3, alpha"
+        assert tab.texts(".cell figcaption")[1].startswith("epoch 6")
+
+
+def test_both_moments_stand_side_by_side_and_can_be_kept_as_a_picture(browser, server):
+    with Tab(browser, server, link(runs="alpha", steps=90, against="moment", other=30, cell="1,alpha")) as tab:
+        tab.until("() => document.querySelectorAll('.cell canvas[data-state=shown]').length === 3")
+        captions = tab.texts(".cell figcaption")
+        assert [each.split(" ·")[0] for each in captions] == ["mammal", "epoch 9", "epoch 3"]
+        with tab.page.expect_download() as download:
+            tab.frame.click("text=download as PNG")
+        assert download.value.suggested_filename == "alpha_image_2.png"
+        picture = np.asarray(Image.open(io.BytesIO(download.value.path().read_bytes())).convert("RGB")).astype(int)
+        panel = tab.pixels(".cell .photo canvas", 2).astype(int)
+        height, width = panel.shape[:2]
+        left = 16 + 2 * (width + 16)
+        assert np.abs(picture[36 : 36 + height, left : left + width] - panel).max() <= 3
+        assert picture.shape[0] > height + 80  # captions, legend, how to read it
+
+
+def test_a_large_cell_says_what_could_not_be_had(browser, server):
+    with Tab(browser, server, link(cell="0,alpha")) as tab:
+        tab.until("() => document.querySelectorAll('.cell canvas[data-state=shown]').length === 2")
+        tab.context.route(BLOBS, lambda route: route.abort())
+        tab.press("Home")
+        tab.until("() => document.querySelectorAll('.cell canvas[data-state=failed]').length === 1")
+        assert tab.texts(".cell .state") == ["", "could not be had"]
+        tab.context.unroute_all()
+        tab.until("() => document.querySelectorAll('.cell canvas[data-state=shown]').length === 2")
+
+
+def test_tiles_are_one_stop_of_the_keyboard_and_arrows_go_between_them(browser, server):
+    focused = "() => document.activeElement.getAttribute('aria-label')?.split(':')[0]"
+    with Tab(browser, server) as tab:
+        tab.painted()
+        stops = "() => [...document.querySelectorAll('main canvas')].filter(each => each.tabIndex === 0).length"
+        assert tab.frame.evaluate(stops) == 1
+        tab.frame.focus("main canvas[tabindex='0']")
+        seen = []
+        for key in ("ArrowRight", "ArrowDown", "ArrowDown", "ArrowLeft", "ArrowUp"):
+            tab.press(key)
+            seen.append(tab.frame.evaluate(focused))
+        at = "epoch 11"
+        assert seen == [
+            "image 2",
+            f"image 2, run alpha, {at}",
+            f"image 2, run beta, {at}",
+            f"image 1, run beta, {at}",
+            f"image 1, run alpha, {at}",
+        ]
+        assert tab.when == "epoch 11"
+        assert tab.frame.evaluate(stops) == 1
+        tab.press("Enter")
+        assert tab.frame.inner_text(".cell h2") == "image 1, alpha"
+        tab.press("Escape")
+        assert tab.frame.evaluate(focused) == seen[-1]
+
+
+def test_help_says_what_everything_means(browser, server):
+    with Tab(browser, server) as tab:
+        tab.painted()
+        tab.press("?")
+        said = tab.frame.inner_text(".help")
+        for word in (
+            "Evidence",
+            "Saliency",
+            "half in 19 %",
+            "object 2.3 ×",  # noqa: RUF001
+            "could not be had",
+            "not looked at",
+            "space",
+            "second moment B",
+        ):
+            assert word in said
+        tab.press("Escape")
+        assert tab.frame.query_selector(".help[open]") is None
+        tab.frame.click(".ask")
+        assert tab.frame.query_selector(".help[open]")
+
+
+def test_a_run_without_photos_has_its_cell_too(browser, tmp_path):
+    write_run(tmp_path / "bare", film_of(2, masks=False), None)
+    write_run(tmp_path / "whole", film_of(2), inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "bare", 2)
+        with Tab(browser, address, link(runs="bare", cell="1,bare")) as tab:
+            tab.until("() => document.querySelectorAll('.cell canvas[data-state=shown]').length === 1")
+            assert "truth" not in facts(tab)
