@@ -112,3 +112,22 @@ LINK = re.compile(r"\]\((?!http|#)([^)#]+)(?:#[^)]*)?\)")
 def test_links_lead_to_files_that_are_there(path):
     for target in LINK.findall(path.read_text("utf-8")):
         assert (path.parent / target).exists(), target
+
+
+def test_numbers_of_the_tutorial_are_those_of_the_benchmark():
+    """Least and largest of five seeds, column by column."""
+    runs = re.findall(
+        r"^\| (spurious|balanced) \| \d{4} \|(.*)\|$", (DOCS.parent / "benchmarks/leaves.md").read_text("utf-8"), re.MULTILINE
+    )
+    rows = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+ \| [^|]+?) \|$", (DOCS / "tutorial.md").read_text("utf-8"), re.MULTILINE))
+    titles = {
+        "accuracy in validation": 0,
+        "accuracy of the worst group (class x background)": 1,
+        "Grad-CAM on the object, times chance": 2,
+    }
+    for title, column in titles.items():
+        values = {
+            arm: [cells.split("|")[column].strip() for kind, cells in runs if kind == arm] for arm in ("spurious", "balanced")
+        }
+        ends = [sorted({min(each, key=float), max(each, key=float)}, key=float) for each in values.values()]
+        assert rows[title] == " | ".join(" to ".join(each) for each in ends)
