@@ -178,7 +178,7 @@ def test_the_verdict_names_twins_by_the_numbers_that_the_page_has(browser, tmp_p
         wait_for_looks(address, "run", 2)
         with Tab(browser, address, "&p.lightning_vis.tab=twins") as tab:
             tab.painted()
-            assert tab.frame.inner_text(".effects:not(.quiet)") == verdict.sentence
+            assert tab.texts(".effects:not(.quiet):not([hidden])") == [verdict.sentence]  # once
             objects = tab.texts(".object > .small")
             assert objects[verdict.rows[0]] == "2: mammal"
             shown = tab.frame.eval_on_selector_all(".object", "all => all.map(each => each.querySelectorAll('.flips').length)")

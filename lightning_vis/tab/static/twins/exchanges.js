@@ -26,6 +26,7 @@ export class Exchanges {
     if (!look) return "shown";
     this.sentence.textContent = `${look.when}: ${look.verdict.sentence}`;
     this.sentence.dataset.state = String(look.verdict.state);
+    this.sentence.hidden = look.verdict.picture === "twins" && look === lookAt(run.looks, steps); // it stands above the twins
     replace(this.rows, part?.key || "none", () => this.build(part, look.verdict));
     return part ? this.paint(part) : "shown";
   }

@@ -121,6 +121,8 @@ export class Twins {
     const [background, object, shifted] = ["background_effect", "object_effect", "paste_control"].map(points);
     const also = `${object ? `, swapping the object by ${object}` : ""}${shifted ? `, moving the object by 3 pixels by ${shifted}` : ""}`;
     const said = look?.verdict?.picture === "twins" ? look.verdict.sentence : ""; // has the effects too, and names the twins to see
+    tile.effects.classList.toggle("verdict", Boolean(said));
+    tile.effects.dataset.state = said ? String(look.verdict.state) : "";
     tile.effects.textContent = said || (background ? `Swapping the background moves ${whatMoves(look)} by ${background}${also}.` : "");
   }
 
