@@ -204,7 +204,8 @@ class LookCallback(Callback):
         if self.budget.is_limited and self.session.pauses("films", trainer):
             return
         with self.failures.surviving("making the film to take along"), self.budget.timed("films"):
-            pages = [leave_page(str(each.log_dir)) for each in frame_files(trainer)]
+            folders = sorted({folder for each in callbacks for folder in each.session.logger.folders})
+            pages = [leave_page(folder) for folder in folders]
             for page in filter(None, pages):
                 log(trainer, f"the film of this training, for any browser: {page}")
 
