@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping, Sequence
 
+import hydra.utils
+import omegaconf
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -119,8 +121,7 @@ def test_the_objective_of_a_neuron_can_be_sent_to_a_worker():
 @pytest.fixture
 def made():
     """Makes an object of a configuration with hydra's own defaults, ``_convert_: none``."""
-    hydra, omegaconf = pytest.importorskip("hydra.utils"), pytest.importorskip("omegaconf")
-    return lambda **config: hydra.instantiate(omegaconf.OmegaConf.create(config))
+    return lambda **config: hydra.utils.instantiate(omegaconf.OmegaConf.create(config))
 
 
 def test_hydra_makes_callbacks_with_views_words_and_limits(made):

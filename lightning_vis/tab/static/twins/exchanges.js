@@ -34,12 +34,13 @@ export class Exchanges {
   build(part, verdict) {
     this.tiles = [];
     const numbers = [...Array(Math.floor((part?.count || 0) / COLUMNS.length)).keys()];
-    const named = Array.isArray(verdict.rows) ? verdict.rows.filter((row) => numbers.includes(row)) : [];
+    const isOfThese = Array.isArray(verdict.rows) && verdict.picture !== "twins"; // else its numbers are those of twins
+    const named = isOfThese ? verdict.rows.filter((row) => numbers.includes(row)) : [];
     return [...new Set([...named, ...numbers])].map((number) => this.row(number, named.includes(number)));
   }
 
   row(number, isNamed) {
-    const title = element("div", { className: "small quiet", textContent: `exchange ${number}` });
+    const title = element("div", { className: "small quiet", textContent: `exchange ${number + 1}` });
     const tiles = COLUMNS.map((column, at) => {
       const canvas = element("canvas", { role: "img" });
       const tile = { canvas, index: COLUMNS.length * number + at, column, state: element("span", { className: "state" }), says: element("figcaption"), place: element("div", { className: "small quiet" }) };
@@ -60,13 +61,13 @@ export class Exchanges {
       const [place, answer] = split(known?.[tile.index] || "");
       tile.says.textContent = answer && `says ${answer}`;
       tile.place.textContent = tile.place.title = place || tile.column;
-      tile.canvas.setAttribute("aria-label", `exchange ${Math.floor(tile.index / COLUMNS.length)}, ${tile.column}, run ${this.run}: ${place}${answer && `, says ${answer}`}`);
+      tile.canvas.setAttribute("aria-label", `exchange ${Math.floor(tile.index / COLUMNS.length) + 1}, ${tile.column}, run ${this.run}: ${place}${answer && `, says ${answer}`}`);
     }
     return found === "shown" && captions.isLoading(part) ? "loading" : found;
   }
 }
 
-// "0: bird, surroundings of mammal: says mammal 0.93" to its place and its answer.
+// "1: bird, surroundings of mammal: says mammal 0.93" to its place and its answer.
 function split(caption) {
   const at = caption.lastIndexOf(SAYS);
   return at < 0 ? [caption, ""] : [caption.slice(0, at).replace(/^\d+: /, ""), caption.slice(at + SAYS.length)];
