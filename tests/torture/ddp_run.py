@@ -201,7 +201,8 @@ def main(folder: Path, kind: str, net: str, sanity: int) -> None:
     torch.set_num_threads(1)
     seed_everything(7)
     run = Run(folder, list if kind == "without" else OURS.get(net, unconfigured), Trace())
-    usual = {"accelerator": "cpu", "devices": 2, "strategy": strategy(net), "accumulate_grad_batches": 2}
+    accumulated = 1 if net == "static" else 2  # torch itself fails where a static graph accumulates
+    usual = {"accelerator": "cpu", "devices": 2, "strategy": strategy(net), "accumulate_grad_batches": accumulated}
     shorter = {} if net == "plain" else {"max_epochs": 1}
     trainer = run.trainer(before=[Seeds()], val_check_interval=2, num_sanity_val_steps=sanity, **usual, **shorter)
     trainer.callbacks.append(Keeps(run))

@@ -18,7 +18,8 @@ def awaited(trainer: Any, name: str) -> Iterator[None]:
     """The first process does its work inside, and the others, which have none, wait until it is done.
 
     Without this they wait in their next collective, which gives up after the process group's timeout and ends the training.
-    Here they ask the store that all processes met at: if the first process dies, so does the store, and they do not wait on.
+    Here they ask the store that all processes met at: if the first process dies, or has ended, so does the store, and they do not
+    wait on.
 
     Args:
         trainer: of several processes, or of one, which waits for nobody.
@@ -30,8 +31,16 @@ def awaited(trainer: Any, name: str) -> Iterator[None]:
     finally:
         if store is not None and trainer.global_rank == 0:
             store.set(f"lightning_vis/{name}", b"done")
-        while store is not None and trainer.global_rank and not store.check([f"lightning_vis/{name}"]):
+        while store is not None and trainer.global_rank and not _is_done(store, f"lightning_vis/{name}"):
             time.sleep(PAUSE)
+
+
+def _is_done(store: Any, name: str) -> bool:
+    """Whether the first process says so, or is gone."""
+    try:
+        return bool(store.check([name]))
+    except RuntimeError:
+        return True
 
 
 def _store(trainer: Any) -> Any:
