@@ -34,6 +34,7 @@ def test_no_callback_at_all_is_not_caught(tmp_path: Path) -> None:
     assert matrix.judge(matrix.SCENARIOS["plain"], tmp_path, list).problems == ()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of what is left behind without a precaution
 @pytest.mark.parametrize("missing", list(ABLATIONS))
 def test_each_precaution_is_needed(
     missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Note
