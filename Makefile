@@ -8,16 +8,19 @@ CONSTRAINTS ?= constraints.txt
 LOGDIR ?= logs/leaves
 SHARED := $(shell $(PYTHON) -c 'import torch' 2>/dev/null && echo --system-site-packages)
 
-.PHONY: demo test tests tab torture slow lint format clean
+.PHONY: demo test tests callbacks tab torture slow lint format clean
 
 demo: $(VENV)/demo
 	$(VENV)/bin/python examples/leaves.py --logdir $(LOGDIR)
 
 test: $(VENV)/test lint
-	$(MAKE) --jobs 2 tests torture tab
+	$(MAKE) --jobs 2 tests callbacks torture tab
 
 tests: $(VENV)/test
-	$(VENV)/bin/python -m pytest --ignore tests/torture --ignore tests/tab
+	$(VENV)/bin/python -m pytest --ignore tests/callbacks --ignore tests/torture --ignore tests/tab
+
+callbacks: $(VENV)/test
+	$(VENV)/bin/python -m pytest tests/callbacks
 
 tab: $(VENV)/test
 	$(VENV)/bin/python -m pytest tests/tab
