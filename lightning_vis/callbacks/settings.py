@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from lightning_vis.arguments import quoted
@@ -16,8 +16,18 @@ Images = bool | Literal["few"]
 
 
 def thresholds_of(given: Any) -> Any:
-    """Limits of the alert by their names, as a configuration has them; None for the usual ones, anything else as it is."""
-    return Thresholds(**given) if isinstance(given, dict) else Thresholds() if given is None else given
+    """Limits of the alert by their names, as a configuration has them; None for the usual ones, anything else as it is.
+
+    Raises:
+        TypeError: there is no such limit.
+    """
+    if not isinstance(given, dict):
+        return Thresholds() if given is None else given
+    names = [each.name for each in fields(Thresholds)]
+    unknown = next((each for each in given if each not in names), None)
+    if unknown is not None:
+        raise TypeError(f"thresholds: there is no limit {quoted(unknown)}; there are {', '.join(names)}")
+    return Thresholds(**given)
 
 
 @dataclass(frozen=True)

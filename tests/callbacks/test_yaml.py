@@ -170,6 +170,7 @@ loggers: all
 on_validate: false
 max_overhead: 0.5
 exchange: true
+boxes: boxes.json
 """,
     FilterMaximizationCallback: """
 layers: [net.0]
