@@ -170,9 +170,10 @@ def _undisturbed() -> Iterator[None]:
 def _written(folder: Path) -> dict[str, Any]:
     """Checkpoints without our own entries, and the scalars the user logged, by file."""
     checkpoints = {str(path.relative_to(folder)): _checkpoint(path, folder) for path in sorted(folder.rglob("*.ckpt"))}
+    places = sorted({path.parent for path in folder.rglob("events.*")})
     scalars = {
-        f"scalars of {at.relative_to(folder)}": _scalars(at) for at in sorted({p.parent for p in folder.rglob("events.*")})
-    }
+        f"scalars of {at.relative_to(folder)}": found for at in places if (found := _scalars(at))
+    }  # some files are ours alone
     tables = {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("metrics.csv"))}
     return {**checkpoints, **scalars, **tables}
 

@@ -25,12 +25,12 @@ from .running import Run
 from .scenario import drawing, probe, scenario
 
 
-@scenario("loggers", frames=0, refusal="no logger")
+@scenario("loggers")
 def no_logger(run: Run) -> None:
     run.fit(logger=False)
 
 
-@scenario("loggers", frames=0, refusal="no logger")
+@scenario("loggers")
 def csv_logger(run: Run) -> None:
     run.fit(logger=CSVLogger(run.folder, name=None, version=""))
 
@@ -68,7 +68,7 @@ def fast_dev_run(run: Run) -> None:
     run.fit(fast_dev_run=2)
 
 
-@scenario("loggers", frames=0, refusal="no logger")
+@scenario("loggers", frames=0, refusal="barebones=True logs nothing")
 def barebones(run: Run) -> None:
     run.fit(barebones=True)
 
