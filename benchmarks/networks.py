@@ -16,6 +16,7 @@ too long takes no other along. A row says which site is chosen and on what grid,
 - off: the largest difference of the shown Grad-CAM from ReLU of `captum.attr.LayerGradCam`, and of the shown evidence from the same
   without ReLU times the cells, over the largest value of captum's; at the site's own resolution, nothing is interpolated. Where
   captum has no such layer (tokens, channels last, one of several arguments), the same is computed here by hand, and it says so.
+  Evidence of a segmentation is gradient x activation of each cell, computed by hand too.
 - filters: which usual targets of `lightning_vis.maximization` can be maximized: each of them is, for one step.
 
 The environment is one of its own: Python 3.11 with torch 2.13 (a build for the CPU is enough), torchvision 0.29, timm 1.0.31,
@@ -276,7 +277,8 @@ def off(net: nn.Module, place: Place, score: Score, images: Tensor, frame: Frame
             signed = signed_by_captum(net, place, score, images)
     if signed is None:
         said, signed = ", not by captum", signed_by_hand(net, place, score, images, by_cell=place.is_held)
-    by_cell = signed_by_hand(net, place, score, images, by_cell=True) if place.by_cell else signed
+    has_cells = place.by_cell or frame.task == "segmentation"
+    by_cell = signed_by_hand(net, place, score, images, by_cell=True) if has_cells else signed
     pairs = (("grad_cam", signed.relu()), ("evidence", by_cell * by_cell[0].numel()))
     return f"{max(_far(frame, key, each, probe) for key, each in pairs):.0e}{said}"
 
@@ -293,7 +295,8 @@ def explained(net: nn.Module, place: Place, score: Score, images: Tensor, frame:
     """As the frame says it; of volumes, where it says nothing, by hand."""
     share = frame.numbers.get("attribution/evidence/explained")
     if share is None:
-        mean = signed_by_hand(net, place, score, images, by_cell=place.by_cell).flatten(1).sum(1)
+        has_cells = place.by_cell or frame.task == "segmentation"
+        mean = signed_by_hand(net, place, score, images, by_cell=has_cells).flatten(1).sum(1)
         whole = score(images).detach()
         share = max(0.0, 1 - float((whole - mean).abs().sum() / whole.abs().sum()))
     return f"{share:.3f}"
