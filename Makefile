@@ -14,7 +14,7 @@ demo: $(VENV)/demo
 	$(VENV)/bin/python examples/leaves.py --logdir $(LOGDIR)
 
 test: $(VENV)/test lint
-	$(MAKE) --jobs 2 tests callbacks torture tab
+	$(MAKE) --jobs 3 tests callbacks tab torture
 
 tests: $(VENV)/test
 	$(VENV)/bin/python -m pytest --ignore tests/callbacks --ignore tests/torture --ignore tests/tab
@@ -39,7 +39,7 @@ slow: $(VENV)/test
 	$(VENV)/bin/python -m tests.probe.witness.verdicts
 	$(VENV)/bin/python -m tests.probe.witness.films
 	$(if $(LIBRARIES),PYTHONPATH=. $(LIBRARIES) -m tests.probe.witness.libraries)
-	LIGHTNING_VIS_SLOW=1 $(VENV)/bin/python -m pytest tests/torture
+	LIGHTNING_VIS_SLOW=1 $(VENV)/bin/python -m pytest tests/torture tests/tab/test_truth.py tests/tab/test_fuzz.py
 
 format: $(VENV)/test
 	$(VENV)/bin/ruff check --fix .

@@ -28,6 +28,11 @@ MAPS = torch.zeros(N, 12, 12, dtype=torch.long).index_fill_(1, torch.tensor([3, 
 DATA = Dicts(image=X, kind=KIND, age=AGE, parts=MAPS)
 
 
+def watching(*arguments, **more):
+    """A callback that draws nothing: pictures have tests of their own, and take longer than the looks."""
+    return ProbeCallback(*arguments, **({"images": False} | more))
+
+
 class Heads(nn.Module):
     """One call gives all answers."""
 
@@ -86,7 +91,7 @@ TASKS = {"kind": "multiclass", "age": "regression", "parts": "segmentation", "0"
 @pytest.mark.parametrize("name", STEPS)
 def test_heads_are_read_from_the_step_and_the_training_is_as_without_us(trainer, name, sanity):
     make, data, heads = STEPS[name]
-    callback = ProbeCallback(head=heads, on_error="raise")
+    callback = watching(head=heads, on_error="raise")
 
     def trained(callbacks):
         loaders = DataLoader(data, 8, shuffle=True), DataLoader(data, 8)
@@ -111,7 +116,7 @@ def test_heads_are_read_from_the_step_and_the_training_is_as_without_us(trainer,
 
 
 def fitted(trainer, heads=("kind", "age"), step=one_call, **arguments):
-    callback = ProbeCallback(head=[*heads], **({"on_error": "raise"} | arguments))
+    callback = watching(head=[*heads], **({"on_error": "raise"} | arguments))
     run(trainer, [callback], Steps(step, net=Heads), *batches(DATA), num_sanity_val_steps=1)
     return callback
 
@@ -124,10 +129,10 @@ def test_one_call_that_gives_all_heads_is_made_once_at_a_look(trainer):
             seen.append(torch.is_grad_enabled())
             return super().forward(x)
 
-    callback = ProbeCallback(head=["kind", "age", "parts"], at_steps=(), on_error="raise")
+    callback = watching(head=["kind", "age", "parts"], at_steps=(), on_error="raise")
     module = Steps(one_call, net=Counted)
     run(trainer, [callback], module, *batches(DATA), num_sanity_val_steps=1)
-    alone = ProbeCallback(head="kind", at_steps=(), on_error="raise")
+    alone = watching(head="kind", at_steps=(), on_error="raise")
     ours, seen[:] = len(seen), []
     run(trainer, [alone], Steps(one_call, net=Counted), *batches(DATA), num_sanity_val_steps=1)
     looks = len(callback.film.frames)
@@ -136,7 +141,7 @@ def test_one_call_that_gives_all_heads_is_made_once_at_a_look(trainer):
 
 
 def test_event_files_and_pictures_have_all_heads(trainer, tmp_path):
-    callback = fitted(trainer, unit=["", "years"])
+    callback = fitted(trainer, unit=["", "years"], images="few")
     folder = next(tmp_path.rglob("events.out*")).parent
     film = Film.from_logdir(folder)
     assert len(film.frames) == len(callback.film.frames)
@@ -161,7 +166,7 @@ def test_the_line_at_fit_start_says_all_heads(trainer, caplog):
 @pytest.mark.parametrize("sanity", [0, 1])
 @pytest.mark.parametrize("head", ["age", ["age", "kind"]])
 def test_filters_that_come_first_ask_for_the_heads_too(trainer, head, sanity):
-    callback = ProbeCallback(head=head, on_error="raise")
+    callback = watching(head=head, on_error="raise")
     first = FilterMaximizationCallback(channels=2, steps=1)
     run(trainer, [first, callback], Steps(one_call, net=Heads), *batches(DATA), num_sanity_val_steps=sanity)
     frame = callback.film.frames[-1]
@@ -171,12 +176,12 @@ def test_filters_that_come_first_ask_for_the_heads_too(trainer, head, sanity):
 
 
 def test_a_run_that_goes_on_keeps_its_heads(trainer, tmp_path):
-    first = ProbeCallback(head=["kind", "age"], on_error="raise")
+    first = watching(head=["kind", "age"], on_error="raise")
     made = trainer([first], max_epochs=1)
     made.fit(Steps(one_call, net=Heads), *batches(DATA))
     made.save_checkpoint(tmp_path / "one.ckpt")
     assert torch.load(tmp_path / "one.ckpt", weights_only=True)
-    again = ProbeCallback(head=["kind", "age"], on_error="raise")
+    again = watching(head=["kind", "age"], on_error="raise")
     trainer([again], max_epochs=2).fit(Steps(one_call, net=Heads), *batches(DATA), ckpt_path=tmp_path / "one.ckpt")
     before = first.film.frames
     assert [each.heads for each in again.film.frames[: len(before)]] == [each.heads for each in before]
@@ -204,7 +209,7 @@ def test_what_is_explained_of_another_head_is_chosen_once_too(trainer):
         out = m.net(b["image"])
         return F.cross_entropy(out["kind"], b["kind"]) + F.binary_cross_entropy_with_logits(out["tags"], b["tags"])
 
-    callback = ProbeCallback(head=["kind", "tags"], on_error="raise")
+    callback = watching(head=["kind", "tags"], on_error="raise")
     run(trainer, [callback], Steps(step, net=Tags), *batches(data), max_epochs=4, num_sanity_val_steps=1)
     said = [frame.maps["evidence@tags"].explains for frame in callback.film.frames if frame.epoch >= 1]
     assert len(said) >= 3
@@ -216,7 +221,7 @@ def test_what_is_explained_of_another_head_is_chosen_once_too(trainer):
 
 @pytest.mark.parametrize("heads", [["kind", "agee"], ["kindd", "age"], "kindd"])
 def test_a_head_that_is_not_there_is_refused_when_fit_starts(trainer, heads):
-    callback = ProbeCallback(head=heads)  # whatever on_error says: it is a mistake, not a failure
+    callback = watching(head=heads)  # whatever on_error says: it is a mistake, not a failure
     module = Steps(one_call, net=Heads)
     word = "kindd" if "kindd" in heads or heads == "kindd" else "agee"
     message = (
@@ -256,7 +261,7 @@ def test_other_images_are_not_looked_at_under_the_first_ones(trainer):
     def step(m, b):
         return F.cross_entropy(m.one(b["image"]), b["kind"]) + F.cross_entropy(m.two(b["image"].flip(3) * 2), b["kind"])
 
-    callback = ProbeCallback(head=["one", "two"], on_error="warn")
+    callback = watching(head=["one", "two"], on_error="warn")
     with pytest.warns(UserWarning, match="this head is given other images"):
         run(trainer, [callback], Steps(step, one=cnn, two=cnn), *batches(DATA), num_sanity_val_steps=1)
     frame = callback.film.frames[-1]
@@ -279,7 +284,7 @@ def test_a_probe_of_the_user_has_labels_of_each_head(trainer):
 
 def test_the_name_of_a_submodule_names_one_head_too(trainer):
     make, data, _ = STEPS["in the step"]
-    callback = ProbeCallback(head="age", on_error="raise")
+    callback = watching(head="age", on_error="raise")
     run(trainer, [callback], make(), *batches(data), num_sanity_val_steps=1)
     assert {frame.task for frame in callback.film.frames} == {"regression"}
     assert "evidence" in callback.film.frames[-1].maps
@@ -302,7 +307,7 @@ def in_fields(m, b):
 
 
 def read(trainer, head, step=in_fields, net=InFields, **arguments):
-    callback = ProbeCallback(head=head, on_error="raise", **arguments)
+    callback = watching(head=head, on_error="raise", **arguments)
     run(trainer, [callback], Steps(step, net=net), *batches(TensorDataset(X, KIND, AGE)), num_sanity_val_steps=1)
     return callback
 
@@ -357,7 +362,7 @@ def test_a_head_of_the_last_part_that_no_loss_takes_is_run_by_the_step(trainer):
     def step(m, b):
         return F.cross_entropy(m.last(m.net(b[0]))["kind"], b[1])
 
-    callback = ProbeCallback(head="free", task="multiclass", on_error="raise")
+    callback = watching(head="free", task="multiclass", on_error="raise")
     module = Steps(step, net=lambda: cnn(4), last=Last)
     run(trainer, [callback], module, *batches(TensorDataset(X, KIND)), num_sanity_val_steps=1)
     frame, images = callback.film.frames[-1], callback.session.probe.images

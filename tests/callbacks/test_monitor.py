@@ -40,6 +40,11 @@ TAGS = (
 )
 
 
+def watching(*arguments, **more):
+    """A callback that draws nothing: pictures have tests of their own, and take longer than the looks."""
+    return ProbeCallback(*arguments, **({"images": False} | more))
+
+
 @pytest.fixture(autouse=True)
 def _alerts_are_expected():
     with warnings.catch_warnings():
@@ -104,7 +109,7 @@ def test_what_is_monitored_is_there_and_of_this_moment_in_every_set_up(trainer, 
     probe = twin_probe()
     witness = Witness(probe)
     strict = [EarlyStopping(tag, patience=10**6) for tag in TAGS]  # it raises where its number is missing
-    callbacks = [ProbeCallback(probe, **({"at_steps": ()} | ours)), witness, *strict, *kept(tmp_path)]
+    callbacks = [watching(probe, **({"at_steps": ()} | ours)), witness, *strict, *kept(tmp_path)]
     made, _ = fit(trainer, callbacks, enable_checkpointing=True, **arguments)
     assert made.current_epoch == 5
     assert all((tmp_path / tag).exists() for tag in TAGS)
@@ -117,7 +122,7 @@ def test_what_is_monitored_is_there_and_of_this_moment_in_every_set_up(trainer, 
 
 
 def test_at_most_five_scalars_are_logged(trainer, events):
-    fit(trainer, [ProbeCallback(twin_probe())], max_epochs=2)
+    fit(trainer, [watching(twin_probe())], max_epochs=2)
     ours = {tag for tag in events().Tags()["scalars"] if tag.split("/")[0] in ("reliance", "attribution")}
     assert ours == set(TAGS)
     validated = {event.step for event in events().Scalars("val_loss")}
@@ -126,7 +131,7 @@ def test_at_most_five_scalars_are_logged(trainer, events):
 
 def test_other_loggers_get_the_numbers_too(trainer, tmp_path):
     logger = CSVLogger(tmp_path)
-    fit(trainer, [ProbeCallback(twin_probe())], logger=logger)
+    fit(trainer, [watching(twin_probe())], logger=logger)
     with (Path(logger.log_dir) / "metrics.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["reliance/background_effect"]]
     assert len(rows) == 5
@@ -146,7 +151,7 @@ def test_without_masks_nothing_is_logged_and_with_masks_alone_one_lift():
 
 
 def test_pictures_are_thinned_and_numbers_are_not(trainer):
-    callback = ProbeCallback(twin_probe(), every_n_epochs=3, at_steps=())
+    callback = watching(twin_probe(), every_n_epochs=3, at_steps=())
     witness = Witness(callback.probe)
     fit(trainer, [callback, witness], max_epochs=6)
     assert [frame.epoch for frame in callback.film.frames] == [0, 3, 6]
@@ -156,7 +161,7 @@ def test_pictures_are_thinned_and_numbers_are_not(trainer):
 
 def test_training_is_the_same_to_the_bit_with_twins(trainer):
     _, plain = fit(trainer, [])
-    _, watched = fit(trainer, [ProbeCallback(twin_probe(), every_n_epochs=2)])
+    _, watched = fit(trainer, [watching(twin_probe(), every_n_epochs=2)])
     for one, other in zip(plain.state_dict().values(), watched.state_dict().values(), strict=True):
         assert torch.equal(one, other)
 
@@ -169,7 +174,7 @@ def documented(heading):
 
 
 def test_the_page_names_all_numbers_and_no_others(trainer):
-    callback = ProbeCallback(twin_probe(), at_steps=())
+    callback = watching(twin_probe(), at_steps=())
     fit(trainer, [callback], max_epochs=1)
     plates = {"warm": torch.rand(2, 3, 16, 16), "cold": torch.rand(2, 3, 16, 16)}
     images, labels, masks = scenes(6, 0.5)
@@ -185,7 +190,7 @@ def test_the_page_names_all_numbers_and_no_others(trainer):
 
 
 def test_the_lift_of_edges_is_one_line_for_the_whole_run(trainer):
-    callback = ProbeCallback(twin_probe(), at_steps=())
+    callback = watching(twin_probe(), at_steps=())
     fit(trainer, [callback], max_epochs=2)
     probe = callback.probe
     expected = float(lift(edge_map(probe.images), probe.masks).mean())
@@ -203,9 +208,9 @@ def stopping():
 
 @pytest.mark.parametrize("validates", [True, False])
 def test_early_stopping_ends_the_run_that_answers_by_background_and_lets_the_other_finish(trainer, validates):
-    made, _ = fit(trainer, [ProbeCallback(twin_probe()), stopping()], validates, max_epochs=12)
+    made, _ = fit(trainer, [watching(twin_probe()), stopping()], validates, max_epochs=12)
     assert made.current_epoch <= 3
-    made, model = fit(trainer, [ProbeCallback(twin_probe()), stopping()], validates, 0.5, max_epochs=12)
+    made, model = fit(trainer, [watching(twin_probe()), stopping()], validates, 0.5, max_epochs=12)
     assert made.current_epoch == 12
     assert look_at_twins(model, twin_probe()).numbers["reliance/object_effect"] > 0.3  # it has learnt something
 
@@ -215,7 +220,7 @@ def test_early_stopping_at_a_half_waits_for_red_and_below_it_stops_at_amber(trai
     never_red = Thresholds(red_effect=1.0, red_share=1.0)
     stops = EarlyStopping("reliance/alert", mode="max", stopping_threshold=threshold, patience=10**6)
     witness = Witness(twin_probe())
-    made, _ = fit(trainer, [ProbeCallback(twin_probe(), thresholds=never_red), witness, stops])
+    made, _ = fit(trainer, [watching(twin_probe(), thresholds=never_red), witness, stops])
     assert witness.found[-1][2]["reliance/alert"] == 0.5
     assert made.current_epoch in epochs
 
@@ -247,25 +252,25 @@ def test_on_alert_stop_ends_the_training_and_says_why(trainer):
     with pytest.warns(
         UserWarning, match="the alert is red.*answers by background.*The training stops here, because on_alert='stop'"
     ):
-        made, _ = fit(trainer, [ProbeCallback(twin_probe(), on_alert="stop")], max_epochs=12)
+        made, _ = fit(trainer, [watching(twin_probe(), on_alert="stop")], max_epochs=12)
     assert made.current_epoch <= 3
 
 
 def test_on_alert_calls_a_function_with_what_happened_and_survives_it(trainer):
     heard = []
-    fit(trainer, [ProbeCallback(twin_probe(), on_alert=heard.append)], max_epochs=4)
+    fit(trainer, [watching(twin_probe(), on_alert=heard.append)], max_epochs=4)
     assert [alert.level for alert in heard][-1] == 1
     assert heard[-1].epoch <= 3
     assert f"and {heard[-1].epoch}, 8 objects" in heard[-1].sentence
     assert heard[-1].numbers["reliance/alert"] == 1
     with pytest.warns(UserWarning, match=r"on_alert failed \(division by zero\)"):
-        made, _ = fit(trainer, [ProbeCallback(twin_probe(), on_alert=lambda alert: 1 / 0)], max_epochs=4)
+        made, _ = fit(trainer, [watching(twin_probe(), on_alert=lambda alert: 1 / 0)], max_epochs=4)
     assert made.current_epoch == 4
 
 
 def test_thresholds_reach_the_alert(trainer):
     never = Thresholds(red_effect=1.0, amber_effect=1.0)
-    made, _ = fit(trainer, [ProbeCallback(twin_probe(), thresholds=never, on_alert="stop")], max_epochs=4)
+    made, _ = fit(trainer, [watching(twin_probe(), thresholds=never, on_alert="stop")], max_epochs=4)
     assert made.current_epoch == 4
 
 
@@ -304,7 +309,7 @@ def test_another_word_for_on_alert_is_refused():
 
 
 def test_two_probes_with_twins_are_refused(trainer):
-    callbacks = [ProbeCallback(twin_probe(name="a")), ProbeCallback(twin_probe(name="b"))]
+    callbacks = [watching(twin_probe(name="a")), watching(twin_probe(name="b"))]
     with pytest.raises(ValueError, match="the probes 'a' and 'b' would both log"):
         fit(trainer, callbacks)
 
@@ -471,7 +476,7 @@ def test_a_failed_look_sends_the_last_good_values_out_counts_their_age_and_warns
     calm = Calm()
     callbacks = [
         Upset(mood, {2, 3}),
-        ProbeCallback(twin_probe(), views=[], at_steps=()),
+        watching(twin_probe(), views=[], at_steps=()),
         calm,
         EarlyStopping(TAGS[3], patience=99),
     ]
@@ -496,7 +501,7 @@ def test_before_any_good_look_neutral_values_go_out_and_it_is_said(trainer):
     calm = Calm()
     callbacks = [
         Upset("refuses", {0, 1}),
-        ProbeCallback(twin_probe(), views=[], at_steps=()),
+        watching(twin_probe(), views=[], at_steps=()),
         calm,
         EarlyStopping(TAGS[0]),
     ]
@@ -522,9 +527,9 @@ def test_the_alert_stays_where_it_was_while_looks_fail():
 def test_a_resumed_training_goes_on_with_the_alert_where_it_was(trainer, tmp_path):
     heard = []
     soon = Thresholds(red_effect=0, red_share=0, amber_effect=0, amber_share=0)
-    made, model = fit(trainer, [ProbeCallback(twin_probe(), at_steps=(), thresholds=soon)], max_epochs=1)
+    made, model = fit(trainer, [watching(twin_probe(), at_steps=(), thresholds=soon)], max_epochs=1)
     made.save_checkpoint(tmp_path / "one.ckpt")
-    resumed = trainer([ProbeCallback(twin_probe(), on_alert=heard.append, at_steps=(), thresholds=soon)], max_epochs=2)
+    resumed = trainer([watching(twin_probe(), on_alert=heard.append, at_steps=(), thresholds=soon)], max_epochs=2)
     resumed.fit(model, loader(48, 0.95), loader(32, 0.95, seed=1), ckpt_path=tmp_path / "one.ckpt", weights_only=False)
     assert [(alert.level, alert.epoch) for alert in heard] == [(1, 2)]  # the first of the two looks lies before the cut
 
@@ -573,14 +578,14 @@ def test_two_processes_log_the_same_values_and_stop_together(tmp_path):
 @pytest.mark.parametrize("damage", [lambda film: film.pop("frames"), lambda film: film["frames"][0].pop("parts")])
 def test_a_film_that_cannot_be_read_begins_anew_and_the_alert_goes_on(trainer, tmp_path, damage):
     soon = Thresholds(red_effect=0, red_share=0, amber_effect=0, amber_share=0)
-    first = ProbeCallback(twin_probe(), at_steps=(), thresholds=soon)
+    first = watching(twin_probe(), at_steps=(), thresholds=soon)
     made, model = fit(trainer, [first], max_epochs=1)
     made.save_checkpoint(tmp_path / "one.ckpt")
     content = torch.load(tmp_path / "one.ckpt", weights_only=True)
     damage(content["callbacks"][first.state_key]["film"])
     torch.save(content, tmp_path / "one.ckpt")
     heard = []
-    resumed = ProbeCallback(twin_probe(), on_alert=heard.append, at_steps=(), thresholds=soon)
+    resumed = watching(twin_probe(), on_alert=heard.append, at_steps=(), thresholds=soon)
     with pytest.warns(UserWarning, match="lightning_vis: the film in the checkpoint cannot be read .*: it begins anew"):
         trainer([resumed], max_epochs=2).fit(
             model, loader(48, 0.95), loader(32, 0.95, seed=1), ckpt_path=tmp_path / "one.ckpt", weights_only=True

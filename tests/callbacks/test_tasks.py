@@ -256,7 +256,7 @@ def test_answers_are_shown_with_the_maps_that_can_be(trainer, make, data, maps):
 
 
 def film_of(trainer, module, data, validation=None, **arguments):
-    callback = ProbeCallback(on_error="raise", **arguments)
+    callback = ProbeCallback(on_error="raise", images=False, **arguments)
     run(trainer, [callback], module, data, validation, num_sanity_val_steps=1 if validation else 0)
     return callback
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 
 import pytest
@@ -16,7 +17,7 @@ from torch.utils.tensorboard import SummaryWriter
 from lightning_vis.events.event_file import event_files, records
 
 pytest_plugins = ("tab_fixtures",)
-MUTATIONS = 40
+MUTATIONS = 200 if os.environ.get("LIGHTNING_VIS_SLOW") else 24
 MANY = 23  # runs at once
 SEED = 17
 WORSE = (None, -1, 0, 1e308, "x" * 300, [], {}, [[None]], True, "<img src=x>", {"a": {"b": [1, {"c": None}]}})

@@ -37,8 +37,10 @@ class Spy(Callback):
         self.trace, self.ours = trace, ours
 
     def copy(self, hook: str) -> None:
-        """As a spawned worker or another callback may do at any moment; `deepcopy` takes long, so at the first of each hook."""
-        ways = [pickled] if any(before.startswith(hook + " ") for before, _ in self.trace.hooks) else [pickled, copy.deepcopy]
+        """As a spawned worker or another callback may do at any moment: at the first of each hook."""
+        if any(before.startswith(hook + " ") for before, _ in self.trace.hooks):
+            return
+        ways = [pickled, copy.deepcopy]
         ours = [each for each in self.ours if type(each).__module__.startswith("lightning_vis")]  # bad ones need not travel
         for callback, way in [(callback, way) for callback in ours for way in ways]:
             try:
