@@ -59,6 +59,7 @@ class Tab:
         if kind is None:
             assert self.errors == []
             assert self.foreign == []
+        self.context.unroute_all(behavior="ignoreErrors")  # a handler may be in the middle of an answer
         self.context.close()
 
     @property
