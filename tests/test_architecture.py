@@ -32,6 +32,7 @@ MAY_IMPORT = {
         "render",
         "model",
         "frames",
+        "progress_bar",
         "arguments",
         "constants",
     ],

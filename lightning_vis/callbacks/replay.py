@@ -20,6 +20,7 @@ from lightning_vis.callbacks.host.parents import HOMES
 from lightning_vis.callbacks.probe import ProbeCallback
 from lightning_vis.frames import Frame
 from lightning_vis.probe.probe import Probe
+from lightning_vis.progress_bar import progress_bar
 
 
 @dataclass(frozen=True)
@@ -101,13 +102,11 @@ class Replay(ProbeCallback):
 
     def _look(self, trainer: Any, pl_module: nn.Module, moment: str, *, numbers_only: bool = False) -> Frame | None:
         """All looks, in place of the one at the end of a validation."""
-        from tqdm import tqdm
-
-        for each in tqdm(self._checkpoints, desc="looking", unit="checkpoint", disable=not sys.stderr.isatty()):
+        for each in progress_bar(self._checkpoints, desc="looking", unit="checkpoint", disable=not sys.stderr.isatty()):
             try:
                 _put(each.read(), pl_module)
             except Exception as error:
-                self._skipped.append(f"{each.path.name} is skipped: {_line(error)}")
+                self._skipped.append(f"{each.path.name} is skipped: {reason(error)}")
                 continue
             if self.looks.can_see(pl_module):
                 self.looks.look(trainer, pl_module, self.monitor, dict(each.when), numbers_only=False)
@@ -139,7 +138,7 @@ def ordered(paths: Iterable[Path], skipped: list[str]) -> list[Checkpoint]:
             when = moment_in(read(path))
             found.setdefault(when["finished_steps"], Checkpoint(path, when))
         except Exception as error:
-            skipped.append(f"{path.name} is skipped: {_line(error)}")
+            skipped.append(f"{path.name} is skipped: {reason(error)}")
     return [found[steps] for steps in sorted(found)]
 
 
@@ -201,10 +200,6 @@ def _put(checkpoint: dict[str, Any], module: Any) -> None:
     module.load_state_dict(checkpoint["state_dict"], strict=module.strict_loading)
 
 
-def _line(error: Exception) -> str:
-    return reason(error).strip().split("\n")[0].rstrip(".")
-
-
 # --- what is imported ----------------------------------------------------------------------------------------------------
 
 
@@ -218,7 +213,7 @@ def imported(path: str, option: str) -> Any:
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"{option} {path}: expected an import path like package.module.Name ({_line(error)})") from error
+        raise ValueError(f"{option} {path}: expected an import path like package.module.Name ({reason(error)})") from error
 
 
 def made_of(path: str, option: str) -> Any:

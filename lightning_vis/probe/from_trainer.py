@@ -37,6 +37,7 @@ from lightning_vis.probe.witness.witness import Witness
 Forward = Callable[[Tensor], Any]
 
 
+_MET = "the labels of the probe are read as a batch's, of which the step makes its targets"
 _NOT_MET = "the step makes its targets of what a batch says, and not of these labels: what is true of the images is not known"
 MOST = 32
 """Rows of the watched batch that are kept for those who ask later."""
@@ -210,15 +211,16 @@ class TrainerProbe:
     def _as_met(self, given: Probe, module: nn.Module, source: Source, asked: Asked) -> Probe:
         """A user's probe with the labels that its answers are compared with."""
         it = self.testimony
-        if given.truth is None or it is None or not it.target or it.task == UNKNOWN:
-            return given
+        if given.truth is None or given.has_pictures or it is None or not it.target or it.task == UNKNOWN:
+            return given  # masks of black and white have been read as classes by now
         try:
             with preserve_rng(*owners_of(source.loader)):
                 met = labels_met(it, module, self._batch, given.truth, source, asked.words)
         except Exception:  # the step says why it cannot be run with these labels; the images can be looked at all the same
             met = None
-        self.given_notes = () if met is not None else (_NOT_MET,)
-        return given if met is given.truth else given.told(met)
+        is_same = met is given.truth
+        self.given_notes = () if is_same else (_NOT_MET if met is None else _MET,)
+        return given if is_same else given.told(met)
 
     def forget_images(self) -> None:
         """The images that were taken are not those that are wanted: the next one who asks has them chosen anew."""

@@ -469,6 +469,7 @@ MADE = {  # how the loss gets them, what the network gives
     "standardised": (lambda y: (y.float() - 10) / 5, F.mse_loss, 1),
     "counted from 1": (lambda y: y - 1, F.cross_entropy, 3),
     "yes above": (lambda y: (y > 1).float(), F.binary_cross_entropy_with_logits, 1),
+    "logarithms": (lambda y: torch.log1p(y.float()), F.mse_loss, 1),
     "as they are": (lambda y: y, F.cross_entropy, 4),
 }
 
@@ -488,6 +489,34 @@ def test_labels_of_a_users_probe_are_met_as_the_step_makes_its_targets(trainer, 
     run(trainer, [callback], Steps(step, net=lambda: cnn(width)), *batches(TensorDataset(X, says)), num_sanity_val_steps=sanity)
     truth = callback.session.probe.truth_for(callback.session.answer)
     assert torch.allclose(truth.float(), target(says[:4]).float())
+
+
+def test_labels_counted_otherwise_than_a_batchs_are_not_compared(trainer):
+    """Of a data set that counts from 1 a user gives classes from 0: one off, every answer would be called wrong."""
+    setup = Steps(lambda m, b: F.cross_entropy(m.net(b[0]), b[1] - 1), net=cnn)
+    callback = film_of(trainer, setup, *batches(TensorDataset(X, Y + 1)), probe=Probe(X[:4], Y[:4]))
+    assert callback.session.inputs.labels is None
+    assert "what is true of the images is not known" in callback.looks.reading()
+
+
+def test_missing_labels_of_a_user_stay_missing_and_the_others_are_theirs(trainer):
+    def step(m, b):
+        known = b[1] >= 0
+        return F.cross_entropy(m.net(b[0])[known], b[1][known])
+
+    labels = Y.clone()
+    labels[1] = -1
+    callback = film_of(trainer, Steps(step, net=cnn), *batches(TensorDataset(X, labels)), probe=Probe(X[:4], labels[:4]))
+    assert callback.session.probe.truth.tolist() == [0, -1, 2, 0]
+
+
+@pytest.mark.filterwarnings("ignore:lightning_vis. attribution/grad_cam/lift could not be measured")
+def test_black_and_white_masks_of_a_user_are_classes_once(trainer):
+    masks = MAPS * 255
+    setup = Steps(lambda m, b: F.cross_entropy(m.net(b[0]), b[1] // 255), net=lambda: dense(2))
+    callback = film_of(trainer, setup, *batches(TensorDataset(X, masks)), probe=Probe(X[:4], masks[:4]))
+    truth = callback.session.probe.truth_for(callback.session.answer)
+    assert torch.equal(truth, MAPS[:4])
 
 
 def test_labels_that_the_step_cannot_take_are_not_compared_and_it_is_said(trainer):

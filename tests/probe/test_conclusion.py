@@ -118,7 +118,7 @@ def test_of_several_processes_one_knows_what_the_batch_says(trainer, name, sever
 def test_the_spread_is_one_of_what_met_the_answer(trainer):
     callback, _ = seen(trainer, MADE["standardised"], Probe(X[:4], AGES[:4]))
     assert callback.session.answer.facts.spread == pytest.approx(float(((AGES[:8] - 50) / 20).std(correction=0)))
-    assert callback.session.notes == ()
+    assert callback.session.notes == ("the labels of the probe are read as a batch's, of which the step makes its targets",)
 
 
 def test_of_a_users_probe_nothing_is_said_about_where_images_are_from(trainer, several):

@@ -133,7 +133,7 @@ def truth_in(it: Testimony, batch: Any, target: Tensor | None, count: int, words
     if it.origin not in ("batch", "image") or it.task == UNKNOWN:
         return None
     met, leaf = rows_in_truth(target, count), _leaf(it, batch, count)
-    if leaf is not None and makes_target(it, batch, count):
+    if leaf is not None and makes_target(it, batch, count) and not _are_rows(it, leaf, target, count):
         return _as_map(it, _with_missing(it, _as_known(it, _like(leaf, target, met)), leaf))
     if it.task in ("regression", "reconstruction"):
         return met if met is not None else leaf
@@ -156,6 +156,12 @@ def makes_target(it: Testimony, batch: Any, count: int) -> bool:
     return it.task != UNKNOWN and it.origin == "batch" and leaf is not None and bool(_made_beside(it, leaf))
 
 
+def _are_rows(it: Testimony, leaf: Tensor, target: Tensor | None, count: int) -> bool:
+    """Whether the step has only picked some of the images, as it does where labels are missing: the others keep theirs."""
+    is_picked = isinstance(target, Tensor) and target.ndim > 0 and len(target) < count
+    return is_picked and _made_beside(it, leaf) <= _ASKED
+
+
 _AS_IT_IS = frozenset(
     "leaf alias data detach clone contiguous to type type_as long int short float double half bfloat16 bool cpu cuda"
     " view view_as reshape reshape_as flatten unflatten squeeze unsqueeze expand expand_as permute transpose movedim t T mT"
@@ -164,6 +170,10 @@ _AS_IT_IS = frozenset(
 """What says the same in another form."""
 _WRITTEN_OUT = frozenset("one_hot scatter zeros ones empty full eye arange tensor interpolate".split())
 """What says the same class in a row for each image, or on a finer or coarser grid, and what that takes."""
+
+
+_ASKED = frozenset("ge gt le lt ne eq __ge__ __gt__ __le__ __lt__ __ne__ __eq__ isnan isfinite logical_not __invert__".split())
+"""How a step asks which labels are missing."""
 
 
 def _made_beside(it: Testimony, leaf: Tensor) -> set[str]:

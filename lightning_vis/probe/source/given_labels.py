@@ -31,6 +31,8 @@ def labels_met(it: Testimony, module: nn.Module, batch: Any, labels: Tensor, sou
         source: of the Trainer.
         words: of the user.
     """
+    if not it.image:
+        return labels
     count = len(at(batch, it.image[0]))
     leaf = at(batch, it.target[0]) if makes_target(it, batch, count) and words.labels_at is None else None
     like = rows_in_truth(leaf, count) if leaf is not None else None
@@ -40,7 +42,10 @@ def labels_met(it: Testimony, module: nn.Module, batch: Any, labels: Tensor, sou
         return None
     told = _saying(it, batch, count, labels)
     target = captured(module, source.step, on_device(told, device_of(module)), it, source.optimizers).target
-    return truth_in(it, told, target, len(labels), words)
+    met = truth_in(it, told, target, len(labels), words)
+    if met is not None and not met.is_floating_point() and bool((labels >= 0).all()) and bool((met < 0).any()):
+        return None  # the step does not know these classes: they are counted otherwise than a batch's
+    return met
 
 
 def _saying(it: Testimony, batch: Any, count: int, labels: Tensor) -> Any:
