@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -30,6 +30,10 @@ class Refusal:
     remedy: str = ""
 
 
+REMEDY = "masks or boxes would help: ProbeCallback(Probe(images, labels, boxes=boxes)) with at least six images of each class"
+"""Against cut-outs that have not found the objects."""
+
+
 @dataclass(frozen=True)
 class Objects:
     """A pool that is ready to be exchanged.
@@ -49,6 +53,15 @@ class Objects:
     is_automatic: bool = True
     refusal: Refusal | None = None
     boxed: int = 0
+    cuts: Tensor | None = None
+    remedy: str = REMEDY
+
+    def helped_by(self, remedy: str) -> Objects:
+        """The same, where something else helps against cut-outs that have not found the objects."""
+        refusal = self.refusal
+        if refusal is not None and refusal.remedy == self.remedy:
+            refusal = replace(refusal, remedy=remedy)
+        return replace(self, remedy=remedy, refusal=refusal)
 
 
 def objects_of(
@@ -68,16 +81,14 @@ def objects_of(
         boxed: boxes that were drawn as masks ``(P, H, W)`` bool, and of which images they are known ``(P,)`` bool; masks are
             better.
     """
-    if masks is None and boxed is not None and bool(boxed[1].all()):
-        masks = boxed[0].float()
-    found = cuts_of(pictures) if masks is None else masks > 0.5
-    if masks is None and boxed is not None:
-        found = torch.where(boxed[1][:, None, None], boxed[0], found)
+    is_automatic = masks is None and (boxed is None or not bool(boxed[1].all()))
+    cuts = cuts_of(pictures) if masks is None else masks > 0.5
+    found = cuts if masks is not None or boxed is None else torch.where(boxed[1][:, None, None], boxed[0], cuts)
     labels = torch.where(is_first(images), labels, -1)
     parts = cut_parts(images, found)
-    refusal = _refusal(pictures, labels, found, parts, is_automatic=masks is None)
-    count = int(boxed[1].sum()) if masks is None and boxed is not None else 0
-    return Objects(labels, parts, frame_parts(images), masks is None, refusal, count)
+    refusal = _refusal(pictures, labels, found, parts, is_automatic=is_automatic)
+    count = int(boxed[1].sum()) if is_automatic and boxed is not None else 0
+    return Objects(labels, parts, frame_parts(images), is_automatic, refusal, count, cuts if masks is None else None)
 
 
 def cuts_of(pictures: Tensor) -> Tensor:
@@ -108,10 +119,7 @@ def _refusal(pictures: Tensor, labels: Tensor, cuts: Tensor, parts: Parts, *, is
         return Refusal("the objects fill the images, so that next to nothing surrounds them")
     stands_out = contrasts(pictures, cuts).nanmedian() if is_automatic else torch.tensor(torch.inf)
     if not float(stands_out) >= CONTRAST:
-        return Refusal(
-            "no objects stand out from what surrounds them",
-            "masks or boxes would help: ProbeCallback(Probe(images, labels, boxes=boxes)) with at least six images of each class",
-        )
+        return Refusal("no objects stand out from what surrounds them", REMEDY)
     if float(difference(parts, labels)) < ALIKE:
         return Refusal("what surrounds the objects looks alike in all images, so nothing of it can be exchanged")
     return None
