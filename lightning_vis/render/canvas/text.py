@@ -94,8 +94,9 @@ def _begun(text: str, width: int, size: int) -> str:
     return f"{' '.join(words[: fits[-1]])} …" if fits else text
 
 
+@lru_cache(256)
 def paragraph(text: str, width: int, size: int = TEXT) -> Array:
-    """What stands below a picture, in lines, ``(H, width, 3)`` uint8."""
+    """What stands below a picture, in lines, ``(H, width, 3)`` uint8, read-only: a film says the same below every picture."""
     lines = lines_of(text, width - 2 * GAP, size)
     sheet = Image.new("RGB", (width, len(lines) * (size + GAP) + GAP), PANEL)
     for line, each in enumerate(lines):
@@ -103,6 +104,7 @@ def paragraph(text: str, width: int, size: int = TEXT) -> Array:
     return np.asarray(sheet)
 
 
+@lru_cache(4096)
 def text_width(text: str, size: int = TEXT) -> int:
     """How many pixels a line takes."""
     return int(_font(size).getlength(printable(text)))
