@@ -118,16 +118,14 @@ def read_pools(logdir: str) -> tuple[list[PoolFile], list[str]]:
             pools.append(_pool(path))
         except (OSError, LookupError, TypeError, ValueError) as error:
             damage.append(f"{path}: cannot be read ({error or type(error).__name__})")
+    if damage and not pools:
+        raise ValueError(damage[0])
     if not pools:
-        raise ValueError(damage[0] if damage else _missing(logdir))
+        raise ValueError(
+            f"no images to draw boxes on in {logdir!r}: a ProbeCallback leaves them when it first exchanges what surrounds the"
+            " objects of labelled validation images, and not where nobody may see them (inputs=False)"
+        )
     return pools, damage
-
-
-def _missing(logdir: str) -> str:
-    return (
-        f"no images to draw boxes on in {logdir!r}: a ProbeCallback leaves them when it first exchanges what surrounds the objects"
-        " of labelled validation images, and not where nobody may see them (inputs=False)"
-    )
 
 
 def _paths(logdir: str) -> Iterator[Path]:

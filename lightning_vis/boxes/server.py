@@ -31,17 +31,16 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-Tell = Callable[[str], object]
 
 
-def served(logdir: str, output: str, port: int, tell: Tell) -> str:
+def served(logdir: str, output: str, port: int, inform: Callable[[str], object]) -> str:
     """Serves the page until Ctrl-C, and returns what is to be said then.
 
     Args:
         logdir: a run's folder, or one with runs in it.
         output: the file of boxes.
         port: to listen on; 0 for a free one.
-        tell: is told where the page is, and what could not be read.
+        inform: is told where the page is, and what could not be read.
 
     Raises:
         ValueError: there is nothing to draw boxes on, the file is none of boxes, or the port is taken; one sentence.
@@ -49,9 +48,9 @@ def served(logdir: str, output: str, port: int, tell: Tell) -> str:
     pools, damage = read_pools(logdir)
     page = BoxPage(pools, Path(output))
     for sentence in damage:
-        tell(sentence)
+        inform(sentence)
     with _server(page, port) as server:
-        tell(f"open http://{HOST}:{server.server_address[1]}/ in a browser; Ctrl-C ends it")
+        inform(f"open http://{HOST}:{server.server_address[1]}/ in a browser; Ctrl-C ends it")
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()
     return said(page)
