@@ -1,4 +1,4 @@
-"""The command line: ``export``, ``gif``, ``strip``, ``replay`` and ``doctor``."""
+"""The command line: export, gif, strip, replay, boxes, doctor."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_vis import __version__
+from lightning_vis.boxes.server import served
 from lightning_vis.doctor import examined
 from lightning_vis.export import export_gif, export_html, export_strip
 
@@ -37,6 +38,8 @@ def _done(arguments: argparse.Namespace) -> str:
         return examined(arguments.logdir)
     if arguments.command == "replay":
         return _replayed(arguments)
+    if arguments.command == "boxes":
+        return served(arguments.logdir, arguments.output, arguments.port, _tell)
     if arguments.command == "export":
         damage = export_html(arguments.logdir, arguments.output, arguments.looks)
     else:
@@ -72,6 +75,11 @@ def parser() -> argparse.ArgumentParser:
         command = _command(commands, name, default, f"{purpose} of one view, the runs below each other")
         command.add_argument("--view", help=VIEW_HELP)
     _add_replay(commands)
+    purpose = "a page of this machine, on which boxes are drawn around the objects of images whose surroundings are exchanged"
+    boxes = commands.add_parser("boxes", help=purpose, description=purpose)
+    boxes.add_argument("logdir", help="a run's folder, or one with runs in it")
+    boxes.add_argument("-o", "--output", default="boxes.json", help="the file that keeps them (boxes.json)")
+    boxes.add_argument("--port", type=int, default=0, help="to listen on (a free one)")
     purpose = "what is installed and what a log folder holds, on one screen, for a report of a problem"
     doctor = commands.add_parser("doctor", help=purpose, description=purpose)
     doctor.add_argument("logdir", nargs="?", help="a run's folder, or one with runs in it")

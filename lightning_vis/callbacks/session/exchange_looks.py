@@ -11,17 +11,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lightning_vis.boxes.pool_file import leave_pool, pool_file
 from lightning_vis.callbacks.budget import MANY
 from lightning_vis.callbacks.failures import log, reason
 from lightning_vis.callbacks.monitor import progress
+from lightning_vis.callbacks.session.run_folder import boxes_command
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.trainer import source_of
 from lightning_vis.constants import ALONE, BINARY, EXCHANGE, MULTICLASS
-from lightning_vis.frames import Frame, Verdict
+from lightning_vis.events.folder import is_remote
+from lightning_vis.frames import Array, Frame, Verdict
 from lightning_vis.model.answer.answer import Answer
 from lightning_vis.model.run import ForwardConfig, answered
 from lightning_vis.model.snapshot.snapshot import preserve_state
-from lightning_vis.probe.box_file import Box, masks_of, read_boxes
+from lightning_vis.probe.box_file import Box, key_of, masks_of, read_boxes
 from lightning_vis.probe.probe import Probe
 from lightning_vis.probe.source.pool import Pool
 from lightning_vis.reliance.alert import Alert
@@ -35,6 +38,7 @@ SPACED = 1.5
 TASKS = (MULTICLASS, BINARY)
 """Tasks whose answers can be compared: one class for each image."""
 
+REMEDY = 'a box for each image would help: {} takes them, and ProbeCallback(boxes="boxes.json") reads them'
 NO_TIME = Refusal("it would take more time than looking may cost", "a larger max_overhead= gives more")
 
 
@@ -182,7 +186,21 @@ class ExchangeLooks:
         pictures, boxed = torch.from_numpy(seen).permute(0, 3, 1, 2) / 255, masks_of(pool.images, self._boxes or {})
         if self._boxes is not None and pool.masks is None:
             log(trainer, f"boxes: {int(boxed[1].sum())} of the {len(pool)} images that are exchanged have one")
-        return pool, objects_of(pool.images, pictures, pool.labels, pool.masks, boxed)
+        return pool, self._left(pool, objects_of(pool.images, pictures, pool.labels, pool.masks, boxed), seen)
+
+    def _left(self, pool: Pool, objects: Objects, seen: Array) -> Objects:
+        """Leaves images and cut-outs in the run's folders, where people may see them: a page has them corrected."""
+        probe, folders = self._session.probe, self._session.logger.folders
+        if objects.cuts is None or probe is None or not probe.shown or not folders:
+            return objects
+        with self._session.failures.surviving("storing the images that are exchanged"):
+            names = [self._session.class_name(each) for each in pool.labels.tolist()]
+            small = pool_file([key_of(each) for each in pool.images], names, seen, objects.cuts.numpy())
+            for folder in folders:
+                leave_pool(folder, small)
+            here = [each for each in folders if not is_remote(each)]  # of others the page knows nothing
+            return objects.helped_by(REMEDY.format(boxes_command(here[0]))) if here else objects
+        return objects
 
     @property
     def _answer(self) -> Answer:
