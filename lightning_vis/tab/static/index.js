@@ -25,6 +25,7 @@ const POLL = 5000;
 const FIRST_RUNS = 4; // shown where nobody has chosen
 const FILM_SECONDS = 12;
 const FASTEST = 60; // milliseconds from look to look
+const GATHER = 30; // milliseconds: pictures of a moment come one by one, and are painted together
 
 export async function render(exported = null) {
   const page = new Page(exported ? exportedSource(exported) : serverSource());
@@ -91,7 +92,7 @@ class Page {
       if (!this.model?.positions.length) return;
       this.current.update(this.model);
       this.cell.update(this.model);
-    });
+    }, GATHER);
   }
 
   // Asks for all that could not be had.

@@ -12,6 +12,12 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
+// Words and what a pointer is told, written only where they are others: whatever is written is laid out anew.
+export function say(node, text, title = null) {
+  if (node.textContent !== text) node.textContent = text;
+  if (title !== null && node.title !== title) node.title = title;
+}
+
 export function choice(label, options, chosen, onChoose) {
   const group = element("div", { className: "choice", role: "radiogroup", "aria-label": label });
   options.forEach(({ value, text, title }) => {

@@ -120,7 +120,7 @@ function drawDot(context, { x, y }, run, points, model) {
 function drawAlert(context, place, run, model) {
   const look = run.looks.find((each) => each.numbers["reliance/alert"] >= 0.5);
   if (!look) return;
-  const x = place.x(model.positions.indexOf(look.steps));
+  const x = place.x(model.places.get(look.steps));
   context.fillStyle = cssColour(run.colour);
   context.beginPath();
   context.moveTo(x - 6, 0);

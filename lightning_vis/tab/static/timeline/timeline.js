@@ -125,7 +125,7 @@ export class Timeline {
   flagOf({ run, look, text, isPast }) {
     return element("button", {
       type: "button", className: isPast ? "flag past" : "flag", textContent: text, title: "the first look at which the alert stood: go there",
-      onclick: () => this.page.go(this.page.model.positions.indexOf(look.steps)),
+      onclick: () => this.page.go(this.page.model.places.get(look.steps)),
     });
   }
 
