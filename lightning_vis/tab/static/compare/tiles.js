@@ -3,6 +3,7 @@
 import { element, replace, say } from "../page/dom.js";
 import { known, partOf } from "../page/looks.js";
 import { captionOf, countRight, errorOf, explainedOf, isWrong, measuredOf, movedOf, spoken } from "../page/words.js";
+import { alertAt } from "../timeline/alerts.js";
 import { errorShare, liftShare } from "../timeline/axes.js";
 import { NARROW } from "./layout.js";
 
@@ -32,7 +33,7 @@ function linesOf(run, look, { key, steps, awaited }) {
   if (Number.isFinite(lift)) lines.push(`object ${times(lift)} chance`);
   const effect = look?.numbers["reliance/background_effect"];
   if (Number.isFinite(effect)) lines.push(`background effect ${movedOf(look, effect, "%")}`);
-  const alert = look?.numbers["reliance/alert"];
+  const alert = alertAt(look);
   return { lines, lit: alert >= 1 ? "red" : alert >= 0.5 ? "amber" : "" };
 }
 

@@ -205,7 +205,16 @@ function isEpoch({ moment, steps }) {
 function verdictOf(run) {
   const said = run.looks.filter((each) => each.verdict);
   const look = said.filter((each) => each.verdict.state !== "not measured").pop() || said.pop();
-  return look ? `${run.name}, ${look.when}: ${look.verdict.sentence}` : "";
+  if (!look) return "";
+  const { sentence } = look.verdict;
+  const begin = firstSentence(sentence);
+  const [whole, start] = [sentence, begin].map((each) => `${run.name}, ${look.when}: ${each}`);
+  return begin === sentence ? whole : { begin: start, rest: sentence.slice(begin.length) };
+}
+
+// Up to the first full stop or semicolon.
+export function firstSentence(text) {
+  return /^.*?[.;:](?=\s|$)/.exec(text)?.[0] ?? text;
 }
 
 // The runs that have been looked at, and what to say of the others on pages of maps.
