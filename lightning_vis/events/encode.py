@@ -85,10 +85,10 @@ def facts_part(frame: Frame, digits: int = 5) -> Part:
         "seconds": {key: number(value, digits) for key, value in frame.seconds.items()},
         "notes": [elided(note) for note in frame.notes[:10]],
     }
-    return Part("facts", facts | _task_facts(frame))
+    return Part("facts", facts | _task_facts(frame, digits))
 
 
-def _task_facts(frame: Frame) -> dict[str, Any]:
+def _task_facts(frame: Frame, digits: int) -> dict[str, Any]:
     """What is not said of a network that tells classes apart: a reader of before tasks were known finds what it knows."""
     words = {"answer": elided(frame.answer), "said": [elided(each) for each in frame.said], "wrong": list(frame.wrong)}
     top = {"top": [[[index, number(share, digits)] for index, share in each] for each in frame.top]} if frame.top else {}

@@ -156,7 +156,8 @@ def _integers(values: Iterable[Any]) -> Array:
 
 def numbers(values: Iterable[float | None]) -> Array:
     """Stored numbers as an array; None was NaN."""
-    return np.array([number_of(value) for value in values], np.float32)
+    with np.errstate(over="ignore"):  # damage may be larger than there is a float for: it is infinite then
+        return np.array([number_of(value) for value in values], np.float64).astype(np.float32)
 
 
 def number_of(value: float | None) -> float:
