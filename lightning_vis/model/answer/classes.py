@@ -11,7 +11,7 @@ from torch import Tensor
 from lightning_vis.arguments import class_indices_of
 from lightning_vis.constants import LOG_ODDS, MULTICLASS
 from lightning_vis.model.answer.output import answer_of, log_scores_of, logits_of
-from lightning_vis.model.answer.task import Facts, Said, Target, Task, name_of, no_words
+from lightning_vis.model.answer.task import Facts, Said, Target, Task, likeliest, name_of, no_words
 from lightning_vis.model.scores import class_scores, classes_of, log_odds
 
 
@@ -83,7 +83,7 @@ def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[st
     wrong = (
         () if labels is None or bool((labels >= 0).all()) else _differs(predicted.tolist(), labels.tolist(), values.shape[1])
     )
-    return Said((), wrong, predicted, probability, _of_labels(shares, labels))
+    return Said((), wrong, predicted, probability, _of_labels(shares, labels), top=likeliest(shares))
 
 
 def _of_labels(shares: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
