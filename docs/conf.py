@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import re
+import sys
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import reference
+from sphinx.util import logging
 
 import lightning_vis
 
@@ -30,8 +35,10 @@ autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 napoleon_use_ivar = True
 
+ELSEWHERE = re.compile(
+    r"""(?:<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)="|url\(["']?|@import ["'])((?:https?:)?//[^"')]+)"""
+)
 LINK = re.compile(r"^(?:- |\| ?)\[[^\]]+\]\(([^)#]+)\)", re.MULTILINE)
-ROOMS = ("lightning_vis", "lightning_vis.attribution", "lightning_vis.reliance", "lightning_vis.maximization")
 
 
 def contents(page: str) -> str:
@@ -46,42 +53,27 @@ def tree(title: str, links: list[str]) -> str:
     return f"\n```{{toctree}}\n:hidden:\n:caption: {title}\n\n{entries}\n```\n" if links else ""
 
 
-def reference() -> str:
-    """Every public name with its docstring, under the room that it is imported from; once, where it stands first."""
-    seen: set[str] = set()
-    return "\n".join(f"\n## {room}\n\n{documented(room, seen)}" for room in ROOMS)
-
-
-def documented(room: str, seen: set[str]) -> str:
-    """The names of one room that none before it has."""
-    module = importlib.import_module(room)
-    names = getattr(module, "__all__", None) or [name for name in vars(module) if name[0] != "_"]
-    found = [name for name in names if getattr(getattr(module, name), "__module__", "").startswith("lightning_vis")]
-    new = [name for name in sorted(found) if name not in seen]
-    seen.update(new)
-    return "\n".join(directive(room, name, getattr(module, name)) for name in new)
-
-
-def directive(room: str, name: str, value: Any) -> str:
-    """What Sphinx is told of one name."""
-    kind, members = ("class", "   :members:\n") if isinstance(value, type) else ("function", "")
-    return f"```{{eval-rst}}\n.. auto{kind}:: {room}.{name}\n{members}```\n"
-
-
 def complete(app: Any, name: str, source: list[str]) -> None:
     """Adds to two pages what a repository's page has no use for."""
-    added = {root_doc: contents, "docs/api": lambda page: reference()}.get(name)
+    added = {root_doc: contents, "docs/api": lambda page: reference.documented()}.get(name)
     source[0] += added(source[0]) if added else ""
 
 
-def lead_on(app: Any, error: Exception | None) -> None:
-    """The site's own address leads to its first page."""
-    if error is None:
-        page = f'<!doctype html><meta http-equiv="refresh" content="0; url={root_doc}.html"><a href="{root_doc}.html">{project}</a>'
-        (Path(app.outdir) / "index.html").write_text(page, "utf-8")
+def finish(app: Any, error: Exception | None) -> None:
+    """The site's own address leads to its first page, and nothing is fetched from elsewhere by who reads it."""
+    if error is not None:
+        return
+    out = Path(app.outdir)
+    link = f"{root_doc}.html"
+    (out / "index.html").write_text(
+        f'<!doctype html><meta http-equiv="refresh" content="0; url={link}"><a href="{link}">{project}</a>'
+    )
+    for path in [*out.rglob("*.html"), *out.rglob("*.css")]:
+        for address in ELSEWHERE.findall(path.read_text("utf-8")):
+            logging.getLogger(__name__).warning("%s fetches %s", path.relative_to(out), address)
 
 
 def setup(app: Any) -> None:
     """Asked by Sphinx."""
     app.connect("source-read", complete)
-    app.connect("build-finished", lead_on)
+    app.connect("build-finished", finish)

@@ -70,12 +70,21 @@ def test_hooks_before_a_commit_are_the_linters_of_make_lint():
     assert all(f"$(VENV)/bin/{each}" in lint for each in run)
 
 
-@pytest.fixture(scope="module")
-def sentences():
-    spec = importlib.util.spec_from_file_location("sentences", DOCS / "sentences.py")
+def script(name):
+    """A script of the pages as a module."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def sentences():
+    return script("sentences")
+
+
+def test_the_page_of_names_is_what_can_be_imported():
+    assert (DOCS / "api.md").read_text("utf-8") == script("reference").page(), "python docs/reference.py writes it anew"
 
 
 def test_the_page_of_sentences_is_what_the_code_can_say(sentences):
