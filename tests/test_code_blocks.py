@@ -190,8 +190,8 @@ def test_the_notebook_shows_what_there_is_and_keeps_no_outputs():
     cells = json.loads((ROOT / "docs/look.ipynb").read_text("utf-8"))["cells"]
     codes = [each for each in cells if each["cell_type"] == "code"]
     shown = {each["source"][-1].partition("(")[0] for each in codes}
-    assert {"probe", "callback.film", "frame", "frame.plot", "film.plot"} <= shown
-    assert any("Film.from_logdir(" in line for line in codes[-1]["source"])
+    assert {"probe", "film.plot", "frame.plot", "frame", "film"} <= shown
+    assert any("Film.from_logdir(" in line for each in codes for line in each["source"])
     assert not any(each["outputs"] for each in codes)
 
 
