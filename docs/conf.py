@@ -42,15 +42,19 @@ LINK = re.compile(r"^(?:- |\| ?)\[[^\]]+\]\(([^)#]+)\)", re.MULTILINE)
 
 
 def contents(page: str) -> str:
-    """The site's table of contents, a part for each heading of the first page and an entry for each link that begins a line."""
+    """The site's table of contents, a part for each heading of the first page and an entry for each link that begins a line.
+
+    What was measured stands behind it, which other pages lead to.
+    """
     parts = re.split(r"^## (.*)$", page, flags=re.MULTILINE)[1:]
-    return "\n".join(tree(title, LINK.findall(body)) for title, body in zip(parts[::2], parts[1::2], strict=True))
+    trees = [tree(title, LINK.findall(body)) for title, body in zip(parts[::2], parts[1::2], strict=True)]
+    return "\n".join([*trees, tree("Measured", ["../benchmarks/*"])])
 
 
 def tree(title: str, links: list[str]) -> str:
     """One part of it."""
     entries = "\n".join(link.removesuffix(".md") for link in links)
-    return f"\n```{{toctree}}\n:hidden:\n:caption: {title}\n\n{entries}\n```\n" if links else ""
+    return f"\n```{{toctree}}\n:hidden:\n:glob:\n:caption: {title}\n\n{entries}\n```\n" if links else ""
 
 
 def complete(app: Any, name: str, source: list[str]) -> None:
