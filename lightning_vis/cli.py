@@ -54,7 +54,7 @@ def _replayed(arguments: argparse.Namespace) -> str:
     """Looks at checkpoints; the other commands need no torch."""
     from lightning_vis.callbacks.replay import replay
 
-    words = {"data": arguments.data, "probe": arguments.probe, "task": arguments.task}
+    words = {name: getattr(arguments, name) for name in ("data", "probe", "task", "callbacks")}
     for sentence in replay(arguments.checkpoints, arguments.model, arguments.output, **words):
         _tell(sentence)
     return f"see them with: tensorboard --logdir {arguments.output}"
@@ -87,13 +87,18 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    purpose = "looks at the checkpoints of a finished training as if a ProbeCallback had been there"
+    purpose = "looks at the checkpoints of a finished training as if callbacks had been there"
     command = commands.add_parser("replay", help=purpose, description=purpose)
     command.add_argument("checkpoints", help="a folder with *.ckpt in it, or one file")
     command.add_argument("--model", required=True, help="import path of the LightningModule: a class, or what returns one")
     command.add_argument("--data", help="import path of a LightningDataModule or a loader (the model's own if not given)")
     command.add_argument("--probe", help="import path of a Probe, or of a function that returns one")
     command.add_argument("--task", help="what the output means (read from the first batch if not given)")
+    command.add_argument(
+        "--callbacks",
+        help="import path of a ProbeCallback, a FilterMaximizationCallback or a list of them, or of what returns it"
+        " (those that the checkpoints know if not given)",
+    )
     command.add_argument("-o", "--output", default="replay", help="the run's folder (replay)")
 
 

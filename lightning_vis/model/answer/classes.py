@@ -23,8 +23,16 @@ def _scores(facts: Facts, output: Any) -> Tensor:
     if facts.probabilities and values.numel() == len(values):  # of yes, where labels alone told of two classes
         return _two_scores(facts, output)
     if values.ndim != 2 or values.shape[1] < 2:
-        raise ValueError(f"task='multiclass': expected scores (N, classes) of at least two classes; got {tuple(values.shape)}")
+        raise ValueError(
+            f"task='multiclass': expected scores (N, classes) of at least two classes; got {tuple(values.shape)}{_other_task(values)}"
+        )
     return log_scores_of(facts, values)
+
+
+def _other_task(values: Tensor) -> str:
+    """What reads one number for each image: labels that are whole numbers do not tell whether they are classes."""
+    is_one = values.numel() == len(values)
+    return ": task='regression' reads one number for each image, task='binary' yes or no" * is_one
 
 
 def _two_scores(facts: Facts, output: Any) -> Tensor:
