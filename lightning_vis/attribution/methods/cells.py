@@ -125,7 +125,7 @@ def _changes(run: Pass, requests: Requests, donor: Tensor, sign: Tensor) -> dict
 
 
 def _by_name(requests: Requests, shares: Mapping[Target, Tensor]) -> dict[Target, dict[str, Tensor]]:
-    return {target: {name: shares[target][:, None] for name in names} for target, names in requests.items()}
+    return {target: dict.fromkeys(names, shares[target][:, None]) for target, names in requests.items()}
 
 
 def _with_rises(found: Recorded, rises: Mapping[Target, Tensor]) -> Recorded:

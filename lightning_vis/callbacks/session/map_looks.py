@@ -32,7 +32,6 @@ from lightning_vis.model.scores import PROBABILITIES, TARGETS, Score
 from lightning_vis.probe.probe import Probe
 from lightning_vis.render.twins import with_twins
 
-
 OFTEN = 100
 """Passes of a view that is seen while the network trains; one of more is seen at the last look."""
 
@@ -263,7 +262,7 @@ class MapLooks:
             self._draw(logger.last)
         if is_limited and self._session.pauses("films", trainer, logger.seconds_of_films(inputs)):
             return []
-        return list(logger.leave(inputs, played=self.images is True))
+        return list(logger.leave(inputs, played=self.images is True, spoken=self.spoken))
 
     def _heads(self, module: nn.Module, running: ForwardConfig) -> list[Head]:
         """The other heads, each with those of its views that do not rest."""

@@ -96,7 +96,7 @@ def test_cells_come_from_other_classes_and_no_chunk_has_others():
     run = prepare(linear(12), batch, LABELS)
     lent = _donors(run, 2)
     for row in range(4):
-        others = batch[LABELS != LABELS[row]]
+        others = batch[LABELS[row] != LABELS]
         assert all(any(torch.equal(each[row], other) for other in others) for each in lent)
         assert not torch.equal(lent[0][row], lent[1][row])
     whole, parts = (recorded(run, 1, chunk_size).records[INPUT].gradient for chunk_size in (None, 3))
@@ -120,7 +120,9 @@ def test_the_view_is_in_units_of_the_score_and_asks_as_often_as_it_says():
     maps = frame.maps["exchange_map"]
     assert (maps.unit, maps.target, maps.values.shape) == ("log-odds", "label", (4, 7, 7))
     assert maps.scale.signed
-    assert frame.numbers["attribution/exchange_map/completeness"] == pytest.approx(1.0, abs=1e-4)  # of two classes log-odds are linear
+    assert frame.numbers["attribution/exchange_map/completeness"] == pytest.approx(
+        1.0, abs=1e-4
+    )  # of two classes log-odds are linear
     assert exchange_map().passes == 257
     assert count[0] <= 257 + 1  # and one that finds the places
 

@@ -3,6 +3,7 @@
 import { cssColour, elided, fitCanvas } from "../page/dom.js";
 import { whenAt } from "../page/looks.js";
 import { DASHES, shortNames } from "../runs/marks.js";
+import { firstFlag } from "./flags.js";
 import { valueAt } from "./scalars.js";
 
 const [TALL, LOW] = [116, 92]; // pixels; in a low window the pictures need the room more
@@ -118,7 +119,7 @@ function drawDot(context, { x, y }, run, points, model) {
 }
 
 function drawAlert(context, place, run, model) {
-  const look = run.looks.find((each) => each.numbers["reliance/alert"] >= 0.5);
+  const look = firstFlag(run);
   if (!look) return;
   const x = place.x(model.positions.indexOf(look.steps));
   context.fillStyle = cssColour(run.colour);

@@ -4,6 +4,7 @@ import { element, labelled, replace } from "../page/dom.js";
 import { whenAt } from "../page/looks.js";
 import { leastMoved, truthOf } from "../page/words.js";
 import { drawChart, lookUnder } from "./chart.js";
+import { flagsOf } from "./flags.js";
 import { isOfImages, namesOf, ofImages, pointsOf, preferred, smoothed, valueAt } from "./scalars.js";
 import { scaleOf } from "./axes.js";
 import { Logged } from "./training_scalars.js";
@@ -111,13 +112,15 @@ export class Timeline {
 
   // One line of each run: since when the alert stood, and how it stands at the newest look. Many of them open at a press.
   updateAlerts(model) {
-    const lit = model.runs.map(alertOf).filter(Boolean);
+    const lit = model.runs.flatMap(flagsOf);
     const known = lit.map(({ run, text, isPast }) => [run.name, text, isPast]);
     replace(this.alerts, JSON.stringify(known), () => {
       const flags = lit.map((each) => this.flagOf(each));
-      if (flags.length < 2) return flags;
-      const now = lit.filter((each) => !each.isPast).length;
-      const summary = element("summary", { textContent: `⚑ background: ${now} of ${model.runs.length} runs now${now < lit.length ? `, ${lit.length - now} before` : ""}` });
+      const runs = new Set(lit.map((each) => each.run)).size;
+      if (runs < 2) return flags;
+      const now = new Set(lit.filter((each) => !each.isPast).map((each) => each.run)).size;
+      const what = [...new Set(lit.map((each) => each.what))].join(" or ");
+      const summary = element("summary", { textContent: `⚑ ${what}: ${now} of ${model.runs.length} runs now${now < runs ? `, ${runs - now} before` : ""}` });
       return [element("details", {}, summary, element("div", { className: "lines" }, ...flags))];
     });
   }
@@ -200,17 +203,6 @@ export class Timeline {
     if (this.isOther) this.page.goOther(at);
     else this.page.go(at);
   }
-}
-
-function alertOf(run) {
-  const isLit = (look) => look.numbers["reliance/alert"] >= 0.5;
-  const asked = run.looks.filter((look) => look.numbers["reliance/alert"] !== undefined);
-  const look = asked.find(isLit);
-  if (!look) return null;
-  const last = asked[asked.length - 1];
-  const gone = asked.slice(asked.findLastIndex(isLit) + 1)[0];
-  const until = gone ? `, gone since ${gone.when}` : last === look ? "" : `, still at ${last.when}`;
-  return { run, look, isPast: Boolean(gone), text: `⚑ ${run.name}: background, from ${look.when}${until}` };
 }
 
 function leastOf(runs) {
