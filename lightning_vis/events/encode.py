@@ -10,12 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from lightning_vis.constants import EXCHANGE, LOG_ODDS, MULTICLASS
+from lightning_vis.constants import CONVINCES, EXCHANGE, LOG_ODDS, MULTICLASS, SURE
 from lightning_vis.events.part import Part
 from lightning_vis.events.quantise import Quantised, quantise, reduced
 from lightning_vis.events.sprites import png, smaller, sprite
 from lightning_vis.frames import Array, Filter, Frame, HeadAnswer, Inputs, Maps, Pictures, Verdict
 from lightning_vis.render.canvas.tiles import jpeg
+
+PHOTOGRAPHS = (EXCHANGE, CONVINCES, SURE)
+"""Pictures that are kept as cameras do."""
+
 
 MAP_SIDE = 112
 """Maps are stored with this many cells per edge at most."""
@@ -149,7 +153,7 @@ def _as_grain(maps: Maps) -> tuple[Quantised, bytes, dict[str, int]]:
 
 def small_pictures(key: str, pictures: Pictures) -> Part:
     """Finished pictures as one JPEG, made smaller until they fit into the budget; photographs as cameras store them."""
-    picture, size = _as_photographs(pictures.values) if key == EXCHANGE else _within_budget(pictures.values)
+    picture, size = _as_photographs(pictures.values) if key in PHOTOGRAPHS else _within_budget(pictures.values)
     return Part(f"pictures/{key}", _picture_facts(pictures, size), picture)
 
 

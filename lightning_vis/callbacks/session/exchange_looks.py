@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from lightning_vis.callbacks.failures import log, reason
 from lightning_vis.callbacks.monitor import progress
 from lightning_vis.callbacks.session.run_folder import boxes_command
 from lightning_vis.callbacks.session.session import Session
+from lightning_vis.callbacks.session.sheet_looks import sheets_of
 from lightning_vis.callbacks.trainer import source_of
 from lightning_vis.constants import ALONE, BINARY, EXCHANGE, MULTICLASS
 from lightning_vis.events.folder import is_remote
@@ -62,6 +64,7 @@ class ExchangeLooks:
         self._values: dict[str, float] = {}  # what was measured last
         self._age = 0  # how often it went out since
         self._at = 0  # finished steps when it was measured last
+        self._sheets_at = -1  # likewise of what convinces the network
         self._since: int | None = None  # finished steps since when the answer has followed the surroundings
         self._seconds = 0.0  # what the last one took
 
@@ -80,7 +83,7 @@ class ExchangeLooks:
         Raises:
             ValueError: it cannot be read.
         """
-        self.is_on, self._is_asked, self._pool = is_on, is_asked, None
+        self.is_on, self._is_asked, self._pool, self._sheets_at = is_on, is_asked, None, -1
         self._boxes = None if boxes is None else read_boxes(boxes)
 
     @property
@@ -101,25 +104,23 @@ class ExchangeLooks:
         if not self.is_on or is_idle or not self._is_due(trainer, frame):
             return frame
         with self._session.budget.timed("exchange"):
-            return self._with_verdict(trainer, module, running, frame)
+            frame = self._with_verdict(trainer, module, running, frame)
+            return replace(frame, pictures={**frame.pictures, **self._sheets(trainer, module, running, frame)})
 
     def owes(self, trainer: Any, last: Frame) -> bool:
-        """Whether the finished network was not exchanged yet, and there is time for it.
+        """Whether the finished network was not exchanged yet, or nobody knew that it was, and there is time for it.
 
         Args:
             trainer: whose training has ended.
             last: what the last look found.
         """
-        is_ours = self.is_on and self._at < last.finished_steps and last.moment == "epoch" and self._answer.task in TASKS
+        is_new = self._at < last.finished_steps or (self._can_show and self._sheets_at < last.finished_steps)
+        is_ours = self.is_on and is_new and last.moment == "epoch" and self._answer.task in TASKS
         return is_ours and not self._session.pauses(MANY, trainer, self._seconds)
 
     def _is_due(self, trainer: Any, frame: Frame) -> bool:
-        if frame.moment in ("end", *ALONE):
-            return True
-        at, total = progress(trainer, frame.epoch)
-        is_last = total is not None and at >= total
         is_turn = frame.moment == "epoch" and frame.finished_steps >= SPACED * self._at
-        return frame.epoch >= 1 and (is_last or is_turn)
+        return _is_last(trainer, frame) or (frame.epoch >= 1 and is_turn)
 
     def _with_verdict(self, trainer: Any, module: nn.Module, running: ForwardConfig, frame: Frame) -> Frame:
         try:
@@ -136,6 +137,30 @@ class ExchangeLooks:
         if verdict.state != NOT_MEASURED:
             frame = self._measured(frame, found, verdict)
         return replace(frame, pictures={**frame.pictures, **self._pictures(found)})
+
+    @property
+    def _can_show(self) -> bool:
+        """Whether there is a pool whose images people may see."""
+        probe = self._session.probe
+        return isinstance(self._pool, tuple) and probe is not None and bool(probe.shown)
+
+    def _sheets(self, trainer: Any, module: nn.Module, running: ForwardConfig, frame: Frame) -> dict[str, Any]:
+        """What convinces the finished network, and where it is sure; whatever fails takes no look along."""
+        probe = self._session.probe
+        if not self._can_show or probe is None or not isinstance(self._pool, tuple) or not _is_last(trainer, frame):
+            return {}
+        self._sheets_at = frame.finished_steps
+        try:
+            with preserve_state(module):
+                ask = _ask(module, running, self._pool[0], self._answer)
+                has_time = partial(self._has_time, trainer)
+                return dict(sheets_of(ask, self._pool[1], probe.painted, self._session.class_name, has_time))
+        except Exception as error:  # which takes no look along
+            self._session.failures.tell("looking for what convinces the network failed", error)
+            return {}
+
+    def _has_time(self, trainer: Any, seconds: float) -> bool:
+        return not self._session.pauses(MANY, trainer, seconds)
 
     def _measured(self, frame: Frame, found: Findings, verdict: Verdict) -> Frame:
         """The frame with the numbers, which go out from now on."""
@@ -232,6 +257,14 @@ class ExchangeLooks:
         age, at, since = int(state.get("age", 0)), int(state.get("at", 0)), None if since is None else int(since)
         self._values, self._age, self._at, self._since = values, age, at, since
         self.change = None
+
+
+def _is_last(trainer: Any, frame: Frame) -> bool:
+    """Whether nothing is trained after this look, as far as that is known."""
+    if frame.moment in ("end", *ALONE):
+        return True
+    at, total = progress(trainer, frame.epoch)
+    return frame.epoch >= 1 and total is not None and at >= total
 
 
 def _own_pool(probe: Probe, running: ForwardConfig) -> Pool | None:

@@ -22,7 +22,8 @@ function alertOf(run) {
   if (!stories.length) return null;
   const first = stories.reduce((one, other) => (other.first.steps < one.first.steps ? other : one)).first;
   const level = Math.max(...stories.map((story) => story.level));
-  const text = `⚑ ${run.name}: background, from ${first.when}${untilOf(stories, first, level)}${level ? worstOf(run.looks) : ""}`;
+  const what = stories.some((story) => story.tag === TAGS[0]) ? "background" : "surroundings";
+  const text = `⚑ ${run.name}: ${what}, from ${first.when}${untilOf(stories, first, level)}${level ? worstOf(run.looks) : ""}`;
   return { run, look: first, level, isPast: !level, text };
 }
 
@@ -33,7 +34,7 @@ function storyOf(looks, tag) {
   const first = asked.find(isLit);
   if (!first) return null;
   const last = asked[asked.length - 1];
-  return { first, last, level: isLit(last) ? last.numbers[tag] : 0, gone: asked[asked.findLastIndex(isLit) + 1] };
+  return { tag, first, last, level: isLit(last) ? last.numbers[tag] : 0, gone: asked[asked.findLastIndex(isLit) + 1] };
 }
 
 function untilOf(stories, first, level) {
