@@ -1,4 +1,4 @@
-"""Checkpoints of a finished training: where they lie, when they were written, what callbacks kept in them."""
+"""Checkpoints of a finished training: where, of when, and what callbacks kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The exchange map: cells of an image exchanged with those of images of other classes."""
+"""The exchange map: cells of an image exchanged with those of other classes."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _donors(run: Pass, count: int) -> list[Tensor]:
     """
     whole = run.whole or run
     lent, own = _classes(whole, len(run.images)), _classes(run, len(run.images))
-    if len(lent.unique()) < 2:
+    if len(torch.unique(lent)) < 2:
         raise ValueError(
             "the exchange map takes cells from images of other classes, and all images of the probe are of one: give it some of"
             " another class"

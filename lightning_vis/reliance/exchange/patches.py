@@ -90,7 +90,7 @@ def carried_by_patches(ask: Ask, images: Tensor, labels: Tensor, plain: Tensor) 
         Each class of at least six such images, in order, eight at most; () where there are fewer than two.
     """
     right = (plain.argmax(1) == labels) & (labels >= 0)
-    enough = [int(each) for each in labels[right].unique() if int((labels[right] == each).sum()) >= RIGHT]
+    enough = [int(each) for each in torch.unique(labels[right]) if int((labels[right] == each).sum()) >= RIGHT]
     classes = enough[:CLASSES]
     allowed = right & torch.isin(labels, torch.tensor(classes, dtype=labels.dtype))
     count = min(SOURCES, (MOST // max(1, len(classes)) - 2 * BEST * HOSTS) // PLACES**2)
