@@ -60,7 +60,7 @@ def _patches(classes: tuple[Carried, ...], objects: Objects, painted: Painted, n
     shown = [_shown(example.patch, example.host, objects.parts.images, painted) for _, example in pairs]
     hosts = [named(int(objects.labels[example.host])) for _, example in pairs]
     says = [
-        f"on {host}{SAYS}{named(example.said)} {example.probability:.2f}"
+        f"{host} with the patch{SAYS}{named(example.said)} {example.probability:.2f}"
         for host, (_, example) in zip(hosts, pairs, strict=True)
     ]
     return patch_pictures(shown, [_counted(each, named(each.label)) for each, _ in pairs], says)
@@ -73,7 +73,8 @@ def _shown(patch: Patch, host: int, images: Tensor, painted: Painted) -> tuple[A
 
 def _counted(found: Carried, name: str) -> str:
     """What was done with a class, and its control."""
+    best = "its best patch" if len(found.examples) == 1 else "its two best patches"
     return (
-        f"{name}: pasted on right images of other classes, its best patches are answered {name} {found.follows} of {found.of}"
-        f" times, random patches of {name} {found.control} of {found.of}."
+        f"{name}: {best}, pasted on images of other classes, {'is' if len(found.examples) == 1 else 'are'} answered {name} in"
+        f" {found.follows} of {found.of} cases; random patches of {name} in {found.control} of {found.of}."
     )
