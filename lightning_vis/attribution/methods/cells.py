@@ -1,4 +1,4 @@
-"""The exchange map: cells of an image exchanged with those of images of other classes."""
+"""The exchange map: cells of an image exchanged with those of other classes."""
 
 from __future__ import annotations
 
