@@ -21,7 +21,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:lightning_vis. the alert is"),
     pytest.mark.filterwarnings("ignore:Found 1 module.* in eval mode at the start of training"),
 ]
-COUNTED = re.compile(r"answered (.*) in (\d+) of (\d+) cases; random patches of (.*) in (\d+) of (\d+)\.$")
+COUNTED = re.compile(
+    r"answered (.*) in (\d+) of (\d+) cases, random patches of (.*) in (\d+) of (\d+) \(0\.[46] of each side\)\.$"
+)
 
 
 def counts(pictures):

@@ -122,7 +122,7 @@ def _words(text: str, colour: tuple[int, int, int]) -> Array:
 
 def _lit(picture: Array, place: tuple[slice, slice]) -> Array:
     """A picture in dim grey but for a patch."""
-    grey = picture.astype(np.float32).mean(axis=2, keepdims=True) * DIM * DIM
+    grey = picture.astype(np.float32).mean(axis=2, keepdims=True) * DIM
     found = np.broadcast_to(grey, picture.shape).astype(np.uint8)
     found[place] = picture[place]
     return _outlined(found, place)
