@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from lightning_vis.constants import CONVINCES, DIM, EXCHANGE, SURE
 from lightning_vis.frames import Array, Frame, Pictures
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, SMALL_TEXT, WIDTH, WRONG
-from lightning_vis.render.canvas.text import lines_of, lines_within, write
+from lightning_vis.render.canvas.text import fitting, lines_of, lines_within, write
 from lightning_vis.render.canvas.tiles import fit, put
 from lightning_vis.render.experiment.exchange import SAYS, exchange_sheet
 
@@ -107,7 +107,8 @@ def _row(pictures: Pictures, tiles: Sequence[int], header: str = "") -> Array:
         put(sheet, (x, 0), fit(pictures.values[at], side))
         place, _, answer = caption.rpartition(SAYS) if caption != header else ("its patch", "", "")
         for line, words in enumerate([*([f"says {answer}"] if answer else []), *lines_within(place, side, 2, letters)]):
-            write(sheet, (x, side + 2 + line * (letters + 4)), words, FAINT if line else INK, side, letters)
+            size = fitting(words, side, (letters, 18, 16, 14))
+            write(sheet, (x, side + 2 + line * (letters + 4)), words, FAINT if line else INK, side, size)
     return np.asarray(sheet)
 
 
@@ -121,7 +122,7 @@ def _words(text: str, colour: tuple[int, int, int]) -> Array:
 
 def _lit(picture: Array, place: tuple[slice, slice]) -> Array:
     """A picture in dim grey but for a patch."""
-    grey = picture.astype(np.float32).mean(axis=2, keepdims=True) * DIM * DIM
+    grey = picture.astype(np.float32).mean(axis=2, keepdims=True) * DIM
     found = np.broadcast_to(grey, picture.shape).astype(np.uint8)
     found[place] = picture[place]
     return _outlined(found, place)
