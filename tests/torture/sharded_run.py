@@ -168,6 +168,8 @@ class Notes(pl.Callback):
         self.known: list[Any] = []
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        if trainer.sanity_checking:
+            return
         numbers = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("reliance/")}
         self.known.append((trainer.global_step, numbers))
 
