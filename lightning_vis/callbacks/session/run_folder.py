@@ -81,6 +81,11 @@ def shown_with(trainer: Any) -> str:
     return f"see them with: {_quoted('tensorboard', '--logdir', shown)}"
 
 
+def boxes_command(folder: str) -> str:
+    """The command whose page has a run's cut-outs corrected, as a shell takes it."""
+    return _quoted("python", "-m", "lightning_vis", "boxes", os.path.abspath(folder))
+
+
 def _root_of(logger: Any) -> str:
     """The folder that a TensorBoard logger puts all runs into."""
     return str(logger.save_dir or logger.log_dir)
