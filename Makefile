@@ -8,7 +8,7 @@ CONSTRAINTS ?= constraints.txt
 LOGDIR ?= logs/leaves
 SHARED := $(shell $(PYTHON) -c 'import torch' 2>/dev/null && echo --system-site-packages)
 
-.PHONY: demo test tests callbacks tab torture docs slow lint format clean
+.PHONY: demo test tests callbacks tab torture docs slow gpu lint format clean
 
 demo: $(VENV)/demo
 	$(VENV)/bin/python examples/leaves.py --logdir $(LOGDIR)
@@ -44,6 +44,11 @@ slow: $(VENV)/test
 	$(VENV)/bin/python -m tests.probe.witness.films
 	$(if $(LIBRARIES),PYTHONPATH=. $(LIBRARIES) -m tests.probe.witness.libraries)
 	LIGHTNING_VIS_SLOW=1 $(VENV)/bin/python -m pytest tests/torture tests/tab/test_truth.py tests/tab/test_fuzz.py
+
+# What holds on a GPU; an error where there is none, so that nobody takes that for a pass.
+gpu: $(VENV)/test
+	$(VENV)/bin/python benchmarks/gpu.py > benchmarks/gpu.md.new
+	mv benchmarks/gpu.md.new benchmarks/gpu.md
 
 format: $(VENV)/test
 	$(VENV)/bin/ruff check --fix .
