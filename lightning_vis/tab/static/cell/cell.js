@@ -107,7 +107,7 @@ export class Cell {
     const { part, image } = panel.shown || {};
     if (panel.canvas.dataset.state !== "shown") return;
     this.under.textContent = valueUnder(this.page.painter.maps(part)?.[image], event.offsetX / panel.canvas.clientWidth, event.offsetY / panel.canvas.clientHeight, {
-      quantity: quantityOf(panel.name === MASK ? part : this.page.model.view), unit: part?.unit ?? "log-odds", isNear: Boolean(part?.quality),
+      quantity: quantityOf(panel.name === MASK ? part : this.page.model.view), unit: part?.unit ?? "log-odds",
     });
   }
 
