@@ -10,12 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from lightning_vis.constants import EXCHANGE, LOG_ODDS, MULTICLASS
+from lightning_vis.constants import CONVINCES, EXCHANGE, LOG_ODDS, MULTICLASS, SURE
 from lightning_vis.events.part import Part
 from lightning_vis.events.quantise import Quantised, quantise, reduced
 from lightning_vis.events.sprites import png, smaller, sprite
 from lightning_vis.frames import Array, Filter, Frame, HeadAnswer, Inputs, Maps, Pictures, Verdict
 from lightning_vis.render.canvas.tiles import jpeg
+
+PHOTOGRAPHS = (EXCHANGE, CONVINCES, SURE)
+"""Pictures that are kept as cameras do."""
+
 
 MAP_SIDE = 112
 """Maps are stored with this many cells per edge at most."""
@@ -31,6 +35,14 @@ BUDGET = 150_000
 
 MAP_BUDGET = 9_000
 """Bytes per probe image of a part that holds maps."""
+
+
+FINE = 32
+"""Cells of an edge; maps of more are grain, which is stored as photographs are, in half of the bytes."""
+
+
+GRAIN_BUDGET, GRAIN_QUALITY = 4_500, 85
+"""Bytes per probe image of such maps, and how well they are kept: their grain looks the same beside them, also enlarged."""
 
 
 TEXT_LIMIT = 240
@@ -77,13 +89,14 @@ def facts_part(frame: Frame, digits: int = 5) -> Part:
         "seconds": {key: number(value, digits) for key, value in frame.seconds.items()},
         "notes": [elided(note) for note in frame.notes[:10]],
     }
-    return Part("facts", facts | _task_facts(frame))
+    return Part("facts", facts | _task_facts(frame, digits))
 
 
-def _task_facts(frame: Frame) -> dict[str, Any]:
+def _task_facts(frame: Frame, digits: int) -> dict[str, Any]:
     """What is not said of a network that tells classes apart: a reader of before tasks were known finds what it knows."""
     words = {"answer": elided(frame.answer), "said": [elided(each) for each in frame.said], "wrong": list(frame.wrong)}
-    known: dict[str, Any] = (
+    top = {"top": [[[index, number(share, digits)] for index, share in each] for each in frame.top]} if frame.top else {}
+    known: dict[str, Any] = top | (
         {"task": frame.task, "unit": frame.unit} if (frame.task, frame.unit) != (MULTICLASS, LOG_ODDS) else {}
     )
     if frame.heads:
@@ -105,8 +118,8 @@ def _head_facts(head: HeadAnswer) -> dict[str, Any]:
 
 
 def map_part(key: str, maps: Maps, digits: int = 5) -> Part:
-    """A view's maps as a grey PNG in 8 bits of each map's own maximum, with maximum and mean beside it."""
-    codes, picture = _map_within_budget(maps)
+    """A view's maps in grey, 8 bits of each map's own maximum, with maximum and mean beside them."""
+    codes, picture, quality = _as_grain(maps) if _is_grain(maps) and digits < EXACT else (*_map_within_budget(maps), {})
     facts = {
         "size": list(codes.codes.shape[1:]),
         "area": int(np.prod(maps.values.shape[1:])),
@@ -121,12 +134,26 @@ def map_part(key: str, maps: Maps, digits: int = 5) -> Part:
     words: dict[str, Any] = {"explains": [elided(each) for each in maps.explains]} if maps.explains else {}
     unit = {"unit": maps.unit} if maps.unit != LOG_ODDS else {}
     head = {"head": maps.head} if maps.head else {}
-    return Part(f"maps/{key}", facts | words | unit | head, picture)
+    return Part(f"maps/{key}", facts | quality | words | unit | head, picture)
+
+
+def _is_grain(maps: Maps) -> bool:
+    """Whether it is shape alone that is looked at, of so many cells that nobody looks at one."""
+    return maps.scale.kind == "density" and not maps.scale.signed and min(maps.values.shape[1:]) > FINE
+
+
+def _as_grain(maps: Maps) -> tuple[Quantised, bytes, dict[str, int]]:
+    for side in (MAP_SIDE, 3 * MAP_SIDE // 4, MAP_SIDE // 2):
+        codes = quantise(reduced(maps.values, side))
+        picture = jpeg(sprite(codes.codes), GRAIN_QUALITY)
+        if len(picture) <= GRAIN_BUDGET * len(maps.values):
+            break
+    return codes, picture, {"quality": GRAIN_QUALITY}
 
 
 def small_pictures(key: str, pictures: Pictures) -> Part:
     """Finished pictures as one JPEG, made smaller until they fit into the budget; photographs as cameras store them."""
-    picture, size = _as_photographs(pictures.values) if key == EXCHANGE else _within_budget(pictures.values)
+    picture, size = _as_photographs(pictures.values) if key in PHOTOGRAPHS else _within_budget(pictures.values)
     return Part(f"pictures/{key}", _picture_facts(pictures, size), picture)
 
 

@@ -50,7 +50,7 @@ def logdir(tmp_path_factory):
     writer = SummaryWriter(folder / "run")
     store, other = FrameWriter([writer]), FrameWriter([writer])  # as two callbacks of one fit
     for frame in with_twins(film_of(2)):
-        assert not store.add(replace(frame, seconds={"pass": 0.031}), inputs_of(twins=True))
+        assert not store.add(replace(frame, seconds={"pass": 0.031}, top=(((0, 0.5), (1, 0.5)),) * 4), inputs_of(twins=True))
         writer.add_scalar("val/accuracy", 0.5, frame.log_step)
     assert not other.add(filters(), None)
     writer.close()

@@ -86,6 +86,7 @@ def test_fifty_runs_at_once_are_painted_and_told_apart(browser, many):
         assert bar["height"] < 50
         tab.frame.click(".alerts summary")
         flags = tab.texts(".flag")
+        assert [", still at" in each for each in flags] == [True] * 8 + [False] * 9  # the worst first
         assert "⚑ resnet_wd3: background, from start, still at epoch 1" in flags
         assert "⚑ resnet_wd6: background, from start, gone since epoch 1" in flags
 
@@ -147,3 +148,15 @@ def test_labels_of_the_chart_leave_out_what_all_names_share(browser, server):
         assert short == ["…wd1…", "…wd11…", "…wd3…"]
         assert tab.frame.evaluate(script, ["alpha", "beta"]) == ["alpha", "beta"]
         assert len(set(tab.frame.evaluate(script, ["a_b", "a_b_c", "a", "b"]))) == 4
+
+
+def test_runs_that_tensorboard_s_own_filter_finds_are_shown_until_others_are_chosen(browser, server):
+    with Tab(browser, server, query="?runFilter=alpha%7Cgamma") as tab:
+        tab.painted()
+        assert names(tab) == ["alpha", "gamma"]
+        tab.frame.click(".others button[title='show beta too']")
+        tab.until("() => document.querySelectorAll('.run strong').length === 3")
+        tab.page.reload()
+        tab.wait()
+        tab.painted()
+        assert names(tab) == ["alpha", "beta", "gamma"]

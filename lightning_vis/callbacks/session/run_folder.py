@@ -75,6 +75,11 @@ def command(trainer: Any) -> str:
     return _quoted("tensorboard", "--logdir", folder if is_remote(folder) else os.path.abspath(folder))
 
 
+def boxes_command(folder: str) -> str:
+    """The command whose page has a run's cut-outs corrected, as a shell takes it."""
+    return _quoted("python", "-m", "lightning_vis", "boxes", os.path.abspath(folder))
+
+
 def _root_of(logger: Any) -> str:
     """The folder that a TensorBoard logger puts all runs into."""
     return str(logger.save_dir or logger.log_dir)
