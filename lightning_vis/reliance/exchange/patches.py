@@ -113,7 +113,8 @@ def _of_class(ask: Ask, images: Tensor, labels: Tensor, allowed: Tensor, label: 
     hosts = torch.tensor(in_turn(labels, allowed & (labels != label), 2 * HOSTS))
     seen, fresh = hosts[::2], hosts[1::2]
     sources = (allowed & (labels == label)).nonzero()[:count, 0].tolist()
-    tried = [Patch(source, *place) for source in sources for place in places(*images.shape[2:], side)]
+    height, width = images.shape[2:]
+    tried = [Patch(source, *place) for source in sources for place in places(height, width, side)]
     # another host for each place of an image, and for each image another one on the same place
     on = seen[[(at // PLACES**2 + at) % len(seen) for at in range(len(tried))]]
     best = _best(tried, _answers(ask, images, tried, on)[:, label])
