@@ -96,7 +96,7 @@ def test_a_validation_alone_is_looked_at(kind: str, found: Found) -> None:
 @pytest.mark.parametrize("kind", FAILING)
 def test_a_look_that_fails_in_one_process_keeps_no_other_waiting(kind: str, found: Found) -> None:
     first, second = found[f"{kind}, with"]
-    assert [each for each in first["said"] if "the view 'fails' (layer 'net.0') rests" in each]
+    assert [each for each in first["said"] if "the view 'fails.net.0' (layer 'net.0') rests" in each]
     assert [moment for moment, _ in first["looks"][0]][:2] == ["start", "step"]  # the other view goes on
     assert not [each for each in second["said"] if each.startswith("lightning_vis")]
 
