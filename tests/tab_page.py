@@ -9,22 +9,38 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
+"""The shell without windows does the same in half the time, and less of it is fetched."""
 
 if CHROMIUM is None and not os.environ.get("LIGHTNING_VIS_BROWSER"):
-    pytest.skip("no chromium here (apt-get install chromium)", allow_module_level=True)
+    pytest.skip("no chromium here (apt-get install chromium-headless-shell)", allow_module_level=True)
 if os.environ.get("LIGHTNING_VIS_BROWSER"):
     import playwright.sync_api as api
 else:
     api = pytest.importorskip("playwright.sync_api", reason="no playwright here (pip install playwright)")
 
+BAR = 64  # pixels of TensorBoard's own bar
+
+OPENING = "&p.lightning_vis.tab=compare"
+FOLLOW = """link => new Promise(done => {
+    for (const each of document.querySelectorAll(".runs, .alerts details")) each.open = false;
+    for (const each of document.querySelectorAll("input[type=search]")) each.value = "";
+    dispatchEvent(new Event("blur"));  // the address bar has the keyboard
+    addEventListener("hashchange", done, { once: true });
+    const before = location.href;
+    location.hash = link;
+    if (location.href === before) done();
+})"""
+
 
 class Tab:
-    """The page as a reader meets it. Everything that a console or a foreign address would show is noted."""
+    """The plugin's page by itself, at the address that TensorBoard has for its frame. What a console or a foreign address would
+    show is noted. The window is given with TensorBoard's own bar, which is not there."""
 
     def __init__(self, browser, address, link="", *, width=1440, height=900, ratio=1, query="", polls=True):
         self.address = address
-        self.context = browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=ratio)
+        self.context = browser.new_context(viewport=self.window(width, height), device_scale_factor=ratio)
         self.page = self.context.new_page()
         if not polls:
             self.context.add_init_script("if (window !== top) window.setInterval = () => 0;")
@@ -33,8 +49,15 @@ class Tab:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", self._note)
         self.page.on("response", self._note_answer)
-        self.page.goto(f"{address}/{query}#lightning_vis{link}")
+        self.page.goto(self.way(query, link))
         self.wait()
+
+    @staticmethod
+    def window(width, height):
+        return {"width": width, "height": height - BAR}
+
+    def way(self, query, link):
+        return f"{self.address}/data/plugin_entry.html?name=lightning_vis{query}#{link}"
 
     def _note_console(self, message):
         if message.type == "error" and "Failed to load resource" not in message.text:
@@ -49,8 +72,28 @@ class Tab:
             self.foreign.append(request.url)
 
     def wait(self):
-        self.frame = self.page.wait_for_selector("iframe").content_frame()
+        self.frame = self.find()
         self.frame.wait_for_selector("footer .when:not(:empty)", timeout=60_000)
+
+    def find(self):
+        return self.page.main_frame
+
+    @property
+    def link(self):
+        """What the address says of the page, to open it anew."""
+        return "&p.lightning_vis" + self.page.url.partition("&p.lightning_vis")[2]
+
+    def follow(self, link=OPENING):
+        """Pastes a link over the address, as a reader may: the page shows what it says, without being loaded anew."""
+        assert self.errors == []
+        self.frame.evaluate(FOLLOW, link)
+        return self
+
+    def resize(self, width, height):
+        """Changes the window, and waits until the page has followed."""
+        self.page.set_viewport_size(self.window(width, height))
+        self.frame.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
+        return self
 
     def __enter__(self):
         return self
@@ -105,3 +148,17 @@ class Tab:
         self.page.mouse.move(box["x"] + 64 + share * (box["width"] - 64 - 150), box["y"] + 40)
         self.page.mouse.down()
         self.page.mouse.up()
+
+
+class HostedTab(Tab):
+    """The page where a reader meets it: inside of TensorBoard, whose own page takes some seconds to come."""
+
+    @staticmethod
+    def window(width, height):
+        return {"width": width, "height": height}
+
+    def way(self, query, link):
+        return f"{self.address}/{query}#lightning_vis{link}"
+
+    def find(self):
+        return self.page.wait_for_selector("iframe").content_frame()

@@ -78,6 +78,7 @@ class Page {
     document.addEventListener("keydown", (event) => onKey(this, event));
     new ResizeObserver(() => this.draw()).observe(this.stage);
     window.addEventListener("resize", () => this.draw());
+    window.addEventListener("blur", () => this.flush()); // who goes to the address bar finds what is shown there
     this.host.addEventListener("hashchange", () => this.followAddress());
     followTheme(this.host, () => this.draw());
   }
