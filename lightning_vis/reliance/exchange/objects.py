@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lightning_vis.reliance.exchange.composite import Parts, cut_parts, frame_parts
-from lightning_vis.reliance.exchange.cut_out import contrasts, cut_outs
+from lightning_vis.reliance.exchange.cut_out import contrasts, cut_outs, strangeness
 
 SMALLEST, LARGEST = 0.02, 0.8
 """Shares of the picture: a cut-out that is smaller or larger has found no object, and the middle is taken instead."""
@@ -70,22 +70,23 @@ def objects_of(
     """
     if masks is None and boxed is not None and bool(boxed[1].all()):
         masks = boxed[0].float()
-    found = cuts_of(pictures) if masks is None else masks > 0.5
+    found, strange = _cut(pictures) if masks is None else (masks > 0.5, None)
     if masks is None and boxed is not None:
         found = torch.where(boxed[1][:, None, None], boxed[0], found)
     labels = torch.where(is_first(images), labels, -1)
     parts = cut_parts(images, found)
-    refusal = _refusal(pictures, labels, found, parts, is_automatic=masks is None)
+    refusal = _refusal(strange, labels, found, parts)
     count = int(boxed[1].sum()) if masks is None and boxed is not None else 0
     return Objects(labels, parts, frame_parts(images), masks is None, refusal, count)
 
 
-def cuts_of(pictures: Tensor) -> Tensor:
-    """As `cut_outs`; the middle of a picture where no object was found ``(P, H, W)`` bool."""
-    found = cut_outs(pictures)
+def _cut(pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """As `cut_outs`; the middle of a picture where no object was found ``(P, H, W)`` bool. And how strange each place is."""
+    strange, (height, width) = strangeness(pictures), pictures.shape[2:]
+    found = cut_outs(strange, (height, width))
     share = found.float().mean((1, 2))
     is_object = (share > SMALLEST) & (share < LARGEST)
-    return torch.where(is_object[:, None, None], found, ellipse(pictures.shape[2], pictures.shape[3]))
+    return torch.where(is_object[:, None, None], found, ellipse(height, width)), strange
 
 
 def ellipse(height: int, width: int) -> Tensor:
@@ -101,12 +102,12 @@ def is_first(images: Tensor) -> Tensor:
     return ~earlier
 
 
-def _refusal(pictures: Tensor, labels: Tensor, cuts: Tensor, parts: Parts, *, is_automatic: bool) -> Refusal | None:
+def _refusal(strange: Tensor | None, labels: Tensor, cuts: Tensor, parts: Parts) -> Refusal | None:
     if len(torch.unique(labels[labels >= 0])) < 2:
         return Refusal("the images are of one class", "a validation set of at least two classes would help")
     if float(parts.inside.float().mean((1, 2)).median()) > FILLED:
         return Refusal("the objects fill the images, so that next to nothing surrounds them")
-    stands_out = contrasts(pictures, cuts).nanmedian() if is_automatic else torch.tensor(torch.inf)
+    stands_out = torch.tensor(torch.inf) if strange is None else contrasts(strange, cuts).nanmedian()
     if not float(stands_out) >= CONTRAST:
         return Refusal(
             "no objects stand out from what surrounds them",

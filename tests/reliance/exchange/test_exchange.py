@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lightning_vis.reliance.exchange.composite import cut_parts, frame_parts
-from lightning_vis.reliance.exchange.cut_out import contrasts, cut_outs, painted_out
+from lightning_vis.reliance.exchange.cut_out import contrasts, cut_outs, painted_out, strangeness
 from lightning_vis.reliance.exchange.effect import effect_of, followed, own_probabilities, standard_error
 from lightning_vis.reliance.exchange.morphology import components, filled, flooded, grown, largest, opened, otsu, shrunk
 from lightning_vis.reliance.exchange.plan import HOSTS, in_turn, plan_of
@@ -54,22 +54,24 @@ def scene(colour=(1.0, 0.0, 0.0), side=64, at=20, size=24):
 @pytest.mark.parametrize("side", [64, 96, 128])
 def test_a_square_on_noise_is_cut_out(side):
     picture, mask = scene(side=side, at=side // 3, size=side // 3)
-    found = cut_outs(picture[None])[0]
+    strange = strangeness(picture[None])
+    found = cut_outs(strange, (side, side))[0]
     assert (found & mask).sum() / (found | mask).sum() > 0.75
-    assert float(contrasts(picture[None], found[None])) > 5
+    assert float(contrasts(strange, found[None])) > 5
 
 
 def test_a_plain_picture_has_no_object_that_stands_out():
-    plain = torch.full((1, 3, 64, 64), 0.4)
-    assert not cut_outs(plain).any()
-    assert math.isnan(float(contrasts(plain, cut_outs(plain))))
+    strange = strangeness(torch.full((1, 3, 64, 64), 0.4))
+    found = cut_outs(strange, (64, 64))
+    assert not found.any()
+    assert math.isnan(float(contrasts(strange, found)))
 
 
 def test_no_picture_depends_on_another():
     one, other = scene()[0], scene((0.0, 0.0, 1.0), at=26)[0]
-    together = cut_outs(torch.stack((one, other)))
-    assert torch.equal(together[0], cut_outs(one[None])[0])
-    assert torch.equal(together[1], cut_outs(other[None])[0])
+    together = cut_outs(strangeness(torch.stack((one, other))), (64, 64))
+    for found, alone in zip(together, (one, other), strict=True):
+        assert torch.equal(found, cut_outs(strangeness(alone[None]), (64, 64))[0])
 
 
 def test_painting_out_leaves_the_rest_and_nothing_of_the_object():
