@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 from urllib.parse import urlsplit
@@ -22,6 +23,23 @@ else:
 
 BAR = 64  # pixels of TensorBoard's own bar
 
+PACK = """const packed = (bytes) => {
+    let text = "";
+    for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+    return btoa(text);
+};"""
+"""Bytes as one text: as a list of numbers they take a hundred times as long to come here."""
+PIXELS = f"""([selector, at]) => {{
+    {PACK}
+    const each = document.querySelectorAll(selector)[at];
+    return [each.width, each.height, packed(each.getContext("2d").getImageData(0, 0, each.width, each.height).data)];
+}}"""
+
+
+def unpacked(text):
+    return np.frombuffer(base64.b64decode(text), np.uint8)
+
+
 OPENING = "&p.lightning_vis.tab=compare"
 FOLLOW = """link => new Promise(done => {
     for (const each of document.querySelectorAll(".runs, .alerts details")) each.open = false;
@@ -33,15 +51,36 @@ FOLLOW = """link => new Promise(done => {
     if (location.href === before) done();
 })"""
 
+COUNT = """(() => {
+    const own = window.fetch;
+    window.loading = 0;
+    const end = () => setTimeout(() => { window.loading -= 1; });  // when the page has drawn what came
+    window.fetch = async (way, ...more) => {
+        if (!String(way).startsWith("data?")) return own(way, ...more);
+        window.loading += 1;
+        try {
+            const answer = await own(way, ...more);
+            const json = answer.json.bind(answer);
+            answer.json = () => json().finally(end);
+            return answer;
+        } catch (error) {
+            end();
+            throw error;
+        }
+    };
+})()"""
+"""Counts the runs that are on their way to the page."""
+
 
 class Tab:
     """The plugin's page by itself, at the address that TensorBoard has for its frame. What a console or a foreign address would
     show is noted. The window is given with TensorBoard's own bar, which is not there."""
 
-    def __init__(self, browser, address, link="", *, width=1440, height=900, ratio=1, query="", polls=True):
+    def __init__(self, browser, address, link="", *, width=1440, height=900, ratio=1, query="", polls=True, **wishes):
         self.address = address
-        self.context = browser.new_context(viewport=self.window(width, height), device_scale_factor=ratio)
+        self.context = browser.new_context(viewport=self.window(width, height), device_scale_factor=ratio, **wishes)
         self.page = self.context.new_page()
+        self.context.add_init_script(COUNT)
         if not polls:
             self.context.add_init_script("if (window !== top) window.setInterval = () => 0;")
         self.errors, self.foreign = [], []
@@ -87,6 +126,7 @@ class Tab:
         """Pastes a link over the address, as a reader may: the page shows what it says, without being loaded anew."""
         assert self.errors == []
         self.frame.evaluate(FOLLOW, link)
+        self.until("() => !window.loading")
         return self
 
     def resize(self, width, height):
@@ -131,13 +171,8 @@ class Tab:
 
     def pixels(self, selector=".picture canvas", at=0, channels=3):
         """A canvas as an array (H, W, 3), or (H, W, 4) with its opacity."""
-        width, height, data = self.frame.evaluate(
-            "([selector, at]) => { const each = document.querySelectorAll(selector)[at];"
-            " const all = each.getContext('2d').getImageData(0, 0, each.width, each.height);"
-            " return [each.width, each.height, [...all.data]]; }",
-            [selector, at],
-        )
-        return np.array(data, np.uint8).reshape(height, width, 4)[..., :channels]
+        width, height, data = self.frame.evaluate(PIXELS, [selector, at])
+        return unpacked(data).reshape(height, width, 4)[..., :channels]
 
     def texts(self, selector):
         return self.frame.eval_on_selector_all(selector, "all => all.map(each => each.textContent)")

@@ -12,7 +12,7 @@ import pytest
 from tab_page import Tab
 from tab_runs import film_of, inputs_of, write_run
 from tab_server import tensorboard, wait_for_looks
-from tab_tiles import LABEL, TILES, assert_true, expected
+from tab_tiles import LABEL, TILES, assert_true, expected, pixels_of
 
 from lightning_vis.events.frame_reader import read_frames
 
@@ -225,7 +225,7 @@ def test_one_damaged_run_fails_for_itself(reader, logdir, name):
     shown = [tile for tile in tab.frame.evaluate(TILES) if "run beta" not in tile["label"]]
     assert [tile["state"] for tile in shown] == ["shown"] * 8
     for tile in shown:
-        error = np.array(tile["pixels"])[:, :3] - expected(runs[LABEL.match(tile["label"])[2]], tile, "evidence")
+        error = pixels_of(tile)[:, :3] - expected(runs[LABEL.match(tile["label"])[2]], tile, "evidence")
         assert np.abs(error).max() <= 3
     assert tab.errors == []
 

@@ -31,7 +31,7 @@ export class Timeline {
     this.pointed = element("div", { className: "pointed", hidden: true });
     this.makeTools();
     const bar = element("div", { className: "bar" }, this.button, this.speed, this.when, this.count, this.zooms, this.moments, this.alerts, this.one, this.axis, labelled("smooth", this.smooth), this.scalar);
-    this.root = element("footer", {}, bar, element("div", { className: "plot" }, this.canvas, this.pointed), this.live);
+    this.root = element("footer", {}, element("h2", { className: "unseen", textContent: "Timeline" }), bar, element("div", { className: "plot" }, this.canvas, this.pointed), this.live);
   }
 
   makeTools() {
