@@ -77,6 +77,7 @@ def test_on_a_narrow_window_nothing_is_cut_off_and_the_page_scrolls(browser, ima
     with Tab(browser, images, link("few"), width=390, height=844) as tab:
         tab.painted()
         assert tab.frame.eval_on_selector("html", "each => each.scrollWidth <= each.clientWidth")
+        tab.frame.click(".more")
         for selector in (".play", "select.scalar", ".picture canvas", ".run strong"):
             box = tab.frame.eval_on_selector(
                 selector, "each => { const { left, right } = each.getBoundingClientRect(); return [left, right]; }"
