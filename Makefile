@@ -8,13 +8,13 @@ CONSTRAINTS ?= constraints.txt
 LOGDIR ?= logs/leaves
 SHARED := $(shell $(PYTHON) -c 'import torch' 2>/dev/null && echo --system-site-packages)
 
-.PHONY: demo test tests callbacks tab torture slow lint format clean
+.PHONY: demo test tests callbacks tab torture docs slow gpu lint format clean
 
 demo: $(VENV)/demo
 	$(VENV)/bin/python examples/leaves.py --logdir $(LOGDIR)
 
 test: $(VENV)/test lint
-	$(MAKE) --jobs 3 tests callbacks tab torture
+	$(MAKE) --jobs 3 tests callbacks tab torture docs
 
 tests: $(VENV)/test
 	$(VENV)/bin/python -m pytest --ignore tests/callbacks --ignore tests/torture --ignore tests/tab
@@ -24,6 +24,10 @@ callbacks: $(VENV)/test
 
 tab: $(VENV)/test
 	$(VENV)/bin/python -m pytest tests/tab
+
+# The site, build/site/index.html: a warning is an error, as is a cell of the notebook that fails.
+docs: $(VENV)/test
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m sphinx --fresh-env --fail-on-warning --quiet --conf-dir docs . build/site
 
 lint: $(VENV)/test
 	$(VENV)/bin/ruff check .
@@ -42,6 +46,11 @@ slow: $(VENV)/test
 	$(if $(LIBRARIES),PYTHONPATH=. $(LIBRARIES) -m tests.probe.witness.libraries)
 	LIGHTNING_VIS_SLOW=1 $(VENV)/bin/python -m pytest tests/torture tests/tab/test_truth.py tests/tab/test_fuzz.py
 
+# What holds on a GPU; an error where there is none, so that nobody takes that for a pass.
+gpu: $(VENV)/test
+	$(VENV)/bin/python benchmarks/gpu.py > benchmarks/gpu.md.new
+	mv benchmarks/gpu.md.new benchmarks/gpu.md
+
 format: $(VENV)/test
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
@@ -54,7 +63,7 @@ $(VENV)/demo: $(VENV)/bin/python setup.cfg $(CONSTRAINTS)
 	touch $@
 
 $(VENV)/test: $(VENV)/bin/python setup.cfg $(CONSTRAINTS)
-	$(VENV)/bin/python -m pip install --constraint $(CONSTRAINTS) $(PIP_ARGS) --editable '.[examples,test]'
+	$(VENV)/bin/python -m pip install --constraint $(CONSTRAINTS) $(PIP_ARGS) --editable '.[examples,test,docs]'
 	touch $@
 
 clean:

@@ -34,6 +34,8 @@ from lightning_vis.frames import Frame, Inputs, Maps, Scale
 IMAGES, SIDE = 8, 224
 SHAPES = ((10, 300), (50, 100), (1, 3000))
 """Runs, and epochs of each."""
+SHOWN = 10
+"""Runs that a page shows at most."""
 
 
 def frames(seed, epochs):
@@ -97,53 +99,87 @@ def answers(address, paths):
     return statistics.median(seconds for seconds, _, _ in rounds), rounds[0][1], rounds[0][2]
 
 
-STEPS = """async () => {
-  const { Compare } = await import("./static/compare/compare.js");
-  const times = [];
-  const update = Compare.prototype.update;
-  Compare.prototype.update = function (model) {
-    const started = performance.now();
-    update.call(this, model);
-    times[times.length - 1] += performance.now() - started;
-  };
-  const key = (name) => document.body.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true }));
-  const rest = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
-  times.push(0);
-  key("Home");
-  const walk = async (name) => {
-    for (let at = 0; at < 40; at += 1) {
-      times.push(0);
-      const started = performance.now();
-      key(name);
-      times[times.length - 1] = performance.now() - started;
-      await rest(120);
-    }
-  };
-  await walk("ArrowRight");
-  await rest(1000);
-  times.length = 0;
-  await walk("ArrowLeft");
-  return times;
-}"""
+PRESS = """name => document.body.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true }))"""
+REST = 150  # milliseconds until a step has painted all that it can
+STEPS = 40
+
+
+def thread_times(session):
+    """Milliseconds that the page's thread has worked so far: in all, and of it in scripts."""
+    metrics = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
+    return np.array([1000 * metrics["TaskDuration"], 1000 * metrics["ScriptDuration"]])
+
+
+def walk(tab, frame, session, key):
+    """Milliseconds of the page's thread for each of some steps, ``(STEPS, 2)``: in all, and of it in scripts."""
+    found = []
+    for _ in range(STEPS):
+        before = thread_times(session)
+        frame.evaluate(PRESS, key)
+        tab.wait_for_timeout(REST)
+        frame.wait_for_selector("main > [aria-busy=false]", timeout=120_000)
+        found.append(thread_times(session) - before)
+    return np.array(found)
+
+
+def resident(pid):
+    """MB of memory that a process holds."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1000
+
+
+def descendants(pid):
+    """A process and all that it has started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(each for child in children for each in descendants(int(child)))]
+
+
+def server_memory():
+    """MB of TensorBoard with its loader: the only processes of ours that are called so."""
+    ours = [pid for pid in descendants(os.getpid()) if b"tensorboard" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return sum(resident(pid) for pid in ours if pid != os.getpid())
+
+
+def page_memory(browser):
+    """MB of the largest process of a page."""
+    found = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+    return max(resident(each["id"]) for each in found if each["type"] == "renderer")
 
 
 def page(address, view, runs):
-    """Seconds from the click on the tab to painted tiles, milliseconds of the page's thread per step, its memory in MB."""
+    """What it costs to open the tab and to go through the film, by what it is called."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         tab = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
         tab.goto(f"{address}/#timeseries")
         tab.wait_for_timeout(3000)
+        empty = page_memory(browser)
         link = f"#lightning_vis&p.lightning_vis.runs={','.join(runs)}&p.lightning_vis.view={view}"
         started = time.perf_counter()
         tab.evaluate("link => { location.hash = link; location.reload(); }", link)
         frame = tab.wait_for_selector("iframe").content_frame()
         frame.wait_for_selector("main > [aria-busy=false]", timeout=120_000)
         opened = time.perf_counter() - started
-        times = frame.evaluate(STEPS)
+        session = tab.context.new_cdp_session(tab)
+        session.send("Performance.enable", {"timeDomain": "threadTicks"})
+        frame.evaluate(PRESS, "Home")
+        tab.wait_for_timeout(2000)
+        fresh, decoded = (walk(tab, frame, session, key) for key in ("ArrowRight", "ArrowLeft"))
         heap = frame.evaluate("() => performance.memory.usedJSHeapSize / 1e6")
+        memory = page_memory(browser)
         browser.close()
-    return opened, statistics.median(times), heap
+    return {
+        f"{view}: reloaded until painted": f"{opened:.1f} s",
+        f"{view}: thread per step, decoded": steps_of(decoded),
+        f"{view}: thread per step, seen first": steps_of(fresh),
+        f"{view}: memory of the page after {2 * STEPS} steps": f"{memory:.0f} MB ({empty:.0f} before; heap {heap:.0f})",
+    }
+
+
+def steps_of(times):
+    """Times of steps in words: the middle one, that in scripts, and the longest."""
+    median, scripts = np.median(times, axis=0)
+    return f"{median:.0f} ms (scripts {scripts:.0f}; at most {times[:, 0].max():.0f})"
 
 
 def export(folder):
@@ -169,23 +205,30 @@ def measured(folder, runs, epochs):
             wait_for_looks(address, name, epochs + 1)
         first = answers(address, ["runs", *(f"data?run={name}" for name in names[:2])])
         every = answers(address, ["runs", *(f"data?run={name}" for name in names)])
-        pages = {view: page(address, view, names[:10]) for view in ("evidence", "saliency")}
+        loaded = server_memory()
+        pages = page(address, "evidence", names[:SHOWN]) | page(address, "saliency", names[:SHOWN])
+        served = server_memory()
     exported = export(folder)
     return {
         "first answer, two runs": f"{first[0]:.2f} s, {first[1] / 1e6:.2f} MB",
         "all runs": f"{every[0]:.2f} s, {every[1] / 1e6:.2f} MB ({every[2] / 1e6:.1f} MB of JSON)",
-        **{f"{view}: reloaded until painted": f"{opened:.1f} s" for view, (opened, _, _) in pages.items()},
-        **{f"{view}: thread per step, decoded, median": f"{step:.0f} ms" for view, (_, step, _) in pages.items()},
-        "heap of the page after 80 steps of saliency": f"{pages['saliency'][2]:.0f} MB",
+        **pages,
+        "memory of the server, all read": f"{loaded:.0f} MB ({served:.0f} after the pages)",
         "export": f"{exported[0]:.1f} s, {exported[1]:.0f} MB of memory, {exported[2]:.0f} MB",
         "storing a look, median": f"{1000 * storing:.0f} ms",
     }
 
 
+def shapes():
+    """Those that were asked for by their runs (``10``), else all."""
+    asked = [int(each) for each in sys.argv[1:]]
+    return [shape for shape in SHAPES if not asked or shape[0] in asked]
+
+
 def main():
     load = os.getloadavg()[0]
     columns = {}
-    for runs, epochs in SHAPES:
+    for runs, epochs in shapes():
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name) / "logs"
             folder.mkdir()

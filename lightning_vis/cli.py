@@ -1,4 +1,4 @@
-"""The command line: ``export``, ``gif``, ``strip``, ``replay`` and ``doctor``."""
+"""The command line: export, gif, strip, replay, boxes, doctor."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_vis import __version__
+from lightning_vis.boxes.server import served
 from lightning_vis.doctor import examined
 from lightning_vis.export import export_gif, export_html, export_strip
 
@@ -37,6 +38,8 @@ def _done(arguments: argparse.Namespace) -> str:
         return examined(arguments.logdir)
     if arguments.command == "replay":
         return _replayed(arguments)
+    if arguments.command == "boxes":
+        return served(arguments.logdir, arguments.output, arguments.port, _tell)
     if arguments.command == "export":
         damage = export_html(arguments.logdir, arguments.output, arguments.looks)
     else:
@@ -51,7 +54,7 @@ def _replayed(arguments: argparse.Namespace) -> str:
     """Looks at checkpoints; the other commands need no torch."""
     from lightning_vis.callbacks.replay import replay
 
-    words = {"data": arguments.data, "probe": arguments.probe, "task": arguments.task}
+    words = {name: getattr(arguments, name) for name in ("data", "probe", "task", "callbacks")}
     for sentence in replay(arguments.checkpoints, arguments.model, arguments.output, **words):
         _tell(sentence)
     return f"see them with: tensorboard --logdir {arguments.output}"
@@ -72,6 +75,11 @@ def parser() -> argparse.ArgumentParser:
         command = _command(commands, name, default, f"{purpose} of one view, the runs below each other")
         command.add_argument("--view", help=VIEW_HELP)
     _add_replay(commands)
+    purpose = "a page of this machine, on which boxes are drawn around the objects of images whose surroundings are exchanged"
+    boxes = commands.add_parser("boxes", help=purpose, description=purpose)
+    boxes.add_argument("logdir", help="a run's folder, or one with runs in it")
+    boxes.add_argument("-o", "--output", default="boxes.json", help="the file that keeps them (boxes.json)")
+    boxes.add_argument("--port", type=int, default=0, help="to listen on (a free one)")
     purpose = "what is installed and what a log folder holds, on one screen, for a report of a problem"
     doctor = commands.add_parser("doctor", help=purpose, description=purpose)
     doctor.add_argument("logdir", nargs="?", help="a run's folder, or one with runs in it")
@@ -79,13 +87,18 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    purpose = "looks at the checkpoints of a finished training as if a ProbeCallback had been there"
+    purpose = "looks at the checkpoints of a finished training as if callbacks had been there"
     command = commands.add_parser("replay", help=purpose, description=purpose)
     command.add_argument("checkpoints", help="a folder with *.ckpt in it, or one file")
     command.add_argument("--model", required=True, help="import path of the LightningModule: a class, or what returns one")
     command.add_argument("--data", help="import path of a LightningDataModule or a loader (the model's own if not given)")
     command.add_argument("--probe", help="import path of a Probe, or of a function that returns one")
     command.add_argument("--task", help="what the output means (read from the first batch if not given)")
+    command.add_argument(
+        "--callbacks",
+        help="import path of a ProbeCallback, a FilterMaximizationCallback or a list of them, or of what returns it"
+        " (those that the checkpoints know if not given)",
+    )
     command.add_argument("-o", "--output", default="replay", help="the run's folder (replay)")
 
 

@@ -117,6 +117,14 @@ EXCHANGE = "exchange"
 """The pictures of an exchange of surroundings, among those of a frame: rows of three."""
 
 
+CONVINCES = "convinces"
+"""The patches that carry a class to other images: two pictures of each, its image and one that it is pasted on."""
+
+
+SURE = "sure"
+"""The surest mistakes, and behind them the surest hits."""
+
+
 TWINS = "twins"
 """Those of twins: object after object, each on all backgrounds."""
 

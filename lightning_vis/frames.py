@@ -185,6 +185,8 @@ class Frame:
         head: the head of which all this is said, where there are several.
         heads: the others, by name; their numbers have ``@<name>`` behind their tags, their maps behind their keys.
         verdict: what twins and the exchange of surroundings said; None where this look asked nothing.
+        top: ``(N,)`` of each image its most probable classes with their probabilities, at most five, the surest first; of
+            labels each with its own. Empty where the task has none, and in runs of before 0.1.
     """
 
     probe: str
@@ -209,6 +211,7 @@ class Frame:
     head: str = ""
     heads: Mapping[str, HeadAnswer] = field(default_factory=dict)
     verdict: Verdict | None = None
+    top: tuple[tuple[tuple[int, float], ...], ...] = ()
 
     def __repr__(self) -> str:
         """Which look, and of what, on one line: its arrays have thousands."""
@@ -237,6 +240,7 @@ class Frame:
             head=head,
             heads={},
             verdict=None,
+            top=(),
         )
 
     def _alone(self) -> Frame:

@@ -28,7 +28,7 @@ def find(name):
         return getattr(find(module), attribute)
 
 
-WRITTEN = [*sorted(DOCS.parent.glob("lightning_vis/**/*.py")), *sorted(DOCS.glob("*.md")), *sorted(DOCS.parent.glob("*.md"))]
+WRITTEN = [*sorted(DOCS.parent.glob("lightning_vis/**/*.py")), *sorted(DOCS.rglob("*.md")), *sorted(DOCS.parent.glob("*.md"))]
 
 
 @pytest.mark.parametrize("path", [path for path in WRITTEN if names_in(path)], ids=lambda path: path.stem)
@@ -70,12 +70,21 @@ def test_hooks_before_a_commit_are_the_linters_of_make_lint():
     assert all(f"$(VENV)/bin/{each}" in lint for each in run)
 
 
-@pytest.fixture(scope="module")
-def sentences():
-    spec = importlib.util.spec_from_file_location("sentences", DOCS / "sentences.py")
+def script(name):
+    """A script of the pages as a module."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def sentences():
+    return script("sentences")
+
+
+def test_the_page_of_names_is_what_can_be_imported():
+    assert (DOCS / "api.md").read_text("utf-8") == script("reference").page(), "python docs/reference.py writes it anew"
 
 
 def test_the_page_of_sentences_is_what_the_code_can_say(sentences):
@@ -108,10 +117,33 @@ log(trainer, "something happened")
 LINK = re.compile(r"\]\((?!http|#)([^)#]+)(?:#[^)]*)?\)")
 
 
-@pytest.mark.parametrize("path", [*sorted(DOCS.glob("*.md")), *sorted(DOCS.parent.glob("*.md"))], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*sorted(DOCS.rglob("*.md")), *sorted(DOCS.parent.glob("*.md"))], ids=lambda path: path.stem)
 def test_links_lead_to_files_that_are_there(path):
     for target in LINK.findall(path.read_text("utf-8")):
         assert (path.parent / target).exists(), target
+
+
+def links_of(path):
+    """The files that a page leads to."""
+    return {(path.parent / target).resolve() for target in LINK.findall(path.read_text("utf-8"))}
+
+
+def test_each_page_is_two_clicks_from_the_readme():
+    first = links_of(DOCS.parent / "README.md")
+    second = {page for path in first if path.suffix == ".md" for page in links_of(path)}
+    pages = {path.resolve() for path in [*DOCS.rglob("*.md"), *DOCS.glob("*.ipynb")]}
+    assert (DOCS / "index.md").resolve() in first
+    assert pages <= first | second, "a new page belongs into docs/index.md"
+
+
+def test_every_picture_is_made_by_a_script_that_names_it_or_a_command_beside_it():
+    scripts = "".join(path.read_text("utf-8") for room in ("docs", "benchmarks") for path in DOCS.parent.glob(f"{room}/*.py"))
+    told = [DOCS.parent / "README.md", *DOCS.rglob("*.md"), *DOCS.parent.glob("benchmarks/*.md")]
+    commands = " ".join(
+        re.findall(r"`python [^`]+`|^    python .*$", "".join(each.read_text("utf-8") for each in told), re.MULTILINE)
+    )
+    for path in DOCS.glob("pictures/*"):
+        assert path.stem in scripts or path.name in commands or path.stem.startswith("methods_"), path.name
 
 
 def test_numbers_of_the_tutorial_are_those_of_the_benchmark():

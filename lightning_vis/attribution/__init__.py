@@ -13,6 +13,7 @@ from lightning_vis.attribution.methods.products import product_map as product_ma
 from lightning_vis.attribution.methods.rollout import rollout_map as rollout_map
 from lightning_vis.attribution.methods.views import attention_rollout as attention_rollout
 from lightning_vis.attribution.methods.views import deconvolution as deconvolution
+from lightning_vis.attribution.methods.views import exchange_map as exchange_map
 from lightning_vis.attribution.methods.views import grad_cam_plus_plus as grad_cam_plus_plus
 from lightning_vis.attribution.methods.views import guided_backprop as guided_backprop
 from lightning_vis.attribution.methods.views import hires_cam as hires_cam

@@ -146,7 +146,9 @@ def build_frame(
     frame = Frame(probe.name, *_classes(said, len(probe)), maps, numbers=numbers, per_image=per_image, notes=notes)
     captions = said.captions or (("",) * len(probe) if answer.task != MULTICLASS else ())
     wrong = said.wrong or ((None,) * len(probe) if answer.task != MULTICLASS else ())
-    return replace(frame, task=answer.task, unit=answer.score_unit, answer=answer.said, said=captions, wrong=wrong)
+    return replace(
+        frame, task=answer.task, unit=answer.score_unit, answer=answer.said, said=captions, wrong=wrong, top=said.top
+    )
 
 
 def _numbers_of(found: Mapping[str, Recorded]) -> Said:

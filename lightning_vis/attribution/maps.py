@@ -21,7 +21,7 @@ class Recording(Protocol):
 
 
 def saliency_map(record: Recording) -> Tensor:
-    """Where a small change of the image would change the score most: max over channels of |gradient|.
+    """Where a small change of the image would change the score most: max over channels of ``|gradient|``.
 
     Source: K. Simonyan, A. Vedaldi, A. Zisserman, 2013, "Deep Inside Convolutional Networks".
 

@@ -156,7 +156,7 @@ def _facts_seen(run: Pass, output: Any) -> Facts | None:
 
 def _notes(answer: Answer, output: Any) -> tuple[str, ...]:
     """What a reader should know of how the output was read."""
-    if answer == CLASSES:
+    if replace(answer, said="") == CLASSES:
         return notes_of(output)
     return (PROBABILITIES,) if answer.facts.probabilities else ()
 

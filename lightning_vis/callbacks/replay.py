@@ -6,33 +6,24 @@ import importlib
 import inspect
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from lightning_vis.attribution.views import View
+from lightning_vis.callbacks.checkpoints import FILTERS, LOOKED, Checkpoint, checkpoint_files, kept_by, ordered, view_of
 from lightning_vis.callbacks.failures import reason
-from lightning_vis.callbacks.host.parents import HOMES
+from lightning_vis.callbacks.filters import FilterMaximizationCallback
+from lightning_vis.callbacks.host.parents import HOMES, Callback
 from lightning_vis.callbacks.probe import ProbeCallback
+from lightning_vis.callbacks.schedule import is_spaced
 from lightning_vis.frames import Frame
 from lightning_vis.probe.probe import Probe
 from lightning_vis.progress_bar import progress_bar
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Where a checkpoint lies, and where in the training it was written: fields of a `Frame`."""
-
-    path: Path
-    when: Mapping[str, Any]
-
-    def read(self) -> dict[str, Any]:
-        """All that it holds; whatever runs code when it is read is refused by torch."""
-        return read(self.path)
 
 
 def replay(
@@ -43,10 +34,12 @@ def replay(
     data: str | None = None,
     probe: str | None = None,
     task: str | None = None,
+    callbacks: str | None = None,
 ) -> list[str]:
-    """Looks at the network of each checkpoint, and writes what a `ProbeCallback` would have written at their steps.
+    """Looks at the network of each checkpoint, and writes what callbacks would have written at their steps.
 
-    Images and what is explained for good are those of our state in the last checkpoint, where there was a `ProbeCallback`.
+    Which views and filters, which images and what is explained for good, our state in the last checkpoint says, where a callback
+    was there; else it is done as a `ProbeCallback` does it by itself.
 
     Args:
         checkpoints: a folder with ``*.ckpt`` in it, anywhere below, or one file.
@@ -56,142 +49,208 @@ def replay(
             the images of the probe.
         probe: import path of a `Probe`, or of a function that returns one; None takes images as `ProbeCallback` does.
         task: as `ProbeCallback`.
+        callbacks: import path of the callbacks to look with, a `ProbeCallback`, a `FilterMaximizationCallback` or a list of
+            them, or of what returns it; they bring probe and task themselves.
 
     Returns:
         What could not be looked at, in sentences.
 
     Raises:
-        ValueError: nothing to import by such a path, no checkpoint that can be read, or no data.
+        ValueError: nothing to import by such a path, no checkpoint that can be read, no data, or two words for one thing.
     """
+    if callbacks is not None and (probe is not None or task is not None):
+        raise ValueError("--callbacks bring their own probe and task: leave --probe and --task to them")
     paths, skipped = checkpoint_files(checkpoints), list[str]()
-    given, made = (
-        made_of(model, "--model"),
-        None if probe is None else made_of(probe, "--probe"),
-    )  # classes torch may have to know
+    network = made_of(model, "--model")  # classes that torch may have to know
+    images, brought = (
+        None if path is None else made_of(path, option) for path, option in ((probe, "--probe"), (callbacks, _THEY))
+    )
     found = ordered(paths, skipped)
     if not found:
         raise ValueError(f"no checkpoint in {str(checkpoints)!r} can be read: {'; '.join(skipped)}")
-    last = found[-1].read()
-    module = module_of(given, found[-1].path)
-    watcher = Replay(found, skipped, _state_of(last), made, task)
-    loaders = None if data is None else made_of(data, "--data")
-    _validate(module, watcher, loaders if loaders is not None else _loader(module, watcher.probe), output, found)
+    last, module = found[-1].read(), module_of(network, found[-1].path)
+    watchers = _those_of(last, images, task, skipped) if brought is None else _told(watching(brought), last)
+    known = next((each.probe for each in watchers if each.probe is not None), None)
+    loaders = _loader(module, known) if data is None else made_of(data, "--data")
+    _validate(module, [*watchers, Guide(found, skipped, watchers)], loaders, output, found)
     return skipped
 
 
-class Replay(ProbeCallback):
-    """Takes a look at each checkpoint in one ``trainer.validate``, whose first batch tells what the network answers.
+_THEY = "--callbacks"
+
+
+def _told(watchers: list[Watching], checkpoint: Mapping[str, Any]) -> list[Watching]:
+    """Callbacks that were brought, each with what one like it has kept."""
+    for each in watchers:
+        kept = next(kept_by(LOOKED if isinstance(each, ProbeCallback) else FILTERS, checkpoint), None)
+        if kept is not None:
+            each.remember(kept.state)
+    return watchers
+
+
+class Guide(Callback):
+    """Takes the looks of all callbacks in one ``trainer.validate``, whose first batch tells what the network answers.
+
+    It stands behind those callbacks, which know their images by then.
 
     Args:
         found: checkpoints in order.
         skipped: gets a sentence for each that cannot be looked at.
-        state: of a `ProbeCallback` in the last one; {} where there was none.
-        probe: as `ProbeCallback`.
-        task: likewise.
+        watchers: the callbacks, as `watching` makes them.
     """
 
-    def __init__(
-        self, found: Sequence[Checkpoint], skipped: list[str], state: Mapping[str, Any], probe: Any, task: str | None
-    ) -> None:
-        super().__init__(probe, task=task, max_overhead=math.inf)
-        self._checkpoints, self._skipped = found, skipped
-        if state:
-            self.session.load(dict(state))
-            self.session.logger.forget()  # the film is what we are about to make
-            self.looks.load(state.get("chosen", {}))
+    def __init__(self, found: Sequence[Checkpoint], skipped: list[str], watchers: Sequence[Watching]) -> None:
+        super().__init__()
+        self._checkpoints, self._skipped, self._watchers = found, skipped, watchers
 
-    def _look(self, trainer: Any, pl_module: nn.Module, moment: str, *, numbers_only: bool = False) -> Frame | None:
-        """All looks, in place of the one at the end of a validation."""
+    def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """All looks, checkpoint by checkpoint."""
         for each in progress_bar(self._checkpoints, desc="looking", unit="checkpoint", disable=not sys.stderr.isatty()):
             try:
                 _put(each.read(), pl_module)
             except Exception as error:
                 self._skipped.append(f"{each.path.name} is skipped: {reason(error)}")
                 continue
-            if self.looks.can_see(pl_module):
-                self.looks.look(trainer, pl_module, self.monitor, dict(each.when), numbers_only=False)
-        self.looks.finish(trainer)
-        return self.session.logger.last
+            for watcher in self._watchers:
+                watcher.visit(trainer, pl_module, dict(each.when))
+        for watcher in self._watchers:
+            watcher.leave(trainer)
 
 
-# --- checkpoints ---------------------------------------------------------------------------------------------------------
+class WatchingProbe(ProbeCallback):
+    """A `ProbeCallback` that is told when to look.
+
+    Args:
+        callback: that it is otherwise.
+    """
+
+    def __init__(self, callback: ProbeCallback) -> None:
+        vars(self).update(vars(callback))
+        self._leader = self
+        self.settings = replace(self.settings, max_overhead=math.inf, on_validate=True)
+
+    def remember(self, state: Mapping[str, Any]) -> None:
+        """Takes the images and what is explained for good from a checkpoint, and no film: that is what is made anew."""
+        self.session.load(dict(state))
+        self.session.logger.forget()
+        self.looks.load(state.get("chosen", {}))
+
+    def _look(self, trainer: Any, pl_module: nn.Module, moment: str, *, numbers_only: bool = False) -> Frame | None:
+        """None: the network as it stands is no checkpoint."""
+        return None
+
+    def visit(self, trainer: Any, module: nn.Module, when: dict[str, Any]) -> None:
+        """A look at what a checkpoint has."""
+        if not self._served and self.looks.can_see(module):
+            self.looks.look(trainer, module, self.monitor, when, numbers_only=False)
+
+    def leave(self, trainer: Any) -> None:
+        """All checkpoints have been looked at."""
+        self._finish(trainer)
 
 
-def checkpoint_files(where: str | Path) -> list[Path]:
-    """The checkpoints below a folder, or the one that is named.
+class WatchingFilters(FilterMaximizationCallback):
+    """Likewise a `FilterMaximizationCallback`."""
+
+    def __init__(self, callback: FilterMaximizationCallback) -> None:
+        vars(self).update(vars(callback))
+        self.budget.max_overhead = math.inf
+
+    def remember(self, state: Mapping[str, Any]) -> None:
+        """Likewise."""
+        self.session.load(dict(state))
+        self.session.logger.forget()
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """As in a fit that goes on."""
+        self.fetch(trainer)
+        self.session.prepare(trainer, is_new=False)
+        self.looks.prepare(is_new=False)
+
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+        """As when a fit starts."""
+        self.on_fit_start(trainer, pl_module)
+
+    def _may_look(self, trainer: Any) -> bool:
+        return self.session.logger.is_open
+
+    def visit(self, trainer: Any, module: nn.Module, when: dict[str, Any]) -> None:
+        """Likewise, at spaced visits."""
+        if self.session.probe is None and (probe := self._find(trainer, module)) is not None:
+            self.session.take(probe)
+        if self.session.probe is None or not self.session.can_see(module):
+            return
+        self.looks.choose(module, self._forward(trainer, module))
+        self._count += 1
+        if is_spaced(self._count, self._drawn) and self._look(trainer, module, when):
+            self._drawn = self._count
+
+    def leave(self, trainer: Any) -> None:
+        """Likewise."""
+        self.looks.draw()
+        self._leave_page(trainer)
+
+
+Watching = WatchingProbe | WatchingFilters
+
+
+# --- which callbacks -----------------------------------------------------------------------------------------------------
+
+
+def watching(given: Any) -> list[Watching]:
+    """Callbacks that are told when to look, as those that were given look.
 
     Raises:
-        ValueError: there are none.
+        ValueError: something else was given.
     """
-    path = Path(where)
-    found = [path] if path.is_file() else sorted(path.rglob("*.ckpt"))
-    if not found:
-        raise ValueError(f"no checkpoints (*.ckpt) in {str(where)!r}")
-    return found
+    made = list[Watching]()
+    for each in given if isinstance(given, (list, tuple)) else [given]:
+        if isinstance(each, ProbeCallback):
+            made.append(WatchingProbe(each))
+        elif isinstance(each, FilterMaximizationCallback):
+            made.append(WatchingFilters(each))
+        else:
+            got = type(each).__name__
+            raise ValueError(
+                f"--callbacks: expected a ProbeCallback, a FilterMaximizationCallback, or a list of them; got {got}"
+            )
+    return made
 
 
-def ordered(paths: Iterable[Path], skipped: list[str]) -> list[Checkpoint]:
-    """Checkpoints in the order of the training, one for each number of finished steps; those that cannot be read are told."""
-    found: dict[int, Checkpoint] = {}
-    for path in paths:
-        try:
-            when = moment_in(read(path))
-            found.setdefault(when["finished_steps"], Checkpoint(path, when))
-        except Exception as error:
-            skipped.append(f"{path.name} is skipped: {reason(error)}")
-    return [found[steps] for steps in sorted(found)]
+def _those_of(checkpoint: Mapping[str, Any], probe: Any, task: str | None, skipped: list[str]) -> list[Watching]:
+    """The callbacks that were there, as far as their state tells; a `ProbeCallback` where there was none."""
+    kept = next(kept_by(LOOKED, checkpoint), None)
+    views = None if kept is None else _views_of(kept.told.get("views", ()), skipped)
+    watcher = WatchingProbe(ProbeCallback(probe, views, task=task))
+    if kept is not None:
+        watcher.remember(kept.state)
+    return [watcher, *_filters_of(checkpoint, probe, skipped)]
 
 
-def read(path: Path) -> dict[str, Any]:
-    """A checkpoint, its tensors on the CPU.
-
-    Raises:
-        ValueError: it holds no network of Lightning's; anything that torch raises where it cannot be read.
-    """
-    found = torch.load(path, map_location="cpu", weights_only=True)
-    if not isinstance(found, dict) or not {"state_dict", "global_step", "epoch"} <= found.keys():
-        raise ValueError("it is no checkpoint of Lightning's")
-    return found
+def _views_of(keys: Sequence[str], skipped: list[str]) -> list[View] | None:
+    """The views of these keys; None where there are none of this package's."""
+    found = {key: view_of(key) for key in keys}
+    own = [key for key, view in found.items() if view is None]
+    if own:
+        skipped.append(f"views of your own are not looked through ({', '.join(own)}): --callbacks brings them")
+    return [view for view in found.values() if view is not None] or None
 
 
-def moment_in(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """Where in the training a checkpoint was written, as fields of a `Frame`.
-
-    Lightning counts a batch only behind the hooks in which checkpoints are written within an epoch and after a validation.
-    """
-    loop = checkpoint.get("loops", {}).get("fit_loop", {})
-    epoch = loop.get("epoch_progress", {}).get("current", {"ready": 0, "processed": 0, "completed": 0})
-    batches = loop.get("epoch_loop.batch_progress", {})
-    is_last = bool(batches.get("is_last_batch", True))
-    finished, at = _finished(checkpoint, loop), int(checkpoint["epoch"])
-    ended = (
-        at if epoch["completed"] == epoch["ready"] else at + is_last
-    )  # the hooks of an epoch's end come before it is counted
-    moment = "start" if finished == 0 else "epoch" if is_last else "step"
-    weights = "averaged" if "averaging_state" in checkpoint else "raw"
-    return {
-        "finished_steps": finished,
-        "log_step": finished - 1,
-        "epoch": ended if finished else 0,
-        "moment": moment,
-        "weights": weights,
-    }
+def _filters_of(checkpoint: Mapping[str, Any], probe: Any, skipped: list[str]) -> Iterator[WatchingFilters]:
+    """Those that maximized filters as one does by itself."""
+    for kept in kept_by(FILTERS, checkpoint):
+        told = {word: kept.told[word] for word in ("layers", "channels") if word in kept.told}
+        watcher = WatchingFilters(FilterMaximizationCallback(probe=probe, **told))
+        changes = watcher.looks.changes(kept.state)
+        if changes:
+            skipped.append(
+                f"filters are not maximized, because they were otherwise than usual ({changes}): --callbacks brings them"
+            )
+        else:
+            yield watcher
 
 
-def _finished(checkpoint: Mapping[str, Any], loop: Mapping[str, Any]) -> int:
-    """Batches whose steps are finished: of one optimizer its steps; of several, which the user steps, what Lightning counts."""
-    optimizers = max(1, len(checkpoint.get("optimizer_states", ())))
-    steps = int(checkpoint["global_step"])
-    if optimizers == 1 or steps % optimizers == 0:
-        return steps // optimizers
-    return int(loop.get("epoch_loop.state_dict", {}).get("_batches_that_stepped", steps))
-
-
-def _state_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Our state in it: that of the first callback that looked at images."""
-    names = ("ProbeCallback", "SaliencyCallback", "GradCAMCallback")
-    states = checkpoint.get("callbacks", {})
-    return next((state for key, state in states.items() if key.partition("{")[0] in names), {})
+# --- networks ------------------------------------------------------------------------------------------------------------
 
 
 def _put(checkpoint: dict[str, Any], module: Any) -> None:
@@ -257,13 +316,13 @@ def _loader(module: Any, probe: Probe | None) -> Any:
     return DataLoader(TensorDataset(probe.images, probe.truth), batch_size=len(probe))
 
 
-def _validate(module: Any, watcher: Replay, data: Any, output: str | Path, found: Sequence[Checkpoint]) -> None:
+def _validate(module: Any, callbacks: Sequence[Any], data: Any, output: str | Path, found: Sequence[Checkpoint]) -> None:
     """One validation of one batch, in the course of which all looks are taken."""
     home = str(_lightning(module))
     logger = importlib.import_module(f"{home}.loggers").TensorBoardLogger(output, name="", version="")
     trainer = importlib.import_module(home).Trainer(
         logger=logger,
-        callbacks=[watcher],
+        callbacks=[*callbacks],
         devices=1,
         max_epochs=max(1, found[-1].when["epoch"]),
         limit_val_batches=1,

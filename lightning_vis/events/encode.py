@@ -10,12 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from lightning_vis.constants import EXCHANGE, LOG_ODDS, MULTICLASS
+from lightning_vis.constants import CONVINCES, EXCHANGE, LOG_ODDS, MULTICLASS, SURE
 from lightning_vis.events.part import Part
 from lightning_vis.events.quantise import Quantised, quantise, reduced
 from lightning_vis.events.sprites import png, smaller, sprite
 from lightning_vis.frames import Array, Filter, Frame, HeadAnswer, Inputs, Maps, Pictures, Verdict
 from lightning_vis.render.canvas.tiles import jpeg
+
+PHOTOGRAPHS = (EXCHANGE, CONVINCES, SURE)
+"""Pictures that are kept as cameras do."""
+
 
 MAP_SIDE = 112
 """Maps are stored with this many cells per edge at most."""
@@ -77,13 +81,14 @@ def facts_part(frame: Frame, digits: int = 5) -> Part:
         "seconds": {key: number(value, digits) for key, value in frame.seconds.items()},
         "notes": [elided(note) for note in frame.notes[:10]],
     }
-    return Part("facts", facts | _task_facts(frame))
+    return Part("facts", facts | _task_facts(frame, digits))
 
 
-def _task_facts(frame: Frame) -> dict[str, Any]:
+def _task_facts(frame: Frame, digits: int) -> dict[str, Any]:
     """What is not said of a network that tells classes apart: a reader of before tasks were known finds what it knows."""
     words = {"answer": elided(frame.answer), "said": [elided(each) for each in frame.said], "wrong": list(frame.wrong)}
-    known: dict[str, Any] = (
+    top = {"top": [[[index, number(share, digits)] for index, share in each] for each in frame.top]} if frame.top else {}
+    known: dict[str, Any] = top | (
         {"task": frame.task, "unit": frame.unit} if (frame.task, frame.unit) != (MULTICLASS, LOG_ODDS) else {}
     )
     if frame.heads:
@@ -126,7 +131,7 @@ def map_part(key: str, maps: Maps, digits: int = 5) -> Part:
 
 def small_pictures(key: str, pictures: Pictures) -> Part:
     """Finished pictures as one JPEG, made smaller until they fit into the budget; photographs as cameras store them."""
-    picture, size = _as_photographs(pictures.values) if key == EXCHANGE else _within_budget(pictures.values)
+    picture, size = _as_photographs(pictures.values) if key in PHOTOGRAPHS else _within_budget(pictures.values)
     return Part(f"pictures/{key}", _picture_facts(pictures, size), picture)
 
 

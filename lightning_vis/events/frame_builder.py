@@ -65,7 +65,9 @@ def _words(facts: Mapping[str, Any]) -> dict[str, Any]:
     """What the task adds to a frame."""
     plain = {name: str(facts[name]) for name in ("task", "unit", "answer", "head") if name in facts}
     heads = {str(name): HeadAnswer(**_said(each), truth=_texts(each, "truth")) for name, each in facts.get("heads", {}).items()}
-    return plain | {"said": _texts(facts, "said"), "wrong": _wrong(facts), "heads": heads, "verdict": _verdict(facts)}
+    top = tuple(tuple((int(index), float(share)) for index, share in each) for each in facts.get("top", ()))
+    words = {"said": _texts(facts, "said"), "wrong": _wrong(facts)}
+    return plain | words | {"heads": heads, "verdict": _verdict(facts), "top": top}
 
 
 def _verdict(facts: Mapping[str, Any]) -> Verdict | None:
@@ -154,7 +156,8 @@ def _integers(values: Iterable[Any]) -> Array:
 
 def numbers(values: Iterable[float | None]) -> Array:
     """Stored numbers as an array; None was NaN."""
-    return np.array([number_of(value) for value in values], np.float32)
+    with np.errstate(over="ignore"):  # damage may be larger than there is a float for: it is infinite then
+        return np.array([number_of(value) for value in values], np.float64).astype(np.float32)
 
 
 def number_of(value: float | None) -> float:

@@ -66,6 +66,7 @@ class Pass:
         is_early: whether the first epoch runs, in which nothing is chosen for good.
         sites: where named layers hold the image's grid; one that is not among them returns maps ``(N, K, h, w)``.
         kept: the forward pass that other heads explain too, if there is one.
+        whole: all of the images, where these are some of them.
     """
 
     model: nn.Module
@@ -79,6 +80,7 @@ class Pass:
     is_early: bool = False
     sites: Mapping[str, Site] = field(default_factory=dict)
     kept: Kept | None = None
+    whole: Pass | None = None
 
     def part(self, rows: slice) -> Pass:
         """Some of the images, with what belongs to them."""
@@ -87,7 +89,8 @@ class Pass:
         chosen = {target: each[rows] for target, each in self.chosen.items()}
         forward = self.forward if len(at) == len(self.images) else at_rows(self.forward, at)
         kept = self.kept if len(at) == len(self.images) else None
-        return replace(self, images=self.images[rows], truth=truth, chosen=chosen, forward=forward, kept=kept)
+        found = replace(self, images=self.images[rows], truth=truth, chosen=chosen, forward=forward, kept=kept)
+        return found if len(at) == len(self.images) else replace(found, whole=self.whole or self)
 
     def parts(self, chunk_size: int | None) -> Iterator[Pass]:
         """At most so many images at a time."""

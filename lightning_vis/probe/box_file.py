@@ -1,22 +1,17 @@
-"""A file of boxes around objects, kept by what the images show."""
+"""Boxes around objects, kept in a file by what the images show."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
+from lightning_vis.boxes.box_file import Box as Box
+from lightning_vis.boxes.box_file import read_boxes as read_boxes
+from lightning_vis.boxes.box_file import write_boxes as write_boxes
 from lightning_vis.probe.boxes import masks_of_boxes
-
-Box = tuple[float, float, float, float]
-"""Left, top, right and bottom, as shares of the picture's width and height."""
-FORMAT = 1
 
 
 def key_of(image: Tensor) -> str:
@@ -25,35 +20,6 @@ def key_of(image: Tensor) -> str:
     low, high = values.min(), values.max()
     codes = (255 * (values - low) / (high - low).clamp_min(1e-12)).round().to(torch.uint8)  # last digits may differ
     return hashlib.sha256(str(tuple(codes.shape)).encode() + codes.numpy().tobytes()).hexdigest()[:16]
-
-
-def write_boxes(path: str | Path, boxes: Mapping[str, Sequence[float]]) -> None:
-    """Writes a file that `read_boxes` reads.
-
-    Args:
-        path: of the file.
-        boxes: by key, as shares of the picture's sides.
-    """
-    known = {key: [round(float(each), 4) for each in box] for key, box in boxes.items()}
-    Path(path).write_text(json.dumps({"format": FORMAT, "boxes": known}, indent=1), "utf-8")
-
-
-def read_boxes(path: str | Path) -> dict[str, Box]:
-    """The boxes of a file, by key.
-
-    Raises:
-        ValueError: there is no such file, or it is of another kind, or a box is none; the message quotes it.
-    """
-    try:
-        found = json.loads(Path(path).read_text("utf-8"))
-        known = found["boxes"].items() if found["format"] == FORMAT else None
-    except OSError as error:
-        raise ValueError(f"boxes={str(path)!r}: the file cannot be read ({error.strerror})") from error
-    except (LookupError, TypeError, AttributeError, json.JSONDecodeError):
-        known = None
-    if known is None:
-        raise ValueError(f"boxes={str(path)!r}: it is no file of boxes, as write_boxes leaves it")
-    return {str(key): _box(key, box) for key, box in known}
 
 
 def masks_of(images: Tensor, boxes: Mapping[str, Box]) -> tuple[Tensor, Tensor]:
@@ -73,10 +39,3 @@ def masks_of(images: Tensor, boxes: Mapping[str, Box]) -> tuple[Tensor, Tensor]:
     is_known = torch.tensor([key in boxes for key in keys])
     masks = masks_of_boxes(given.minimum(sides), images) > 0
     return masks & is_known[:, None, None], is_known
-
-
-def _box(key: Any, given: Any) -> Box:
-    box = tuple(float(each) for each in given) if isinstance(given, list) else (given,)
-    if len(box) != 4 or not all(map(math.isfinite, box)) or not (0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1):
-        raise ValueError(f"boxes: the box of {key} is {list(box)}: expected left < right and top < bottom within 0..1")
-    return box[0], box[1], box[2], box[3]

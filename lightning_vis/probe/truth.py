@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import torch
@@ -256,7 +257,11 @@ def answer_of_truth(truth: Tensor) -> Answer:
         return Answer(task, said=f"Read as {task}, because the labels are {'multi-hot' if is_labels else 'numbers'}.")
     if truth.is_floating_point() and labels_in(truth) is None:
         return Answer("regression", said="Read as regression, because the labels are numbers.")
-    return CLASSES
+    is_told = truth.ndim == 2 and truth.shape[1] > 1  # one-hot and soft rows are of classes
+    return CLASSES if is_told else replace(CLASSES, said=_WHOLE)
+
+
+_WHOLE = "Read as multiclass, because the labels are whole numbers: task='regression' reads them as numbers."
 
 
 def is_one_of_several(truth: Tensor) -> bool:

@@ -87,7 +87,7 @@ def doubt_of(found: Findings) -> Refusal | None:
     return Refusal(
         f"exchanging what surrounds the cut-outs moves the answer by {_counted(reached[0].surroundings)}, exchanging"
         f" the picture's frame by {_points(found.frame)}, so the cut-outs may miss the objects",
-        "masks or boxes would help: ProbeCallback(Probe(images, labels, boxes=boxes)) with at least six images of each class",
+        found.remedy,
     )
 
 

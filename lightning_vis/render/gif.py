@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from lightning_vis.constants import FILTERS, OUTPUT
 from lightning_vis.frames import Array, Filter, Frame, Inputs, filters_of, seen_by_head, spoken, thinned
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, SMALL_TEXT, WRONG
-from lightning_vis.render.canvas.text import fitting, paragraph, write
+from lightning_vis.render.canvas.text import fitting, paragraph, paragraph_height, write
 from lightning_vis.render.canvas.tiles import drawn, fit, name_state, put
 from lightning_vis.render.filters import filter_reading, filter_tile
 from lightning_vis.render.legend import legend_of, reading_of
@@ -139,7 +139,7 @@ def verdict_below(frames: Sequence[Frame], moment: tuple[int, int], width: int) 
     if not said:
         return None
     now = spoken([frame for frame in said if frame.place <= moment])
-    longest = max(len(paragraph(_said(each), width, SMALL_TEXT)) for each in said)
+    longest = max(paragraph_height(_said(each), width, SMALL_TEXT) for each in said)
     words = paragraph("no verdict yet" if now is None else _said(now), width, SMALL_TEXT)
     return np.pad(words, ((0, longest - len(words)), (0, 0), (0, 0)), "edge")
 

@@ -16,6 +16,7 @@ from lightning_vis.frames import Array, Frame, Inputs
 from lightning_vis.render.canvas.style import GAP, PANEL, WIDTH
 from lightning_vis.render.canvas.tiles import fit, put
 from lightning_vis.render.cards import card
+from lightning_vis.render.experiment.sheets import SHEETS
 
 COLUMNS = 2
 """Cards side by side: as wide together as a notebook's page is on a screen of twice as many points."""
@@ -53,7 +54,13 @@ class PicturedFrame(Frame):
         cards = [image(card(self, self.inputs, index), WIDTH // 2) for index in range(count)]
         more = f"<p>and {len(self.predicted) - count} more: .plot() shows all</p>" if count < len(self.predicted) else ""
         verdict = () if self.verdict is None else (self.verdict.sentence,)
-        return paragraph(repr(self)) + "".join(cards) + more + paragraphs((self.reading, *verdict, *self.notes))
+        said = paragraphs((self.reading, *verdict, *self.notes))
+        return paragraph(repr(self)) + "".join(cards) + more + said + "".join(map(self._sheet, SHEETS))
+
+    def _sheet(self, name: str) -> str:
+        """What was found with a pool of images, half as wide as it is drawn; "" where nothing of the kind was asked."""
+        sheet = SHEETS[name](self)
+        return "" if sheet is None else f"<div>{image(sheet, WIDTH // 2, name)}</div>"
 
 
 def pictured(frame: Frame, inputs: Inputs) -> PicturedFrame:

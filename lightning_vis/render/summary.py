@@ -37,7 +37,7 @@ def summary(run: str, frames: Sequence[Frame], inputs: Inputs) -> Array:
     Where the answer follows what surrounds the objects, the twins or the exchange that show it stand in place of the second
     image.
     """
-    said, shown = words(frames, inputs), proofs(frames[-1], inputs)
+    said, shown = words(frames, inputs), proofs(spoken(frames) or frames[-1], inputs)
     key = next(iter(frames[-1].maps), "")
     head = frames[-1].maps[key].head if key else ""
     frames, inputs = [frame.of(head) for frame in frames], inputs.of(frames[-1], head)

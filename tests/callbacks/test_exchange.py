@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import warnings
 
 import pytest
@@ -14,8 +16,12 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
+from lightning_vis.boxes.page import BoxPage
+from lightning_vis.boxes.pool_file import read_pools
 from lightning_vis.callbacks.probe import ProbeCallback
 from lightning_vis.callbacks.session.exchange_looks import NO_TIME, ExchangeLooks
+from lightning_vis.cli import parser
+from lightning_vis.events.sprites import tiles
 from lightning_vis.film import Film
 from lightning_vis.probe.box_file import key_of, write_boxes
 from lightning_vis.probe.probe import Probe
@@ -291,7 +297,7 @@ REFUSALS = {
     "plates": (
         lambda: scenes(plain=True),
         "corners",
-        "no objects stand out from what surrounds them. Masks or boxes would help",
+        "no objects stand out from what surrounds them. A box for each image would help: python -m lightning_vis boxes ",
     ),
     "one class": (of_one_class, "corners", "the images are of one class. A validation set of at least two classes would help"),
     "alike": (alike, "middle", "what surrounds the objects looks alike in all images"),
@@ -338,6 +344,59 @@ def test_a_file_of_boxes_takes_the_place_of_cut_outs_and_is_said(trainer, tmp_pa
     assert torch.equal(inside[count:], objects.parts.inside[count:])
     words = {48: "24 images)", 20: "cut out automatically but for 20 in boxes)", 0: "cut out automatically)"}
     assert words[count] in verdicts(callback)[-1].sentence
+
+
+def stored(folder):
+    (found,), damage = read_pools(str(folder))
+    assert damage == []
+    return found
+
+
+def test_the_pool_and_its_cut_outs_lie_in_the_runs_folder_whatever_boxes_there_are(trainer, tmp_path):
+    callback, _ = run(trainer, Sees("corners"), max_epochs=1)
+    pool, objects = callback.looks.exchanges._pool
+    found = stored(tmp_path / "run")
+    assert found.keys == tuple(map(key_of, pool.images))
+    assert found.classes == tuple(f"class {each}" for each in pool.labels.tolist())
+    assert torch.equal(torch.from_numpy(tiles(found.cuts, found.size, 48)) > 0, objects.cuts)
+    write_boxes(tmp_path / "b.json", dict.fromkeys(found.keys, (0, 0, 0.5, 0.5)))
+    run(trainer, Sees("corners"), callback=ProbeCallback(views=[], boxes=tmp_path / "b.json"), max_epochs=1)
+    assert len(list((tmp_path / "run").glob("exchange_pool_*"))) == 1
+
+
+@pytest.mark.parametrize("case", ["hidden", "nothing is written", "masks"])
+def test_no_pool_is_left_where_nobody_may_see_it_nothing_is_written_or_masks_are_known(trainer, tmp_path, case):
+    pictures, labels = scenes(24).tensors
+    masks = torch.zeros(24, SIZE, SIZE)
+    masks[:, 10:22, 10:22] = 1
+    probes = {"hidden": Probe(pictures, labels, inputs=False), "masks": Probe(pictures, labels, masks)}
+    callback = ProbeCallback(probes.get(case), views=[], exchange=True, on_alert=lambda alert: None)
+    run(trainer, Sees("middle"), callback=callback, **({"fast_dev_run": 1} if case == "nothing is written" else {}))
+    assert list(tmp_path.rglob("exchange_pool_*")) == []
+
+
+def test_a_pool_that_cannot_be_left_takes_no_exchange_along_and_is_said(trainer, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lightning_vis.callbacks.session.exchange_looks.leave_pool", full)
+    with pytest.warns(
+        UserWarning, match="storing the images that are exchanged failed: .*No space left.*Make room for the log"
+    ):
+        callback, _ = run(trainer, Sees("corners"), callback=ProbeCallback(views=[]), max_epochs=1)
+    assert [each.state for each in verdicts(callback)] == ["seen"]
+
+
+def test_the_command_that_a_refusal_names_has_boxes_and_with_them_it_is_measured(trainer, tmp_path):
+    """Of plates no object stands out; whoever follows the sentence and boxes every image gets a verdict."""
+    callback, _ = run(trainer, Sees("corners"), scenes(plain=True), max_epochs=1)
+    command = shlex.split(re.search(r"(python -m lightning_vis boxes .*?) takes them", verdicts(callback)[-1].sentence)[1])
+    arguments = parser().parse_args(command[3:])
+    page = BoxPage(read_pools(arguments.logdir)[0], tmp_path / arguments.output)
+    page.save({image["key"]: [0.3, 0.3, 0.7, 0.7] for image in page.facts()["images"]})
+    again = ProbeCallback(exchange=True, views=[], boxes=page.path)
+    measured, _ = run(trainer, Sees("corners"), scenes(plain=True), callback=again)
+    assert verdicts(measured)[-1].state == "red"
 
 
 def test_a_file_that_is_not_there_stops_when_fit_starts(trainer):

@@ -7,12 +7,14 @@ import warnings
 import pytest
 import torch
 from modules import Classifier, loader
+from nets import images
 
 from lightning_vis import Film, ProbeCallback
 from lightning_vis.attribution import (
     attention_rollout,
     deconvolution,
     evidence,
+    exchange_map,
     grad_cam_plus_plus,
     guided_backprop,
     hires_cam,
@@ -96,6 +98,31 @@ def test_where_the_last_look_had_none_the_finished_network_is_looked_at_once_mor
     stored = Film.from_logdir(tmp_path / "run")
     assert [frame.finished_steps for frame in stored.frames] == list(range(24))
     assert having(stored.frames, "occlusion")[-1] == 23
+
+
+def test_the_exchange_map_is_made_at_the_last_look_alone_and_changes_nothing(trainer, tmp_path):
+    """257 passes are too many for every look; of the finished network they are made, by one more look at it."""
+    callback = ProbeCallback(two_classes(), [evidence(), exchange_map()], on_error="raise")
+    without = fingerprint(trainer, [], Classifier, max_epochs=2)
+    assert same(fingerprint(trainer, [callback], Classifier, max_epochs=2), without)
+    frames = callback.film.frames
+    assert [("exchange_map" in frame.maps) for frame in frames] == [False] * (len(frames) - 1) + [True]
+    late = "no maps of exchange map at this look: they take 257 passes, and are made at the last look if there is time"
+    assert [late in frame.notes for frame in frames] == [True] * (len(frames) - 1) + [False]
+    assert frames[-1].maps["exchange_map"].values.shape == (4, 7, 7)
+    assert having(Film.from_logdir(tmp_path / "run").frames, "exchange_map") == [frames[-1].finished_steps]
+
+
+def two_classes():
+    return Probe(images(4, 12), [0, 1, 0, 1])
+
+
+def test_without_time_there_is_none_and_the_looks_say_so(trainer, monkeypatch):
+    monkeypatch.setattr(map_looks, "seconds_of_pass", lambda *_: 1.0)
+    callback = ProbeCallback(two_classes(), [evidence(), exchange_map()])
+    with pytest.warns(UserWarning, match=f"{MANY} pause until there is time again"):
+        fit(trainer, callback, epochs=2)
+    assert having(callback.film.frames, "exchange_map") == []
 
 
 def test_no_more_looks_without_such_views(trainer, probe):

@@ -235,7 +235,7 @@ def test_checkpoints_are_named_after_the_share_of_the_weights_in_them(trainer, t
         auto_insert_metric_name=False,
     )
     probe = twin_probe()
-    callbacks = [ProbeCallback(probe), saving]
+    callbacks = [watching(probe), saving]
     fit(trainer, callbacks, enable_checkpointing=True, max_epochs=4, **arguments)
     files = sorted((tmp_path / "best").glob("*.ckpt"))
     assert len(files) == {"check_val_every_n_epoch": 2, "val_check_interval": 12}.get(next(iter(arguments), ""), 4)
@@ -387,10 +387,10 @@ def test_a_number_that_can_never_be_there_is_refused_when_fit_starts(trainer, wh
 @pytest.mark.parametrize(
     ("key", "make"),
     [
-        ("attribution/grad_cam/lift", lambda: ProbeCallback(with_masks())),
-        ("attribution/grad_cam/lift", lambda: ProbeCallback(with_masks(), [grad_cam()])),
-        ("attribution/saliency/lift", lambda: ProbeCallback(with_masks(), [saliency()])),
-        ("reliance/age", lambda: ProbeCallback(with_masks())),
+        ("attribution/grad_cam/lift", lambda: watching(with_masks())),
+        ("attribution/grad_cam/lift", lambda: watching(with_masks(), [grad_cam()])),
+        ("attribution/saliency/lift", lambda: watching(with_masks(), [saliency()])),
+        ("reliance/age", lambda: watching(with_masks())),
     ],
 )
 def test_what_the_refusal_names_is_logged(trainer, who, key, make):

@@ -11,10 +11,12 @@ from modules import TwoOptimizers
 from pytorch_lightning.callbacks import ModelCheckpoint
 from worlds import Classifier, Unvalidated, loader, twin_probe
 
-from lightning_vis import ProbeCallback
-from lightning_vis.callbacks.replay import moment_in, read
+from lightning_vis import FilterMaximizationCallback, ProbeCallback, View, evidence, grad_cam, saliency
+from lightning_vis.attribution import grad_cam_map, hires_cam
+from lightning_vis.callbacks.checkpoints import moment_in, read, view_of
 from lightning_vis.cli import main
-from lightning_vis.events.frame_reader import read_frames
+from lightning_vis.events.event_file import event_files
+from lightning_vis.events.frame_reader import read_run, whole_run
 
 HERE = "tests.callbacks.test_replay"
 EPOCHS = 3
@@ -45,10 +47,16 @@ def trained(trainer, tmp_path):
     return train
 
 
+def found_in(folder):
+    """All looks of one run, at filters too."""
+    ((name, paths),) = event_files(folder)
+    return whole_run(read_run(name, paths))
+
+
 def replayed(folder, output, *more, model="network"):
     words = ["replay", str(folder), "--model", f"{HERE}.{model}", "-o", str(output), *more]
     assert main(words) == 0
-    return read_frames(output)[0]
+    return found_in(output)
 
 
 def same(one, other):
@@ -67,7 +75,7 @@ def same(one, other):
 
 def test_replay_equals_the_callback_frame_by_frame(trained, tmp_path):
     folder = trained(ProbeCallback(at_steps=()))
-    there = read_frames(tmp_path / "run")[0]
+    there = found_in(tmp_path / "run")
     later = replayed(folder, tmp_path / "later", "--data", f"{HERE}.validation")
     assert [frame.when for frame in later.frames] == ["epoch 1", "epoch 2", "epoch 3"]
     for one, other in zip(there.frames[1:], later.frames, strict=True):
@@ -78,7 +86,7 @@ def test_replay_equals_the_callback_frame_by_frame(trained, tmp_path):
 @pytest.mark.filterwarnings("ignore:lightning_vis. the alert is")
 def test_a_probe_with_twins_gives_the_same_numbers(trained, tmp_path):
     folder = trained(ProbeCallback(twin_probe(), at_steps=()))
-    there = read_frames(tmp_path / "run")[0]
+    there = found_in(tmp_path / "run")
     later = replayed(folder, tmp_path / "later", "--data", f"{HERE}.validation", "--probe", f"{HERE}.other_probe")
     assert "reliance/background_effect" in later.frames[-1].numbers
     for one, other in zip(there.frames[1:], later.frames, strict=True):
@@ -96,6 +104,52 @@ def test_one_checkpoint_is_a_replay_of_one(trained, tmp_path):
     last = max(folder.glob("*.ckpt"))
     later = replayed(last, tmp_path / "later", "--data", f"{HERE}.validation", model="Classifier")
     assert [frame.when for frame in later.frames] == ["epoch 3"]
+
+
+def all_views():
+    return [evidence("net.0"), grad_cam(target="label"), hires_cam(), saliency(1)]
+
+
+def filters(**arguments):
+    return FilterMaximizationCallback(["net.2", "<output>"], [0, 1], twin_probe(), **arguments)
+
+
+def brought():
+    return [ProbeCallback(twin_probe(), [View("mine", ("net.2",), grad_cam_map)]), filters(steps=2)]
+
+
+def test_the_views_of_a_callback_and_its_filters_are_known_from_its_checkpoints(trained, tmp_path):
+    folder = trained(ProbeCallback(views=all_views(), at_steps=(), exchange=False), filters())
+    there = found_in(tmp_path / "run")
+    later = replayed(folder, tmp_path / "later", "--data", f"{HERE}.validation", "--probe", f"{HERE}.other_probe")
+    assert list(later.frames[-1].maps) == ["evidence.net.0", "grad_cam+label", "hires_cam", "saliency+1"]
+    assert len(later.filters) == 3
+    for one, other in zip(there.filters[1:], later.filters, strict=True):
+        same(one, other)
+
+
+@pytest.mark.filterwarnings("ignore:lightning_vis. the alert is")
+def test_what_no_checkpoint_can_keep_is_said_and_brought(trained, tmp_path, capsys):
+    folder = trained(*brought())
+    there = found_in(tmp_path / "run")
+    replayed(folder, tmp_path / "less", "--data", f"{HERE}.validation")
+    said = capsys.readouterr().err
+    assert "views of your own are not looked through (mine.net.2): --callbacks brings them" in said
+    assert (
+        "filters are not maximized, because they were otherwise than usual (steps=64, not 2): --callbacks brings them" in said
+    )
+    later = replayed(folder, tmp_path / "later", "--data", f"{HERE}.validation", "--callbacks", f"{HERE}.brought")
+    ends = [frame for frame in there.frames if frame.moment == "epoch"]
+    for one, other in [*zip(ends, later.frames, strict=True), *zip(there.filters[1:], later.filters, strict=True)]:
+        same(one, other)
+
+
+@pytest.mark.parametrize(
+    "key", ["evidence", "grad_cam.layer3.0+label", "saliency+7", "smooth_grad", "attention_rollout", "mine", "lift"]
+)
+def test_views_are_known_by_their_keys(key):
+    view = view_of(key)
+    assert (None if view is None else view.key) == (None if key in ("mine", "lift") else key)
 
 
 def test_checkpoints_within_an_epoch_stand_at_their_steps(trained):
@@ -151,6 +205,14 @@ REFUSALS = [
     (
         ["replay", "{kept}", "--model", f"{HERE}.validation"],
         "--model: expected a LightningModule, or what returns one; got DataLoader",
+    ),
+    (
+        ["replay", "{kept}", "--model", f"{HERE}.network", "--callbacks", f"{HERE}.validation"],
+        "--callbacks: expected a ProbeCallback, a FilterMaximizationCallback, or a list of them; got DataLoader",
+    ),
+    (
+        ["replay", "{kept}", "--model", f"{HERE}.network", "--callbacks", f"{HERE}.brought", "--task", "binary"],
+        "--callbacks bring their own probe and task: leave --probe and --task to them",
     ),
     (["replay", "{kept}", "--model", f"{HERE}.network"], "there are no data: --data package.module.Name of a"),
 ]

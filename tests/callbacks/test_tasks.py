@@ -465,12 +465,17 @@ def test_what_a_score_returns_is_said_to_be_explained(trainer, arguments):
     assert callback.film.frames[-1].maps["evidence"].explains == ()
 
 
+TABLE = torch.tensor([0, 3, 1, 0, 2])
 MADE = {  # how the loss gets them, what the network gives
     "standardised": (lambda y: (y.float() - 10) / 5, F.mse_loss, 1),
     "counted from 1": (lambda y: y - 1, F.cross_entropy, 3),
     "yes above": (lambda y: (y > 1).float(), F.binary_cross_entropy_with_logits, 1),
     "logarithms": (lambda y: torch.log1p(y.float()), F.mse_loss, 1),
     "as they are": (lambda y: y, F.cross_entropy, 4),
+    "a part": (lambda y: y[:, None][:, 0], F.cross_entropy, 4),
+    "rows of a unit matrix": (lambda y: torch.eye(4)[y], F.cross_entropy, 4),
+    "looked up": (lambda y: TABLE[y], F.cross_entropy, 4),
+    "looked up, by name": (lambda y: TABLE.index_select(0, y), F.cross_entropy, 4),
 }
 
 
@@ -488,7 +493,31 @@ def test_labels_of_a_users_probe_are_met_as_the_step_makes_its_targets(trainer, 
     callback = ProbeCallback(Probe(X[:4], says[:4]), on_error="raise")
     run(trainer, [callback], Steps(step, net=lambda: cnn(width)), *batches(TensorDataset(X, says)), num_sanity_val_steps=sanity)
     truth = callback.session.probe.truth_for(callback.session.answer)
-    assert torch.allclose(truth.float(), target(says[:4]).float())
+    met = target(says[:4]).float()
+    assert torch.allclose(truth.float(), met if met.ndim == 1 else met.argmax(1).float())
+
+
+def test_classes_that_the_step_looks_up_are_the_truth_of_images_that_are_taken(trainer):
+    setup = Steps(lambda m, b: F.cross_entropy(m.net(b[0]), TABLE[b[1]]), net=lambda: cnn(4))
+    session = film_of(trainer, setup, *batches(TensorDataset(X, Y))).session
+    assert torch.equal(session.probe.truth_for(session.answer), TABLE[Y[list(session.probe.indices)]])
+
+
+def test_labels_are_no_numbers_of_items_that_a_step_looks_up(trainer):
+    """The batch has each item's number, and the step its classes by those: a user's classes are no numbers of items."""
+    setup = Steps(lambda m, b: F.cross_entropy(m.net(b[0]), Y[b[1]]), net=cnn)
+    callback = film_of(trainer, setup, *batches(TensorDataset(X, torch.arange(N))), probe=Probe(X[:4], Y[:4]))
+    assert callback.session.inputs.labels is None
+    assert "what is true of the images is not known" in callback.looks.reading()
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_dict_that_the_step_looks_classes_up_in_leaves_open_what_is_true(trainer, given):
+    classes = dict(enumerate(TABLE.tolist()))
+    setup = Steps(lambda m, b: F.cross_entropy(m.net(b[0]), torch.tensor([classes[int(y)] for y in b[1]])), net=lambda: cnn(4))
+    callback = film_of(trainer, setup, *batches(TensorDataset(X, Y)), probe=Probe(X[:4], Y[:4]) if given else None)
+    assert [callback.film.frames[-1].is_wrong(at, callback.session.inputs) for at in range(4)] == [None] * 4
+    assert "the target is no part of the batch" in callback.looks.reading()
 
 
 def test_labels_counted_otherwise_than_a_batchs_are_not_compared(trainer):

@@ -24,12 +24,13 @@ def the_file(folder):
 
 
 def test_frames_come_back_as_they_were_written(tmp_path):
-    written = with_twins(film_of(4, wrong=(2,)))
+    top = (((0, 0.75), (1, 0.25)), (), ((1, 1.0),), ((0, 0.5),))
+    written = [replace(frame, top=top) for frame in with_twins(film_of(4, wrong=(2,)))]
     write_run(tmp_path / "run", written, inputs_of(twins=True))
     (run,) = read_frames(tmp_path)
     assert (run.name, run.damage, len(run.frames)) == ("run", (), 4)
     for found, frame in zip(run.frames, written, strict=True):
-        same = ("probe", "finished_steps", "log_step", "epoch", "moment", "weights", "notes", "when")
+        same = ("probe", "finished_steps", "log_step", "epoch", "moment", "weights", "notes", "when", "top")
         assert [getattr(found, name) for name in same] == [getattr(frame, name) for name in same]
         assert np.array_equal(found.predicted, frame.predicted)
         assert found.probability == pytest.approx(frame.probability, rel=1e-4)

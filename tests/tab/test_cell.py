@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 from tab_page import Tab
 from tab_runs import film_of, inputs_of, write_run
 from tab_server import tensorboard, wait_for_looks
+from task_frames import film_for, inputs_for, masks
 
 from lightning_vis.events.frame_reader import read_frames
+from lightning_vis.frames import Maps, Scale
 from lightning_vis.render.canvas.tiles import drawn
 
 pytest_plugins = ("tab_fixtures",)
@@ -146,3 +149,34 @@ def test_a_run_without_photos_has_its_cell_too(browser, tmp_path):
         with Tab(browser, address, link(runs="bare", cell="1,bare")) as tab:
             tab.until("() => document.querySelectorAll('.cell canvas[data-state=shown]').length === 1")
             assert "truth" not in facts(tab)
+
+
+def test_the_classes_and_their_probabilities_stand_below_the_map_of_their_moment(browser, tmp_path):
+    names = tuple(f"n{at:08d} a class with a name as long as ImageNet's are, in all {at}" for at in range(1000))
+    top = (((999, 0.81), (1, 0.12), (7, 0.02)),) * 4
+    frames = [replace(frame, top=top if frame.finished_steps else ()) for frame in film_of(2)]
+    write_run(tmp_path / "run", frames, inputs_of(class_names=names))
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 2)
+        with Tab(browser, address, link(cell="1,run", against="moment", other=0)) as tab:
+            tab.until("() => document.querySelectorAll('.cell canvas[data-state=shown]').length === 3")
+            assert tab.texts(".cell .likeliest .number") == ["0.81", "0.12", "0.02"]
+            assert tab.texts(".cell .likeliest .name") == [names[999], f"{names[1]} (label)", names[7]]
+            hidden = tab.frame.eval_on_selector_all(".cell .likeliest", "all => all.map(each => each.hidden)")
+            assert hidden == [True, False, True]  # the photo, A, and B, of whose moment no probabilities were stored
+            wide = "() => document.documentElement.scrollWidth <= innerWidth && document.querySelector('.cell').scrollWidth <= innerWidth"
+            assert tab.frame.evaluate(wide)
+
+
+def test_the_predicted_mask_of_a_segmentation_stands_beside_with_the_true_one_and_the_overlap(browser, tmp_path):
+    predicted = Maps(masks(56), np.full(4, -1), "<output>", Scale(limit=1.0), "predicted mask", "label", ("class 3",) * 4, "")
+    overlap = {"answers/iou": np.array([0.71, 0.83, 0.64, 0.12])}
+    frames = [replace(each, maps={**each.maps, "mask": predicted}, per_image=overlap) for each in film_for("segmentation", 2)]
+    write_run(tmp_path / "run", frames, inputs_for("segmentation", masked=True))
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 2)
+        with Tab(browser, address, link(cell="1,run", view="evidence")) as tab:
+            tab.until("() => document.querySelectorAll('.cell canvas[data-state=shown]').length === 3")
+            said = "predicted mask of class 3 · overlap (IoU) 0.83 · white line: the true one"
+            assert tab.texts(".cell figcaption")[2].endswith(said)
+            assert (tab.pixels(".cell .photo canvas", 2) == 255).all(axis=2).sum() > 100  # that line

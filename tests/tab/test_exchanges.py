@@ -9,11 +9,13 @@ from tab_page import Tab
 from tab_runs import film_of, inputs_of, write_run
 from tab_server import tensorboard, wait_for_looks
 
-from lightning_vis.frames import Verdict
+from lightning_vis.frames import Cell, Verdict
 from lightning_vis.render.experiment.exchange import exchange_pictures
+from lightning_vis.render.experiment.sheets import patch_pictures, sure_pictures
 
 pytest_plugins = ("tab_fixtures",)
 SENTENCE = "In the surroundings of leaves, bird is called leaves in 7 of 9 exchanges. See exchange 3."
+HEADER = "bird: its best patches are answered bird 9 of 12 times, random patches of bird 2 of 12."
 ROWS = 3
 
 
@@ -24,7 +26,17 @@ def exchanged(frame, state="red", rows=(2,)):
     ).copy()
     said = [[("bird", 0.9), ("bird", 0.8), ("leaves" if row == 2 else "bird", 0.7)] for row in range(ROWS)]
     pictures = exchange_pictures(values, [("bird", "leaves")] * ROWS, said)
-    return replace(frame, verdict=Verdict(state, SENTENCE, rows), pictures={"exchange": pictures})
+    cells = (Cell("bird", "leaves", 7, 9), Cell("leaves", "bird", 0, 9))
+    numbers = {**frame.numbers, "reliance/surroundings_alert": float(state == "red")}
+    pictures = {"exchange": pictures, **sheets()}
+    return replace(frame, verdict=Verdict(state, SENTENCE, rows, cells=cells), pictures=pictures, numbers=numbers)
+
+
+def sheets():
+    """One patch of a class, and a mistake."""
+    grey = np.full((32, 32, 3), 60, np.uint8)
+    patch = patch_pictures([(grey, (slice(0, 12), slice(0, 12)), grey + 40)], [HEADER], ["on leaves: says bird 0.80"])
+    return {"convinces": patch, "sure": sure_pictures([grey], ["wrong 1 of 3: bird: says leaves 0.99"])}
 
 
 def test_the_verdict_stands_with_its_pictures_those_that_it_names_first(browser, tmp_path):
@@ -37,8 +49,17 @@ def test_the_verdict_stands_with_its_pictures_those_that_it_names_first(browser,
         with Tab(browser, address, "&p.lightning_vis.tab=twins") as tab:
             tab.painted()
             assert tab.texts(".verdict:not([hidden])")[0] == f"epoch 2: {SENTENCE}"
-            assert tab.texts(".exchanges .object > .small") == ["exchange 3", "exchange 1", "exchange 2"]
+            assert tab.texts(".exchanges .object > .small:first-child")[:3] == ["exchange 3", "exchange 1", "exchange 2"]
             assert len(tab.frame.query_selector_all(".exchanges .named")) == 1
+            assert tab.texts(".matrix th") == ["", "leaves", "bird", "bird", "leaves"]
+            assert tab.texts(".matrix td") == ["7/9", "", "", "0/9"]
+            assert tab.texts(".flag") == ["⚑ run: surroundings, from epoch 2"]
+            tab.until("() => document.querySelectorAll('.sheet figcaption').length === 3")
+            tab.until("() => document.querySelectorAll('.sheet figcaption')[1].textContent === 'says bird 0.80'")
+            assert tab.texts(".sheet .object > div:first-child") == [HEADER, ""]
+            assert tab.texts(".sheet .place") == ["its patch", "on leaves", "wrong 1 of 3: bird"]
+            tab.painted()
+            assert abs(int(tab.pixels(".sheet canvas", 1)[100, 100, 0]) - 100) < 10
             tab.until("() => document.querySelector('.exchanges figcaption').textContent === 'says bird 0.90'")
             assert tab.texts(".exchanges figcaption")[:3] == ["says bird 0.90", "says bird 0.80", "says leaves 0.70"]
             greys = [tab.pixels(".exchanges canvas", at)[40, 40, 0] for at in range(3)]

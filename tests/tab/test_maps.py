@@ -111,9 +111,9 @@ def test_gain_opacity_photo_and_shape_change_what_is_drawn_and_cividis_is_cividi
 @pytest.mark.parametrize("scale", [Scale(limit=limit, signed=signed) for limit in (7, 31, 100) for signed in (False, True)])
 def test_the_page_s_scale_is_the_one_of_the_pictures(scale, page):
     script = """async ({ scale, values }) => {
-      const { strength, ticksOf } = await import("./static/picture/colours.js");
+      const { strengthOf, ticksOf } = await import("./static/picture/colours.js");
       const settings = { mode: "evidence", gain: 0 };
-      const shares = values.map((value) => strength(value, scale, { area: 1 }, settings, {}));
+      const shares = values.map((value) => strengthOf(scale, { area: 1 }, settings, {})(value));
       return { shares, ticks: ticksOf(scale, settings, {}) };
     }"""
     values = [0.0, 0.5, 3.0, -3.0, 31.0, 1000.0]

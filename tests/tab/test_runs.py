@@ -6,7 +6,7 @@ from dataclasses import replace as replaced
 
 import numpy as np
 import pytest
-from tab_page import Tab
+from tab_page import HostedTab, Tab
 from tab_runs import film_of, frame_of, inputs_of, write_run
 from tab_server import tensorboard, wait_for_looks
 
@@ -92,6 +92,7 @@ def test_fifty_runs_at_once_are_painted_and_told_apart(page):
     assert bar["height"] < 50
     tab.frame.click(".alerts summary")
     flags = tab.texts(".flag")
+    assert [", still at" in each for each in flags] == [True] * 8 + [False] * 9  # the worst first
     assert "⚑ resnet_wd3: background, from start, still at epoch 1" in flags
     assert "⚑ resnet_wd6: background, from start, gone since epoch 1" in flags
 
@@ -153,3 +154,15 @@ def test_labels_of_the_chart_leave_out_what_all_names_share(page):
     assert short == ["…wd1…", "…wd11…", "…wd3…"]
     assert tab.frame.evaluate(script, ["alpha", "beta"]) == ["alpha", "beta"]
     assert len(set(tab.frame.evaluate(script, ["a_b", "a_b_c", "a", "b"]))) == 4
+
+
+def test_runs_that_tensorboard_s_own_filter_finds_are_shown_until_others_are_chosen(browser, server):
+    with HostedTab(browser, server, query="?runFilter=alpha%7Cgamma") as tab:
+        tab.painted()
+        assert names(tab) == ["alpha", "gamma"]
+        tab.frame.click(".others button[title='show beta too']")
+        tab.until("() => document.querySelectorAll('.run strong').length === 3")
+        tab.page.reload()
+        tab.wait()
+        tab.painted()
+        assert names(tab) == ["alpha", "beta", "gamma"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from lightning_vis import GradCAMCallback, Probe, ProbeCallback, SaliencyCallback
+from lightning_vis import GradCAMCallback, Probe, ProbeCallback, SaliencyCallback, grad_cam, saliency
 
 from .nets import images
 from .running import Makers, Outcome, Run, play
@@ -27,7 +27,8 @@ def probe() -> Probe:
 def ours() -> list[pl.Callback]:
     """All that look at the network. What is drawn of it afterwards knows no network, so that most scenarios go without."""
     shared = probe()
-    return [ProbeCallback(shared, images=False), SaliencyCallback(shared), GradCAMCallback(shared, target="label")]
+    views = ([saliency()], [grad_cam(target="label")])
+    return [ProbeCallback(shared, images=False), *(ProbeCallback(shared, each, images=False) for each in views)]
 
 
 def drawing() -> list[pl.Callback]:
@@ -38,7 +39,7 @@ def drawing() -> list[pl.Callback]:
 
 def unconfigured() -> list[pl.Callback]:
     """The probe comes from the Trainer's data."""
-    return [ProbeCallback(images=False), SaliencyCallback(), GradCAMCallback(target="label")]
+    return [ProbeCallback(None, each, images=False) for each in (None, [saliency()], [grad_cam(target="label")])]
 
 
 def as_people_start() -> list[pl.Callback]:

@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
-from lightning_vis import ProbeCallback, SaliencyCallback
+from lightning_vis import ProbeCallback, saliency
 
 from .nets import CLASSES, SIZE, Net, body, images, loaders
 from .running import Run
@@ -34,7 +34,7 @@ Loaders = tuple[DataLoader[Any], DataLoader[Any]]
 
 def watching() -> list[pl.Callback]:
     """Images and answer come from the Trainer's first batch."""
-    return [ProbeCallback(images=False), SaliencyCallback()]
+    return [ProbeCallback(images=False), ProbeCallback(None, [saliency()], images=False)]
 
 
 def named(act: Act, name: str, sanity: int) -> Callable[[Run], None]:

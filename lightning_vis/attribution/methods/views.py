@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lightning_vis.attribution.maps import saliency_map
 from lightning_vis.attribution.methods.averages import NoisyGradients, PathGradients
+from lightning_vis.attribution.methods.cells import ExchangedCells, cell_map
 from lightning_vis.attribution.methods.controls import ShuffledWeights
 from lightning_vis.attribution.methods.masks import ChannelScores, score_cam_map
 from lightning_vis.attribution.methods.products import grad_cam_plus_plus_map, layer_cam_map, product_map
@@ -132,6 +133,24 @@ def occlusion(target: Target = "predicted") -> View:
         A view of `lightning_vis.attribution.methods.windows.occlusion_map`.
     """
     return View("occlusion", (INPUT,), occlusion_map, Occlusion(), target, scale=Scale(signed=True), title="occlusion")
+
+
+def exchange_map(target: Target = "label") -> View:
+    """What each of 7 x 7 cells adds to the score in the place of that of an image of another class; to be read as a whole.
+
+    No gradient is asked: it is for networks of which evidence explains little. A single cell is half noise, so that each is
+    shared with its neighbours, and what lies on the object or around it is seen, no spot. The shares add up to what sets the
+    image apart from its donors, two images of the probe; how nearly is told as ``attribution/exchange_map/completeness``, 1 =
+    entirely. It takes 257 passes, so that a training has it at its last look.
+
+    Args:
+        target: the explained class; the label by default, the predicted class where there are no labels.
+
+    Returns:
+        A view of `lightning_vis.attribution.methods.cells.cell_map`.
+    """
+    recorder = ExchangedCells()
+    return View("exchange_map", (INPUT,), cell_map, recorder, target, PLACES, "exchange map", usual_target="label")
 
 
 def score_cam(layer: str | None = None, target: Target = "predicted") -> View:

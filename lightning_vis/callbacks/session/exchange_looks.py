@@ -5,23 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lightning_vis.boxes.pool_file import leave_pool, pool_file
 from lightning_vis.callbacks.budget import MANY
 from lightning_vis.callbacks.failures import log, reason
 from lightning_vis.callbacks.monitor import progress
+from lightning_vis.callbacks.session.run_folder import boxes_command
 from lightning_vis.callbacks.session.session import Session
+from lightning_vis.callbacks.session.sheet_looks import sheets_of
 from lightning_vis.callbacks.trainer import source_of
 from lightning_vis.constants import ALONE, BINARY, EXCHANGE, MULTICLASS
-from lightning_vis.frames import Frame, Verdict
+from lightning_vis.events.folder import is_remote
+from lightning_vis.frames import Array, Frame, Verdict
 from lightning_vis.model.answer.answer import Answer
 from lightning_vis.model.run import ForwardConfig, answered
 from lightning_vis.model.snapshot.snapshot import preserve_state
-from lightning_vis.probe.box_file import Box, masks_of, read_boxes
+from lightning_vis.probe.box_file import Box, key_of, masks_of, read_boxes
 from lightning_vis.probe.probe import Probe
 from lightning_vis.probe.source.pool import Pool
 from lightning_vis.reliance.alert import Alert
@@ -35,6 +40,7 @@ SPACED = 1.5
 TASKS = (MULTICLASS, BINARY)
 """Tasks whose answers can be compared: one class for each image."""
 
+REMEDY = 'a box for each image would help: {} takes them, and ProbeCallback(boxes="boxes.json") reads them'
 NO_TIME = Refusal("it would take more time than looking may cost", "a larger max_overhead= gives more")
 
 
@@ -58,6 +64,7 @@ class ExchangeLooks:
         self._values: dict[str, float] = {}  # what was measured last
         self._age = 0  # how often it went out since
         self._at = 0  # finished steps when it was measured last
+        self._sheets_at = -1  # likewise of what convinces the network
         self._since: int | None = None  # finished steps since when the answer has followed the surroundings
         self._seconds = 0.0  # what the last one took
 
@@ -76,7 +83,7 @@ class ExchangeLooks:
         Raises:
             ValueError: it cannot be read.
         """
-        self.is_on, self._is_asked, self._pool = is_on, is_asked, None
+        self.is_on, self._is_asked, self._pool, self._sheets_at = is_on, is_asked, None, -1
         self._boxes = None if boxes is None else read_boxes(boxes)
 
     @property
@@ -97,25 +104,23 @@ class ExchangeLooks:
         if not self.is_on or is_idle or not self._is_due(trainer, frame):
             return frame
         with self._session.budget.timed("exchange"):
-            return self._with_verdict(trainer, module, running, frame)
+            frame = self._with_verdict(trainer, module, running, frame)
+            return replace(frame, pictures={**frame.pictures, **self._sheets(trainer, module, running, frame)})
 
     def owes(self, trainer: Any, last: Frame) -> bool:
-        """Whether the finished network was not exchanged yet, and there is time for it.
+        """Whether the finished network was not exchanged yet, or nobody knew that it was, and there is time for it.
 
         Args:
             trainer: whose training has ended.
             last: what the last look found.
         """
-        is_ours = self.is_on and self._at < last.finished_steps and last.moment == "epoch" and self._answer.task in TASKS
+        is_new = self._at < last.finished_steps or (self._can_show and self._sheets_at < last.finished_steps)
+        is_ours = self.is_on and is_new and last.moment == "epoch" and self._answer.task in TASKS
         return is_ours and not self._session.pauses(MANY, trainer, self._seconds)
 
     def _is_due(self, trainer: Any, frame: Frame) -> bool:
-        if frame.moment in ("end", *ALONE):
-            return True
-        at, total = progress(trainer, frame.epoch)
-        is_last = total is not None and at >= total
         is_turn = frame.moment == "epoch" and frame.finished_steps >= SPACED * self._at
-        return frame.epoch >= 1 and (is_last or is_turn)
+        return _is_last(trainer, frame) or (frame.epoch >= 1 and is_turn)
 
     def _with_verdict(self, trainer: Any, module: nn.Module, running: ForwardConfig, frame: Frame) -> Frame:
         try:
@@ -132,6 +137,30 @@ class ExchangeLooks:
         if verdict.state != NOT_MEASURED:
             frame = self._measured(frame, found, verdict)
         return replace(frame, pictures={**frame.pictures, **self._pictures(found)})
+
+    @property
+    def _can_show(self) -> bool:
+        """Whether there is a pool whose images people may see."""
+        probe = self._session.probe
+        return isinstance(self._pool, tuple) and probe is not None and bool(probe.shown)
+
+    def _sheets(self, trainer: Any, module: nn.Module, running: ForwardConfig, frame: Frame) -> dict[str, Any]:
+        """What convinces the finished network, and where it is sure; whatever fails takes no look along."""
+        probe = self._session.probe
+        if not self._can_show or probe is None or not isinstance(self._pool, tuple) or not _is_last(trainer, frame):
+            return {}
+        self._sheets_at = frame.finished_steps
+        try:
+            with preserve_state(module):
+                ask = _ask(module, running, self._pool[0], self._answer)
+                has_time = partial(self._has_time, trainer)
+                return dict(sheets_of(ask, self._pool[1], probe.painted, self._session.class_name, has_time))
+        except Exception as error:  # which takes no look along
+            self._session.failures.tell("looking for what convinces the network failed", error)
+            return {}
+
+    def _has_time(self, trainer: Any, seconds: float) -> bool:
+        return not self._session.pauses(MANY, trainer, seconds)
 
     def _measured(self, frame: Frame, found: Findings, verdict: Verdict) -> Frame:
         """The frame with the numbers, which go out from now on."""
@@ -182,7 +211,21 @@ class ExchangeLooks:
         pictures, boxed = torch.from_numpy(seen).permute(0, 3, 1, 2) / 255, masks_of(pool.images, self._boxes or {})
         if self._boxes is not None and pool.masks is None:
             log(trainer, f"boxes: {int(boxed[1].sum())} of the {len(pool)} images that are exchanged have one")
-        return pool, objects_of(pool.images, pictures, pool.labels, pool.masks, boxed)
+        return pool, self._left(pool, objects_of(pool.images, pictures, pool.labels, pool.masks, boxed), seen)
+
+    def _left(self, pool: Pool, objects: Objects, seen: Array) -> Objects:
+        """Leaves images and cut-outs in the run's folders, where people may see them: a page has them corrected."""
+        probe, folders = self._session.probe, self._session.logger.folders
+        if objects.cuts is None or probe is None or not probe.shown or not folders:
+            return objects
+        with self._session.failures.surviving("storing the images that are exchanged"):
+            names = [self._session.class_name(each) for each in pool.labels.tolist()]
+            small = pool_file([key_of(each) for each in pool.images], names, seen, objects.cuts.numpy())
+            for folder in folders:
+                leave_pool(folder, small)
+            here = [each for each in folders if not is_remote(each)]  # of others the page knows nothing
+            return objects.helped_by(REMEDY.format(boxes_command(here[0]))) if here else objects
+        return objects
 
     @property
     def _answer(self) -> Answer:
@@ -214,6 +257,14 @@ class ExchangeLooks:
         age, at, since = int(state.get("age", 0)), int(state.get("at", 0)), None if since is None else int(since)
         self._values, self._age, self._at, self._since = values, age, at, since
         self.change = None
+
+
+def _is_last(trainer: Any, frame: Frame) -> bool:
+    """Whether nothing is trained after this look, as far as that is known."""
+    if frame.moment in ("end", *ALONE):
+        return True
+    at, total = progress(trainer, frame.epoch)
+    return frame.epoch >= 1 and total is not None and at >= total
 
 
 def _own_pool(probe: Probe, running: ForwardConfig) -> Pool | None:

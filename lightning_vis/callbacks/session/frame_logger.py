@@ -13,6 +13,7 @@ from PIL import Image
 from lightning_vis.callbacks.budget import Budget
 from lightning_vis.callbacks.failures import Failures
 from lightning_vis.callbacks.session.drawings import Drawing
+from lightning_vis.constants import CONVINCES, SURE
 from lightning_vis.events.folder import absolute, event_files_in, file_in, joined, name_of, put
 from lightning_vis.events.frame_writer import FrameWriter
 from lightning_vis.events.loggers import (
@@ -26,8 +27,9 @@ from lightning_vis.events.loggers import (
     write_pictures,
 )
 from lightning_vis.film import Film
-from lightning_vis.frames import Frame, Inputs
+from lightning_vis.frames import Array, Frame, Inputs
 from lightning_vis.page import PageRun, looks_within, write_page
+from lightning_vis.render.experiment.sheets import SHEETS as EXPERIMENTS
 from lightning_vis.render.gif import animated
 from lightning_vis.render.summary import summary
 
@@ -142,12 +144,13 @@ class FrameLogger:
         """What the look cost in all, as a scalar."""
         self.write_numbers(frame, {"lightning_vis/seconds": seconds})
 
-    def leave(self, inputs: Inputs, played: bool) -> list[str]:
-        """Leaves films and a summary in the run's folders, and returns where the summaries are.
+    def leave(self, inputs: Inputs, played: bool, spoken: Frame | None = None) -> list[str]:
+        """Leaves films, sheets and a summary in the run's folders, and returns where the summaries are.
 
         Args:
             inputs: what people see of the probe.
             played: whether the first film goes among the run's images, too.
+            spoken: the look whose verdict stands, with its pictures.
         """
         if not self.film.frames:
             return []
@@ -156,8 +159,11 @@ class FrameLogger:
                 films = leave_films(str(writer.log_dir), self.film.frames, inputs)
                 if played and films and is_summary_writer(writer):
                     _write_film(writer, *next(iter(films.items())), self.film.frames[-1].log_step, inputs)
+        with self._failures.surviving("making the sheets"), self._budget.timed("films"):
+            for folder in self.folders:
+                leave_sheets(folder, self._frames()[-1], inputs)
         with self._failures.surviving("making the summary"), self._budget.timed("films"):
-            return [leave_summary(folder, self._frames(), inputs) for folder in self.folders]
+            return [leave_summary(folder, self._frames(spoken), inputs) for folder in self.folders]
         return []
 
     @property
@@ -165,16 +171,24 @@ class FrameLogger:
         """The folders of the run."""
         return sorted({str(writer.log_dir) for writer, _ in self._store.fits})
 
-    def _frames(self) -> list[Frame]:
-        """The film, the last look as it was: thumbnails have no pictures."""
+    def _frames(self, spoken: Frame | None = None) -> list[Frame]:
+        """The film, the last look and the one whose verdict stands as they were: thumbnails have no pictures."""
         last = self.film.frames[-1] if self.last is None else self.last
-        return [*self.film.frames[:-1], last]
+        if spoken is None or _is_same(spoken, last):
+            return [*self.film.frames[:-1], last]
+        others = [each for each in self.film.frames[:-1] if not _is_same(each, spoken)]
+        return [*sorted([*others, spoken], key=lambda each: each.place), last]
 
     def _tell(self, failures: Mapping[str, Exception]) -> None:
         if failures:
             parts = ", ".join(map(repr, failures))
             what = f"of {self._what}, {parts} could not be stored for the tab"
             self._failures.tell(what, next(iter(failures.values())))
+
+
+def _is_same(one: Frame, other: Frame) -> bool:
+    """Whether both are of the same look."""
+    return (one.place, one.weights) == (other.place, other.weights)
 
 
 def leave_films(folder: str, frames: Sequence[Frame], inputs: Inputs) -> dict[str, bytes]:
@@ -210,9 +224,30 @@ def leave_summary(folder: str, frames: Sequence[Frame], inputs: Inputs) -> str:
         frames: the film, at least one frame.
         inputs: what people see of the probe.
     """
-    name = "summary.png" if inputs.name == "probe" else f"summary_{inputs.name}.png".replace("/", "_")
+    return _leave_picture(folder, "summary", summary(_run_name(folder), frames, inputs), inputs)
+
+
+SHEETS = {CONVINCES: "what_convinces_it", SURE: "sure_and_wrong"}
+"""What the sheets of the last look are called in a run's folder."""
+
+
+def leave_sheets(folder: str, frame: Frame, inputs: Inputs) -> list[str]:
+    """Writes ``what_convinces_it.png`` and ``sure_and_wrong.png`` (700 wide) into a run's folder and returns where they are.
+
+    Args:
+        folder: of the run.
+        frame: the last look; what it does not have is not written.
+        inputs: what people see of the probe.
+    """
+    drawn = {name: EXPERIMENTS[name](frame) for name in SHEETS}
+    return [_leave_picture(folder, SHEETS[name], each, inputs) for name, each in drawn.items() if each is not None]
+
+
+def _leave_picture(folder: str, stem: str, picture: Array, inputs: Inputs) -> str:
+    """A PNG, named after the probe where that has a name of its own."""
+    name = f"{stem}.png" if inputs.name == "probe" else f"{stem}_{inputs.name}.png".replace("/", "_")
     buffer = io.BytesIO()
-    Image.fromarray(summary(_run_name(folder), frames, inputs)).save(buffer, "PNG")
+    Image.fromarray(picture).save(buffer, "PNG")
     return put(folder, name, buffer.getvalue())
 
 

@@ -32,6 +32,9 @@ from lightning_vis.model.scores import PROBABILITIES, TARGETS, Score
 from lightning_vis.probe.probe import Probe
 from lightning_vis.render.twins import with_twins
 
+OFTEN = 100
+"""Passes of a view that is seen while the network trains; one of more is seen at the last look."""
+
 
 class MapLooks:
     """The looks of one callback through its views.
@@ -171,13 +174,13 @@ class MapLooks:
 
     def _due(self, trainer: Any, module: nn.Module, moment: str) -> Sequence[View]:
         """The views of a look: those of many passes at spaced looks and the last one, as long as there is time."""
-        many = self._many()
+        is_last = moment in ("end", *ALONE)
+        many = [view for view in self._many() if is_last or view.passes <= OFTEN]
         count = self._session.logger.film.count + 1
-        is_turn = is_spaced(count, self._many_at) or moment in ("end", *ALONE)
-        if many and is_turn and self._has_time(trainer, module, many):
+        if many and (is_last or is_spaced(count, self._many_at)) and self._has_time(trainer, module, many):
             self._many_at = count
-            return self.views
-        return [view for view in self.views if view not in many]
+            return [view for view in self.views if view.passes == 1 or view in many]
+        return [view for view in self.views if view.passes == 1]
 
     def _many(self) -> list[View]:
         return [view for view in self._awake(self.views) if view.passes > 1]
@@ -259,7 +262,7 @@ class MapLooks:
             self._draw(logger.last)
         if is_limited and self._session.pauses("films", trainer, logger.seconds_of_films(inputs)):
             return []
-        return list(logger.leave(inputs, played=self.images is True))
+        return list(logger.leave(inputs, played=self.images is True, spoken=self.spoken))
 
     def _heads(self, module: nn.Module, running: ForwardConfig) -> list[Head]:
         """The other heads, each with those of its views that do not rest."""
@@ -340,9 +343,13 @@ def _chosen_of(target: str, head: str) -> str:
 
 
 def _without(asked: Sequence[View], seen: Sequence[View]) -> list[str]:
-    """That a look has no maps of some views, in a sentence."""
+    """That a look has no maps of some views, in sentences."""
     missing = [view for view in asked if view.passes > 1 and view not in seen]
-    names = ", ".join(view.title or view.name for view in missing)
-    passes = sum(view.passes for view in missing)
-    said = f"no maps of {names} at this look: they take {passes} passes, and are made at some looks while there is time"
-    return [said] if missing else []
+    often, rare = ([view for view in missing if (view.passes <= OFTEN) is each] for each in (True, False))
+    return [*_missing(often, "at some looks while there is time"), *_missing(rare, "at the last look if there is time")]
+
+
+def _missing(views: Sequence[View], when: str) -> list[str]:
+    names = ", ".join(view.title or view.name for view in views)
+    passes = sum(view.passes for view in views)
+    return [f"no maps of {names} at this look: they take {passes} passes, and are made {when}"] if views else []

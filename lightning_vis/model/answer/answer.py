@@ -174,7 +174,8 @@ def _among(some: Said, rows: Sequence[int], count: int) -> Said:
     predicted = None if some.predicted is None else _filled(some.predicted, rows, count, -1)
     probability = None if some.probability is None else _filled(some.probability, rows, count, torch.nan)
     per_image = {tag: _filled(each, rows, count, torch.nan) for tag, each in some.per_image.items()}
-    return Said(captions, wrong, predicted, probability, per_image, some.numbers)
+    top = tuple(some.top[at[row]] if row in at else () for row in range(count)) if some.top else ()
+    return Said(captions, wrong, predicted, probability, per_image, some.numbers, top)
 
 
 def _filled(values: Tensor, rows: Sequence[int], count: int, other: float) -> Tensor:

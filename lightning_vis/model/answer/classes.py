@@ -11,7 +11,7 @@ from torch import Tensor
 from lightning_vis.arguments import class_indices_of
 from lightning_vis.constants import LOG_ODDS, MULTICLASS
 from lightning_vis.model.answer.output import answer_of, log_scores_of, logits_of
-from lightning_vis.model.answer.task import Facts, Said, Target, Task, name_of, no_words
+from lightning_vis.model.answer.task import Facts, Said, Target, Task, likeliest, name_of, no_words
 from lightning_vis.model.scores import class_scores, classes_of, log_odds
 
 
@@ -23,8 +23,16 @@ def _scores(facts: Facts, output: Any) -> Tensor:
     if facts.probabilities and values.numel() == len(values):  # of yes, where labels alone told of two classes
         return _two_scores(facts, output)
     if values.ndim != 2 or values.shape[1] < 2:
-        raise ValueError(f"task='multiclass': expected scores (N, classes) of at least two classes; got {tuple(values.shape)}")
+        raise ValueError(
+            f"task='multiclass': expected scores (N, classes) of at least two classes; got {tuple(values.shape)}{_other_task(values)}"
+        )
     return log_scores_of(facts, values)
+
+
+def _other_task(values: Tensor) -> str:
+    """What reads one number for each image: labels that are whole numbers do not tell whether they are classes."""
+    is_one = values.numel() == len(values)
+    return ": task='regression' reads one number for each image, task='binary' yes or no" * is_one
 
 
 def _two_scores(facts: Facts, output: Any) -> Tensor:
@@ -83,7 +91,7 @@ def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[st
     wrong = (
         () if labels is None or bool((labels >= 0).all()) else _differs(predicted.tolist(), labels.tolist(), values.shape[1])
     )
-    return Said((), wrong, predicted, probability, _of_labels(shares, labels))
+    return Said((), wrong, predicted, probability, _of_labels(shares, labels), top=likeliest(shares))
 
 
 def _of_labels(shares: Tensor, labels: Tensor | None) -> dict[str, Tensor]:

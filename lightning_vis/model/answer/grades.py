@@ -81,8 +81,10 @@ def _score(values: Tensor, chosen: Tensor) -> Tensor:
 
 
 def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[str]) -> Said:
-    """The grade is the number of thresholds that are passed (W. Cao, V. Mirjalili, S. Raschka, 2020, "Rank consistent ordinal
-    regression")."""
+    """The grade is the number of thresholds that are passed.
+
+    Source: W. Cao, V. Mirjalili, S. Raschka, 2020, "Rank consistent ordinal regression for neural networks".
+    """
     said = (values > 0).sum(1).cpu()
     if truth is None:
         return Said(tuple(f"grade {_grade(names, int(each))}" for each in said), (None,) * len(said))

@@ -11,7 +11,7 @@ from torch import Tensor
 from lightning_vis.arguments import class_indices_of, quoted
 from lightning_vis.constants import LOG_ODDS
 from lightning_vis.model.answer.output import answer_of, logits_of
-from lightning_vis.model.answer.task import Facts, Said, Target, Task, name_of
+from lightning_vis.model.answer.task import Facts, Said, Target, Task, likeliest, name_of
 
 ABSENT = "absent"
 """The target that stands for a label that an image has not."""
@@ -78,13 +78,13 @@ def _score(values: Tensor, chosen: Tensor) -> Tensor:
 def _said(facts: Facts, values: Tensor, truth: Tensor | None, names: Sequence[str]) -> Said:
     shares = values.float().sigmoid().cpu()
     if truth is None:
-        return Said(tuple(_caption(row, row > 0.5, names) for row in shares), (None,) * len(shares))
+        return Said(tuple(_caption(row, row > 0.5, names) for row in shares), (None,) * len(shares), top=likeliest(shares))
     has, known = present(truth, values).cpu(), _rows(truth, values).cpu() >= 0
     captions = [_caption(row, torch.where(known[at], has[at], row > 0.5), names) for at, row in enumerate(shares)]
     wrong = (((shares > 0.5) != has) & known).any(1).tolist()
     right = torch.where(known, torch.where(has, shares, 1 - shares), torch.nan).nanmean(1)
     heard = tuple(each if any_known else None for each, any_known in zip(wrong, known.any(1).tolist(), strict=True))
-    return Said(tuple(captions), heard, per_image={"answers/label": right})
+    return Said(tuple(captions), heard, per_image={"answers/label": right}, top=likeliest(shares))
 
 
 def _caption(shares: Tensor, own: Tensor, names: Sequence[str]) -> str:

@@ -51,6 +51,22 @@ class Facts:
         return self.change in ("", SIGMOID)
 
 
+Top = tuple[tuple[int, float], ...]
+"""Classes of one image with their probabilities, the most probable first."""
+MOST, LEAST = 5, 0.01
+
+
+def likeliest(shares: Tensor) -> tuple[Top, ...]:
+    """The most probable classes of each image, at most `MOST`, each with `LEAST` at least.
+
+    Args:
+        shares: ``(N, C)`` probabilities, NaN where an answer is no number.
+    """
+    values, indices = shares.detach().float().topk(min(MOST, shares.shape[1]))
+    rows = zip(indices.tolist(), values.tolist(), strict=True)
+    return tuple(tuple((at, share) for at, share in zip(*row, strict=True) if share >= LEAST) for row in rows)
+
+
 @dataclass(frozen=True)
 class Said:
     """What a network answers, in the words of its task.
@@ -62,6 +78,7 @@ class Said:
         probability: ``(N,)`` its probability.
         per_image: numbers ``(N,)`` by tag.
         numbers: of the whole probe, by tag.
+        top: ``(N,)`` the most probable classes, as `likeliest` has them; empty where a task has none.
     """
 
     captions: tuple[str, ...] = ()
@@ -70,6 +87,7 @@ class Said:
     probability: Tensor | None = None
     per_image: Mapping[str, Tensor] = field(default_factory=dict)
     numbers: Mapping[str, float] = field(default_factory=dict)
+    top: tuple[Top, ...] = ()
 
 
 def no_maps(*_: Any) -> dict[str, Tensor]:

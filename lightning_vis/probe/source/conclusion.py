@@ -19,7 +19,7 @@ from lightning_vis.model.answer.words import Words, place_of
 from lightning_vis.model.places import at, written
 from lightning_vis.probe.source.source import Asked
 from lightning_vis.probe.truth import are_pictures, without_signs
-from lightning_vis.probe.witness.functions import ORDERS, is_of_shape_only
+from lightning_vis.probe.witness.functions import LOOKED_UP, ORDERS, is_of_shape_only
 from lightning_vis.probe.witness.testimony import STANDARDISED, Testimony
 
 _SIGMOIDS = ("binary_cross_entropy_with_logits", "binary_cross_entropy", "multilabel_soft_margin_loss", "soft_margin_loss")
@@ -181,7 +181,8 @@ def _made_beside(it: Testimony, leaf: Tensor) -> set[str]:
     written_out = frozenset[str]() if it.task == "regression" else _WRITTEN_OUT
     alike = _AS_IT_IS | written_out | (ORDERS if it.task == "ordinal" else frozenset[str]())
     is_single = leaf.numel() == len(leaf) or (leaf.ndim > 2 and leaf.numel() == len(leaf) * leaf.shape[-2:].numel())
-    other = {each for each in it.made - alike if not is_of_shape_only(each)}
+    rows = {LOOKED_UP} if "eye" in it.made else set[str]()  # of a unit matrix they say the same class
+    other = {each for each in it.made - alike - rows if not is_of_shape_only(each)}
     return other - {"__getitem__"} if is_single else other  # of one number a part is that number
 
 

@@ -13,6 +13,7 @@ from lightning_vis.probe.source.batches import rows_in
 from lightning_vis.probe.source.conclusion import makes_target, rows_in_truth, truth_in
 from lightning_vis.probe.source.images import device_of
 from lightning_vis.probe.source.source import Source
+from lightning_vis.probe.witness.functions import LOOKED_UP
 from lightning_vis.probe.witness.replay import captured
 from lightning_vis.probe.witness.testimony import Testimony
 
@@ -38,7 +39,7 @@ def labels_met(it: Testimony, module: nn.Module, batch: Any, labels: Tensor, sou
     like = rows_in_truth(leaf, count) if leaf is not None else None
     if like is None or labels[0].numel() != like[0].numel():
         return labels
-    if not source.is_alone:
+    if not source.is_alone or (LOOKED_UP in it.made and not _are_classes(like)):
         return None
     told = _saying(it, batch, count, labels)
     target = captured(module, source.step, on_device(told, device_of(module)), it, source.optimizers).target
@@ -46,6 +47,11 @@ def labels_met(it: Testimony, module: nn.Module, batch: Any, labels: Tensor, sou
     if met is not None and not met.is_floating_point() and bool((labels >= 0).all()) and bool((met < 0).any()):
         return None  # the step does not know these classes: they are counted otherwise than a batch's
     return met
+
+
+def _are_classes(says: Tensor) -> bool:
+    """Whether what a step looks up is a class: it stands for several images, as the number of an item does not."""
+    return 2 * len({*map(str, says.tolist())}) <= len(says)
 
 
 def _saying(it: Testimony, batch: Any, count: int, labels: Tensor) -> Any:

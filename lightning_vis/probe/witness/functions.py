@@ -28,6 +28,9 @@ PROBABLE = frozenset(("softmax", "gumbel_softmax", "sigmoid"))
 """Functions that return probabilities."""
 
 PICKS = frozenset(("gather", "__getitem__", "index_select", "take_along_dim"))
+TABLES = PICKS | {"take"}
+LOOKED_UP = "looked_up"
+"""What an index that is made of the batch takes out of what is no answer: a class by its number in another list."""
 DIVISIONS = frozenset(("div", "divide", "true_divide", "__truediv__"))
 SCALES = DIVISIONS | {"mul", "multiply", "__mul__", "__rmul__"}
 PRODUCTS = frozenset(("mul", "multiply", "__mul__", "__rmul__", "xlogy", "where"))

@@ -15,7 +15,17 @@ from torch.overrides import TorchFunctionMode
 
 from lightning_vis.model.places import Path, canonical, leaves
 from lightning_vis.probe.witness.choice import concluded
-from lightning_vis.probe.witness.functions import BY_HAND, LOSSES, OF_FIRST, SILENT, SLICES, is_of_shape_only, name_of
+from lightning_vis.probe.witness.functions import (
+    BY_HAND,
+    LOOKED_UP,
+    LOSSES,
+    OF_FIRST,
+    SILENT,
+    SLICES,
+    TABLES,
+    is_of_shape_only,
+    name_of,
+)
 from lightning_vis.probe.witness.notes import Call, Node, Notes, facts_of, is_number, range_of, row_of
 from lightning_vis.probe.witness.testimony import Testimony
 
@@ -182,7 +192,7 @@ class Witness(TorchFunctionMode):
             return
         for tensor in outs:
             if not isinstance(tensor, nn.Parameter):
-                self._add("masked" if _is_masked(name, given) else name, name, nth, given, tensor)
+                self._add(_way_of(name, given), name, nth, given, tensor)
 
     def _add(self, name: str, function: str, nth: int, given: Given, tensor: Tensor) -> None:
         known = [node for _, node in given if node is not None]
@@ -264,6 +274,18 @@ def _is_calibrated(module: nn.Module, weights: set[int]) -> bool:
     """Whether nothing but a temperature or the like is trained: then the network that it cools is looked at."""
     trained = _trained(module, weights)
     return bool(trained) and all(not is_lazy(each) and is_number(each) for each in trained)
+
+
+def _way_of(name: str, given: Given) -> str:
+    """The name of a function, or of what is done by it: the same index takes a part, or looks something up."""
+    return "masked" if _is_masked(name, given) else LOOKED_UP if _is_looked_up(name, given) else name
+
+
+def _is_looked_up(name: str, given: Given) -> bool:
+    """Whether what the batch says is the place in a table that says something else: no part of it, nor of an answer."""
+    if name not in TABLES or len(given) < 2 or (given[0][1] is not None and given[0][1].touched):
+        return False
+    return any(each is not None and each.sources and tensor.dtype != torch.bool for tensor, each in given[1:])
 
 
 def _is_masked(name: str, given: Given) -> bool:

@@ -83,21 +83,32 @@ def grown_cuts(masks: Tensor, share: float) -> Tensor:
 def painted_out(pictures: Tensor, masks: Tensor) -> Tensor:
     """Pictures whose masked part is covered by what lies around it, blurred, the nearest first.
 
+    What covers it is blurred at `SIDE` pixels along the shorter side, where the picture has more.
+
     Args:
         pictures: ``(N, C, H, W)``.
         masks: ``(N, H, W)`` bool.
     """
-    known = ~masks[:, None]
-    result, is_open = pictures * known, masks[:, None].clone()
+    known, (height, width) = ~masks[:, None], masks.shape[1:]
+    ratio = min(1.0, SIDE / min(height, width))
+    size = (round(height * ratio), round(width * ratio))
+    values, shares = (interpolate(each, size, mode="area") for each in (pictures * known, known.to(pictures)))
+    cover = _spread(values, shares, pictures.mean((2, 3), keepdim=True))
+    return torch.where(known, pictures, interpolate(cover, (height, width), mode="bilinear"))
+
+
+def _spread(values: Tensor, shares: Tensor, otherwise: Tensor) -> Tensor:
+    """What is known of each place, or around it: of `values`, each times the share ``(N, 1, h, w)`` that is known."""
+    result, is_open = values, shares < 1
     for reach in (2, 4, 8, 16, 32):
         if not is_open.any():
             break
-        sigma = reach * min(masks.shape[1:]) / SIDE
-        weight = _blurred(known.float(), sigma)
-        blurred = _blurred(pictures * known, sigma) / weight.clamp_min(1e-6)
+        sigma = reach * min(shares.shape[2:]) / SIDE
+        weight = _blurred(shares, sigma)
         fresh = is_open & (weight > 0.05)
-        result, is_open = torch.where(fresh, blurred, result), is_open & ~fresh
-    return torch.where(is_open, pictures.mean((2, 3), keepdim=True), result)
+        result = torch.where(fresh, _blurred(values, sigma) / weight.clamp_min(1e-6), result)
+        is_open = is_open & ~fresh
+    return torch.where(is_open, otherwise, result)
 
 
 def _appearance(pictures: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lightning_vis.reliance.exchange.composite import Parts
 from lightning_vis.reliance.exchange.effect import Effect, effect_of, followed, own_probabilities
-from lightning_vis.reliance.exchange.objects import Objects, Refusal
+from lightning_vis.reliance.exchange.objects import REMEDY, Objects, Refusal
 from lightning_vis.reliance.exchange.plan import HOSTS, OTHER, SAME, Plan, in_turn, plan_of
 
 MOST = 600
@@ -88,6 +88,7 @@ class Findings:
         asked: forward passes.
         note: which classes, where they are not all; else empty.
         boxed: how many objects of the pool lie in given boxes, where others were cut out.
+        remedy: what would help against cut-outs that have not found the objects.
     """
 
     effect: Effect
@@ -100,6 +101,7 @@ class Findings:
     asked: int = 0
     note: str = ""
     boxed: int = 0
+    remedy: str = REMEDY
 
 
 @dataclass
@@ -195,6 +197,7 @@ def _findings(objects: Objects, plain: Tensor, plan: Plan, answers: Tensor, fram
         objects.is_automatic,
         asked,
         boxed=objects.boxed,
+        remedy=objects.remedy,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -30,6 +30,10 @@ class Refusal:
     remedy: str = ""
 
 
+REMEDY = "masks or boxes would help: ProbeCallback(Probe(images, labels, boxes=boxes)) with at least six images of each class"
+"""Against cut-outs that have not found the objects."""
+
+
 @dataclass(frozen=True)
 class Objects:
     """A pool that is ready to be exchanged.
@@ -49,6 +53,15 @@ class Objects:
     is_automatic: bool = True
     refusal: Refusal | None = None
     boxed: int = 0
+    cuts: Tensor | None = None
+    remedy: str = REMEDY
+
+    def helped_by(self, remedy: str) -> Objects:
+        """The same, where something else helps against cut-outs that have not found the objects."""
+        refusal = self.refusal
+        if refusal is not None and refusal.remedy == self.remedy:
+            refusal = replace(refusal, remedy=remedy)
+        return replace(self, remedy=remedy, refusal=refusal)
 
 
 def objects_of(
@@ -68,16 +81,14 @@ def objects_of(
         boxed: boxes that were drawn as masks ``(P, H, W)`` bool, and of which images they are known ``(P,)`` bool; masks are
             better.
     """
-    if masks is None and boxed is not None and bool(boxed[1].all()):
-        masks = boxed[0].float()
-    found, strange = _cut(pictures) if masks is None else (masks > 0.5, None)
-    if masks is None and boxed is not None:
-        found = torch.where(boxed[1][:, None, None], boxed[0], found)
+    cuts, strange = _cut(pictures) if masks is None else (masks > 0.5, None)
+    found = cuts if masks is not None or boxed is None else torch.where(boxed[1][:, None, None], boxed[0], cuts)
+    is_automatic = masks is None and (boxed is None or not bool(boxed[1].all()))
     labels = torch.where(is_first(images), labels, -1)
     parts = cut_parts(images, found)
-    refusal = _refusal(strange, labels, found, parts)
-    count = int(boxed[1].sum()) if masks is None and boxed is not None else 0
-    return Objects(labels, parts, frame_parts(images), masks is None, refusal, count)
+    refusal = _refusal(strange if is_automatic else None, labels, found, parts)
+    count = int(boxed[1].sum()) if is_automatic and boxed is not None else 0
+    return Objects(labels, parts, frame_parts(images), is_automatic, refusal, count, cuts if masks is None else None)
 
 
 def _cut(pictures: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,10 +120,7 @@ def _refusal(strange: Tensor | None, labels: Tensor, cuts: Tensor, parts: Parts)
         return Refusal("the objects fill the images, so that next to nothing surrounds them")
     stands_out = torch.tensor(torch.inf) if strange is None else contrasts(strange, cuts).nanmedian()
     if not float(stands_out) >= CONTRAST:
-        return Refusal(
-            "no objects stand out from what surrounds them",
-            "masks or boxes would help: ProbeCallback(Probe(images, labels, boxes=boxes)) with at least six images of each class",
-        )
+        return Refusal("no objects stand out from what surrounds them", REMEDY)
     if float(difference(parts, labels)) < ALIKE:
         return Refusal("what surrounds the objects looks alike in all images, so nothing of it can be exchanged")
     return None

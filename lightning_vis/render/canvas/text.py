@@ -97,12 +97,18 @@ def _begun(text: str, width: int, size: int) -> str:
 def paragraph(text: str, width: int, size: int = TEXT) -> Array:
     """What stands below a picture, in lines, ``(H, width, 3)`` uint8."""
     lines = lines_of(text, width - 2 * GAP, size)
-    sheet = Image.new("RGB", (width, len(lines) * (size + GAP) + GAP), PANEL)
+    sheet = Image.new("RGB", (width, paragraph_height(text, width, size)), PANEL)
     for line, each in enumerate(lines):
         write(sheet, (GAP, line * (size + GAP)), each, FAINT, width - 2 * GAP, size)
     return np.asarray(sheet)
 
 
+def paragraph_height(text: str, width: int, size: int = TEXT) -> int:
+    """How many pixels a `paragraph` takes from top to bottom."""
+    return len(lines_of(text, width - 2 * GAP, size)) * (size + GAP) + GAP
+
+
+@lru_cache(4096)
 def text_width(text: str, size: int = TEXT) -> int:
     """How many pixels a line takes."""
     return int(_font(size).getlength(printable(text)))

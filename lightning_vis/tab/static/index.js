@@ -9,9 +9,10 @@ import { Captions } from "./picture/captions.js";
 import { Controls } from "./page/controls.js";
 import { element } from "./page/dom.js";
 import { Help } from "./page/help.js";
-import { followMedia, followTheme, hostWindow, onReload } from "./page/host.js";
+import { followMedia, followTheme, hostWindow, onReload, runFilterOf } from "./page/host.js";
 import { soundRuns, soundStreams } from "./page/intake.js";
 import { onKey } from "./page/keys.js";
+import { foundIn } from "./runs/run_list.js";
 import { inOrder, Marks } from "./runs/marks.js";
 import { mergedStreams, modelOf } from "./page/looks.js";
 import { exportedSource, serverSource } from "./page/source.js";
@@ -22,9 +23,10 @@ import { Timeline } from "./timeline/timeline.js";
 import { Twins } from "./twins/twins.js";
 
 const POLL = 5000;
-const FIRST_RUNS = 4; // shown where nobody has chosen
+const [FIRST_RUNS, MOST_RUNS] = [4, 12]; // shown where nobody has chosen; where TensorBoard's own filter has
 const FILM_SECONDS = 12;
 const FASTEST = 60; // milliseconds from look to look
+const GATHER = 30; // milliseconds: pictures of a moment come one by one, and are painted together
 
 export async function render(exported = null) {
   const page = new Page(exported ? exportedSource(exported) : serverSource());
@@ -93,7 +95,7 @@ class Page {
       if (!this.model?.positions.length) return;
       this.current.update(this.model);
       this.cell.update(this.model);
-    });
+    }, GATHER);
   }
 
   // Asks for all that could not be had.
@@ -109,10 +111,14 @@ class Page {
     if (JSON.stringify(state) !== JSON.stringify(this.state)) this.change(state);
   }
 
+  // Those that were chosen, else those that TensorBoard's own filter finds, else the first ones.
   get shownRuns() {
-    const known = this.listed.map((each) => each.run);
-    const chosen = (this.state.runs || known.slice(0, FIRST_RUNS)).filter((run) => known.includes(run));
-    return chosen.length ? chosen : known.slice(0, FIRST_RUNS);
+    const names = this.listed.map((each) => each.run);
+    const chosen = (this.state.runs || []).filter((run) => names.includes(run));
+    if (chosen.length) return chosen;
+    const filter = runFilterOf(this.host);
+    const found = filter ? foundIn(names, filter).slice(0, MOST_RUNS) : [];
+    return found.length ? found : names.slice(0, FIRST_RUNS);
   }
 
   async poll() {

@@ -105,3 +105,17 @@ def test_of_classes_with_a_sigmoid_each_the_probability_is_the_sigmoid_and_the_s
     torch.testing.assert_close(said.probability[1], torch.tensor(0.75))
     torch.testing.assert_close(said.per_image["answers/label"], torch.tensor([0.75, 0.75]))
     assert kind.score(values, torch.tensor([2, 0])).tolist() == [5.0, pytest.approx(math.log(3.0))]
+
+
+def test_the_most_probable_classes_come_surest_first_and_none_that_is_as_good_as_ruled_out():
+    values = 4 * torch.randn(20, 9, generator=torch.Generator().manual_seed(0))
+    said = MULTICLASS.said(Facts(), values, None, ())
+    for top, shares, predicted in zip(said.top, values.softmax(1), said.predicted.tolist(), strict=True):
+        order = sorted(range(9), key=lambda at: -float(shares[at]))[:5]
+        assert list(top) == [(at, pytest.approx(float(shares[at]))) for at in order if shares[at] >= 0.01]
+        assert top[0][0] == predicted
+
+
+def test_of_an_answer_that_is_no_number_no_class_is_probable():
+    values = torch.tensor([[1.0, 2.0, 3.0], [math.nan, 0.0, 0.0]])
+    assert [len(each) for each in Answer("multiclass").told(values, None, ()).top] == [3, 0]

@@ -77,3 +77,8 @@ def test_of_an_image_whose_one_label_nobody_knows_nothing_is_wrong():
     said = TASK.said(Facts(), values, torch.tensor([-100, 1]), ("cat", "dog"))
     assert said.captions == ("cat 0.88", "dog 0.27 missed, cat 0.88 wrong")
     assert said.wrong == (None, True)
+
+
+def test_the_most_probable_labels_have_probabilities_of_their_own():
+    (top,) = TASK.said(Facts(), LOGITS, HAS, NAMES).top
+    assert list(top) == [(0, pytest.approx(0.982, abs=1e-3)), (1, pytest.approx(0.978, abs=1e-3))]

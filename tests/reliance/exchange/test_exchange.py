@@ -74,8 +74,9 @@ def test_no_picture_depends_on_another():
         assert torch.equal(found, cut_outs(strangeness(alone[None]), (64, 64))[0])
 
 
-def test_painting_out_leaves_the_rest_and_nothing_of_the_object():
-    picture, mask = scene()
+@pytest.mark.parametrize("side", [48, 64, 100, 224])
+def test_painting_out_leaves_the_rest_and_nothing_of_the_object(side):
+    picture, mask = scene(side=side, at=side // 3, size=side // 3)
     found = painted_out(picture[None], grown(mask[None]))[0]
     assert torch.equal(found[:, ~grown(mask[None])[0]], picture[:, ~grown(mask[None])[0]])
     assert (found[0][mask] < 0.45).all()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-from tab_runs import film_of, inputs_of, with_twins, write_run
+from tab_runs import film_of, frame_of, inputs_of, with_twins, write_run
 
 from lightning_vis.cli import main
 from lightning_vis.events.frame_reader import read_frames
@@ -49,6 +49,13 @@ def test_the_twin_that_is_named_is_shown_with_what_was_answered(written):  # noq
     assert "twin 2, epoch 2: one object on several backgrounds" in texts(written)
     assert {"says bird", "says mammal", "on leaves", "on stones", "mammal 0.10", "mammal 0.90"} <= {*texts(written)}
     assert SENTENCE in " ".join(texts(written))
+
+
+def test_the_summary_shows_what_an_earlier_look_has_said_and_when(written):  # noqa: F811
+    frames = looks(Verdict("red", "See exchange 2.", (1,)))
+    summary("run", [*frames, replace(frame_of(90), verdict=Verdict("not measured", "There was no time."))], inputs_of())
+    assert "exchange 2, epoch 2: image, same class, other class" in texts(written)
+    assert "epoch 2: See exchange 2." in " ".join(texts(written))
 
 
 def test_the_exchange_that_is_named_is_shown(written):  # noqa: F811

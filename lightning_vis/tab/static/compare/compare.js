@@ -265,6 +265,6 @@ export class Compare {
     const isPainted = !this.isNew(tile, [part.key, minus?.key, run.inputs?.key, run.masks?.key])
       || (taken ? painter.paintDifference(tile.canvas, painted) : painter.paintView(tile.canvas, painted));
     mark(tile, isPainted ? "shown" : taken ? "unlike" : "missing", isPainted ? map?.state : taken ? "" : "no map");
-    return describe(tile, isPainted ? map : null, { width: tile.canvas.clientWidth, quantity: quantityOf(model.view) });
+    return describe(tile, isPainted ? map : null, { width: this.layout.side, quantity: quantityOf(model.view) });
   }
 }

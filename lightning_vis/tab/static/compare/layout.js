@@ -1,5 +1,6 @@
 // How large tiles may be, so that all that is shown is seen at once. Pure functions of plain values.
 
+import { known } from "../page/looks.js";
 import { errorOf } from "../page/words.js";
 
 const [MOST, LEAST, GLANCE] = [360, 112, 44]; // pixels of a tile's edge: at most, at least, and where all images are to be seen at a glance
@@ -71,7 +72,11 @@ function blockAt(side, { run, runs, rows }, { labels }) {
 }
 
 // Pixels that the words of a task take below a run's tiles, beside a caption of one line.
-function wordsOf(run) {
-  const isLong = run.looks.some((look) => look.said?.some((text) => text.length > LONG));
-  return (isLong ? WORDS : 0) + (run.looks.some((look) => errorOf(look, 0) !== undefined) ? SPREAD : 0);
+function wordsOf({ looks }) {
+  return known(looks, "height of words", () => heightOfWords(looks));
+}
+
+function heightOfWords(looks) {
+  const isLong = looks.some((look) => look.said?.some((text) => text.length > LONG));
+  return (isLong ? WORDS : 0) + (looks.some((look) => errorOf(look, 0) !== undefined) ? SPREAD : 0);
 }

@@ -1,8 +1,9 @@
 // What is written on, below and beside a tile of Compare: the answer, how sure, where the map lies, and the run's numbers.
 
-import { element, replace } from "../page/dom.js";
-import { partOf } from "../page/looks.js";
+import { element, replace, say } from "../page/dom.js";
+import { known, partOf } from "../page/looks.js";
 import { captionOf, countRight, errorOf, explainedOf, isWrong, measuredOf, movedOf, spoken } from "../page/words.js";
+import { alertAt } from "../timeline/alerts.js";
 import { errorShare, liftShare } from "../timeline/axes.js";
 import { NARROW } from "./layout.js";
 
@@ -25,14 +26,14 @@ export function fillHead(tile, run, look, about) {
 function linesOf(run, look, { key, steps, awaited }) {
   const isOld = look && look.steps !== steps && !awaited;
   const lines = [look ? look.when : "not yet", ...(isOld ? ["no look since then"] : [])];
-  const { right, known } = countRight(run.inputs, look);
-  if (known) lines.push(`${right} of ${known} right`);
+  const { right, known: all } = countRight(run.inputs, look);
+  if (all) lines.push(`${right} of ${all} right`);
   if (measuredOf(look)) lines.push(measuredOf(look));
   const lift = look?.numbers[`attribution/${key}/lift`];
   if (Number.isFinite(lift)) lines.push(`object ${times(lift)} chance`);
   const effect = look?.numbers["reliance/background_effect"];
   if (Number.isFinite(effect)) lines.push(`background effect ${movedOf(look, effect, "%")}`);
-  const alert = look?.numbers["reliance/alert"];
+  const alert = alertAt(look);
   return { lines, lit: alert >= 1 ? "red" : alert >= 0.5 ? "amber" : "" };
 }
 
@@ -48,9 +49,10 @@ export function fillDifference(tile, run, look, minus) {
   tile.bar.hidden = tile.lift.hidden = tile.error.hidden = true;
   tile.hasLift = false;
   tile.name.classList.remove("wrong");
-  tile.name.textContent = tile.name.title = now.text === then.text ? now.text : `${then.text || "?"} → ${now.text || "?"}`;
+  const turn = now.text === then.text ? now.text : `${then.text || "?"} → ${now.text || "?"}`;
+  say(tile.name, turn, turn);
   const isKnown = Number.isFinite(shareNow) && Number.isFinite(shareThen) && now.text === then.text;
-  tile.probability.textContent = isKnown ? `p ${signed(shareNow - shareThen)}` : "";
+  say(tile.probability, isKnown ? `p ${signed(shareNow - shareThen)}` : "");
   const whose = minus.run === run ? "" : `, run ${minus.run.name}`;
   tile.canvas.setAttribute("aria-label", `image ${image + 1}, difference, run ${run.name}, ${look?.when || "not yet"}, minus ${minus.look?.when || "not yet"}${whose}: ${tile.name.textContent}`);
 }
@@ -61,12 +63,11 @@ export function fillTile(tile, run, look, view) {
   fillCaption(tile, run, look, view);
   fillError(tile, run, look);
   const lift = look?.per_image[`attribution/${key}/lift`]?.[image];
-  const hasLift = run.looks.some((each) => each.per_image[`attribution/${key}/lift`]);
+  const hasLift = known(run.looks, `lift ${key}`, () => run.looks.some((each) => each.per_image[`attribution/${key}/lift`]));
   tile.bar.hidden = tile.lift.hidden = !hasLift;
   fillBar(tile, lift);
-  tile.lift.textContent = Number.isFinite(lift) ? `object ${times(lift)}` : "object –";
   tile.hasLift = hasLift;
-  tile.lift.title = "The map's share on the object over the object's share of the image: 1 × is chance, the tick on the bar";
+  say(tile.lift, Number.isFinite(lift) ? `object ${times(lift)}` : "object –", "The map's share on the object over the object's share of the image: 1 × is chance, the tick on the bar");
   const says = spoken(run.inputs, look, image);
   const where = Number.isFinite(lift) ? `, on the object ${times(lift)} chance` : "";
   tile.canvas.setAttribute("aria-label", `image ${image + 1}, run ${run.name}, ${look?.when || "not yet"}: ${says}${where}`);
@@ -76,16 +77,16 @@ function fillCaption({ image, name, probability }, run, look, view) {
   const { text, share } = captionOf(run.inputs, look, image);
   const wrong = isWrong(run.inputs, look, image) === true;
   const explained = explainedOf(run.inputs, partOf(look, view), image);
-  name.textContent = text && `${wrong ? "✗ " : ""}${text}`;
   name.classList.toggle("wrong", wrong);
   name.classList.toggle("words", Boolean(look?.said));
-  name.title = [text && `${look.said ? "" : "says "}${text}`, explained && `explained: ${explained}`].filter(Boolean).join("; ");
-  probability.textContent = share;
+  const title = [text && `${look.said ? "" : "says "}${text}`, explained && `explained: ${explained}`].filter(Boolean).join("; ");
+  say(name, text && `${wrong ? "✗ " : ""}${text}`, title);
+  say(probability, share);
 }
 
 // From two spreads of the targets too low to two too high, from the line at no error.
 function fillError({ image, error, errorFill }, run, look) {
-  error.hidden = !run.looks.some((each) => errorOf(each, image) !== undefined);
+  error.hidden = !known(run.looks, `error ${image}`, () => run.looks.some((each) => errorOf(each, image) !== undefined));
   const value = errorOf(look, image);
   const at = Number.isFinite(value) ? errorShare(value) : 0.5;
   errorFill.style.left = `${100 * Math.min(at, 0.5)}%`;
@@ -104,8 +105,7 @@ export function describe(tile, map, { width, quantity }) {
   const where = map?.half ? percent(map.half) : "";
   const isLong = !tile.hasLift && width >= ROOMY;
   const text = isLong ? `half of it in ${where} of the image` : width < NARROW ? `half ${where}` : `half in ${where}`;
-  tile.half.textContent = where ? text : "";
-  tile.half.title = map?.half ? `Half of the ${quantity} lies in ${percent(map.half)} of the image` : "";
+  say(tile.half, where ? text : "", map?.half ? `Half of the ${quantity} lies in ${percent(map.half)} of the image` : "");
 }
 
 // On a log axis from a quarter to four times chance, from the tick at chance to the value.

@@ -12,6 +12,12 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
+// Words and what a pointer is told, written only where they are others: whatever is written is laid out anew.
+export function say(node, text, title = null) {
+  if (node.textContent !== text) node.textContent = text;
+  if (title !== null && node.title !== title) node.title = title;
+}
+
 export function choice(label, options, chosen, onChoose) {
   const group = element("div", { className: "choice", role: "radiogroup", "aria-label": label });
   options.forEach(({ value, text, title }) => {
@@ -102,9 +108,10 @@ export function replace(parent, name, make) {
   parent.replaceChildren(...(Array.isArray(made) ? made : [made]));
 }
 
-// What is said below the rows of the runs that have none.
-export function noteOf(textContent) {
-  return element("p", { className: "quiet note", textContent });
+// What is said below the rows of runs: a text, or its beginning and the rest, which opens at a press.
+export function noteOf(said) {
+  if (typeof said === "string") return element("p", { className: "quiet note", textContent: said });
+  return element("details", { className: "quiet note" }, element("summary", { textContent: said.begin }), said.rest);
 }
 
 export const NO_MAPS = "No maps in these runs: add ProbeCallback() to the Trainer's callbacks.";

@@ -23,6 +23,8 @@ const PARTS = [
     ["object 2.3 ×", "the map's share on the object over the object's share of the image: 1 × is chance, the tick on the bar."],
     ["half in 19 %", "the smallest share of the image that holds half of the map: small is concentrated."],
     ["background effect", "by how much the answer moves when an object's background is swapped. The alert stands where that, beside what the object itself moves, says that the background is relied on."],
+    ["(label)", "in a tile opened large: the class that the image has, among the most probable ones."],
+    ["overlap (IoU)", "of a predicted mask and the true one: what both cover over what either covers."],
     ["changed most", "images whose answer turned most often, then those whose probability moved most."],
   ]],
   ["What a tile may say", [

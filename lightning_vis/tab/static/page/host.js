@@ -8,6 +8,13 @@ export function hostWindow() {
   }
 }
 
+// What runs TensorBoard's own filter asks for, an expression; "" where there is none. It stands in the address, the only place where a
+// plugin finds anything of the kind: of TensorBoard 2.21's messages (GetRuns, RunsChanged, GetURLPluginData, DataReloaded) the first two
+// name all runs, none says which are ticked, and no message, address or storage has their colours.
+export function runFilterOf(host) {
+  return new URLSearchParams(host.location.search).get("runFilter") || "";
+}
+
 export function followTheme(host, onChange) {
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const apply = () => {

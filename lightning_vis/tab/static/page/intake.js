@@ -39,7 +39,7 @@ function soundLook(look) {
     epoch: Number.isInteger(look.epoch) ? look.epoch : undefined,
     probability: predicted.map((_, image) => (Number.isFinite(look.probability?.[image]) ? look.probability[image] : null)),
     numbers: entriesOf(look.numbers, Number.isFinite), per_image: entriesOf(look.per_image, Array.isArray), notes: listOf(look.notes).map(textOf),
-    heads: soundHeads(look.heads), verdict: isObject(look.verdict) && textOf(look.verdict.sentence) ? look.verdict : undefined,
+    top: soundTop(look.top), heads: soundHeads(look.heads), verdict: isObject(look.verdict) && textOf(look.verdict.sentence) ? look.verdict : undefined,
     maps: partsOf(look.maps, soundMap), pictures: partsOf(look.pictures, soundPicture),
   };
 }
@@ -49,6 +49,12 @@ function wordsOf({ said, wrong, answer }) {
     said: Array.isArray(said) ? said.map(textOf) : undefined, answer: textOf(answer),
     wrong: Array.isArray(wrong) ? wrong.map((each) => (typeof each === "boolean" ? each : null)) : undefined,
   };
+}
+
+// The most probable classes of each image.
+function soundTop(top) {
+  const isPair = (each) => Array.isArray(each) && Number.isInteger(each[0]) && each[0] >= 0 && each[1] >= 0 && each[1] <= 1;
+  return listOf(top).map((each) => listOf(each).filter(isPair));
 }
 
 function soundHeads(heads) {

@@ -41,25 +41,50 @@ export function labelOf(inputs, image) {
   return label === undefined ? null : label;
 }
 
+const answers = new WeakMap(); // looks -> question -> answer
+
+// What is asked of all looks of a run at every step is answered once, as long as there are no others.
+export function known(looks, question, answer) {
+  if (!answers.has(looks)) answers.set(looks, new Map());
+  const kept = answers.get(looks);
+  if (!kept.has(question)) kept.set(question, answer());
+  return kept.get(question);
+}
+
 // All that the page shows, derived from what is chosen and what has been loaded.
 export function modelOf(state, loaded, marks) {
-  const names = (state.runs || [...loaded.keys()]).filter((name) => loaded.has(name));
-  const probes = [...new Set(names.flatMap((name) => probesOf(loaded.get(name))))].sort();
-  const probe = probes.includes(state.probe) ? state.probe : probes[0];
-  let runs = names.map((name) => runOf(name, loaded.get(name), probe, marks.get(name)));
-  const positions = [...new Set(runs.flatMap((run) => [...run.sheets, ...run.looks].map((look) => look.steps)))].sort((a, b) => a - b);
-  const views = viewsOf(runs);
+  const { runs: wholes, probes, probe, positions, places, exact, views, isDisagreed } = basisOf(state, loaded, marks);
   const view = views.find((each) => each.key === state.view) || views[0] || null;
-  const wholes = runs;
-  runs = runs.map((run) => ofHead(run, view?.head));
+  const runs = wholes.map((run) => ofHead(run, view?.head));
   const index = indexOf(state, positions, runs);
   const count = Math.max(0, ...runs.map((run) => run.count));
   const image = Number.isInteger(state.image) && state.image < count ? state.image : null;
   const other = state.other === null ? 0 : indexOf({ steps: state.other, epoch: null }, positions, runs);
   return {
-    runs, wholes, probes, probe, positions, views, view, index, steps: positions[index], count, image, isByStep: state.axis === "step" || disagree(runs),
-    other, otherSteps: positions[other], ...rangeOf(state, positions),
+    runs, wholes, probes, probe, positions, places, exact, views, view, index, steps: positions[index], count, image,
+    isByStep: state.axis === "step" || isDisagreed, other, otherSteps: positions[other], ...rangeOf(state, positions),
   };
+}
+
+let basis = { key: [] };
+
+// What follows from the looks alone: the same as long as they, the runs and their marks are.
+function basisOf(state, loaded, marks) {
+  const names = (state.runs || [...loaded.keys()]).filter((name) => loaded.has(name));
+  const key = [state.probe, ...names.flatMap((name) => [name, loaded.get(name), marks.get(name)?.colour, marks.get(name)?.number])];
+  if (key.length !== basis.key.length || key.some((each, at) => each !== basis.key[at])) basis = { key, ...derived(state, names, loaded, marks) };
+  return basis;
+}
+
+function derived(state, names, loaded, marks) {
+  const probes = [...new Set(names.flatMap((name) => probesOf(loaded.get(name))))].sort();
+  const probe = probes.includes(state.probe) ? state.probe : probes[0];
+  const runs = names.map((name) => runOf(name, loaded.get(name), probe, marks.get(name)));
+  const looks = runs.flatMap((run) => [...run.looks, ...run.sheets]);
+  const exact = new Map([...looks].reverse().map((look) => [look.steps, look])); // of several, that of the first run
+  const positions = [...exact.keys()].sort((one, other) => one - other);
+  const places = new Map(positions.map((steps, at) => [steps, at]));
+  return { runs, probes, probe, positions, places, exact, views: viewsOf(runs), isDisagreed: disagree(runs) };
 }
 
 // The part of the film that is zoomed into, as places from `low` to `high`.
@@ -75,11 +100,11 @@ const seenBy = new WeakMap(); // look -> head -> the look as that head has it: o
 
 // A run as another head of its network has it than the first: its answers, its numbers, and what is true of the images for it.
 function ofHead(run, head) {
-  const known = head ? run.looks.filter((look) => look.heads?.[head]) : [];
-  if (!known.length) return run;
-  const { truth } = known[known.length - 1].heads[head];
+  const last = head ? run.looks.filter((look) => look.heads?.[head]).pop() : null;
+  if (!last) return run;
+  const { truth } = last.heads[head];
   const inputs = run.inputs && { ...run.inputs, labels: null, class_names: [], truth };
-  return { ...run, inputs, looks: run.looks.map((look) => lookOfHead(look, head)) };
+  return { ...run, inputs, looks: known(run.looks, `head ${head}`, () => run.looks.map((look) => lookOfHead(look, head))) };
 }
 
 function lookOfHead(look, head) {
@@ -90,7 +115,7 @@ function lookOfHead(look, head) {
     const unknown = { task: "unknown", unit: "", answer: "", said: look.predicted.map(() => ""), wrong: look.predicted.map(() => null) };
     const numbers = numbersOfHead(look.numbers, head);
     const per_image = numbersOfHead(look.per_image, head);
-    kept.set(head, { ...look, ...unknown, ...look.heads?.[head], head, predicted: nobody, probability: nobody.map(() => null), numbers, per_image });
+    kept.set(head, { ...look, ...unknown, ...look.heads?.[head], head, top: [], predicted: nobody, probability: nobody.map(() => null), numbers, per_image });
   }
   return kept.get(head);
 }
@@ -157,11 +182,9 @@ function indexOf(state, positions, runs) {
 // When a position was, in a reader's words: those of the runs, as long as an epoch has the same steps in all of them.
 export function whenAt(model, index) {
   const steps = model.positions[index];
-  for (const run of model.runs) {
-    const exact = [...run.looks, ...run.sheets].find((look) => look.steps === steps);
-    if (exact) return model.isByStep && isEpoch(exact) ? `step ${steps}` : exact.when;
-  }
-  return "";
+  const look = model.exact.get(steps);
+  if (!look) return "";
+  return model.isByStep && isEpoch(look) ? `step ${steps}` : look.when;
 }
 
 // Whether the runs count steps in epochs of different lengths: no epoch could be the name of a moment of all of them.
@@ -182,7 +205,16 @@ function isEpoch({ moment, steps }) {
 function verdictOf(run) {
   const said = run.looks.filter((each) => each.verdict);
   const look = said.filter((each) => each.verdict.state !== "not measured").pop() || said.pop();
-  return look ? `${run.name}, ${look.when}: ${look.verdict.sentence}` : "";
+  if (!look) return "";
+  const { sentence } = look.verdict;
+  const begin = firstSentence(sentence);
+  const [whole, start] = [sentence, begin].map((each) => `${run.name}, ${look.when}: ${each}`);
+  return begin === sentence ? whole : { begin: start, rest: sentence.slice(begin.length) };
+}
+
+// Up to the first full stop or semicolon.
+export function firstSentence(text) {
+  return /^.*?[.;:](?=\s|$)/.exec(text)?.[0] ?? text;
 }
 
 // The runs that have been looked at, and what to say of the others on pages of maps.

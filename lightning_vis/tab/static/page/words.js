@@ -38,6 +38,13 @@ export function isWrong(inputs, look, image) {
   return label === null || !(predicted >= 0) ? null : predicted !== label;
 }
 
+// The most probable classes of an image, or labels each with its own probability: { name, share, isTrue }.
+export function likeliestOf(inputs, look, image) {
+  const label = labelOf(inputs, image);
+  const kind = taskOf(look) === "multilabel" ? "label" : "class";
+  return (look?.top?.[image] || []).map(([index, share]) => ({ name: inputs?.class_names?.[index] ?? `${kind} ${index}`, share, isTrue: index === label }));
+}
+
 // What is true of an image; "" where nobody knows.
 export function truthOf(inputs, image) {
   return inputs?.truth?.[image] ?? className(inputs, labelOf(inputs, image));

@@ -11,14 +11,18 @@ export function limitOf(scale, settings, constants) {
   return (scale.kind === "log" ? constants.densityLimit : scale.limit) * 2 ** -settings.gain;
 }
 
-// Where a value lies on a scale: 0 is nothing, 1 its upper end, below 0 against.
-export function strength(value, scale, stats, settings, constants) {
+// Where values lie on a scale: 0 is nothing, 1 its upper end, below 0 against. What does not hang on the value is reckoned once.
+export function strengthOf(scale, stats, settings, constants) {
   const limit = limitOf(scale, settings, constants);
-  const mean = scale.signed ? stats.magnitude : stats.mean;
-  if (scale.kind !== "log") return clip(value / Math.max(mean, 1e-30) / limit, scale.signed ? -1 : 0, 1);
-  if (settings.mode === "shape") return clip(value / Math.max(stats.magnitude, 1e-30) / limit, scale.signed ? -1 : 0, 1);
-  const scaled = scale.by_area ? value * stats.area : value;
-  return clip(logShare(scaled, limit), scale.signed ? -1 : 0, 1);
+  const isLog = scale.kind === "log";
+  const low = scale.signed ? -1 : 0;
+  if (!isLog || settings.mode === "shape") {
+    const own = isLog || scale.signed ? stats.magnitude : stats.mean;
+    return (value) => clip(value / Math.max(own, 1e-30) / limit, low, 1);
+  }
+  const area = scale.by_area ? stats.area : 1;
+  const whole = Math.log1p(limit);
+  return (value) => clip((Math.sign(value) * Math.log1p(Math.abs(value * area))) / whole, low, 1);
 }
 
 function logShare(value, limit) {
@@ -50,9 +54,10 @@ export function mixture(share, scale, settings, constants) {
 export function placesOfStrength(map, settings, constants) {
   const zero = map.scale.signed ? 128 : 0;
   const places = new Uint16Array(255 * STEPS + 1);
+  const shareOf = strengthOf(map.scale, map, settings, constants);
   for (let at = 0; at < places.length; at += 1) {
     const value = ((at / STEPS - zero) / (255 - zero)) * (map.maximum || 0);
-    const share = strength(value, map.scale, map, settings, constants);
+    const share = shareOf(value);
     places[at] = Math.round((map.scale.signed ? (share + 1) / 2 : share) * MIXTURES) * 4;
   }
   return places;

@@ -3,23 +3,22 @@
 export function mapOf(part, index, codes) {
   const zero = part.scale.signed ? 128 : 0;
   const maximum = part.maximum[index];
-  const magnitudes = codes.map((code) => Math.abs(code - zero));
-  const sum = magnitudes.reduce((total, each) => total + each, 0);
+  const counts = new Uint32Array(256); // of cells, by their distance from nothing
+  for (let at = 0; at < codes.length; at += 1) counts[Math.abs(codes[at] - zero)] += 1;
+  const sum = counts.reduce((total, count, level) => total + count * level, 0);
   return {
     codes, height: part.size[0], width: part.size[1], scale: part.scale, area: part.area, maximum, mean: part.mean[index],
-    magnitude: ((sum / codes.length) * (maximum || 0)) / (255 - zero), half: halfOf(magnitudes, sum),
+    magnitude: ((sum / codes.length) * (maximum || 0)) / (255 - zero), half: halfOf(counts, sum, codes.length),
     state: stateOf(codes, maximum),
   };
 }
 
 // The smallest share of the image that holds half of the map.
-function halfOf(magnitudes, sum) {
-  const counts = new Uint32Array(256);
-  for (const each of magnitudes) counts[each] += 1;
+function halfOf(counts, sum, all) {
   let [cells, mass] = [0, 0];
   for (let level = 255; level > 0; level -= 1) {
     const [more, weight] = [counts[level], counts[level] * level];
-    if (weight && mass + weight >= sum / 2) return (cells + (sum / 2 - mass) / level) / magnitudes.length;
+    if (weight && mass + weight >= sum / 2) return (cells + (sum / 2 - mass) / level) / all;
     cells += more;
     mass += weight;
   }

@@ -5,10 +5,10 @@ import { mixture, mixturesOf, placesOfStrength } from "./colours.js";
 import { mapOf } from "./maps.js";
 import { differenceOf } from "./difference.js";
 import { blend, borderOf, dim } from "./pixels.js";
-import { codesOf, drawTile, scratch } from "./sprites.js";
+import { allCodes, codesOf, drawTile, scratch } from "./sprites.js";
 import { Store } from "./store.js";
 
-const MOST_TABLES = 2000;
+const [MOST_TABLES, MOST_SHEETS] = [2000, 4];
 const [CODES, BASES] = [96e6, 64e6]; // bytes
 
 export class Painter {
@@ -17,6 +17,7 @@ export class Painter {
     this.store = new Store(source, constants.spriteColumns, onNews);
     this.tiles = new Budget(CODES); // key -> tiles of codes with what is known of each
     this.bases = new Budget(BASES); // photo at a size -> pixels; object at a size -> its border
+    this.sheets = new Map(); // size -> pixels that are written over, tile after tile
     this.tables = new Map(); // map and scale -> the strength of each code; scale and colours -> the mixture of each strength
   }
 
@@ -46,8 +47,8 @@ export class Painter {
     const known = this.tiles.get(part.key);
     const sprite = known || this.sprite(part);
     if (known || !sprite) return known || null;
-    const codes = (index) => codesOf(sprite, part.size, index, this.constants.spriteColumns);
-    return this.tiles.kept(part.key, () => part.maximum.map((_, index) => mapOf(part, index, codes(index))), (maps) => maps.length * part.size[0] * part.size[1]);
+    const make = () => allCodes(sprite, part.size, part.maximum.length, this.constants.spriteColumns).map((codes, index) => mapOf(part, index, codes));
+    return this.tiles.kept(part.key, make, (maps) => maps.length * part.size[0] * part.size[1]);
   }
 
   // Paints one map over its photo. Returns false while something is still on its way.
@@ -72,7 +73,7 @@ export class Painter {
     const base = this.base(inputs, index, canvas.width, canvas.height, settings.photo);
     if (!map || !base) return false;
     const context = canvas.getContext("2d");
-    const pixels = context.createImageData(canvas.width, canvas.height);
+    const pixels = kept(this.sheets, MOST_SHEETS, `${canvas.width}x${canvas.height}`, () => context.createImageData(canvas.width, canvas.height));
     blend(pixels, base, map, this.strengths(name, map, settings), this.mixtures(map.scale, settings));
     if (settings.outline && masks && !this.outline(pixels, masks, index)) return false;
     context.putImageData(pixels, 0, 0);

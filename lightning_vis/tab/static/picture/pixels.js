@@ -5,22 +5,23 @@ import { STEPS } from "./colours.js";
 
 // Bilinear in the codes, which is bilinear in the values; then each pixel's mixture with the photo from the table.
 export function blend(pixels, base, map, strengths, mixtures) {
-  const { width, height, data } = pixels;
-  const across = placesOf(map.width, width);
+  const { width, height } = pixels;
+  const { low, high, part: beside } = placesOf(map.width, width);
   const down = placesOf(map.height, height);
   const row = new Float32Array(map.width);
+  const whole = new Uint32Array(pixels.data.buffer); // red, green, blue and opacity of a pixel at once
   let at = 0;
   for (let y = 0; y < height; y += 1) {
     const [above, below, part] = [down.low[y] * map.width, down.high[y] * map.width, down.part[y]];
     for (let x = 0; x < map.width; x += 1) row[x] = map.codes[above + x] * (1 - part) + map.codes[below + x] * part;
     for (let x = 0; x < width; x += 1) {
-      const left = row[across.low[x]];
-      const entry = strengths[Math.round((left + (row[across.high[x]] - left) * across.part[x]) * STEPS)];
+      const left = row[low[x]];
+      const entry = strengths[((left + (row[high[x]] - left) * beside[x]) * STEPS + 0.5) | 0];
       const keep = mixtures[entry + 3];
-      data[at] = base[at] * keep + mixtures[entry];
-      data[at + 1] = base[at + 1] * keep + mixtures[entry + 1];
-      data[at + 2] = base[at + 2] * keep + mixtures[entry + 2];
-      data[at + 3] = 255;
+      const red = (base[at] * keep + mixtures[entry] + 0.5) | 0;
+      const green = (base[at + 1] * keep + mixtures[entry + 1] + 0.5) | 0;
+      const blue = (base[at + 2] * keep + mixtures[entry + 2] + 0.5) | 0;
+      whole[at >> 2] = -16777216 | (blue << 16) | (green << 8) | red;
       at += 4;
     }
   }

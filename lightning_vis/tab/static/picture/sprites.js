@@ -37,11 +37,28 @@ export function codesOf(sprite, size, index, columns) {
   return Uint8Array.from({ length: size[0] * size[1] }, (_, at) => data[at * 4]);
 }
 
+// Those of all tiles of a sprite, which is read once for all of them.
+export function allCodes(sprite, [height, width], count, columns) {
+  const across = width * Math.min(columns, count);
+  const context = scratch("sheet", across, height * Math.ceil(count / columns));
+  context.drawImage(sprite, 0, 0);
+  const { data } = context.getImageData(0, 0, context.canvas.width, context.canvas.height);
+  return [...Array(count).keys()].map((index) => {
+    const codes = new Uint8Array(height * width);
+    const corner = Math.floor(index / columns) * height * across + (index % columns) * width;
+    for (let row = 0, at = 0; row < height; row += 1) {
+      for (let column = 0; column < width; column += 1, at += 1) codes[at] = data[4 * (corner + row * across + column)];
+    }
+    return codes;
+  });
+}
+
 const scratches = new Map();
 
 export function scratch(purpose, width, height) {
   if (!scratches.has(purpose)) scratches.set(purpose, document.createElement("canvas"));
   const canvas = scratches.get(purpose);
-  [canvas.width, canvas.height] = [width, height];
+  if (canvas.width === width && canvas.height === height) canvas.getContext("2d").clearRect(0, 0, width, height);
+  else [canvas.width, canvas.height] = [width, height];
   return canvas.getContext("2d", { willReadFrequently: true });
 }

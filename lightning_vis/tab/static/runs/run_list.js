@@ -2,6 +2,7 @@
 
 import { Stops } from "../access/stops.js";
 import { element, replace } from "../page/dom.js";
+import { runFilterOf } from "../page/host.js";
 
 const MANY = 1; // runs from which on a search is of use
 
@@ -9,7 +10,7 @@ export class RunList {
   constructor(page) {
     this.page = page;
     this.summary = element("summary");
-    this.search = element("input", { type: "search", placeholder: "search, or a regular expression", "aria-label": "search runs", oninput: () => this.update() });
+    this.search = element("input", { type: "search", value: runFilterOf(page.host), placeholder: "search, or a regular expression", "aria-label": "search runs", oninput: () => this.update() });
     this.all = element("button", { type: "button", textContent: "show these", onclick: () => this.choose(this.found) });
     this.none = element("button", { type: "button", textContent: "hide these", onclick: () => this.choose(this.page.shownRuns.filter((run) => !this.found.includes(run))) });
     this.count = element("span", { className: "quiet" });

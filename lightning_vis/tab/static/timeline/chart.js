@@ -3,6 +3,7 @@
 import { cssColour, elided, fitCanvas, isFlowing } from "../page/dom.js";
 import { whenAt } from "../page/looks.js";
 import { DASHES, shortNames } from "../runs/marks.js";
+import { alertAt } from "./alerts.js";
 import { valueAt } from "./scalars.js";
 
 const [TALL, LOW, LEAST] = [116, 92, 76]; // pixels; in a low or narrow window the pictures need the room more
@@ -118,9 +119,9 @@ function drawDot(context, { x, y }, run, points, model) {
 }
 
 function drawAlert(context, place, run, model) {
-  const look = run.looks.find((each) => each.numbers["reliance/alert"] >= 0.5);
+  const look = run.looks.find((each) => alertAt(each) >= 0.5);
   if (!look) return;
-  const x = place.x(model.positions.indexOf(look.steps));
+  const x = place.x(model.places.get(look.steps));
   context.fillStyle = cssColour(run.colour);
   context.beginPath();
   context.moveTo(x - 6, 0);

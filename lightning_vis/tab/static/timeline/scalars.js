@@ -1,5 +1,6 @@
 // What can stand on the chart: the numbers of the looks, of all images or of one, and the training's own scalars.
 
+import { known } from "../page/looks.js";
 import { errorOf, isWrong, measureOf } from "../page/words.js";
 
 const LOGGED = "logged:";
@@ -12,7 +13,7 @@ const PREFERRED = ["reliance/background_effect", "attribution/evidence/lift", "a
 
 // Everything that these runs can show: { value, text, group }.
 export function namesOf(model, logged) {
-  const found = new Set(model.runs.flatMap((run) => run.looks.flatMap((look) => Object.keys(look.numbers))));
+  const found = new Set(model.runs.flatMap((run) => known(run.looks, "numbers", () => [...new Set(run.looks.flatMap((look) => Object.keys(look.numbers)))])));
   const values = [...found].sort().map((value) => ({ value, text: readable(value, model), group: "looks" }));
   if (model.runs.some(knowsRight)) values.push({ value: RIGHT, text: "right answers on the probe", group: "looks" });
   if (!found.has(ERROR) && model.runs.some((run) => run.looks.some((look) => errorOf(look, 0) !== undefined))) {
@@ -21,13 +22,13 @@ export function namesOf(model, logged) {
   if (model.runs.some((run) => run.looks.some((look) => look.probability.some(Number.isFinite)))) {
     values.push({ value: SURE, text: "probability of the predicted class", group: "looks" });
   }
-  const known = new Set(values.map((each) => each.value));
-  const others = [...new Set(model.runs.flatMap((run) => logged.tagsOf(run.name)))].filter((tag) => !known.has(tag)).sort();
+  const taken = new Set(values.map((each) => each.value));
+  const others = [...new Set(model.runs.flatMap((run) => logged.tagsOf(run.name)))].filter((tag) => !taken.has(tag)).sort();
   return [...values, ...others.map((tag) => ({ value: LOGGED + tag, text: tag, group: "logged by the training" }))];
 }
 
 function knowsRight(run) {
-  return run.looks.some((look) => look.predicted.some((_, image) => isWrong(run.inputs, look, image) !== null));
+  return known(run.looks, "right", () => run.looks.some((look) => look.predicted.some((_, image) => isWrong(run.inputs, look, image) !== null)));
 }
 
 export function preferred(names) {
@@ -44,19 +45,19 @@ export function isOfImages(scalar, model) {
 // What to show of one image: what is on the chart already, if it is known of single images.
 export function ofImages(scalar, names, model) {
   const candidates = [scalar, `attribution/${model.view?.key}/lift`, LABEL, SURE, ERROR, RIGHT];
-  const known = names.map((each) => each.value);
-  return candidates.find((each) => known.includes(each) && isOfImages(each, model)) || scalar;
+  const values = names.map((each) => each.value);
+  return candidates.find((each) => values.includes(each) && isOfImages(each, model)) || scalar;
 }
 
 // Points of one run as [place on the axis, value]; the axis counts looks, what lies between two looks is put between.
 export function pointsOf(run, scalar, model, logged, image = null) {
   if (scalar.startsWith(LOGGED)) {
-    const axis = [...run.looks, ...run.sheets].sort((one, other) => one.steps - other.steps).map((look) => [look.step, model.positions.indexOf(look.steps)]);
+    const axis = [...run.looks, ...run.sheets].sort((one, other) => one.steps - other.steps).map((look) => [look.step, model.places.get(look.steps)]);
     return logged.pointsOf(run.name, scalar.slice(LOGGED.length)).filter(([, value]) => Number.isFinite(value))
       .map(([step, value]) => [placeOf(axis, step), value]);
   }
   const value = image === null ? (look) => ofAll(look, scalar, run.inputs) : (look) => ofOne(look, scalar, run.inputs, image);
-  return run.looks.map((look) => [model.positions.indexOf(look.steps), value(look)]).filter(([, each]) => Number.isFinite(each));
+  return run.looks.map((look) => [model.places.get(look.steps), value(look)]).filter(([, each]) => Number.isFinite(each));
 }
 
 // The newest value at a place or before; null before the first one.
@@ -79,8 +80,8 @@ function ofOne(look, scalar, inputs, image) {
 }
 
 function meanOf(values) {
-  const known = values.filter(Number.isFinite);
-  return known.length ? known.reduce((sum, each) => sum + each, 0) / known.length : NaN;
+  const finite = values.filter(Number.isFinite);
+  return finite.length ? finite.reduce((sum, each) => sum + each, 0) / finite.length : NaN;
 }
 
 // The steps at which a run's looks were logged, each with its place: between them time runs evenly.
@@ -93,14 +94,14 @@ function placeOf(axis, step) {
 }
 
 function readable(tag, model) {
-  const known = {
+  const words = {
     "reliance/background_effect": "effect of the background on the answer", "reliance/object_effect": "effect of the object on the answer",
     "reliance/alert": "alert", [LABEL]: "probability of the label", [ERROR]: "error over the spread of the targets",
     "answers/iou": "IoU", "answers/nearest": "similarity to the nearest image",
   };
   if (MEASURES.includes(tag)) return measured(tag, model);
   const [group, key, what] = tag.split("/");
-  if (group !== "attribution" || !what) return known[tag] || tag;
+  if (group !== "attribution" || !what) return words[tag] || tag;
   const title = model.views.find((view) => view.key === key)?.title || key;
   return { lift: `on the object: ${title}, × chance`, empty: `empty maps: ${title}`, explained: `explained by ${title}` }[what] || `${what}: ${title}`;
 }

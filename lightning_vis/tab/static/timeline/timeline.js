@@ -3,6 +3,7 @@
 import { element, labelled, replace } from "../page/dom.js";
 import { whenAt } from "../page/looks.js";
 import { leastMoved, truthOf } from "../page/words.js";
+import { alertsOf } from "./alerts.js";
 import { drawChart, lookUnder } from "./chart.js";
 import { isOfImages, namesOf, ofImages, pointsOf, preferred, smoothed, valueAt } from "./scalars.js";
 import { scaleOf } from "./axes.js";
@@ -115,7 +116,7 @@ export class Timeline {
 
   // One line of each run: since when the alert stood, and how it stands at the newest look. Many of them open at a press.
   updateAlerts(model) {
-    const lit = model.runs.map(alertOf).filter(Boolean);
+    const lit = alertsOf(model.runs);
     const known = lit.map(({ run, text, isPast }) => [run.name, text, isPast]);
     replace(this.alerts, JSON.stringify(known), () => {
       const flags = lit.map((each) => this.flagOf(each));
@@ -128,8 +129,8 @@ export class Timeline {
 
   flagOf({ run, look, text, isPast }) {
     return element("button", {
-      type: "button", className: isPast ? "flag past" : "flag", textContent: text, title: "the first look at which the alert stood: go there",
-      onclick: () => this.page.go(this.page.model.positions.indexOf(look.steps)),
+      type: "button", className: isPast ? "flag past" : "flag", textContent: text, title: `${text}\nThe first look at which the alert stood: go there`,
+      onclick: () => this.page.go(this.page.model.places.get(look.steps)),
     });
   }
 
@@ -204,17 +205,6 @@ export class Timeline {
     if (this.isOther) this.page.goOther(at);
     else this.page.go(at);
   }
-}
-
-function alertOf(run) {
-  const isLit = (look) => look.numbers["reliance/alert"] >= 0.5;
-  const asked = run.looks.filter((look) => look.numbers["reliance/alert"] !== undefined);
-  const look = asked.find(isLit);
-  if (!look) return null;
-  const last = asked[asked.length - 1];
-  const gone = asked.slice(asked.findLastIndex(isLit) + 1)[0];
-  const until = gone ? `, gone since ${gone.when}` : last === look ? "" : `, still at ${last.when}`;
-  return { run, look, isPast: Boolean(gone), text: `⚑ ${run.name}: background, from ${look.when}${until}` };
 }
 
 function leastOf(runs) {

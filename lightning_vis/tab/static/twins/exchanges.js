@@ -3,6 +3,7 @@
 import { mark } from "../picture/cell.js";
 import { element, fitCanvas, replace } from "../page/dom.js";
 import { lookAt } from "../page/looks.js";
+import { Sheets } from "./sheets.js";
 
 const EXCHANGE = "exchange";
 const COLUMNS = ["image", "same class", "other class"];
@@ -15,7 +16,8 @@ export class Exchanges {
     this.tiles = [];
     this.sentence = element("p", { className: "effects verdict" });
     this.rows = element("div", { className: "tiles exchanges" });
-    this.root = element("div", {}, this.sentence, this.rows);
+    this.sheets = new Sheets(page, run);
+    this.root = element("div", {}, this.sentence, this.rows, this.sheets.root);
   }
 
   // Of the newest look that exchanged something, at the moment or before. Returns the state of its pictures.
@@ -28,7 +30,8 @@ export class Exchanges {
     this.sentence.dataset.state = String(look.verdict.state);
     this.sentence.hidden = look.verdict.picture === "twins" && look === lookAt(run.looks, steps); // it stands above the twins
     replace(this.rows, part?.key || "none", () => this.build(part, look.verdict));
-    return part ? this.paint(part) : "shown";
+    const states = [part ? this.paint(part) : "shown", ...this.sheets.update(run, steps)];
+    return states.includes("loading") ? "loading" : states[0];
   }
 
   // Those that the sentence speaks of come first, each with the number that it has there.

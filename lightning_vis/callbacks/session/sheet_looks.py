@@ -1,0 +1,80 @@
+"""Sheets of the last look: what convinces the network, and where it is sure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from lightning_vis.constants import CONVINCES, SURE
+from lightning_vis.frames import Array, Pictures
+from lightning_vis.reliance.exchange.experiment import MOST, Ask, plain_answers
+from lightning_vis.reliance.exchange.objects import Objects
+from lightning_vis.reliance.exchange.patches import SIDES, Carried, Patch, carried_by_patches
+from lightning_vis.reliance.exchange.surest import Surest, surest_of
+from lightning_vis.render.experiment.exchange import SAYS
+from lightning_vis.render.experiment.sheets import RIGHT_WORD, WRONG_WORD, patch_pictures, sure_pictures
+
+Painted = Callable[[Tensor], Array]
+"""Images ``(M, C, H, W)`` as people see them, ``(M, H, W, 3)`` uint8."""
+Named = Callable[[int], str]
+
+
+def sheets_of(
+    ask: Ask, objects: Objects, painted: Painted, named: Named, has_time: Callable[[float], bool]
+) -> dict[str, Pictures]:
+    """Both sheets, by name; that of patches only as long as there is time for it.
+
+    Args:
+        ask: the network, lent.
+        objects: the pool; cuts are not asked for.
+        painted: how people see its images.
+        named: what a class is called.
+        has_time: whether there is time for so many seconds.
+    """
+    start = time.perf_counter()
+    plain = plain_answers(ask, objects)
+    seconds = (time.perf_counter() - start) * len(SIDES) * MOST / len(plain)
+    found = {SURE: _sure(surest_of(plain, objects.labels), objects, painted, named)}
+    if has_time(seconds):
+        classes = carried_by_patches(ask, objects.parts.images, objects.labels, plain)
+        found |= {CONVINCES: _patches(classes, objects, painted, named)} if classes else {}
+    return found
+
+
+def _sure(surest: Surest, objects: Objects, painted: Painted, named: Named) -> Pictures:
+    kinds = ((WRONG_WORD, surest.wrong, surest.mistakes), (RIGHT_WORD, surest.right, surest.hits))
+    captions = [
+        f"{kind} {number} of {count}: {named(each.label)}{SAYS}{named(each.said)} {each.probability:.2f}"
+        for kind, shown, count in kinds
+        for number, each in enumerate(shown, 1)
+    ]
+    rows = [each.row for each in (*surest.wrong, *surest.right)]
+    return sure_pictures([*painted(objects.parts.images[rows])], captions)
+
+
+def _patches(classes: tuple[Carried, ...], objects: Objects, painted: Painted, named: Named) -> Pictures:
+    pairs = [(each, example) for each in classes for example in each.examples]
+    shown = [_shown(example.patch, example.host, objects.parts.images, painted) for _, example in pairs]
+    hosts = [named(int(objects.labels[example.host])) for _, example in pairs]
+    says = [
+        f"{host} with the patch{SAYS}{named(example.said)} {example.probability:.2f}"
+        for host, (_, example) in zip(hosts, pairs, strict=True)
+    ]
+    return patch_pictures(shown, [_counted(each, named(each.label)) for each, _ in pairs], says)
+
+
+def _shown(patch: Patch, host: int, images: Tensor, painted: Painted) -> tuple[Array, tuple[slice, slice], Array]:
+    pasted = patch.pasted(images, torch.tensor([host]))
+    return painted(images[patch.source, None])[0], (patch.rows, patch.columns), painted(pasted)[0]
+
+
+def _counted(found: Carried, name: str) -> str:
+    """What was done with a class, and its control."""
+    best = "its best patch is" if len(found.examples) == 1 else "its two best patches are"
+    return (
+        f"{name}: pasted on images of other classes, {best} answered {name} in {found.follows} of {found.of} cases, random"
+        f" patches of {name} in {found.control} of {found.of} ({found.side:g} of each side)."
+    )

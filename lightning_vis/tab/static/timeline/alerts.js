@@ -1,0 +1,51 @@
+// How the alerts of a run stood and stand: twins and the exchange of surroundings each for itself, said on one line. Pure functions.
+
+import { firstSentence } from "../page/looks.js";
+
+const TAGS = ["reliance/alert", "reliance/surroundings_alert"];
+const FOUND = ["red", "amber", "seen"]; // states of a verdict that has found something
+
+// The worst of the alerts that were asked for at a look: 1 where it is red, 0.5 where it is amber; null where none was.
+export function alertAt(look) {
+  const known = TAGS.map((tag) => look?.numbers[tag]).filter(Number.isFinite);
+  return known.length ? Math.max(...known) : null;
+}
+
+// { run, look, isPast, text } of the runs that were ever lit: those that are red now first, then those that are amber, then the past.
+export function alertsOf(runs) {
+  const lit = runs.map(alertOf).filter(Boolean);
+  return lit.sort((one, other) => other.level - one.level);
+}
+
+function alertOf(run) {
+  const stories = TAGS.map((tag) => storyOf(run.looks, tag)).filter(Boolean);
+  if (!stories.length) return null;
+  const first = stories.reduce((one, other) => (other.first.steps < one.first.steps ? other : one)).first;
+  const level = Math.max(...stories.map((story) => story.level));
+  const what = stories.some((story) => story.tag === TAGS[0]) ? "background" : "surroundings";
+  const text = `⚑ ${run.name}: ${what}, from ${first.when}${untilOf(stories, first, level)}${level ? worstOf(run.looks) : ""}`;
+  return { run, look: first, level, isPast: !level, text };
+}
+
+// Since when one alert stood, how it stands at the newest look that asked, and, where it is gone, since when.
+function storyOf(looks, tag) {
+  const asked = looks.filter((look) => Number.isFinite(look.numbers[tag]));
+  const isLit = (look) => look.numbers[tag] >= 0.5;
+  const first = asked.find(isLit);
+  if (!first) return null;
+  const last = asked[asked.length - 1];
+  return { tag, first, last, level: isLit(last) ? last.numbers[tag] : 0, gone: asked[asked.findLastIndex(isLit) + 1] };
+}
+
+function untilOf(stories, first, level) {
+  const latest = (looks) => looks.reduce((one, other) => (other.steps > one.steps ? other : one));
+  if (!level) return `, gone since ${latest(stories.map((story) => story.gone)).when}`;
+  const last = latest(stories.filter((story) => story.level === level).map((story) => story.last));
+  return last === first ? "" : `, still${level < 1 ? ", in part," : ""} at ${last.when}`;
+}
+
+// What the newest verdict begins with: the class that it is worst for, in words.
+function worstOf(looks) {
+  const said = looks.filter((look) => look.verdict && look.verdict.state !== "not measured").pop()?.verdict;
+  return said && FOUND.includes(said.state) ? `. ${firstSentence(said.sentence).replace(/[;:]$/, ".")}` : "";
+}
