@@ -126,7 +126,8 @@ def fitted(frame: Frame, count: int, damage: list[str]) -> Frame:
         found = ", ".join(f"{name} of {len(lists[name])}" for name in odd)
         damage.append(f"after {frame.finished_steps} steps: {found} images where there are {count}")
     known = {} if len(frame.predicted) == len(frame.probability) == count else _answers_of_nobody(count)
-    words = {name: each if len(each) == count else () for name in ("said", "wrong", "top") for each in (getattr(frame, name),)}
+    lists_of_words = {name: getattr(frame, name) for name in ("said", "wrong", "top")}
+    words: dict[str, Any] = {name: each if len(each) == count else () for name, each in lists_of_words.items()}
     maps = {key: replace(each, **_words_of(each, count)) for key, each in frame.maps.items() if len(each.values) == count}
     per_image = {tag: each for tag, each in frame.per_image.items() if len(each) == count}
     return replace(frame, **known, **words, maps=maps, per_image=per_image)
