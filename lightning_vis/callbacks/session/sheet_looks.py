@@ -63,7 +63,8 @@ def _patches(classes: tuple[Carried, ...], objects: Objects, painted: Painted, n
         f"{host} with the patch{SAYS}{named(example.said)} {example.probability:.2f}"
         for host, (_, example) in zip(hosts, pairs, strict=True)
     ]
-    return patch_pictures(shown, [_counted(each, named(each.label)) for each, _ in pairs], says)
+    turned = [example.said == each.label for each, example in pairs]
+    return patch_pictures(shown, [_counted(each, named(each.label)) for each, _ in pairs], says, turned)
 
 
 def _shown(patch: Patch, host: int, images: Tensor, painted: Painted) -> tuple[Array, tuple[slice, slice], Array]:
