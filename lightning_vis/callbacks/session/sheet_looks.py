@@ -56,7 +56,8 @@ def _sure(surest: Surest, objects: Objects, painted: Painted, named: Named) -> P
 
 
 def _patches(classes: tuple[Carried, ...], objects: Objects, painted: Painted, named: Named) -> Pictures:
-    pairs = [(each, example) for each in classes for example in each.examples]
+    best = sorted(classes, key=lambda each: -each.follows / each.of)
+    pairs = [(each, example) for each in best for example in each.examples]
     shown = [_shown(example.patch, example.host, objects.parts.images, painted) for _, example in pairs]
     hosts = [named(int(objects.labels[example.host])) for _, example in pairs]
     says = [
@@ -75,7 +76,8 @@ def _shown(patch: Patch, host: int, images: Tensor, painted: Painted) -> tuple[A
 def _counted(found: Carried, name: str) -> str:
     """What was done with a class, and its control."""
     best = "its best patch is" if len(found.examples) == 1 else "its two best patches are"
+    few = "" if 2 * found.follows >= found.of else "no patch carries it to half of them: "
     return (
-        f"{name}: pasted on images of other classes, {best} answered {name} in {found.follows} of {found.of} cases, random"
+        f"{name}: {few}pasted on images of other classes, {best} answered {name} in {found.follows} of {found.of} cases, random"
         f" patches of {name} in {found.control} of {found.of} ({found.side:g} of each side)."
     )
