@@ -76,7 +76,7 @@ def _shown(patch: Patch, host: int, images: Tensor, painted: Painted) -> tuple[A
 def _counted(found: Carried, name: str) -> str:
     """What was done with a class, and its control."""
     best = "its best patch is" if len(found.examples) == 1 else "its two best patches are"
-    few = "" if 2 * found.follows >= found.of else "no patch carries it to half of them: "
+    few = "" if 2 * found.follows >= found.of else "carried to fewer than half: "
     return (
         f"{name}: {few}pasted on images of other classes, {best} answered {name} in {found.follows} of {found.of} cases, random"
         f" patches of {name} in {found.control} of {found.of} ({found.side:g} of each side)."
