@@ -35,7 +35,7 @@ def exchanged(frame, state="red", rows=(2,)):
 def sheets():
     """One patch of a class, and a mistake."""
     grey = np.full((32, 32, 3), 60, np.uint8)
-    patch = patch_pictures([(grey, (slice(0, 12), slice(0, 12)), grey + 40)], [HEADER], ["on leaves: says bird 0.80"])
+    patch = patch_pictures([(grey, (slice(0, 12), slice(0, 12)), grey + 40)], [HEADER], ["on leaves: says bird 0.80"], [True])
     return {"convinces": patch, "sure": sure_pictures([grey], ["wrong 1 of 3: bird: says leaves 0.99"])}
 
 

@@ -20,7 +20,8 @@ ACROSS = 4
 """Tiles of a row: two patches, each beside an image that it is pasted on; or four images."""
 
 TITLES = {
-    CONVINCES: "What convinces it. Left: the patch, bright, of an image of the class. Right: pasted on an image of another class.",
+    CONVINCES: "What convinces it. Left: the patch, bright, of an image of the class. Right: pasted on an image of another class;"
+    " an orange frame: it is answered the patch's class.",
     SURE: "The surest mistakes, and below them the surest hits.",
 }
 """How each sheet is read."""
@@ -29,7 +30,10 @@ WRONG_WORD, RIGHT_WORD = "wrong", "right"
 
 
 def patch_pictures(
-    shown: Sequence[tuple[Array, tuple[slice, slice], Array]], headers: Sequence[str], says: Sequence[str]
+    shown: Sequence[tuple[Array, tuple[slice, slice], Array]],
+    headers: Sequence[str],
+    says: Sequence[str],
+    turned: Sequence[bool],
 ) -> Pictures:
     """Two tiles of each patch: its image, all but the patch dimmed, and another image with the patch on it.
 
@@ -37,10 +41,12 @@ def patch_pictures(
         shown: of each patch its image ``(H, W, 3)`` uint8, its rows and columns, and the other image.
         headers: of each patch what is known of its class.
         says: what is answered of the other image.
+        turned: whether that is the patch's class, which is framed.
     """
     tiles, captions = [], []
-    for (source, place, pasted), header, said in zip(shown, headers, says, strict=True):
-        tiles += [_tile(_lit(source, place)), _tile(_outlined(pasted, place))]
+    for (source, place, pasted), header, said, is_turned in zip(shown, headers, says, turned, strict=True):
+        other = _tile(_outlined(pasted, place))
+        tiles += [_tile(_lit(source, place)), _framed(other) if is_turned else other]
         captions += [header, said]
     return Pictures(np.stack(tiles), tuple(captions))
 
