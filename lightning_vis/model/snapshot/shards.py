@@ -47,7 +47,7 @@ class _Copies:
 
     def __init__(self, is_kept: bool) -> None:
         self.found: dict[tuple[nn.Module, str], nn.Parameter] = {}
-        self._known: dict[int, nn.Parameter] = {}
+        self._known: dict[int, tuple[Tensor, nn.Parameter]] = {}  # weights are kept, so that no other gets the same id
         self._is_kept = is_kept
 
     def take(self, modules: Iterable[nn.Module]) -> None:
@@ -57,7 +57,8 @@ class _Copies:
                 if weight is not None:
                     full = weight.full_tensor() if hasattr(weight, "full_tensor") else weight
                     if self._is_kept:
-                        self.found[module, name] = self._known.setdefault(id(weight), _copy(full, weight.requires_grad))
+                        known = self._known.setdefault(id(weight), (weight, _copy(full, weight.requires_grad)))
+                        self.found[module, name] = known[1]
 
 
 def _copy(weight: Tensor, requires_grad: bool) -> nn.Parameter:

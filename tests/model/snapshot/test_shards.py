@@ -77,3 +77,25 @@ def test_afterwards_all_is_as_it_was_and_the_parts_were_not_touched(net):
 def test_a_network_that_is_whole_is_left_alone(net):
     with lent_whole(net, {}), pytest.raises(AssertionError, match="another process was asked"):
         net(torch.ones(2, 4))
+
+
+class Fleeting(nn.Module):
+    """Has its weight made anew each time it is asked for, as FSDP1 without `use_orig_params` puts weights together."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.__dict__["_parameters"] = Made(value)
+
+
+class Made(dict):
+    def __init__(self, value):
+        super().__init__(weight=None)
+        self.value = value
+
+    def items(self):
+        return [("weight", nn.Parameter(torch.full((1,), self.value)))]
+
+
+def test_weights_that_are_made_for_the_moment_are_not_taken_for_one_another():
+    weights = gathered(nn.Sequential(*(Fleeting(float(each)) for each in range(8))))
+    assert [float(each) for each in weights.values()] == [0, 1, 2, 3, 4, 5, 6, 7]
