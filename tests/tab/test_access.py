@@ -145,6 +145,7 @@ def test_paper_has_the_whole_page_in_dark_ink_and_nothing_to_press(browser, serv
             "evidence",
             "⚑ beta: background, from epoch 5, still at epoch 11",
         ]  # what is chosen, and what is the case
+        assert set(colours(tab, ".choice [aria-checked=true]", "color")) == {"rgb(32, 33, 36)"}
         assert tab.frame.eval_on_selector(".legend", "each => each.checkVisibility()")
         assert not np.array_equal(before, tab.pixels("canvas.chart", channels=4))
         assert tab.page.pdf(landscape=True).startswith(b"%PDF")
