@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -18,10 +19,11 @@ from lightning_vis.callbacks.session.frame_logger import leave_page
 from lightning_vis.callbacks.session.run_folder import frame_files
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.settings import Settings
-from lightning_vis.callbacks.trainer import looks_here, refusal_of, time_limit_of
+from lightning_vis.callbacks.trainer import is_sharded, looks_here, refusal_of, time_limit_of
 from lightning_vis.events.loggers import image_writers
 from lightning_vis.film import Film
 from lightning_vis.model.layers import has_lazy_layers
+from lightning_vis.model.snapshot.shards import Weights, gathered, lent_whole
 from lightning_vis.probe.probe import Probe, given_probe, probe_of_data
 from lightning_vis.probe.source.source import Asked
 
@@ -55,7 +57,7 @@ class LookCallback(Callback):
         self._is_first = True  # no batch of this run has come yet
         self._waits = False  # for the first batch, which gives lazy layers their shapes
         self._is_open = False  # in a run
-        self._works = 0  # pieces of work that other processes have waited for
+        self._ask: Callable[[], None] | None = None  # asks the processes that wait to help gather the weights
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the module's `log`, which Lightning hangs on every callback, and the whole network on it."""
@@ -71,12 +73,33 @@ class LookCallback(Callback):
         """What looking has cost since the fit began, by part."""
         return self.budget.seconds
 
-    def _awaited(self, trainer: Any) -> AbstractContextManager[None]:
-        """Work of the first process, for which the others wait; each callback counts its own, alike in all processes."""
-        self._works += 1
-        return (
-            nullcontext() if refusal_of(trainer) else awaited(trainer, f"{list(trainer.callbacks).index(self)}/{self._works}")
-        )
+    @contextmanager
+    def _awaited(self, trainer: Any) -> Iterator[None]:
+        """Work of the first process, for which the others wait; they help where it takes weights that all hold a part of."""
+        if refusal_of(trainer):
+            yield
+            return
+        with awaited(trainer, partial(gathered, trainer.strategy.model)) as self._ask:
+            try:
+                yield
+            finally:
+                self._ask = None
+
+    @contextmanager
+    def _lent(self, trainer: Any, module: nn.Module) -> Iterator[bool]:
+        """The network with all its weights, in the first process, for as long as the others wait; False if that cannot be."""
+        ask, self._ask = self._ask, None  # whoever looks within a look has them already
+        weights: Weights | None = {}
+        if ask is not None and is_sharded(trainer):
+            weights = None
+            with self.failures.surviving("putting the weights of all processes together"), self.budget.timed("weights"):
+                ask()
+                weights = gathered(trainer.strategy.model)
+        try:
+            with lent_whole(module, weights or {}):
+                yield weights is not None
+        finally:
+            self._ask = ask
 
     def fetch(self, trainer: Any) -> None:
         """Takes the probe that has a name in the datamodule, which knows its data by now.
@@ -121,17 +144,24 @@ class LookCallback(Callback):
 
         A dry run in one of several processes might wait for the others for ever.
         """
-        session = self.session
-        is_asked = session.probe is None and not session.has_given_up and self._may_look(trainer)
+        session, may_be_whole = self.session, self._is_first or not is_sharded(trainer)  # later the others wait no more
+        is_asked = session.probe is None and not session.has_given_up and may_be_whole and self._may_look(trainer)
         wants = is_asked and self._has_time(trainer) and not has_lazy_layers(module)
         needs = wants and not session.finder.is_settled
         if trainer.world_size > 1 and not refusal_of(trainer):
             needs = self._is_first and trainer.strategy.broadcast(needs)
         self._is_first = False
         if needs:
-            with self.failures.surviving("reading what the network answers"), self.budget.timed("reading"):
+            surviving, timed = self.failures.surviving("reading what the network answers"), self.budget.timed("reading")
+            with surviving, timed, self._whole_everywhere(trainer, module):
                 self.session.rehearse(trainer, module, batch, step)
         return self._find(trainer, module) if wants else None
+
+    def _whole_everywhere(self, trainer: Any, module: nn.Module) -> AbstractContextManager[None]:
+        """The network with all its weights in each process: a step may wait for that of the others."""
+        if not is_sharded(trainer):
+            return nullcontext()
+        return lent_whole(module, gathered(trainer.strategy.model, everywhere=True))
 
     def _has_time(self, trainer: Any) -> bool:
         """Whether to find out what there is to see takes no time that a limited training has not got."""
@@ -140,8 +170,9 @@ class LookCallback(Callback):
     def _find(self, trainer: Any, module: nn.Module) -> Probe | None:
         """The images, if it is known by now what the network answers."""
         if self.session.probe is None and self._may_look(trainer) and self._has_time(trainer):
-            with self.failures.surviving("finding images to look at"), self.budget.timed("finding images"):
-                return self.session.find(trainer, module)
+            surviving, timed = self.failures.surviving("finding images to look at"), self.budget.timed("finding images")
+            with surviving, timed, self._lent(trainer, module) as is_whole:
+                return self.session.find(trainer, module) if is_whole else None
         return None
 
     def on_validation_batch_start(
@@ -149,11 +180,12 @@ class LookCallback(Callback):
     ) -> None:
         """Watches the first batch of the sanity check live, whose results are thrown away; in ``trainer.validate`` it is
         rehearsed."""
-        if trainer.sanity_checking and self._may_look(trainer):
+        if trainer.sanity_checking and self._may_look(trainer) and not is_sharded(trainer):
             with self.failures.surviving("watching the first batch"), self.budget.timed("reading"):
                 self.session.watch(trainer, pl_module, batch)
         elif trainer.state.fn == "validate" and batch_idx == 0:
-            self._rehearse(trainer, pl_module, batch, "validation_step")
+            with self._awaited(trainer):
+                self._rehearse(trainer, pl_module, batch, "validation_step")
 
     def on_validation_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
@@ -166,20 +198,23 @@ class LookCallback(Callback):
     def on_test_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Rehearses the first batch."""
         if batch_idx == 0:
-            self._rehearse(trainer, pl_module, batch, "test_step")
+            with self._awaited(trainer):
+                self._rehearse(trainer, pl_module, batch, "test_step")
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Takes the images and sees the untrained network, if it is known what it answers: from the sanity check, else from a
         dry run on a batch that is made of items by index."""
         finder, may_look = self.session.finder, self._may_look(trainer) and self._has_time(trainer)
         self._waits = has_lazy_layers(pl_module)
-        if may_look and not finder.is_read and trainer.world_size == 1 and not has_lazy_layers(pl_module):
+        is_alone = trainer.world_size == 1 and not is_sharded(trainer)
+        if may_look and not finder.is_read and is_alone and not has_lazy_layers(pl_module):
             with self.failures.surviving("reading what the network answers"), self.budget.timed("reading"):
                 self.session.rehearse_made(trainer, pl_module)
         with self._awaited(trainer):
             probe = self._find(trainer, pl_module) if may_look and finder.is_read else None
             if probe is not None:
-                self._start(trainer, pl_module, probe)
+                with self._lent(trainer, pl_module) as is_whole:
+                    self._start(trainer, pl_module, probe) if is_whole else None
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Looks of the first epoch have a share of the time of their own."""
@@ -194,7 +229,8 @@ class LookCallback(Callback):
         with self._awaited(trainer) if self._is_first else nullcontext():
             probe = self._rehearse(trainer, pl_module, batch, "training_step")
             if probe is not None:
-                self._start(trainer, pl_module, probe)
+                with self._lent(trainer, pl_module) as is_whole:
+                    self._start(trainer, pl_module, probe) if is_whole else None
 
     def _leave_page(self, trainer: Any) -> None:
         """Leaves the film of all callbacks as one HTML file, if this one is the last of them and any of them draws."""

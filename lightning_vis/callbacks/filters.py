@@ -173,8 +173,11 @@ class FilterMaximizationCallback(LookCallback):
         self._count += finished != self._finished
         self._finished = finished
         is_turn = self._last_step != finished if moment == "end" else is_spaced(self._count, self._drawn)
-        if is_turn and self._look(trainer, module, moment_of(trainer, self, moment, finished)):
-            self._drawn = self._count
+        if not is_turn:
+            return
+        with self._lent(trainer, module) as is_whole:
+            if is_whole and self._look(trainer, module, moment_of(trainer, self, moment, finished)):
+                self._drawn = self._count
 
     @property
     def _last_step(self) -> int:

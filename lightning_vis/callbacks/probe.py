@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from lightning_vis.callbacks.monitor import (
 from lightning_vis.callbacks.schedule import begins_anew, ends_epoch, is_due, is_early
 from lightning_vis.callbacks.session.exchange_looks import TASKS
 from lightning_vis.callbacks.session.map_looks import MapLooks
-from lightning_vis.callbacks.session.run_folder import command
+from lightning_vis.callbacks.session.run_folder import shown_with
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.settings import FEW, Images, Settings, thresholds_of
 from lightning_vis.callbacks.trainer import finished_steps, looks_here, moment_of, refusal_of, weights_looked_at
@@ -322,8 +323,7 @@ class ProbeCallback(LookCallback):
         is_unseen = self.session.logger.last is None  # a fit that goes on, and no look has seen what it goes on from
         seen = self._look(trainer, module, "start") if is_untrained or is_late or is_unseen else None
         if self.session.logger.is_open and not trainer.fast_dev_run and (seen is not None or not is_untrained):
-            seen_with = f"{self.looks.summary()}; see them with: {command(trainer)}"
-            log(trainer, f"{seen_with}. {self.looks.reading()}".rstrip(". "))
+            log(trainer, f"{self.looks.summary()}; {shown_with(trainer)}. {self.looks.reading()}".rstrip(". "))
 
     def _settle_task(self, trainer: Any, module: nn.Module) -> None:
         """What is looked through and monitored, now that it is known what the network answers."""
@@ -371,7 +371,9 @@ class ProbeCallback(LookCallback):
         if again or (numbers_only and (moment == "step" or not self.monitor.tags)):
             return None
         when = moment_of(trainer, self, moment, finished)
-        return self.looks.look(trainer, pl_module, self.monitor, when, numbers_only=numbers_only)
+        with self._lent(trainer, pl_module) as is_whole:
+            look = partial(self.looks.look, trainer, pl_module, self.monitor, when, numbers_only=numbers_only)
+            return look() if is_whole else None
 
     def _pauses(self, trainer: Any, moment: str) -> bool:
         """Whether there is no time for a look; the first and the last are taken, but for a training whose time is limited."""
@@ -385,8 +387,13 @@ class ProbeCallback(LookCallback):
             return
         self._begin(trainer, pl_module)
         self.session.logger.last = None  # it may be another network than the one seen last
-        may_look = self.session.logger.is_open and not refusal_of(trainer)
-        probe = (self.session.probe or self._find(trainer, pl_module)) if may_look else None
+        with self._awaited(trainer):
+            if self.session.logger.is_open and not refusal_of(trainer):
+                with self._lent(trainer, pl_module) as is_whole:
+                    self._see(trainer, pl_module, moment) if is_whole else None
+
+    def _see(self, trainer: Any, pl_module: Any, moment: str) -> None:
+        probe = self.session.probe or self._find(trainer, pl_module)
         if probe is not None:
             self.session.take(probe)
             self._settle_task(trainer, pl_module)

@@ -112,8 +112,9 @@ def source_of(trainer: Any, module: Any, step: str) -> Source:
 
 
 def trained_weights(trainer: Any, module: Any) -> set[int]:
-    """Ids of the parameters that an optimizer has; outside of a fit of all that take gradients."""
-    groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+    """Ids of the parameters that an optimizer has; of all that take gradients outside of a fit, and where it has parts of them."""
+    optimizers = [] if is_sharded(trainer) else trainer.optimizers
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
     found = {id(each) for group in groups for each in group["params"]}
     return found or {id(each) for each in module.parameters() if each.requires_grad}
 
@@ -164,20 +165,25 @@ def time_limit_of(trainer: Any) -> float:
 
 
 def refusal_of(trainer: Any) -> str:
-    """Why nothing is looked at: where each process holds a part of the weights, one that looks alone waits for ever.
-
-    Nor is a Trainer that was asked to do nothing beside the training.
-    """
+    """Why nothing is looked at: a strategy that was never tried, or a Trainer that was asked to do nothing beside the training."""
     if getattr(trainer, "barebones", False):
         return "a Trainer with barebones=True logs nothing, so nothing is looked at"
-    for kind in type(trainer.strategy).__mro__:
-        if kind.__name__ in ("FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy"):
-            return f"under {kind.__name__} each process holds a part of the weights only, so nothing is looked at"
+    if _is_under(trainer, "DeepSpeedStrategy"):
+        return "under DeepSpeedStrategy, which was never tried with it, nothing is looked at"
     return ""
 
 
+def is_sharded(trainer: Any) -> bool:
+    """Whether each process holds a part of the weights only."""
+    return _is_under(trainer, "FSDPStrategy", "ModelParallelStrategy")
+
+
+def _is_under(trainer: Any, *strategies: str) -> bool:
+    return any(kind.__name__ in strategies for kind in type(trainer.strategy).__mro__)
+
+
 def looks_here(trainer: Any) -> bool:
-    """Whether this process is the one that looks: the first one, and none where weights are spread."""
+    """Whether this process is the one that looks: the first one, unless nothing is looked at."""
     return bool(trainer.is_global_zero) and not refusal_of(trainer)
 
 

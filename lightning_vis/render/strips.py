@@ -30,6 +30,7 @@ class StripSize:
         rows: images at most.
         words: letters of a verdict.
         repeats: whether every view's strip says the verdict, and not the first one's alone.
+        where: said behind a verdict that points at a picture: where that is, if not beside the strip.
     """
 
     side: int = 100
@@ -40,12 +41,23 @@ class StripSize:
     rows: int | None = None
     words: int = 22
     repeats: bool = True
+    where: str = ""
 
 
 WIDE = StripSize()
 """To be seen at its own size."""
-NARROW = StripSize(side=128, name=36, moments=(30, 28, 26), names=(30, 28, 26), least=4, rows=4, words=TEXT, repeats=False)
-"""As wide as a card, which TensorBoard shows at half its width."""
+NARROW = StripSize(
+    side=128,
+    name=36,
+    moments=(30, 28, 26),
+    names=(30, 28, 26),
+    least=4,
+    rows=4,
+    words=TEXT,
+    repeats=False,
+    where=" Its picture is in the tab Lightning Vis.",
+)
+"""As wide as a card, which TensorBoard shows at half its width; where these are drawn, pictures of experiments are not."""
 
 
 def strip(frames: Sequence[Frame], inputs: Inputs, key: str, size: StripSize = WIDE) -> Array:
@@ -86,7 +98,7 @@ def strip(frames: Sequence[Frame], inputs: Inputs, key: str, size: StripSize = W
         write(sheet, (GAP + (column + 1) * (side + GAP), GAP), frame.when, INK, side, letters)
     if below is not None:
         put(sheet, (0, foot), below)
-    return np.concatenate([np.asarray(sheet), *(_verdict(frames, width, size.words) if says else [])])
+    return np.concatenate([np.asarray(sheet), *(_verdict(frames, width, size) if says else [])])
 
 
 def _left_out(rows: int, count: int) -> str:
@@ -94,10 +106,13 @@ def _left_out(rows: int, count: int) -> str:
     return f" The first {rows} of {count} images." if rows < count else ""
 
 
-def _verdict(frames: Sequence[Frame], width: int, letters: int) -> list[Array]:
+def _verdict(frames: Sequence[Frame], width: int, size: StripSize) -> list[Array]:
     """The verdict that stands, if there is one."""
     last = spoken(frames)
-    return [] if last is None or last.verdict is None else [paragraph(f"{last.when}: {last.verdict.sentence}", width, letters)]
+    if last is None or last.verdict is None:
+        return []
+    where = size.where if last.verdict.rows else ""
+    return [paragraph(f"{last.when}: {last.verdict.sentence}{where}", width, size.words)]
 
 
 def _strip_reading(frames: Sequence[Frame], inputs: Inputs, key: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -241,8 +242,10 @@ def test_ctrl_c_while_looking_ends_the_training_and_leaves_the_network_as_it_was
 
     module = Interrupted()
     before = module.net[0].weight.clone()
-    with pytest.raises((KeyboardInterrupt, SystemExit)):
-        fit(trainer, [SaliencyCallback(probe)], module)
+    made = trainer([SaliencyCallback(probe)])
+    with suppress(KeyboardInterrupt, SystemExit):  # early Lightning 2 ends the fit and raises nothing
+        made.fit(module, loader(), loader(12, seed=2))
+    assert (made.interrupted, made.global_step) == (True, 0)
     assert torch.equal(module.net[0].weight, before)
     assert module.training
 

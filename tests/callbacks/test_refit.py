@@ -181,17 +181,28 @@ def test_whoever_looks_for_others_looks_as_they_have_asked_for(trainer):
     assert (first.failures.on_error, first.looks.images, first.budget.max_overhead) == ("warn", "few", 0.01)
 
 
-class FSDPStrategy(SingleDeviceStrategy):
-    """Called as the one that spreads weights over processes; one process is enough to see that nobody looks."""
+class DeepSpeedStrategy(SingleDeviceStrategy):
+    """Called as the one that was never tried."""
 
 
 @pytest.mark.filterwarnings("ignore:lightning_vis. reliance")
-def test_nobody_looks_where_weights_are_spread_over_processes(trainer):
+def test_nobody_looks_under_a_strategy_that_was_never_tried(trainer):
     watcher, filters = ProbeCallback(twin_probe()), FilterMaximizationCallback(["net.3"], steps=1)
-    with pytest.warns(UserWarning, match="under FSDPStrategy each process holds a part of the weights only, so nothing is"):
-        made = fit(trainer, [watcher, filters], strategy=FSDPStrategy("cpu"))
+    with pytest.warns(UserWarning, match="under DeepSpeedStrategy, which was never tried with it, nothing is looked at"):
+        made = fit(trainer, [watcher, filters], strategy=DeepSpeedStrategy("cpu"))
     assert moments(watcher) == moments(filters) == []
     assert made.callback_metrics["reliance/alert"] == 0  # a monitored number is never missing
+
+
+class FSDPStrategy(SingleDeviceStrategy):
+    """Called as the one that spreads weights over processes, of which there is one; tests/torture has two."""
+
+
+def test_one_process_that_may_hold_a_part_of_the_weights_looks(trainer):
+    watcher, filters = ProbeCallback(on_error="raise"), FilterMaximizationCallback(["net.3"], steps=1, on_error="raise")
+    fit(trainer, [watcher, filters], strategy=FSDPStrategy("cpu"))
+    assert moments(watcher)[:2] == ["start", "step 1"]
+    assert moments(filters)[0] == "start"
 
 
 def test_steps_that_only_accumulate_are_looked_at_once(trainer):

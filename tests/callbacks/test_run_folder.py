@@ -22,6 +22,7 @@ from lightning_vis.events.event_file import event_files
 from lightning_vis.events.folder import event_files_in
 from lightning_vis.events.frame_reader import frames_of, read_frames, read_run
 from lightning_vis.film import Film
+from tests.events.test_loggers import Experiment, Run
 
 LOGGERS = {
     "none": (lambda root: False, ["lightning_vis/0"]),
@@ -84,10 +85,14 @@ def test_whatever_logs_the_run_s_folder_has_frames_and_films(trainer, tmp_path, 
 
 
 def test_a_remote_folder_has_them_too(trainer, caplog):
+    callback = ProbeCallback()
     with caplog.at_level(logging.INFO):
-        fit(trainer, [ProbeCallback()], logger=TensorBoardLogger("memory://remote/a b", "", "run"))
+        fit(trainer, [callback], logger=TensorBoardLogger("memory://remote/a b", "", "run"))
     system, folder = fsspec.filesystem("memory"), "memory://remote/a b/run"
-    assert said(caplog)[-1] == "memory://remote/a b"
+    (line,) = [each.message for each in caplog.records if "memory of this process" in each.message]
+    assert "memory://remote/a b is in the memory of this process, where no tensorboard finds it: the callback's film" in line
+    assert "tensorboard --logdir" not in line
+    assert callback.film.count == 6  # as the sentence says
     (run,) = frames_of(read_run("run", event_files_in(folder)))
     assert len(run.frames) == 6
     assert looks_of(page_of(system.cat("/remote/a b/run/film.html").decode())) == [0, 1, 2, 4, 6, 12]
@@ -162,6 +167,61 @@ def test_a_validation_alone_is_seen_without_a_logger(trainer, tmp_path):
     trainer([ProbeCallback()], logger=False).validate(Classifier(), loader(12, seed=2), verbose=False)
     (run,) = read_frames(tmp_path / "lightning_vis" / "0")
     assert [frame.moment for frame in run.frames] == ["validate"]
+
+
+class Outside(Logger):
+    """A logger of a service: no folder, and an experiment that takes images in its own way."""
+
+    name, version = "outside", "0"
+
+    def __init__(self, experiment):
+        super().__init__()
+        self.experiment = experiment
+
+    def log_metrics(self, metrics, step=None):
+        pass
+
+    def log_hyperparams(self, *arguments, **words):
+        pass
+
+
+class CometLogger(Outside):
+    """A stand-in; its experiment has the method of comet_ml's `Experiment`."""
+
+    def __init__(self):
+        super().__init__(Experiment())
+
+
+class NeptuneLogger(Outside):
+    """A stand-in; its experiment has the methods of neptune's `Run` and `FileSeries`."""
+
+    def __init__(self):
+        super().__init__(Run())
+
+    @property
+    def taken(self):
+        return self.experiment["taken"]
+
+
+@pytest.mark.parametrize("kind", [CometLogger, NeptuneLogger])
+def test_a_service_gets_pictures_and_the_run_s_folder_frames(trainer, tmp_path, caplog, kind):
+    """Comet's and Neptune's own packages are not asked: these are stand-ins with their methods."""
+    logger, probe = kind(), Probe.from_dataset(loader().dataset, n=3)
+    with caplog.at_level(logging.INFO):
+        fit(trainer, [ProbeCallback(probe)], logger=logger, max_epochs=1)
+    taken = logger.taken if kind is NeptuneLogger else logger.experiment.taken
+    assert {tag for tag, *_ in taken} == {"film/evidence", "film/grad_cam", "film/saliency", "probe/0", "probe/1"}
+    assert said(caplog)[-1] == str(tmp_path / "lightning_vis" / "0")
+    (run,) = read_frames(tmp_path / "lightning_vis" / "0")
+    assert run.frames[-1].finished_steps == 6
+
+
+def test_two_tensorboards_have_the_pictures_both(trainer, tmp_path, events):
+    loggers = [TensorBoardLogger(tmp_path / "logs", "", each) for each in "ab"]
+    fit(trainer, [ProbeCallback(Probe.from_dataset(loader().dataset, n=3))], logger=loggers, max_epochs=1)
+    tags = [events(tmp_path / "logs" / each).Tags()["images"] for each in "ab"]
+    assert tags[0] == tags[1]
+    assert "film/evidence" in tags[0]
 
 
 class Nowhere(Logger):

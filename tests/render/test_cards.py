@@ -315,6 +315,14 @@ def test_a_narrow_strip_is_as_wide_as_a_card_its_letters_too_and_says_what_it_le
     assert "images." not in " ".join(text for text, *_ in written)
 
 
+@pytest.mark.parametrize(("size", "says"), [(NARROW, True), (WIDE, False)])
+def test_a_strip_that_stands_alone_says_where_the_picture_of_its_verdict_is(written, size, says):
+    """The Images tab has pictures of exchanges and twins beside wide strips alone."""
+    looks = [frame(2, verdict=Verdict("seen", "It follows. See exchange 2.", (1,)))]
+    strip(looks, inputs(2), "evidence", size)
+    assert ("tab Lightning Vis" in " ".join(text for text, *_ in written)) == says
+
+
 def test_narrow_strips_say_a_verdict_once(written):
     verdict = Verdict("stays", "The answer stays with the object.")
     looks = [frame(2, finished_steps=step, verdict=verdict) for step in range(2)]

@@ -37,7 +37,12 @@ def _tensor(value: Tensor) -> tuple[Any, ...]:
         return ("tensor without values", str(value.dtype))
     if value.layout != torch.strided:
         return ("sparse", _tensor(value.detach().to_dense()))
-    plain = value.detach().cpu().contiguous().reshape(-1)
+    if hasattr(value, "to_local"):
+        return ("part", tuple(value.shape), _tensor(value.detach().to_local()))
+    if value.numel() and not value.untyped_storage().nbytes():
+        return ("tensor whose memory is given back", str(value.dtype), tuple(value.shape))
+    # A copy: memory that NumPy has seen can be given back no more, which FSDP does.
+    plain = value.detach().clone().cpu().contiguous().reshape(-1)
     data = b"" if not plain.numel() else plain.view(torch.uint8).numpy().tobytes()
     return ("tensor", str(value.dtype), tuple(value.shape), value.stride(), value.requires_grad, digest(data))
 

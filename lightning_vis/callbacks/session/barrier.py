@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import torch
@@ -12,9 +13,12 @@ import torch
 PAUSE = 0.02
 """Seconds between two questions of a process that waits."""
 
+_WORKS = count()
+"""Pieces of work of this process; each process counts them alike, since all come to the same hooks."""
+
 
 @contextmanager
-def awaited(trainer: Any, name: str) -> Iterator[None]:
+def awaited(trainer: Any, help_out: Callable[[], Any]) -> Iterator[Callable[[], None]]:
     """The first process does its work inside, and the others, which have none, wait until it is done.
 
     Without this they wait in their next collective, which gives up after the process group's timeout and ends the training.
@@ -23,24 +27,36 @@ def awaited(trainer: Any, name: str) -> Iterator[None]:
 
     Args:
         trainer: of several processes, or of one, which waits for nobody.
-        name: of this piece of work, the same in all processes, and of no other one.
+        help_out: what those that wait do when they are asked to; it talks to the first process, which does the same.
+
+    Yields:
+        What the first process calls to ask them.
     """
-    store = _store(trainer)
+    store, name, asked = _store(trainer), f"lightning_vis/{next(_WORKS)}", count()
     try:
-        yield
+        yield lambda: None if store is None else store.set(f"{name}/{next(asked)}", b"help")
     finally:
         if store is not None and trainer.global_rank == 0:
-            store.set(f"lightning_vis/{name}", b"done")
-        while store is not None and trainer.global_rank and not _is_done(store, f"lightning_vis/{name}"):
+            store.set(f"{name}/done", b"done")
+        elif store is not None:
+            _wait(store, name, help_out)
+
+
+def _wait(store: Any, name: str, help_out: Callable[[], Any]) -> None:
+    for turn in count():
+        while not _knows(store, f"{name}/{turn}", False):
+            if _knows(store, f"{name}/done", True):
+                return
             time.sleep(PAUSE)
+        help_out()
 
 
-def _is_done(store: Any, name: str) -> bool:
-    """Whether the first process says so, or is gone."""
+def _knows(store: Any, name: str, at_end: bool) -> bool:
+    """Whether the first process has said so; `at_end` if it is gone."""
     try:
         return bool(store.check([name]))
     except RuntimeError:
-        return True
+        return at_end
 
 
 def _store(trainer: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Where a run's frames and films lie, and the command that shows them."""
+"""Where a run's frames and films lie, and the command that shows a run."""
 
 from __future__ import annotations
 
@@ -68,11 +68,17 @@ def _fresh_folder(root: str) -> str:
             return str(folder)
 
 
-def command(trainer: Any) -> str:
-    """The command that shows a run, as a shell takes it."""
+def shown_with(trainer: Any) -> str:
+    """How to see a run, in words: the command, as a shell takes it; of a run in a process' memory what else shows it."""
     boards = [logger for logger in trainer.loggers if is_summary_writer(getattr(logger, "experiment", None))]
     folder = next((_root_of(logger) for logger in boards), None) or _own_file(trainer).log_dir
-    return _quoted("tensorboard", "--logdir", folder if is_remote(folder) else os.path.abspath(folder))
+    if folder.startswith("memory://"):
+        return (
+            f"{folder} is in the memory of this process, where no tensorboard finds it: the callback's film has the looks, and"
+            " film.html in the run's folder is there at the end"
+        )
+    shown = folder if is_remote(folder) else os.path.abspath(folder)
+    return f"see them with: {_quoted('tensorboard', '--logdir', shown)}"
 
 
 def boxes_command(folder: str) -> str:
