@@ -61,11 +61,11 @@ class Digits(pl.LightningModule):
         return torch.optim.AdamW(self.parameters(), lr=2e-3, weight_decay=1e-2)
 
 
-def recipe() -> Recipe:
+def recipe(steps: int) -> Recipe:
     """Pixels, because a digit is no texture; ink and edges cost, because a digit is mostly paper."""
     base = default_recipe()
     priors = (lp_norm(40.0, p=1), total_variation(20.0))
-    return Recipe(pixels(), base.transforms, adam(0.1), priors, steps=96)
+    return Recipe(pixels(), base.transforms, adam(0.1), priors, steps=steps)
 
 
 def sklearn_digits() -> tuple[Tensor, Tensor]:
@@ -100,19 +100,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--logdir", type=Path, default=Path("logs/digits"))
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--smoke", action="store_true", help="a few steps, to see that it runs; nothing is learnt")
     args = parser.parse_args(arguments)
     pl.seed_everything(args.seed, verbose=False)
     images, labels = sklearn_digits() if args.data is None else idx_digits(args.data)
+    images, labels, epochs, steps = (images[:200], labels[:200], 1, 2) if args.smoke else (images, labels, args.epochs, 96)
     held_out = torch.arange(len(images)) % 5 == 0
     probe = Probe(images[held_out][:50], labels[held_out][:50], name="digits")
     model = Digits()
     shared = {"probe": probe, "max_overhead": 1.0}  # a demonstration is there to be looked at, on slow machines too
     callbacks = [
-        FilterMaximizationCallback([OUTPUT], 10, objective=log_odds, preset=recipe(), steps=96, **shared),
-        FilterMaximizationCallback(["features.0", "features.3"], 8, **shared),
+        FilterMaximizationCallback([OUTPUT], 10, objective=log_odds, preset=recipe(steps), steps=steps, **shared),
+        FilterMaximizationCallback(["features.0", "features.3"], 8, steps=min(steps, 64), **shared),
     ]
     trainer = pl.Trainer(
-        max_epochs=args.epochs,
+        max_epochs=epochs,
         accelerator="cpu",
         logger=TensorBoardLogger(args.logdir.parent, name=args.logdir.name, version=""),
         callbacks=callbacks,
@@ -125,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         DataLoader(TensorDataset(images[~held_out], labels[~held_out]), 50, shuffle=True),
         DataLoader(TensorDataset(images[held_out], labels[held_out]), 500),
     )
-    found = maximize(model, OUTPUT, 10, probe.images, objective=log_odds, preset=recipe())
+    found = maximize(model, OUTPUT, 10, probe.images, objective=log_odds, preset=recipe(steps))
     picture = np.concatenate(list(shown(found.pictures)), 1)
     enlarged = Image.fromarray(picture).resize((5 * picture.shape[1], 5 * SIZE), Image.Resampling.BICUBIC)
     enlarged.save(args.logdir / "classes.png")

@@ -7,6 +7,7 @@ pebbles tell nothing. Everything is drawn; nothing is downloaded.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,23 +23,25 @@ IMAGES = 1200
 EPOCHS = 8
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--logdir", type=Path, default=Path("logs/leaves"), help="the runs are LOGDIR/spurious and /balanced")
-    args = parser.parse_args()
-    print(report(both(args.logdir, args.seed), CLASSES, list(KINDS)))
+    parser.add_argument("--smoke", action="store_true", help="a few steps, to see that it runs; nothing is learnt")
+    args = parser.parse_args(given)
+    images, epochs = (60, 1) if args.smoke else (IMAGES, EPOCHS)
+    print(report(both(args.logdir, args.seed, images, epochs), CLASSES, list(KINDS)))
     print(f"\nNow look: tensorboard --logdir {args.logdir}    (the tab Lightning Vis)")
 
 
-def both(logdir: Path, seed: int) -> dict[str, Result]:
+def both(logdir: Path, seed: int, images: int = IMAGES, epochs: int = EPOCHS) -> dict[str, Result]:
     """Trains both networks, on other plates than they are tested on."""
     rng = np.random.default_rng(seed)
     objects = [PAINTERS[name] for name in CLASSES]
     seen, unseen = (Sources(objects, [plates(draw, count, rng) for draw in KINDS.values()]) for count in (16, 8))
     probe, many = probes_of(unseen, CLASSES, list(KINDS), SIZE, rng)
     return {
-        name: train(logdir / name, data_of(seen, unseen, IMAGES, correlation, SIZE, seed + 1), probe, many, EPOCHS, seed)
+        name: train(logdir / name, data_of(seen, unseen, images, correlation, SIZE, seed + 1), probe, many, epochs, seed)
         for name, correlation in CORRELATION.items()
     }
 

@@ -27,7 +27,10 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--logdir", type=Path, default=Path("logs/photos"))
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--images", type=int, default=1600, help="for training")
-    return parser.parse_args(given)
+    parser.add_argument("--smoke", action="store_true", help="a few steps, to see that it runs; nothing is learnt")
+    args = parser.parse_args(given)
+    args.images, args.epochs = (48, 1) if args.smoke else (args.images, args.epochs)
+    return args
 
 
 def matching(foregrounds: Path, backgrounds: Path) -> tuple[list[Path], list[Path]]:

@@ -67,6 +67,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--logdir", type=Path, default=Path("logs/pretrained"))
     parser.add_argument("--steps", type=int, default=16, help="of the fine-tuning, 8 images each")
+    parser.add_argument("--smoke", action="store_true", help="two steps and four birds, to see that it runs")
     return parser.parse_args(given)
 
 
@@ -165,16 +166,17 @@ def main(given: Sequence[str] | None = None) -> None:
     args = arguments(given)
     classes, kinds = matching(args.foregrounds, args.backgrounds)
     rng = np.random.default_rng(args.seed)
-    cutouts = [load_cutouts(folder, SIZE) for folder in classes]
-    plates = [load_plates(folder, 2 * max(64, len(cutouts[0])), SIZE, rng) for folder in kinds]
+    cutouts = [load_cutouts(folder, SIZE)[: 4 if args.smoke else None] for folder in classes]
+    steps = 2 if args.smoke else args.steps
+    plates = [load_plates(folder, 2 * max(4 if args.smoke else 64, len(cutouts[0])), SIZE, rng) for folder in kinds]
     look_at_birds(one_of_each(cutouts[0], plates[0][1], rng), args.logdir / "birds.png")
 
     parts = [split(each, rng) for each in cutouts]
     seen, unseen = (Sources([smaller(painter(part[at])) for part in parts], [kind[at] for kind in plates]) for at in (0, 1))
     class_names, kind_names = [path.name for path in classes], [path.name for path in kinds]
     probe, _ = probes_of(unseen, class_names, kind_names, SIZE, rng, MEAN, STD)
-    train = compose(seen.objects, seen.plates, 8 * args.steps, 0.95, SIZE, rng)
-    frames = fine_tune(train, probe, args.logdir, args.steps, args.seed)
+    train = compose(seen.objects, seen.plates, 8 * steps, 0.95, SIZE, rng)
+    frames = fine_tune(train, probe, args.logdir, steps, args.seed)
     print("\nFine-tuned with each class on its own background, 19 times out of 20:")
     print(f"{followed(frames[0])}\n{followed(frames[-1])}")
     print(f"\nNow look: tensorboard --logdir {args.logdir} --samples_per_plugin images=200")

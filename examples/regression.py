@@ -1,4 +1,4 @@
-"""A number: a network that reads the tag instead of the fish. A minute on two cores.
+"""A number: does a network read the fish, or its tag? A minute on two cores.
 
 How old is a fish? It grows with its age, and a tag in a corner has a stripe for each year. In the first run the tags are right,
 as they were when the pictures were taken; in the second, tags are those of any fish. Validation does not tell which network reads
