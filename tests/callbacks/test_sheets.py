@@ -8,10 +8,12 @@ import pytest
 import pytorch_lightning as pl
 from PIL import Image
 
+from lightning_vis.attribution import exchange_map
 from lightning_vis.callbacks.probe import ProbeCallback
 from lightning_vis.callbacks.session import sheet_looks
 from lightning_vis.callbacks.session.exchange_looks import NO_TIME, ExchangeLooks
 from lightning_vis.film import Film
+from lightning_vis.reliance.exchange.experiment import experiment
 from lightning_vis.render.experiment.sheets import SHEETS
 from lightning_vis.render.experiment.verdict import proofs
 from tests.callbacks.test_exchange import Sees, run, scenes
@@ -77,6 +79,18 @@ def test_a_training_that_ends_early_has_them_by_one_more_look(trainer):
     assert (last.moment, last.epoch) == ("end", 2)
     assert {"convinces", "sure", "exchange"} <= set(last.pictures)
     assert last.verdict.state == "red"
+
+
+def test_what_was_exchanged_is_not_exchanged_again_for_another_look_at_the_same_network(trainer, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "lightning_vis.callbacks.session.exchange_looks.experiment", lambda *given: asked.append(1) or experiment(*given)
+    )
+    callback, _ = run(trainer, Sees("corners"), callback=ProbeCallback(views=[exchange_map], on_error="raise"), max_epochs=2)
+    last = callback.session.logger.last
+    assert (last.moment, len(asked)) == ("end", 2)
+    assert {"convinces", "sure", "exchange"} <= set(last.pictures)
+    assert (last.verdict.state, last.numbers["reliance/surroundings_alert"]) == ("red", 1)
 
 
 def test_what_fails_is_said_and_takes_no_look_along(trainer, monkeypatch, tmp_path):

@@ -20,7 +20,7 @@ from lightning_vis.callbacks.session.run_folder import boxes_command
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.session.sheet_looks import sheets_of
 from lightning_vis.callbacks.trainer import source_of
-from lightning_vis.constants import ALONE, BINARY, EXCHANGE, MULTICLASS
+from lightning_vis.constants import ALONE, BINARY, CONVINCES, EXCHANGE, MULTICLASS, SURE
 from lightning_vis.events.folder import is_remote
 from lightning_vis.frames import Array, Frame, Verdict
 from lightning_vis.model.answer.answer import Answer
@@ -104,8 +104,16 @@ class ExchangeLooks:
         if not self.is_on or is_idle or not self._is_due(trainer, frame):
             return frame
         with self._session.budget.timed("exchange"):
-            frame = self._with_verdict(trainer, module, running, frame)
+            seen = self._seen(frame)
+            frame = self._with_verdict(trainer, module, running, frame) if seen is None else _as_seen(frame, seen)
             return replace(frame, pictures={**frame.pictures, **self._sheets(trainer, module, running, frame)})
+
+    def _seen(self, frame: Frame) -> Frame | None:
+        """The look before this one, if it has exchanged what this one looks at once more, for another reason."""
+        last = self._session.logger.last
+        if last is None or frame.moment != "end" or (last.place, last.weights) != (frame.place, frame.weights):
+            return None
+        return last if last.verdict is not None and last.verdict.is_measured and self._at == frame.finished_steps else None
 
     def owes(self, trainer: Any, last: Frame) -> bool:
         """Whether the finished network was not exchanged yet, or nobody knew that it was, and there is time for it.
@@ -147,7 +155,8 @@ class ExchangeLooks:
     def _sheets(self, trainer: Any, module: nn.Module, running: ForwardConfig, frame: Frame) -> dict[str, Any]:
         """What convinces the finished network, and where it is sure; whatever fails takes no look along."""
         probe = self._session.probe
-        if not self._can_show or probe is None or not isinstance(self._pool, tuple) or not _is_last(trainer, frame):
+        is_ours = _is_last(trainer, frame) and (self._sheets_at != frame.finished_steps or frame.moment in ALONE)
+        if not self._can_show or probe is None or not isinstance(self._pool, tuple) or not is_ours:
             return {}
         self._sheets_at = frame.finished_steps
         try:
@@ -257,6 +266,13 @@ class ExchangeLooks:
         age, at, since = int(state.get("age", 0)), int(state.get("at", 0)), None if since is None else int(since)
         self._values, self._age, self._at, self._since = values, age, at, since
         self.change = None
+
+
+def _as_seen(frame: Frame, seen: Frame) -> Frame:
+    """A look with what was exchanged at another one of the same network."""
+    numbers = {tag: seen.numbers[tag] for tag in TAGS if tag in seen.numbers}
+    pictures = {name: seen.pictures[name] for name in (EXCHANGE, CONVINCES, SURE) if name in seen.pictures}
+    return replace(frame, verdict=seen.verdict, numbers={**frame.numbers, **numbers}, pictures={**frame.pictures, **pictures})
 
 
 def _is_last(trainer: Any, frame: Frame) -> bool:
