@@ -22,7 +22,7 @@ from .test_ddp import free_port
 
 SCRIPT = Path(__file__).parent / "sharded_run.py"
 SHARDED = ["fsdp", "fsdp2"]
-MORE = ["flat", "tensors", "recomputed", "gradients", "whole", "bf16"] * IS_SLOW
+MORE = ["tensors", "flat", "whole"] * IS_SLOW
 STRATEGIES = ["ddp", *SHARDED, *["tensors"] * IS_SLOW]
 DRAWN = SHARDED + MORE
 UNCONFIGURED, FAILING, MONITORED, VALIDATED = (
