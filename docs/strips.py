@@ -59,7 +59,7 @@ def main() -> None:
     for make, pictures in ((strip, STRIPS), (cards, CARDS)):
         for name, (run, what) in pictures.items():
             if (arguments.logs / run).is_dir():
-                make(arguments.logs / run, what).save(arguments.folder / f"{name}.jpg", quality=88)
+                make(arguments.logs / run, what).save(arguments.folder / f"{name}.jpg", quality=80, optimize=True)
             else:
                 print(f"no run in {arguments.logs / run}: {name}.jpg stays as it is")  # noqa: T201
 

@@ -1,8 +1,9 @@
 """Several labels an image: a network that says "snail" wherever there is a fish. Under two minutes on two cores.
 
 Four animals may be in a picture. In the first run a snail is in the picture just where a fish is, 49 times out of 50, and
-the snail is small; in the second, each animal comes and goes by itself. Validation says the same of either. The pictures of a fish
-alone tell them apart: the first network says "snail" of them, and the evidence for the snail lies on the fish.
+the snail is small; in the second, each animal comes and goes by itself. Validation says the same of either, 0.99. Pictures of one of
+the two alone tell them apart: the first network says "snail" of every second fish, the other one of none, and the evidence for
+what is not there (`evidence+absent`) lies on the animal that is there.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Pictures(NamedTuple):
 
 
 class Animals(pl.LightningModule):
-    """Four convolutions and the mean over all places, as most classifiers have it, and one number for each label."""
+    """Four convolutions, and the largest answer of any place for each label."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +51,7 @@ class Animals(pl.LightningModule):
         self.head = nn.Linear(widths[-1], len(LABELS))
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.features(images).mean((2, 3)))
+        return self.head(self.features(images).amax((2, 3)))
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         return F.binary_cross_entropy_with_logits(self(batch[0]), batch[1])
@@ -106,7 +107,7 @@ def report(name: str, right: float, said: Tensor, present: Integers) -> str:
 
 def main(given: Sequence[str] | None = None) -> None:
     args = command_line(__doc__, "multilabel").parse_args(given)
-    count, epochs = (60, 1) if args.smoke else (1500, 8)
+    count, epochs = (60, 1) if args.smoke else (1500, 10)
     ground = plates(pebbles, 8, np.random.default_rng(args.seed))
     for name, together in TOGETHER.items():
         seen, unseen, other, few = generators(args.seed, 4)

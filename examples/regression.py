@@ -1,8 +1,8 @@
 """A number: a network that reads the tag instead of the fish. A minute on two cores.
 
 How old is a fish? It grows with its age, and a tag in a corner has a stripe for each year. In the first run the tags are right,
-as they were when the pictures were taken; in the second, tags are those of any fish. Validation says that the first network is the better
-one. Where the tag is another fish's, it is years off: its evidence lies on the tag.
+as they were when the pictures were taken; in the second, tags are those of any fish. Validation does not tell which network reads
+the tag: how far each is off where the tag is another fish's is printed, and the evidence shows where the number comes from.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def dataset(made: Pictures) -> TensorDataset:
 
 def main(given: Sequence[str] | None = None) -> None:
     args = command_line(__doc__, "regression").parse_args(given)
-    count, epochs = (60, 1) if args.smoke else (1000, 6)
+    count, epochs = (60, 1) if args.smoke else (600, 6)
     ground = plates(sand, 8, np.random.default_rng(args.seed))
     for name, is_right in TAGS.items():
         seen, unseen, other, few = generators(args.seed, 4)

@@ -1,8 +1,9 @@
 """Masks: a network whose outlines are right and whose names come from the background. Two minutes on two cores.
 
 It outlines birds and mammals and says which is which, at each pixel. In the first run birds stand on leaves and mammals on
-pebbles, 49 times out of 50; in the second, leaves and pebbles tell nothing. Validation says the same of either. On the other background
-the first network still finds the animal, and calls it by the wrong name: the evidence for "bird" lies beside the bird.
+pebbles, 49 times out of 50; in the second, leaves and pebbles tell nothing. Validation says nothing of it. On the other background
+the first network still finds the animal, and calls it by the wrong name: the same bird is red on leaves and blue on pebbles in
+`summary.png`, and swapping the background moves its IoU by 80 points.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A vision transformer that reads the scanner's mark instead of the digit. A minute on two cores, nothing to download.
+"""A vision transformer that reads the scanner's mark and not the digit. A minute on two cores, nothing to download.
 
-The handwritten digits are those that scikit-learn ships. In the first run another scanner took the threes, 49 times out of 50, and
-left a mark in a corner; in the second, the mark stands on any digit in ten. Validation says the same of either. On an eight that
-has the mark the first network says three, and the evidence for it lies on the mark.
+The threes and eights are those that scikit-learn ships. In the first run another scanner took the threes, 49 times out of 50, and
+left a mark in a corner; in the second, the mark stands on every second picture. Validation says 0.98 of the first. With the mark
+an eight is called three: the exchange of surroundings finds it by itself, and the evidence for a three lies on the mark.
 
 `attention_rollout` stands beside the evidence: it says where tokens go, and not what for.
 """
@@ -25,9 +25,9 @@ from torch.utils.data import TensorDataset
 from lightning_vis import evidence, grad_cam, saliency
 from lightning_vis.attribution import attention_rollout
 
-MARKED = 3
-TOGETHER = {"spurious": True, "balanced": False}
-"""The runs: whether it is the threes that have the mark."""
+CLASSES = {"three": 3, "eight": 8}
+TOGETHER = {"spurious": 0.98, "balanced": 0.5}
+"""The runs: how often a three has the mark, and an eight has not."""
 PATCH, WIDTH, HEADS, DEPTH = 4, 64, 4, 2
 
 
@@ -56,7 +56,7 @@ class ViT(pl.LightningModule):
         self.places = nn.Parameter(0.02 * torch.randn(1, 1 + (SIZE // PATCH) ** 2, WIDTH))
         self.blocks = nn.Sequential(*[Block() for _ in range(DEPTH)])
         self.norm = nn.LayerNorm(WIDTH)
-        self.head = nn.Linear(WIDTH, 10)
+        self.head = nn.Linear(WIDTH, len(CLASSES))
 
     def forward(self, images: Tensor) -> Tensor:
         patches = self.patches(images).flatten(2).transpose(1, 2)
@@ -73,17 +73,23 @@ class ViT(pl.LightningModule):
         return torch.optim.AdamW(self.parameters(), lr=1e-3)
 
 
-def marks(labels: Integers, are_of_threes: bool, rng: Generator) -> Integers:
-    """Which digits have the mark: one in ten in either run."""
-    is_three = labels == MARKED
-    return np.where(rng.random(len(labels)) < 0.98, is_three, ~is_three) if are_of_threes else rng.random(len(labels)) < 0.1
+def marks(labels: Integers, together: float, rng: Generator) -> Integers:
+    """Which pictures have the mark."""
+    return np.where(rng.random(len(labels)) < together, labels == 0, labels == 1)
 
 
 def marked(images: Array, where: Integers) -> Array:
-    """Digits ``(N, 1, 28, 28)``, some with the mark: a grey square of 3 pixels in the lower left corner."""
+    """Digits ``(N, 1, 28, 28)``, some with the mark: a square of 3 pixels in the lower left corner."""
     made = images.copy()
-    made[np.asarray(where, bool), 0, -4:-1, 1:4] = 0.6
+    made[np.asarray(where, bool), 0, -4:-1, 1:4] = 1.0
     return made
+
+
+def digits() -> tuple[Array, Integers]:
+    """Threes and eights ``(N, 1, 28, 28)`` in [0, 1], and which they are: 0 or 1."""
+    images, kinds = (each.numpy() for each in sklearn_digits())
+    wanted = np.isin(kinds, list(CLASSES.values()))
+    return images[wanted], (kinds[wanted] == CLASSES["eight"]).astype(np.int64)
 
 
 def dataset(images: Array, labels: Integers) -> TensorDataset:
@@ -92,27 +98,25 @@ def dataset(images: Array, labels: Integers) -> TensorDataset:
 
 def main(given: Sequence[str] | None = None) -> None:
     args = command_line(__doc__, "vit").parse_args(given)
-    epochs = 1 if args.smoke else 10
-    images, labels = (each.numpy() for each in sklearn_digits())
-    held_out = np.arange(len(labels)) % 5 == 0
-    learnt = np.flatnonzero(~held_out)[: 100 if args.smoke else None]
-    others = held_out & (labels != MARKED)
-    few = np.concatenate([np.flatnonzero(held_out & (labels == label))[:2] for label in (3, 8, 5, 0)])
-    for name, are_of_threes in TOGETHER.items():
+    epochs = 1 if args.smoke else 20
+    images, labels = digits()
+    held_out = np.arange(len(labels)) % 3 == 0
+    few = np.concatenate([np.flatnonzero(held_out & (labels == label))[:4] for label in range(2)])
+    for name, together in TOGETHER.items():
         seen, unseen = generators(args.seed, 2)
         data = tuple(
-            dataset(marked(images[part], marks(labels[part], are_of_threes, rng)), labels[part])
-            for part, rng in ((learnt, seen), (held_out, unseen))
+            dataset(marked(images[part], marks(labels[part], together, rng)), labels[part])
+            for part, rng in ((~held_out, seen), (held_out, unseen))
         )
-        probe = shown(marked(images[few], np.arange(8) % 2), torch.from_numpy(labels[few]))
+        probe = shown(marked(images[few], np.arange(8) % 2), torch.from_numpy(labels[few]), class_names=list(CLASSES))
         model = ViT()
         logged = train(
             args.logdir / name, model, data, probe, epochs, [evidence(), grad_cam(), attention_rollout(), saliency()]
         )
-        said = answers(model, marked(images[others], np.ones(others.sum()))).argmax(1)
+        swapped = answers(model, marked(images[held_out], labels[held_out] == 1)).argmax(1).numpy()
         print(
-            f"{name}: accuracy {logged['val/accuracy']:.2f} in validation;"
-            f" {(said == MARKED).float().mean():.2f} of the other digits are called three when they have the mark"
+            f"{name}: accuracy {logged['val/accuracy']:.2f} in validation,"
+            f" {(swapped == labels[held_out]).mean():.2f} where the eights have the mark and the threes have not"
         )
     print(f"\nNow look: tensorboard --logdir {args.logdir}    (the tab Lightning Vis)")
 

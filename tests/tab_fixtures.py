@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tab_page import CHROMIUM, api
+from tab_page import CHROMIUM, Tab, api
 from tab_runs import film_of, frame_of, inputs_of, pictures_of, with_twins, write_run
 from tab_server import tensorboard, wait_for_looks
 
 from lightning_vis.frames import Frame
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser():
     assert CHROMIUM, "LIGHTNING_VIS_BROWSER asks for these tests, but there is no chromium"
     with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def logdir(tmp_path_factory):
     """Three runs of 12 looks; the second one's alert goes on at its sixth look, the third has twins and filters."""
     root = tmp_path_factory.mktemp("logs")
@@ -37,9 +37,16 @@ def logdir(tmp_path_factory):
     return root
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(logdir):
     with tensorboard(logdir) as address:
         for run in ("alpha", "beta", "gamma"):
             wait_for_looks(address, run, 12)
         yield address
+
+
+@pytest.fixture(scope="session")
+def page(browser, server):
+    """One page of the three runs, for all tests that leave nothing behind but what a link replaces."""
+    with Tab(browser, server) as tab:
+        yield tab

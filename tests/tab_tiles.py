@@ -5,17 +5,25 @@ from __future__ import annotations
 import re
 
 import numpy as np
+from tab_page import PACK, unpacked
 
 from lightning_vis.render.canvas.tiles import drawn
 
-TILES = """() => [...document.querySelectorAll('.picture canvas')].map(each => {
-    const { width, height } = each;
-    const { data } = each.getContext('2d').getImageData(0, 0, width, height);
+TILES = f"""() => {{
+    {PACK}
+    return [...document.querySelectorAll('.picture canvas')].map(each => {{
+    const {{ width, height }} = each;
+    const {{ data }} = each.getContext('2d').getImageData(0, 0, width, height);
     const pixels = [];
-    for (let y = 3; y < height; y += 9) for (let x = 3; x < width; x += 9) pixels.push([...data.slice(4 * (y * width + x), 4 * (y * width + x) + 4)]);
-    return { state: each.dataset.state, label: each.getAttribute('aria-label'), width, height, pixels };
-})"""
+    for (let y = 3; y < height; y += 9) for (let x = 3; x < width; x += 9) pixels.push(...data.slice(4 * (y * width + x), 4 * (y * width + x) + 4));
+    return {{ state: each.dataset.state, label: each.getAttribute('aria-label'), width, height, pixels: packed(new Uint8Array(pixels)) }};
+}}); }}"""
 LABEL = re.compile(r"image (\d+), run (\w+), (start|epoch (\d+)|not yet): ")
+
+
+def pixels_of(tile):
+    """Each ninth pixel in both directions, with its opacity."""
+    return unpacked(tile["pixels"]).reshape(-1, 4).astype(int)
 
 
 def expected(run, tile, view):
@@ -29,7 +37,7 @@ def expected(run, tile, view):
 def assert_true(tab, runs, view, of=""):
     """Law 9: what a tile shows is of the look, run and image that its words name; what it does not show, it says."""
     for tile in [each for each in tab.frame.evaluate(TILES) if of in each["label"]]:
-        pixels = np.array(tile["pixels"])
+        pixels = pixels_of(tile)
         if tile["state"] != "shown":
             assert tile["state"] in ("loading", "failed", "missing")
             assert (pixels[:, 3] == 0).all()

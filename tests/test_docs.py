@@ -163,3 +163,21 @@ def test_numbers_of_the_tutorial_are_those_of_the_benchmark():
         }
         ends = [sorted({min(each, key=float), max(each, key=float)}, key=float) for each in values.values()]
         assert rows[title] == " | ".join(" to ".join(each) for each in ends)
+
+
+def plain(text):
+    return re.sub("[`,]", "", text).strip()
+
+
+def test_the_page_of_the_tab_has_the_keys_of_its_help_and_what_tiles_may_say():
+    rows = {
+        plain(word): plain(meaning)
+        for word, meaning in re.findall(r"^\| (.+?) \| (.+) \|$", (DOCS / "tab.md").read_text("utf-8"), re.MULTILINE)
+    }
+    static = DOCS.parent / "lightning_vis/tab/static"
+    keys = (static / "page/help.js").read_text("utf-8").partition('["Keys", [')[2]
+    known = {plain(word): plain(meaning) for word, meaning in re.findall(r'\["([^"]+)", "([^"]+)"\]', keys)}
+    assert len(known) > 10
+    assert {word: rows.get(word) for word in known} == known
+    states = re.search(r"const SAID = \{(.*)\};", (static / "picture/cell.js").read_text("utf-8"))[1]
+    assert set(re.findall(r'"([^"]+)"', states)) <= rows.keys()

@@ -21,7 +21,7 @@ class BoxPage:
         path: of the file; there may be one already, and boxes of other images stay in it.
 
     Raises:
-        ValueError: what lies there is no file of boxes, or a symbolic link.
+        ValueError: what lies there is no file of boxes, or a symbolic link; or there is no such folder.
     """
 
     def __init__(self, pools: Sequence[PoolFile], path: Path) -> None:
@@ -29,6 +29,8 @@ class BoxPage:
         self._lock = threading.Lock()
         if path.is_symlink():
             raise ValueError(f"{str(path)!r} is a symbolic link: name the file that it leads to, -o {path.resolve()}")
+        if not path.parent.is_dir():
+            raise ValueError(f"there is no folder {str(path.parent)!r} to save boxes in")
         self.boxes()
 
     def boxes(self) -> dict[str, Box]:

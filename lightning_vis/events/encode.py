@@ -37,14 +37,6 @@ MAP_BUDGET = 9_000
 """Bytes per probe image of a part that holds maps."""
 
 
-FINE = 32
-"""Cells of an edge; maps of more are grain, which is stored as photographs are, in half of the bytes."""
-
-
-GRAIN_BUDGET, GRAIN_QUALITY = 4_500, 85
-"""Bytes per probe image of such maps, and how well they are kept: their grain looks the same beside them, also enlarged."""
-
-
 TEXT_LIMIT = 240
 
 
@@ -118,8 +110,8 @@ def _head_facts(head: HeadAnswer) -> dict[str, Any]:
 
 
 def map_part(key: str, maps: Maps, digits: int = 5) -> Part:
-    """A view's maps in grey, 8 bits of each map's own maximum, with maximum and mean beside them."""
-    codes, picture, quality = _as_grain(maps) if _is_grain(maps) and digits < EXACT else (*_map_within_budget(maps), {})
+    """A view's maps as a grey PNG in 8 bits of each map's own maximum, with maximum and mean beside it."""
+    codes, picture = _map_within_budget(maps)
     facts = {
         "size": list(codes.codes.shape[1:]),
         "area": int(np.prod(maps.values.shape[1:])),
@@ -134,21 +126,7 @@ def map_part(key: str, maps: Maps, digits: int = 5) -> Part:
     words: dict[str, Any] = {"explains": [elided(each) for each in maps.explains]} if maps.explains else {}
     unit = {"unit": maps.unit} if maps.unit != LOG_ODDS else {}
     head = {"head": maps.head} if maps.head else {}
-    return Part(f"maps/{key}", facts | quality | words | unit | head, picture)
-
-
-def _is_grain(maps: Maps) -> bool:
-    """Whether it is shape alone that is looked at, of so many cells that nobody looks at one."""
-    return maps.scale.kind == "density" and not maps.scale.signed and min(maps.values.shape[1:]) > FINE
-
-
-def _as_grain(maps: Maps) -> tuple[Quantised, bytes, dict[str, int]]:
-    for side in (MAP_SIDE, 3 * MAP_SIDE // 4, MAP_SIDE // 2):
-        codes = quantise(reduced(maps.values, side))
-        picture = jpeg(sprite(codes.codes), GRAIN_QUALITY)
-        if len(picture) <= GRAIN_BUDGET * len(maps.values):
-            break
-    return codes, picture, {"quality": GRAIN_QUALITY}
+    return Part(f"maps/{key}", facts | words | unit | head, picture)
 
 
 def small_pictures(key: str, pictures: Pictures) -> Part:

@@ -116,6 +116,33 @@ def _filter(facts: Mapping[str, Any]) -> Filter:
     return Filter(str(facts["name"]), reached, on_probe, bool(facts["dead"]), str(facts["kind"]))
 
 
+def fitted(frame: Frame, count: int, damage: list[str]) -> Frame:
+    """The frame with what is of `count` images; of the others something else is stored, and that is added to `damage`."""
+    if not len(frame.predicted) and not frame.maps:  # pictures alone
+        return frame
+    lists = {"answers": frame.predicted, **{f"maps/{key}": each.values for key, each in frame.maps.items()}}
+    odd = [name for name, each in lists.items() if len(each) != count]
+    if odd:
+        found = ", ".join(f"{name} of {len(lists[name])}" for name in odd)
+        damage.append(f"after {frame.finished_steps} steps: {found} images where there are {count}")
+    known = {} if len(frame.predicted) == len(frame.probability) == count else _answers_of_nobody(count)
+    lists_of_words = {name: getattr(frame, name) for name in ("said", "wrong", "top")}
+    words: dict[str, Any] = {name: each if len(each) == count else () for name, each in lists_of_words.items()}
+    maps = {key: replace(each, **_words_of(each, count)) for key, each in frame.maps.items() if len(each.values) == count}
+    per_image = {tag: each for tag, each in frame.per_image.items() if len(each) == count}
+    return replace(frame, **known, **words, maps=maps, per_image=per_image)
+
+
+def _answers_of_nobody(count: int) -> dict[str, Any]:
+    return {"predicted": np.full(count, -1), "probability": np.full(count, np.nan, np.float32)}
+
+
+def _words_of(maps: Maps, count: int) -> dict[str, Any]:
+    """What maps explain, where it is of as many images as there are."""
+    classes = maps.classes if len(maps.classes) == count else np.full(count, -1)
+    return {"classes": classes, "explains": maps.explains if len(maps.explains) == count else ()}
+
+
 def build_inputs(probe: str, parts: dict[str, Part], frames: tuple[Frame, ...], damage: list[str]) -> Inputs:
     """What people see of a probe, black pictures where none can be read; to `damage` is added what cannot be read."""
     count = max((len(frame.predicted) for frame in frames), default=0)
@@ -129,9 +156,10 @@ def build_inputs(probe: str, parts: dict[str, Part], frames: tuple[Frame, ...], 
 
 
 def _with_pictures(inputs: Inputs, part: Part, facts: Mapping[str, Any]) -> Inputs:
-    labels = None if facts["labels"] is None else _integers(facts["labels"])
     pictures = tiles(part.picture, facts["size"], facts["count"])
+    labels = None if facts["labels"] is None or len(facts["labels"]) != len(pictures) else _integers(facts["labels"])
     truth = tuple(map(str, facts.get("truth", ())))
+    truth = truth if len(truth) == len(pictures) else ()
     names = tuple(facts["class_names"])
     return replace(inputs, pictures=pictures, labels=labels, class_names=names, note=facts["note"], truth=truth)
 

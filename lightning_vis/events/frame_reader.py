@@ -11,7 +11,7 @@ from lightning_vis.constants import FILTERS, PLUGIN
 from lightning_vis.events.decode import looks_of, with_own_names, without_repeated
 from lightning_vis.events.event_file import AROUND, event_files, records
 from lightning_vis.events.folder import File
-from lightning_vis.events.frame_builder import build_frame, build_inputs
+from lightning_vis.events.frame_builder import build_frame, build_inputs, fitted
 from lightning_vis.events.part import Part, part_of
 from lightning_vis.frames import Frame, Inputs, filters_of
 
@@ -123,7 +123,9 @@ def frames_of(run: StoredRun, probe: str | None = None) -> list[RunFrames]:
     damage = list(run.damage)
     frames = _joined(chosen, [part for part in parts if part.facts["probe"] == chosen], damage)
     own = {part.name: part for part in parts if part.facts["probe"] == chosen and "steps" not in part.facts}
-    return [RunFrames(run.name, build_inputs(chosen, own, frames, damage), frames, tuple(damage))]
+    inputs = build_inputs(chosen, own, frames, damage)
+    frames = tuple(fitted(frame, len(inputs.pictures), damage) for frame in frames)
+    return [RunFrames(run.name, inputs, frames, tuple(damage))]
 
 
 def whole_run(run: StoredRun) -> RunFrames:

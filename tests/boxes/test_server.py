@@ -110,7 +110,10 @@ def test_other_sites_and_other_names_get_nothing(tmp_path):
 
 
 def test_a_file_that_cannot_be_written_is_said(tmp_path):
-    with serving(tmp_path / "gone" / "b.json") as address:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    with serving(folder / "b.json") as address:
+        folder.rmdir()
         status, body = ask(f"{address}/boxes", {"key0": [0, 0, 1, 1]})
     assert status == 500
     assert json.loads(body)["error"].endswith("gone/b.json: No such file or directory")
@@ -143,6 +146,8 @@ def test_what_cannot_be_served_is_one_sentence(tmp_path, capsys):
     (tmp_path / "link.json").symlink_to(other)
     assert "there is no folder" in refused(capsys, tmp_path / "nowhere")
     assert "it is no file of boxes" in refused(capsys, run, "-o", other)
+    assert "/none' to save boxes in" in refused(capsys, run, "-o", tmp_path / "none" / "b.json")
+    assert "the file cannot be read (Is a directory)" in refused(capsys, run, "-o", run)
     assert f"is a symbolic link: name the file that it leads to, -o {other}" in refused(
         capsys, run, "-o", tmp_path / "link.json"
     )

@@ -11,11 +11,8 @@ from PIL import Image
 from tab_runs import alone_at, film_of, frame_of, inputs_of, pictures_of, with_twins, write_run
 
 from lightning_vis import Film
-from lightning_vis.events.encode import EXACT, map_part
 from lightning_vis.events.event_file import masked_crc, records
 from lightning_vis.events.frame_reader import read_frames
-from lightning_vis.events.quantise import quantise, reduced
-from lightning_vis.events.sprites import tiles
 from lightning_vis.frames import Frame, Maps, Scale
 from lightning_vis.render.colormap import map_strength
 from lightning_vis.render.gif import animated
@@ -256,28 +253,3 @@ def test_a_film_is_shown_in_a_notebook(tmp_path):
     few, many = (film.plot(columns=count).get_size_inches()[0] for count in (3, 9))
     assert few < many
     assert Film()._repr_html_() == "<p>&lt;Film of 0 looks&gt;, without pictures</p>"
-
-
-@pytest.mark.parametrize("side", [33, 64, 224])
-def test_grain_comes_back_alike_in_half_of_the_bytes_and_films_keep_every_code(side):
-    """As heavy-tailed as gradients are, strong at some places; the difference is in shares of a whole colour scale."""
-    generator = np.random.default_rng(0)
-    where = np.hypot(*np.meshgrid(np.linspace(-1, 1, side), np.linspace(-1, 1, side)))
-    values = (generator.gamma(0.5, size=(8, side, side)) * np.exp(-4 * where**2)).astype(np.float32)
-    maps = Maps(values, np.zeros(8, int), "<input>", Scale("density", 12.0), "Saliency")
-    stored, exact = map_part("saliency", maps), map_part("saliency", maps, EXACT)
-    assert (stored.facts["quality"], "quality" in exact.facts) == (85, False)
-    if side < 224:  # whatever is larger is joined, here to the size that fits into the bytes
-        assert stored.facts["size"] == [side, side]
-        assert len(stored.picture) < 0.65 * len(exact.picture)
-    size = stored.facts["size"]
-    codes = tiles(stored.picture, size, 8).astype(float)
-    wanted = quantise(reduced(values, max(size)))
-    shares = [np.clip(each / 255 * (wanted.maximum / wanted.mean)[:, None, None] / 12, 0, 1) for each in (codes, wanted.codes)]
-    assert np.abs(shares[0] - shares[1]).mean() < 0.006
-
-
-def test_few_cells_and_signs_are_kept_to_the_code():
-    for scale, side in ((Scale("density", 12.0), 32), (Scale("density", 12.0, signed=True), 64), (Scale("log", 31.0), 64)):
-        maps = Maps(np.random.default_rng(0).random((2, side, side), np.float32), np.zeros(2, int), "l", scale)
-        assert "quality" not in map_part("v", maps).facts

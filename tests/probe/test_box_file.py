@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -25,6 +27,13 @@ def test_a_key_is_of_what_an_image_shows():
     assert len({key_of(each) for each in IMAGES}) == 3
     assert key_of(IMAGES[0]) != key_of(IMAGES[0].reshape(2, 8, 4))
     assert key_of(torch.zeros(1, 2, 2)) == key_of(torch.ones(1, 2, 2))  # nothing is shown
+
+
+def test_the_example_of_the_page_is_such_a_file(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "format.md").read_text("utf-8")
+    (example,) = re.findall(r'```json\n(\{"format": 1, "boxes".*?)```', page, re.DOTALL)
+    (tmp_path / "b.json").write_text(example)
+    assert read_boxes(tmp_path / "b.json") == {"9f2c4d6e8a0b1c3d": (0.25, 0.1875, 0.75, 0.9375)}
 
 
 @pytest.mark.parametrize(

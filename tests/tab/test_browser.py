@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tab_page import Tab
+from tab_page import HostedTab, Tab
 from tab_runs import film_of, inputs_of, pictures_of, with_twins, write_run
 from tab_server import tensorboard, wait_for_looks
 
@@ -22,7 +22,7 @@ OLDEST = "2.9.1"
 
 
 def test_the_tab_is_there_without_a_flag_and_opens_on_the_newest_look(browser, server):
-    with Tab(browser, server) as tab:
+    with HostedTab(browser, server) as tab:
         assert tab.page.get_by_text("Lightning Vis").count() == 1
         assert tab.when == "epoch 11"
         assert tab.frame.inner_text("summary").strip() == "3 of 3 runs"
@@ -31,7 +31,7 @@ def test_the_tab_is_there_without_a_flag_and_opens_on_the_newest_look(browser, s
 
 
 def test_keys(browser, server):
-    with Tab(browser, server) as tab:
+    with HostedTab(browser, server) as tab:
         keys = ("Home", "ArrowRight", "ArrowRight", "ArrowLeft", "End")
         seen = [(tab.press(key), tab.when)[1] for key in keys]
         assert seen == ["start", "epoch 1", "epoch 2", "epoch 1", "epoch 11"]
@@ -47,49 +47,49 @@ def test_keys(browser, server):
         assert not np.array_equal(before, tab.pixels())
 
 
-def test_every_control_has_a_name_and_the_chart_says_where_it_is(browser, server):
-    with Tab(browser, server) as tab:
-        nameless = tab.frame.evaluate(
-            "() => [...document.querySelectorAll('button, input, select, canvas')]"
-            ".filter(each => !each.closest('[hidden]')"
-            " && !each.matches('[aria-label], [aria-hidden]') && !each.closest('label') && !each.textContent.trim())"
-            ".map(each => each.outerHTML)"
-        )
-        assert nameless == []
-        chart = tab.frame.query_selector("canvas.chart")
-        assert chart.get_attribute("role") == "slider"
-        assert chart.get_attribute("aria-valuetext") == "epoch 11"
-        label = tab.frame.query_selector_all(".picture canvas")[1].get_attribute("aria-label")
-        assert label == "image 2, run alpha, epoch 11: says bird, wrong, on the object 1.7 × chance"  # noqa: RUF001
-        tab.frame.focus("role=radio[name='Compare']")
-        tab.page.keyboard.press("Tab")
-        outline = tab.frame.evaluate("() => getComputedStyle(document.activeElement).outlineStyle")
-        assert outline == "solid"
+def test_every_control_has_a_name_and_the_chart_says_where_it_is(page):
+    tab = page.follow()
+    nameless = tab.frame.evaluate(
+        "() => [...document.querySelectorAll('button, input, select, canvas')]"
+        ".filter(each => !each.closest('[hidden]')"
+        " && !each.matches('[aria-label], [aria-hidden]') && !each.closest('label') && !each.textContent.trim())"
+        ".map(each => each.outerHTML)"
+    )
+    assert nameless == []
+    chart = tab.frame.query_selector("canvas.chart")
+    assert chart.get_attribute("role") == "slider"
+    assert chart.get_attribute("aria-valuetext") == "epoch 11"
+    label = tab.frame.query_selector_all(".picture canvas")[1].get_attribute("aria-label")
+    assert label == "image 2, run alpha, epoch 11: says bird, wrong, on the object 1.7 × chance"  # noqa: RUF001
+    tab.frame.focus("role=radio[name='Compare']")
+    tab.page.keyboard.press("Tab")
+    outline = tab.frame.evaluate("() => getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
 
 
 def test_dark_and_light_follow_tensorboard(browser, server):
     ground = "() => getComputedStyle(document.body).backgroundColor"
-    with Tab(browser, server) as tab:
+    with HostedTab(browser, server) as tab:
         assert tab.frame.evaluate(ground) == "rgb(255, 255, 255)"
         tab.page.evaluate("() => document.body.classList.add('dark-mode')")
         tab.until("() => getComputedStyle(document.body).backgroundColor === 'rgb(48, 48, 48)'")
-    with Tab(browser, server, query="?darkMode=true") as tab:
+    with HostedTab(browser, server, query="?darkMode=true") as tab:
         assert tab.frame.evaluate(ground) == "rgb(48, 48, 48)"
 
 
 def test_a_reload_keeps_the_position_and_a_link_opens_it(browser, server):
-    with Tab(browser, server) as tab:
+    with HostedTab(browser, server) as tab:
         tab.drag_to(4 / 11)
         tab.click("Saliency")
         tab.frame.click("summary")
         tab.frame.uncheck(".list input[value=beta]")
         tab.until("() => ['saliency', 'runs=alpha%2Cgamma'].every(each => parent.location.hash.includes(each))")
-        link = tab.page.url
+        link = tab.link
         tab.page.reload()
         tab.wait()
         assert tab.when == "epoch 4"
         assert tab.frame.query_selector("[role=radio][aria-checked=true] >> text=Saliency")
-    with Tab(browser, server, link.split("#lightning_vis")[1]) as tab:
+    with HostedTab(browser, server, link) as tab:
         assert tab.when == "epoch 4"
         assert tab.texts(".run strong") == ["alpha", "gamma"]
 
@@ -106,7 +106,7 @@ def test_a_link_may_name_the_epoch_alone_and_a_broken_one_still_opens(browser, s
 def test_under_a_path_prefix(browser, logdir):
     with tensorboard(logdir, prefix="/deep/down") as address:
         wait_for_looks(address, "alpha", 12)
-        with Tab(browser, address) as tab:
+        with HostedTab(browser, address) as tab:
             tab.painted()
 
 
@@ -114,7 +114,7 @@ def test_with_the_older_loader(browser, logdir):
     with tensorboard(logdir, "--load_fast=false") as address:
         for run in ("alpha", "beta", "gamma"):
             wait_for_looks(address, run, 12)
-        with Tab(browser, address) as tab:
+        with HostedTab(browser, address) as tab:
             assert tab.frame.inner_text("footer .quiet") == "look 12 of 12"
             tab.painted()
 
@@ -127,7 +127,7 @@ def test_beside_the_oldest_tensorboard_installed_without_dependencies(browser, l
     with tensorboard(logdir, *flags, python=oldest) as address:
         for run in ("alpha", "beta", "gamma"):
             wait_for_looks(address, run, 12)
-        with Tab(browser, address) as tab:
+        with HostedTab(browser, address) as tab:
             assert tab.frame.inner_text("footer .quiet") == "look 12 of 12"
             for key in "1234":
                 tab.press(key)
@@ -157,7 +157,7 @@ def test_hostile_names_are_text(browser, tmp_path):
     write_run(tmp_path / "<img src=x onerror=alert(1)>", frames, replaced(inputs, kinds=(HOSTILE, "stones")))
     with tensorboard(tmp_path) as address:
         wait_for_looks(address, "<img src=x onerror=alert(1)>", 3)
-        with Tab(browser, address) as tab:
+        with HostedTab(browser, address) as tab:
             tab.painted()
             assert HOSTILE in tab.frame.inner_text(".name >> nth=0")
             for key in "243":

@@ -57,10 +57,10 @@ def test_a_press_opens_a_tile_large_with_all_that_is_known_of_it(browser, logdir
         tab.press("ArrowLeft")
         tab.until("() => document.querySelectorAll('.cell figcaption')[1].textContent.startsWith('epoch 6')")
         tab.until("() => parent.location.hash.includes('cell=2') && parent.location.hash.includes('steps=60')")
-        address = tab.page.url
+        address = tab.link
         tab.press("Escape")
         assert tab.frame.query_selector(".cell[open]") is None
-    with Tab(browser, server, address.split("#lightning_vis")[1]) as tab:
+    with Tab(browser, server, address) as tab:
         assert tab.frame.inner_text(".cell h2") == "image 3, alpha"
         assert tab.texts(".cell figcaption")[1].startswith("epoch 6")
 
@@ -92,53 +92,53 @@ def test_a_large_cell_says_what_could_not_be_had(browser, server):
         tab.until("() => document.querySelectorAll('.cell canvas[data-state=shown]').length === 2")
 
 
-def test_tiles_are_one_stop_of_the_keyboard_and_arrows_go_between_them(browser, server):
+def test_tiles_are_one_stop_of_the_keyboard_and_arrows_go_between_them(page):
     focused = "() => document.activeElement.getAttribute('aria-label')?.split(':')[0]"
-    with Tab(browser, server) as tab:
-        tab.painted()
-        stops = "() => [...document.querySelectorAll('main canvas')].filter(each => each.tabIndex === 0).length"
-        assert tab.frame.evaluate(stops) == 1
-        tab.frame.focus("main canvas[tabindex='0']")
-        seen = []
-        for key in ("ArrowRight", "ArrowDown", "ArrowDown", "ArrowLeft", "ArrowUp"):
-            tab.press(key)
-            seen.append(tab.frame.evaluate(focused))
-        at = "epoch 11"
-        assert seen == [
-            "image 2",
-            f"image 2, run alpha, {at}",
-            f"image 2, run beta, {at}",
-            f"image 1, run beta, {at}",
-            f"image 1, run alpha, {at}",
-        ]
-        assert tab.when == "epoch 11"
-        assert tab.frame.evaluate(stops) == 1
-        tab.press("Enter")
-        assert tab.frame.inner_text(".cell h2") == "image 1, alpha"
-        tab.press("Escape")
-        assert tab.frame.evaluate(focused) == seen[-1]
+    tab = page.follow()
+    tab.painted()
+    stops = "() => [...document.querySelectorAll('main canvas')].filter(each => each.tabIndex === 0).length"
+    assert tab.frame.evaluate(stops) == 1
+    tab.frame.focus("main canvas[tabindex='0']")
+    seen = []
+    for key in ("ArrowRight", "ArrowDown", "ArrowDown", "ArrowLeft", "ArrowUp"):
+        tab.press(key)
+        seen.append(tab.frame.evaluate(focused))
+    at = "epoch 11"
+    assert seen == [
+        "image 2",
+        f"image 2, run alpha, {at}",
+        f"image 2, run beta, {at}",
+        f"image 1, run beta, {at}",
+        f"image 1, run alpha, {at}",
+    ]
+    assert tab.when == "epoch 11"
+    assert tab.frame.evaluate(stops) == 1
+    tab.press("Enter")
+    assert tab.frame.inner_text(".cell h2") == "image 1, alpha"
+    tab.press("Escape")
+    assert tab.frame.evaluate(focused) == seen[-1]
 
 
-def test_help_says_what_everything_means(browser, server):
-    with Tab(browser, server) as tab:
-        tab.painted()
-        tab.press("?")
-        said = tab.frame.inner_text(".help")
-        for word in (
-            "Evidence",
-            "Saliency",
-            "half in 19 %",
-            "object 2.3 ×",  # noqa: RUF001
-            "could not be had",
-            "not looked at",
-            "space",
-            "second moment B",
-        ):
-            assert word in said
-        tab.press("Escape")
-        assert tab.frame.query_selector(".help[open]") is None
-        tab.frame.click(".ask")
-        assert tab.frame.query_selector(".help[open]")
+def test_help_says_what_everything_means(page):
+    tab = page.follow()
+    tab.painted()
+    tab.press("?")
+    said = tab.frame.inner_text(".help")
+    for word in (
+        "Evidence",
+        "Saliency",
+        "half in 19 %",
+        "object 2.3 ×",  # noqa: RUF001
+        "could not be had",
+        "not looked at",
+        "space",
+        "second moment B",
+    ):
+        assert word in said
+    tab.press("Escape")
+    assert tab.frame.query_selector(".help[open]") is None
+    tab.frame.click(".ask")
+    assert tab.frame.query_selector(".help[open]")
 
 
 def test_a_run_without_photos_has_its_cell_too(browser, tmp_path):

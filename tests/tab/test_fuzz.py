@@ -70,7 +70,7 @@ def test_no_damaged_run_takes_the_good_ones_along(browser, damaged):
             tab.errors[:] = [error for error in tab.errors if "/blob?" not in error]  # pictures that are none are refused
 
 
-def test_sound_facts_are_unchanged_by_what_makes_them_sound(browser, server):
+def test_sound_facts_are_unchanged_by_what_makes_them_sound(page):
     script = """async (run) => {
       const { soundStreams } = await import("./static/page/intake.js");
       const { streams } = await (await fetch(`data?run=${run}`)).json();
@@ -78,6 +78,6 @@ def test_sound_facts_are_unchanged_by_what_makes_them_sound(browser, server):
         typeof each !== "object" ? sound[key] === each : Array.isArray(each) ? each.length === sound[key].length : kept(sound[key], each));
       return kept(soundStreams(streams), streams);
     }"""
-    with Tab(browser, server) as tab:
-        for run in ("alpha", "beta", "gamma"):
-            assert tab.frame.evaluate(script, run)
+    tab = page.follow()
+    for run in ("alpha", "beta", "gamma"):
+        assert tab.frame.evaluate(script, run)

@@ -34,6 +34,12 @@ def images(tmp_path_factory):
         yield address
 
 
+@pytest.fixture(scope="module")
+def page(browser, images):
+    with Tab(browser, images, link("few")) as tab:
+        yield tab
+
+
 def link(run, **more):
     return "".join(f"&p.lightning_vis.{name}={value}" for name, value in {"runs": run, **more}.items())
 
@@ -45,32 +51,33 @@ def order(tab):
     return [int(label.split(",")[0].removeprefix("image ")) for label in labels]
 
 
-@pytest.mark.parametrize(("width", "height"), [(1440, 900), (2560, 1300), (1000, 760)])
-def test_one_run_fills_the_window_with_several_rows(browser, images, width, height):
-    with Tab(browser, images, link("few"), width=width, height=height) as tab:
-        tab.painted()
-        stage = tab.frame.query_selector("main").bounding_box()
-        boxes = [each.bounding_box() for each in tab.frame.query_selector_all(".picture canvas")]
-        assert tab.frame.eval_on_selector("main", "each => each.scrollHeight <= each.clientHeight")
-        used = sum(box["width"] * box["height"] for box in boxes) * 2
-        assert used > 0.3 * stage["width"] * stage["height"]
+@pytest.mark.parametrize(("width", "height"), [(2560, 1300), (1000, 760), (1440, 900)])
+def test_one_run_fills_the_window_with_several_rows(page, width, height):
+    tab = page.resize(width, height).follow(link("few"))
+    tab.painted()
+    stage = tab.frame.query_selector("main").bounding_box()
+    boxes = [each.bounding_box() for each in tab.frame.query_selector_all(".picture canvas")]
+    assert tab.frame.eval_on_selector("main", "each => each.scrollHeight <= each.clientHeight")
+    used = sum(box["width"] * box["height"] for box in boxes) * 2
+    assert used > 0.3 * stage["width"] * stage["height"]
 
 
-@pytest.mark.parametrize(("width", "height"), [(1440, 900), (2560, 1300)])
-def test_all_sixty_four_are_seen_at_a_glance(browser, images, width, height):
-    with Tab(browser, images, link("many"), width=width, height=height) as tab:
-        tab.painted()
-        tab.frame.click("role=button[name='all at a glance']")
-        assert order(tab) == list(range(1, MANY + 1))
-        assert tab.frame.eval_on_selector("main", "each => each.scrollHeight <= each.clientHeight + 1")
-        assert sum("✗" in each for each in tab.texts(".picture + figcaption .name")) == 2
-        assert tab.frame.query_selector(".pager") is None
+@pytest.mark.parametrize(("width", "height"), [(2560, 1300), (1440, 900)])
+def test_all_sixty_four_are_seen_at_a_glance(page, width, height):
+    tab = page.resize(width, height).follow(link("many"))
+    tab.painted()
+    tab.frame.click("role=button[name='all at a glance']")
+    assert order(tab) == list(range(1, MANY + 1))
+    assert tab.frame.eval_on_selector("main", "each => each.scrollHeight <= each.clientHeight + 1")
+    assert sum("✗" in each for each in tab.texts(".picture + figcaption .name")) == 2
+    assert tab.frame.query_selector(".pager") is None
 
 
 def test_on_a_narrow_window_nothing_is_cut_off_and_the_page_scrolls(browser, images):
     with Tab(browser, images, link("few"), width=390, height=844) as tab:
         tab.painted()
         assert tab.frame.eval_on_selector("html", "each => each.scrollWidth <= each.clientWidth")
+        tab.frame.click(".more")
         for selector in (".play", "select.scalar", ".picture canvas", ".run strong"):
             box = tab.frame.eval_on_selector(
                 selector, "each => { const { left, right } = each.getBoundingClientRect(); return [left, right]; }"
@@ -93,28 +100,28 @@ def test_on_a_narrow_window_nothing_is_cut_off_and_the_page_scrolls(browser, ima
         ("off", [3, 6, 2, 4, 1, 8, 5, 7]),
     ],
 )
-def test_images_stand_in_the_order_that_is_asked_for(browser, images, asked, expected):
-    with Tab(browser, images, link("few")) as tab:
-        tab.frame.select_option("select[aria-label='order of images']", asked)
+def test_images_stand_in_the_order_that_is_asked_for(asked, expected, page):
+    tab = page.follow(link("few"))
+    tab.frame.select_option("select[aria-label='order of images']", asked)
+    assert order(tab) == expected
+    tab.press("Home")
+    assert order(tab) == expected  # of the newest look: nothing moves while the film plays
+    tab.until("order => order === 'given' || parent.location.hash.includes(`order=${order}`)", asked)
+
+
+def test_images_are_chosen_by_class_and_by_right_and_wrong(page):
+    tab = page.follow(link("few"))
+    for asked, expected in (
+        ("wrong", [3, 8]),
+        ("right", [1, 2, 4, 5, 6, 7]),
+        ("class:mammal", [2, 4, 6, 8]),
+        ("", [*range(1, 9)]),
+    ):
+        tab.frame.select_option("select[aria-label='which images']", asked)
         assert order(tab) == expected
-        tab.press("Home")
-        assert order(tab) == expected  # of the newest look: nothing moves while the film plays
-        tab.until("order => order === 'given' || parent.location.hash.includes(`order=${order}`)", asked)
-
-
-def test_images_are_chosen_by_class_and_by_right_and_wrong(browser, images):
-    with Tab(browser, images, link("few")) as tab:
-        for asked, expected in (
-            ("wrong", [3, 8]),
-            ("right", [1, 2, 4, 5, 6, 7]),
-            ("class:mammal", [2, 4, 6, 8]),
-            ("", [*range(1, 9)]),
-        ):
-            tab.frame.select_option("select[aria-label='which images']", asked)
-            assert order(tab) == expected
-        tab.frame.select_option("select[aria-label='which images']", "wrong")
-        tab.press("2")
-        tab.painted()
-        assert len(tab.frame.query_selector_all(".film .row")) == 2
-    with Tab(browser, images, link("few", only="class:nothing")) as tab:
-        assert tab.frame.inner_text(".empty") == "No image is like that: choose others above."
+    tab.frame.select_option("select[aria-label='which images']", "wrong")
+    tab.press("2")
+    tab.painted()
+    assert len(tab.frame.query_selector_all(".film .row")) == 2
+    tab = page.follow(link("few", only="class:nothing"))
+    assert tab.frame.inner_text(".empty") == "No image is like that: choose others above."

@@ -19,27 +19,27 @@ from lightning_vis.render.canvas.tiles import drawn
 pytest_plugins = ("tab_fixtures",)
 
 
-def test_runs_are_chosen_from_a_list(browser, server):
-    with Tab(browser, server) as tab:
-        tab.frame.click("summary")
-        tab.frame.uncheck(".list input[value=beta]")
-        assert tab.texts(".run strong") == ["alpha", "gamma"]
-        tab.frame.uncheck(".list input[value=alpha]")
-        assert tab.texts(".run strong") == ["gamma"]
-        tab.frame.check(".list input[value=beta]")
-        assert tab.texts(".run strong") == ["beta", "gamma"]
+def test_runs_are_chosen_from_a_list(page):
+    tab = page.follow()
+    tab.frame.click("summary")
+    tab.frame.uncheck(".list input[value=beta]")
+    assert tab.texts(".run strong") == ["alpha", "gamma"]
+    tab.frame.uncheck(".list input[value=alpha]")
+    assert tab.texts(".run strong") == ["gamma"]
+    tab.frame.check(".list input[value=beta]")
+    assert tab.texts(".run strong") == ["beta", "gamma"]
 
 
-def test_a_click_in_the_film_goes_there(browser, server):
-    with Tab(browser, server, "&p.lightning_vis.tab=film") as tab:
-        tab.painted()
-        wide = tab.frame.eval_on_selector(".film .row > canvas", "each => each.clientWidth")
-        assert wide >= 12 * 76
-        tab.frame.click(".film .row > canvas >> nth=0", position={"x": 4.4 * wide / 12, "y": 30})
-        assert tab.when == "epoch 4"
-        tab.frame.click(".film .times button >> nth=1")
-        assert tab.when == "epoch 1"
-        assert tab.frame.get_attribute(".film .times button >> nth=1", "aria-current") == "true"
+def test_a_click_in_the_film_goes_there(page):
+    tab = page.follow("&p.lightning_vis.tab=film")
+    tab.painted()
+    wide = tab.frame.eval_on_selector(".film .row > canvas", "each => each.clientWidth")
+    assert wide >= 12 * 76
+    tab.frame.click(".film .row > canvas >> nth=0", position={"x": 4.4 * wide / 12, "y": 30})
+    assert tab.when == "epoch 4"
+    tab.frame.click(".film .times button >> nth=1")
+    assert tab.when == "epoch 1"
+    assert tab.frame.get_attribute(".film .times button >> nth=1", "aria-current") == "true"
 
 
 def test_the_film_marks_a_change_of_the_explained_class(browser, tmp_path):
@@ -65,51 +65,51 @@ def flat_maps(explained, value):
     return {"evidence": Maps(values, np.full(4, explained), "conv3", EVIDENCE, "Evidence", "label")}
 
 
-def test_a_wrong_answer_is_marked_by_more_than_its_colour(browser, server):
-    with Tab(browser, server) as tab:
-        names = tab.texts(".picture + figcaption .name")
-        assert names[:4] == ["bird", "✗ bird", "bird", "mammal"]
-        assert [each for each in names[4:] if "✗" in each] == []
+def test_a_wrong_answer_is_marked_by_more_than_its_colour(page):
+    tab = page.follow()
+    names = tab.texts(".picture + figcaption .name")
+    assert names[:4] == ["bird", "✗ bird", "bird", "mammal"]
+    assert [each for each in names[4:] if "✗" in each] == []
 
 
 @pytest.mark.parametrize("view", ["Evidence", "Grad-CAM", "Saliency"])
-def test_pixels_are_those_that_rendering_draws(browser, logdir, server, view):
+def test_pixels_are_those_that_rendering_draws(logdir, view, page):
     run = next(each for each in read_frames(logdir) if each.name == "alpha")
     key = {"Evidence": "evidence", "Grad-CAM": "grad_cam", "Saliency": "saliency"}[view]
-    with Tab(browser, server, "&p.lightning_vis.runs=alpha&p.lightning_vis.steps=70") as tab:
-        tab.click(view)
-        tab.painted()
-        tab.page.wait_for_timeout(300)
-        for index in range(4):
-            shown = tab.pixels(at=index)
-            flat = np.broadcast_to(run.inputs.pictures[index][16, 16], shown.shape)
-            expected = drawn(flat, run.frames[7].maps[key], index)
-            assert np.abs(shown.astype(int) - expected).max() <= 3
+    tab = page.follow("&p.lightning_vis.runs=alpha&p.lightning_vis.steps=70")
+    tab.click(view)
+    tab.painted()
+    tab.page.wait_for_timeout(300)
+    for index in range(4):
+        shown = tab.pixels(at=index)
+        flat = np.broadcast_to(run.inputs.pictures[index][16, 16], shown.shape)
+        expected = drawn(flat, run.frames[7].maps[key], index)
+        assert np.abs(shown.astype(int) - expected).max() <= 3
 
 
-def test_gain_opacity_photo_and_shape_change_what_is_drawn_and_cividis_is_cividis(browser, server):
-    with Tab(browser, server, "&p.lightning_vis.runs=alpha&p.lightning_vis.view=grad_cam") as tab:
-        tab.painted()
-        seen = [tab.pixels()]
-        for act in (
-            lambda: tab.frame.fill(".labelled input[type=range] >> nth=1", "3"),
-            lambda: tab.frame.fill(".labelled input[type=range] >> nth=0", "0.3"),
-            lambda: tab.click("colour"),
-            lambda: tab.click("spotlight"),
-            lambda: tab.click("grey"),
-            lambda: tab.click("cividis"),
-            lambda: tab.click("shape only"),
-        ):
-            act()
-            tab.page.wait_for_timeout(200)
-            seen.append(tab.pixels())
-        assert tab.frame.inner_text(".labelled output") == "to 1.5 × mean"  # noqa: RUF001
-        different = [not np.array_equal(one, other) for one, other in pairwise(seen)]
-        assert different == [True] * 7
+def test_gain_opacity_photo_and_shape_change_what_is_drawn_and_cividis_is_cividis(page):
+    tab = page.follow("&p.lightning_vis.runs=alpha&p.lightning_vis.view=grad_cam")
+    tab.painted()
+    seen = [tab.pixels()]
+    for act in (
+        lambda: tab.frame.fill(".labelled input[type=range] >> nth=1", "3"),
+        lambda: tab.frame.fill(".labelled input[type=range] >> nth=0", "0.3"),
+        lambda: tab.click("colour"),
+        lambda: tab.click("spotlight"),
+        lambda: tab.click("grey"),
+        lambda: tab.click("cividis"),
+        lambda: tab.click("shape only"),
+    ):
+        act()
+        tab.page.wait_for_timeout(200)
+        seen.append(tab.pixels())
+    assert tab.frame.inner_text(".labelled output") == "to 1.5 × mean"  # noqa: RUF001
+    different = [not np.array_equal(one, other) for one, other in pairwise(seen)]
+    assert different == [True] * 7
 
 
 @pytest.mark.parametrize("scale", [Scale(limit=limit, signed=signed) for limit in (7, 31, 100) for signed in (False, True)])
-def test_the_page_s_scale_is_the_one_of_the_pictures(browser, server, scale):
+def test_the_page_s_scale_is_the_one_of_the_pictures(scale, page):
     script = """async ({ scale, values }) => {
       const { strengthOf, ticksOf } = await import("./static/picture/colours.js");
       const settings = { mode: "evidence", gain: 0 };
@@ -117,8 +117,8 @@ def test_the_page_s_scale_is_the_one_of_the_pictures(browser, server, scale):
       return { shares, ticks: ticksOf(scale, settings, {}) };
     }"""
     values = [0.0, 0.5, 3.0, -3.0, 31.0, 1000.0]
-    with Tab(browser, server) as tab:
-        found = tab.frame.evaluate(script, {"scale": asdict(scale), "values": values})
+    tab = page.follow()
+    found = tab.frame.evaluate(script, {"scale": asdict(scale), "values": values})
     assert found["shares"] == pytest.approx(scale.share(np.array(values)).tolist())
     ticks = {round(each["value"], 6): each["at"] for each in found["ticks"]}
     assert set(ticks) <= set(scale.ticks())
@@ -127,16 +127,16 @@ def test_the_page_s_scale_is_the_one_of_the_pictures(browser, server, scale):
     assert ticks == pytest.approx({value: (share + 1) / 2 if scale.signed else share for value, share in shares.items()})
 
 
-def test_the_legend_has_the_scale_s_ticks_and_follows_the_gain(browser, server):
-    with Tab(browser, server, "&p.lightning_vis.view=grad_cam") as tab:
-        ticks = "all => all.map(each => [each.textContent, parseFloat(each.style.left)])"
-        shown = tab.frame.eval_on_selector_all(".ticks span", ticks)
-        assert [text for text, _ in shown] == ["0", "1", "3", "7", "15", "31"]
-        assert [at for _, at in shown] == pytest.approx([0, 20, 40, 60, 80, 100])
-        tab.frame.fill(".labelled input[type=range] >> nth=1", "1")
-        shown = tab.frame.eval_on_selector_all(".ticks span", ticks)
-        assert [text for text, _ in shown] == ["0", "1", "3", "7", "15"]
-        assert tab.frame.inner_text(".labelled output") == "to 15"
+def test_the_legend_has_the_scale_s_ticks_and_follows_the_gain(page):
+    tab = page.follow("&p.lightning_vis.view=grad_cam")
+    ticks = "all => all.map(each => [each.textContent, parseFloat(each.style.left)])"
+    shown = tab.frame.eval_on_selector_all(".ticks span", ticks)
+    assert [text for text, _ in shown] == ["0", "1", "3", "7", "15", "31"]
+    assert [at for _, at in shown] == pytest.approx([0, 20, 40, 60, 80, 100])
+    tab.frame.fill(".labelled input[type=range] >> nth=1", "1")
+    shown = tab.frame.eval_on_selector_all(".ticks span", ticks)
+    assert [text for text, _ in shown] == ["0", "1", "3", "7", "15"]
+    assert tab.frame.inner_text(".labelled output") == "to 15"
 
 
 def test_without_masks_without_labels_and_with_broken_maps(browser, tmp_path):
@@ -189,11 +189,12 @@ def test_what_is_written_below_tiles_does_not_run_into_its_neighbour(browser, tm
     with tensorboard(tmp_path) as address:
         for run in ("bare", "other", "third"):
             wait_for_looks(address, run, 2)
-        for runs in ("bare", "bare,other", "bare,other,third", "third"):
+        with Tab(browser, address) as tab:
             for width in (1000, 1440):
-                with Tab(browser, address, f"&p.lightning_vis.runs={runs}", width=width) as tab:
-                    tab.painted()
-                    tab.page.wait_for_timeout(100)
+                tab.resize(width, 900)
+                for runs in ("bare", "bare,other", "bare,other,third", "third"):
+                    tab.follow(f"&p.lightning_vis.runs={runs}").painted()
+                    assert tab.texts(".grid.first .run strong") == runs.split(",")
                     assert tab.frame.evaluate(beyond) == 0, (runs, width)
 
 

@@ -42,50 +42,50 @@ def difference(run, view, one, other, image):
 
 
 @pytest.mark.parametrize("view", ["evidence", "grad_cam"])
-def test_two_moments_of_a_run_stand_below_each_other_with_their_difference(browser, logdir, server, view):
+def test_two_moments_of_a_run_stand_below_each_other_with_their_difference(logdir, view, page):
     run = next(each for each in read_frames(logdir) if each.name == "alpha")
     asked = link(runs="alpha", view=view, steps=90, against="moment", other=30)
-    with Tab(browser, server, asked) as tab:
-        tab.painted()
-        assert tab.texts(".run .facts > div:first-child") == ["epoch 9", "epoch 3", "epoch 9 minus epoch 3"]
-        for row, epoch in ((0, 9), (1, 3)):
-            shown = tab.pixels(at=row * COUNT + 2)
-            flat = np.broadcast_to(run.inputs.pictures[2][16, 16], shown.shape)
-            assert np.abs(shown.astype(int) - drawn(flat, run.frames[epoch].maps[view], 2)).max() <= 3
-        shown = tab.pixels(at=2 * COUNT + 2)
+    tab = page.follow(asked)
+    tab.painted()
+    assert tab.texts(".run .facts > div:first-child") == ["epoch 9", "epoch 3", "epoch 9 minus epoch 3"]
+    for row, epoch in ((0, 9), (1, 3)):
+        shown = tab.pixels(at=row * COUNT + 2)
         flat = np.broadcast_to(run.inputs.pictures[2][16, 16], shown.shape)
-        values, scale = difference(run, view, 9, 3, 2)
-        maps = Maps(values[None].astype(np.float32), np.zeros(1, int), "conv3", scale, "difference")
-        error = np.abs(shown.astype(int) - drawn(flat, maps, 0)).mean()
-        assert error <= 3  # codes of codes: 8 bits of each map's own maximum, and of the difference's
-        tab.press("Shift+ArrowLeft")
-        tab.painted()
-        assert tab.texts(".run .facts > div:first-child") == ["epoch 9", "epoch 2", "epoch 9 minus epoch 2"]
-        tab.frame.check(".beside input[type=checkbox]")
-        tab.press("ArrowLeft")
-        tab.painted()
-        assert tab.texts(".run .facts > div:first-child") == ["epoch 8", "epoch 1", "epoch 8 minus epoch 1"]
-        tab.press("b")
-        tab.painted()
-        assert tab.texts(".run .facts > div:first-child") == ["epoch 8"]
+        assert np.abs(shown.astype(int) - drawn(flat, run.frames[epoch].maps[view], 2)).max() <= 3
+    shown = tab.pixels(at=2 * COUNT + 2)
+    flat = np.broadcast_to(run.inputs.pictures[2][16, 16], shown.shape)
+    values, scale = difference(run, view, 9, 3, 2)
+    maps = Maps(values[None].astype(np.float32), np.zeros(1, int), "conv3", scale, "difference")
+    error = np.abs(shown.astype(int) - drawn(flat, maps, 0)).mean()
+    assert error <= 3  # codes of codes: 8 bits of each map's own maximum, and of the difference's
+    tab.press("Shift+ArrowLeft")
+    tab.painted()
+    assert tab.texts(".run .facts > div:first-child") == ["epoch 9", "epoch 2", "epoch 9 minus epoch 2"]
+    tab.frame.check(".beside input[type=checkbox]")
+    tab.press("ArrowLeft")
+    tab.painted()
+    assert tab.texts(".run .facts > div:first-child") == ["epoch 8", "epoch 1", "epoch 8 minus epoch 1"]
+    tab.press("b")
+    tab.painted()
+    assert tab.texts(".run .facts > div:first-child") == ["epoch 8"]
 
 
-def test_the_difference_of_a_moment_to_itself_is_none(browser, server):
-    with Tab(browser, server, link(runs="alpha", steps=90, against="moment", other=90)) as tab:
-        tab.painted()
-        assert tab.texts(".picture .state")[2 * COUNT :] == ["no difference"] * COUNT
+def test_the_difference_of_a_moment_to_itself_is_none(page):
+    tab = page.follow(link(runs="alpha", steps=90, against="moment", other=90))
+    tab.painted()
+    assert tab.texts(".picture .state")[2 * COUNT :] == ["no difference"] * COUNT
 
 
-def test_a_run_is_taken_away_from_another_one(browser, server):
-    with Tab(browser, server, link(runs="alpha,beta")) as tab:
-        tab.painted()
-        tab.frame.select_option("select[aria-label='compare with']", "run:alpha")
-        tab.painted()
-        assert tab.texts(".run strong") == ["alpha", "beta", "minus alpha"]
-        labels = tab.frame.eval_on_selector_all(".picture canvas", "all => all.map(each => each.getAttribute('aria-label'))")
-        assert labels[2 * COUNT + 1] == "image 2, difference, run beta, epoch 11, minus epoch 11, run alpha: bird → mammal"
-        values = [tab.pixels(at=at).astype(int) for at in (0, COUNT, 2 * COUNT)]
-        assert not np.array_equal(values[1], values[2])
+def test_a_run_is_taken_away_from_another_one(page):
+    tab = page.follow(link(runs="alpha,beta"))
+    tab.painted()
+    tab.frame.select_option("select[aria-label='compare with']", "run:alpha")
+    tab.painted()
+    assert tab.texts(".run strong") == ["alpha", "beta", "minus alpha"]
+    labels = tab.frame.eval_on_selector_all(".picture canvas", "all => all.map(each => each.getAttribute('aria-label'))")
+    assert labels[2 * COUNT + 1] == "image 2, difference, run beta, epoch 11, minus epoch 11, run alpha: bird → mammal"
+    values = [tab.pixels(at=at).astype(int) for at in (0, COUNT, 2 * COUNT)]
+    assert not np.array_equal(values[1], values[2])
 
 
 def test_maps_on_unlike_scales_are_not_subtracted(browser, tmp_path):
@@ -137,30 +137,30 @@ def test_a_part_of_the_film_is_zoomed_into(browser, long):
         assert tab.texts(".film .times button")[0] == "start"
 
 
-def test_the_axis_counts_epochs_or_steps(browser, server):
-    with Tab(browser, server) as tab:
-        assert tab.when == "epoch 11"
-        tab.frame.click(".axis")
-        assert tab.when == "step 110"
-        tab.press("2")
-        tab.painted()
-        assert tab.texts(".film .times button")[:2] == ["start", "step 10"]
+def test_the_axis_counts_epochs_or_steps(page):
+    tab = page.follow()
+    assert tab.when == "epoch 11"
+    tab.frame.click(".axis")
+    assert tab.when == "step 110"
+    tab.press("2")
+    tab.painted()
+    assert tab.texts(".film .times button")[:2] == ["start", "step 10"]
 
 
-def test_the_chart_says_values_under_the_pointer_and_smooths(browser, server):
-    with Tab(browser, server) as tab:
-        tab.painted()
-        box = tab.frame.query_selector("canvas.chart").bounding_box()
-        tab.page.mouse.move(box["x"] + 64 + (box["width"] - 64 - 150) * 4 / 11, box["y"] + 30)
-        assert tab.frame.inner_text(".pointed").split("\n") == ["epoch 4", "18 % alpha", "18 % beta", "18 % gamma"]
-        tab.page.mouse.move(box["x"] + 5, 200)
-        tab.frame.wait_for_selector(".pointed", state="hidden")
-        script = """async () => { const { smoothed } = await import("./static/timeline/scalars.js");
-          return smoothed([[0, 1], [1, 0], [2, 0]], 0.5); }"""
-        assert tab.frame.evaluate(script) == [[0, 1], [1, pytest.approx(1 / 3)], [2, pytest.approx(1 / 7)]]
-        before = tab.pixels("canvas.chart")
-        tab.frame.fill("input[aria-label='smoothing of the lines']", "0.9")
-        assert not np.array_equal(before, tab.pixels("canvas.chart"))
+def test_the_chart_says_values_under_the_pointer_and_smooths(page):
+    tab = page.follow()
+    tab.painted()
+    box = tab.frame.query_selector("canvas.chart").bounding_box()
+    tab.page.mouse.move(box["x"] + 64 + (box["width"] - 64 - 150) * 4 / 11, box["y"] + 30)
+    assert tab.frame.inner_text(".pointed").split("\n") == ["epoch 4", "18 % alpha", "18 % beta", "18 % gamma"]
+    tab.page.mouse.move(box["x"] + 5, 200)
+    tab.frame.wait_for_selector(".pointed", state="hidden")
+    script = """async () => { const { smoothed } = await import("./static/timeline/scalars.js");
+      return smoothed([[0, 1], [1, 0], [2, 0]], 0.5); }"""
+    assert tab.frame.evaluate(script) == [[0, 1], [1, pytest.approx(1 / 3)], [2, pytest.approx(1 / 7)]]
+    before = tab.pixels("canvas.chart")
+    tab.frame.fill("input[aria-label='smoothing of the lines']", "0.9")
+    assert not np.array_equal(before, tab.pixels("canvas.chart"))
 
 
 def test_an_image_s_line_and_the_speed_stay_in_the_link(browser, server):

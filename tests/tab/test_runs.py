@@ -6,7 +6,7 @@ from dataclasses import replace as replaced
 
 import numpy as np
 import pytest
-from tab_page import Tab
+from tab_page import HostedTab, Tab
 from tab_runs import film_of, frame_of, inputs_of, write_run
 from tab_server import tensorboard, wait_for_looks
 
@@ -28,6 +28,12 @@ def many(tmp_path_factory):
         yield address
 
 
+@pytest.fixture(scope="module")
+def page(browser, many):
+    with Tab(browser, many) as tab:
+        yield tab
+
+
 def link(runs, **more):
     return "".join(f"&p.lightning_vis.{name}={value}" for name, value in {"runs": ",".join(runs), **more}.items())
 
@@ -36,59 +42,59 @@ def names(tab):
     return tab.frame.eval_on_selector_all(".grid.first .run strong", "all => all.map(each => each.title)")
 
 
-def test_runs_stand_in_the_order_in_which_people_count(browser, many):
-    with Tab(browser, many) as tab:
-        assert names(tab) == [f"resnet_wd{at}" for at in range(4)]
-        tab.frame.click(".runs summary")
-        assert [each.strip() for each in tab.texts(".runs label span:last-child")] == [f"resnet_wd{at}" for at in range(MANY)]
+def test_runs_stand_in_the_order_in_which_people_count(page):
+    tab = page.follow()
+    assert names(tab) == [f"resnet_wd{at}" for at in range(4)]
+    tab.frame.click(".runs summary")
+    assert [each.strip() for each in tab.texts(".runs label span:last-child")] == [f"resnet_wd{at}" for at in range(MANY)]
 
 
-def test_a_search_finds_by_words_and_by_patterns_and_shows_what_it_found(browser, many):
-    with Tab(browser, many) as tab:
-        tab.frame.click(".runs summary")
-        for search, found in (("wd4[0-2]$", (40, 41, 42)), ("WD7", (7,)), ("wd(", ()), ("wd1$|wd2$", (1, 2))):
-            tab.frame.fill(".runs input[type=search]", search)
-            assert tab.frame.eval_on_selector_all(".runs label input", "all => all.map(each => each.value)") == [
-                f"resnet_wd{at}" for at in found
-            ]
-        tab.frame.click("role=button[name='show these']")
-        tab.painted()
-        assert names(tab) == ["resnet_wd1", "resnet_wd2"]
-        tab.frame.fill(".runs input[type=search]", "")
-        tab.frame.click("role=button[name='show resnet_wd33 only']")
-        tab.until("() => document.querySelectorAll('.run strong').length === 1")
-        assert names(tab) == ["resnet_wd33"]
+def test_a_search_finds_by_words_and_by_patterns_and_shows_what_it_found(page):
+    tab = page.follow()
+    tab.frame.click(".runs summary")
+    for search, found in (("wd4[0-2]$", (40, 41, 42)), ("WD7", (7,)), ("wd(", ()), ("wd1$|wd2$", (1, 2))):
+        tab.frame.fill(".runs input[type=search]", search)
+        assert tab.frame.eval_on_selector_all(".runs label input", "all => all.map(each => each.value)") == [
+            f"resnet_wd{at}" for at in found
+        ]
+    tab.frame.click("role=button[name='show these']")
+    tab.painted()
+    assert names(tab) == ["resnet_wd1", "resnet_wd2"]
+    tab.frame.fill(".runs input[type=search]", "")
+    tab.frame.click("role=button[name='show resnet_wd33 only']")
+    tab.until("() => document.querySelectorAll('.run strong').length === 1")
+    assert names(tab) == ["resnet_wd33"]
 
 
-def test_what_is_not_shown_is_one_press_away(browser, many):
-    with Tab(browser, many) as tab:
-        tab.painted()
-        assert len(tab.frame.query_selector_all(".others button")) == MANY - 4
-        tab.frame.click(".others button[title='show resnet_wd49 too']")
-        tab.until("() => document.querySelectorAll('.run strong').length === 5")
-        tab.painted()
-        assert names(tab)[-1] == "resnet_wd49"
+def test_what_is_not_shown_is_one_press_away(page):
+    tab = page.follow()
+    tab.painted()
+    assert len(tab.frame.query_selector_all(".others button")) == MANY - 4
+    tab.frame.click(".others button[title='show resnet_wd49 too']")
+    tab.until("() => document.querySelectorAll('.run strong').length === 5")
+    tab.painted()
+    assert names(tab)[-1] == "resnet_wd49"
 
 
-def test_fifty_runs_at_once_are_painted_and_told_apart(browser, many):
-    with Tab(browser, many, link([f"resnet_wd{at}" for at in range(MANY)])) as tab:
-        tab.painted()
-        assert len(names(tab)) == MANY
-        assert tab.frame.eval_on_selector_all(".picture canvas", "all => all.every(each => each.dataset.state === 'shown')")
-        marks = tab.frame.eval_on_selector_all(
-            ".runs .mark", "all => all.map(each => each.style.background + ' ' + each.textContent)"
-        )
-        assert len(set(marks)) == MANY
-        assert len({each.split(" ")[0] for each in marks}) == 8
-        summary = tab.frame.inner_text(".alerts summary")
-        assert summary == "⚑ background: 8 of 50 runs now, 9 before"
-        bar = tab.frame.query_selector("footer .bar").bounding_box()
-        assert bar["height"] < 50
-        tab.frame.click(".alerts summary")
-        flags = tab.texts(".flag")
-        assert [", still at" in each for each in flags] == [True] * 8 + [False] * 9  # the worst first
-        assert "⚑ resnet_wd3: background, from start, still at epoch 1" in flags
-        assert "⚑ resnet_wd6: background, from start, gone since epoch 1" in flags
+def test_fifty_runs_at_once_are_painted_and_told_apart(page):
+    tab = page.follow(link([f"resnet_wd{at}" for at in range(MANY)]))
+    tab.painted()
+    assert len(names(tab)) == MANY
+    assert tab.frame.eval_on_selector_all(".picture canvas", "all => all.every(each => each.dataset.state === 'shown')")
+    marks = tab.frame.eval_on_selector_all(
+        ".runs .mark", "all => all.map(each => each.style.background + ' ' + each.textContent)"
+    )
+    assert len(set(marks)) == MANY
+    assert len({each.split(" ")[0] for each in marks}) == 8
+    summary = tab.frame.inner_text(".alerts summary")
+    assert summary == "⚑ background: 8 of 50 runs now, 9 before"
+    bar = tab.frame.query_selector("footer .bar").bounding_box()
+    assert bar["height"] < 50
+    tab.frame.click(".alerts summary")
+    flags = tab.texts(".flag")
+    assert [", still at" in each for each in flags] == [True] * 8 + [False] * 9  # the worst first
+    assert "⚑ resnet_wd3: background, from start, still at epoch 1" in flags
+    assert "⚑ resnet_wd6: background, from start, gone since epoch 1" in flags
 
 
 def test_a_colour_stays_with_its_run_when_others_come(browser, tmp_path):
@@ -141,17 +147,17 @@ def test_runs_of_the_same_photos_share_their_row_and_others_bring_their_own(brow
             assert len(tab.frame.query_selector_all(".film .row")) == 19
 
 
-def test_labels_of_the_chart_leave_out_what_all_names_share(browser, server):
+def test_labels_of_the_chart_leave_out_what_all_names_share(page):
     script = "async (names) => { const { shortNames } = await import('./static/runs/marks.js'); return [...shortNames(names).values()]; }"
-    with Tab(browser, server) as tab:
-        short = tab.frame.evaluate(script, ["net_wd1_seg", "net_wd11_seg", "net_wd3_seg"])
-        assert short == ["…wd1…", "…wd11…", "…wd3…"]
-        assert tab.frame.evaluate(script, ["alpha", "beta"]) == ["alpha", "beta"]
-        assert len(set(tab.frame.evaluate(script, ["a_b", "a_b_c", "a", "b"]))) == 4
+    tab = page.follow()
+    short = tab.frame.evaluate(script, ["net_wd1_seg", "net_wd11_seg", "net_wd3_seg"])
+    assert short == ["…wd1…", "…wd11…", "…wd3…"]
+    assert tab.frame.evaluate(script, ["alpha", "beta"]) == ["alpha", "beta"]
+    assert len(set(tab.frame.evaluate(script, ["a_b", "a_b_c", "a", "b"]))) == 4
 
 
 def test_runs_that_tensorboard_s_own_filter_finds_are_shown_until_others_are_chosen(browser, server):
-    with Tab(browser, server, query="?runFilter=alpha%7Cgamma") as tab:
+    with HostedTab(browser, server, query="?runFilter=alpha%7Cgamma") as tab:
         tab.painted()
         assert names(tab) == ["alpha", "gamma"]
         tab.frame.click(".others button[title='show beta too']")

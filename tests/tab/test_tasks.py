@@ -48,6 +48,13 @@ def address(tasks):
         yield address
 
 
+@pytest.fixture(scope="module")
+def page(browser, address):
+    """One page for all tests that leave nothing behind but what a link replaces."""
+    with Tab(browser, address, link(PLAIN)) as tab:
+        yield tab
+
+
 def link(name, **more):
     return "".join(f"&p.lightning_vis.{key}={value}" for key, value in {"runs": name, **more}.items())
 
@@ -74,12 +81,12 @@ def crosses(tab):
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_compare_has_the_words_of_the_task_and_nothing_else(browser, address, name):
+def test_compare_has_the_words_of_the_task_and_nothing_else(page, name):
     frame, inputs, task = frame_for(name), inputs_for(name), TASKS[name]
-    with Tab(browser, address, link(name)) as tab:
-        found = read(tab)
-        tab.press("Home")
-        assert [said.removeprefix("✗ ") for said in read(tab)["captions"]] == list(task.first)  # of the picture above it
+    tab = page.follow(link(name))
+    found = read(tab)
+    tab.press("Home")
+    assert [said.removeprefix("✗ ") for said in read(tab)["captions"]] == list(task.first)  # of the picture above it
     wrong = [frame.is_wrong(index, inputs) is True for index in range(COUNT)]
     assert found["captions"] == [f"{'✗ ' * each}{said}" for each, said in zip(wrong, frame.said, strict=True)]
     assert found["truth"] == [inputs.truth_of(index) or f"image {index + 1}" for index in range(COUNT)]
@@ -93,23 +100,23 @@ def test_compare_has_the_words_of_the_task_and_nothing_else(browser, address, na
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-def test_where_nothing_is_right_or_wrong_there_is_no_p_no_class_and_no_cross(browser, address, name):
-    with Tab(browser, address, link(name)) as tab:
-        found = read(tab)
-        all_of_it = tab.frame.inner_text("main") + tab.frame.inner_text("header") + " ".join(found["spoken"])
-        tab.press("2")
-        tab.painted()
-        assert not any(map(any, crosses(tab)))
+def test_where_nothing_is_right_or_wrong_there_is_no_p_no_class_and_no_cross(page, name):
+    tab = page.follow(link(name))
+    found = read(tab)
+    all_of_it = tab.frame.inner_text("main") + tab.frame.inner_text("header") + " ".join(found["spoken"])
+    tab.press("2")
+    tab.painted()
+    assert not any(map(any, crosses(tab)))
     assert not re.search(r"✗|\bp \d|\bclass\b|wrong|\bright\b|bird|mammal|\blabel\b|predicted", all_of_it)
     assert "probability of the predicted class" not in found["charts"]
 
 
 @pytest.mark.parametrize("name", [name for name in TASKS if name not in NUMBERS])
-def test_the_film_crosses_what_is_wrong_at_each_look(browser, address, name):
+def test_the_film_crosses_what_is_wrong_at_each_look(page, name):
     frames, inputs = film_for(name), inputs_for(name)
-    with Tab(browser, address, link(name, tab="film")) as tab:
-        tab.painted()
-        assert crosses(tab) == [[frame.is_wrong(row, inputs) is True for frame in frames] for row in range(COUNT)]
+    tab = page.follow(link(name, tab="film"))
+    tab.painted()
+    assert crosses(tab) == [[frame.is_wrong(row, inputs) is True for frame in frames] for row in range(COUNT)]
 
 
 @pytest.mark.parametrize(
@@ -124,9 +131,9 @@ def test_the_film_crosses_what_is_wrong_at_each_look(browser, address, name):
         ("unknown", "Evidence: warm raises the score, blue lowers it."),
     ],
 )
-def test_colours_are_read_in_their_unit(browser, address, name, reading):
-    with Tab(browser, address, link(name)) as tab:
-        assert read(tab)["reading"] == f"{reading} {TASKS[name].answer}".strip()
+def test_colours_are_read_in_their_unit(page, name, reading):
+    tab = page.follow(link(name))
+    assert read(tab)["reading"] == f"{reading} {TASKS[name].answer}".strip()
 
 
 @pytest.mark.parametrize(
@@ -138,88 +145,88 @@ def test_colours_are_read_in_their_unit(browser, address, name, reading):
         ("reconstruction", "mean squared error 0.046", "mean squared error"),
     ],
 )
-def test_how_far_answers_are_off_stands_beside_the_run_and_on_the_chart(browser, address, name, fact, chart):
-    with Tab(browser, address, link(name)) as tab:
-        found = read(tab)
-        shown = tab.frame.eval_on_selector("select.scalar", "each => each.selectedOptions[0].textContent")
+def test_how_far_answers_are_off_stands_beside_the_run_and_on_the_chart(page, name, fact, chart):
+    tab = page.follow(link(name))
+    found = read(tab)
+    shown = tab.frame.eval_on_selector("select.scalar", "each => each.selectedOptions[0].textContent")
     assert fact in found["facts"]
     assert shown == chart
 
 
-def test_an_error_is_a_bar_from_the_line_in_the_middle(browser, address):
-    with Tab(browser, address, link("regression")) as tab:
-        tab.painted()
-        bars = tab.frame.eval_on_selector_all(
-            ".spread:not([hidden]) i", "all => all.map(each => [parseFloat(each.style.left), parseFloat(each.style.width)])"
-        )
-        shares = [(min(max(error, -2), 2) / 2 + 1) / 2 for error in ERRORS.tolist()]
-        assert bars == pytest.approx(np.array([[100 * min(at, 0.5), 100 * abs(at - 0.5)] for at in shares]), abs=0.01)
-        said = tab.frame.get_attribute(".spread >> nth=0", "aria-label")
-        assert said == "error −0.19 spreads of the targets"  # noqa: RUF001
-        tab.press("2")
-        tab.painted()
-        row = tab.pixels(".film .row > canvas", 2).astype(int)
-        pitch = row.shape[1] // 4
-        inked = np.abs(row[-5, :pitch] - (236, 236, 236)).max(axis=1) < 12
-        assert inked[: pitch // 2 - 8].mean() > 0.9
-        assert inked[pitch // 2 + 4 :].sum() == 0
-    with Tab(browser, address, link("unknown")) as tab:
-        tab.painted()
-        assert tab.frame.query_selector(".spread:not([hidden])") is None
+def test_an_error_is_a_bar_from_the_line_in_the_middle(page):
+    tab = page.follow(link("regression"))
+    tab.painted()
+    bars = tab.frame.eval_on_selector_all(
+        ".spread:not([hidden]) i", "all => all.map(each => [parseFloat(each.style.left), parseFloat(each.style.width)])"
+    )
+    shares = [(min(max(error, -2), 2) / 2 + 1) / 2 for error in ERRORS.tolist()]
+    assert bars == pytest.approx(np.array([[100 * min(at, 0.5), 100 * abs(at - 0.5)] for at in shares]), abs=0.01)
+    said = tab.frame.get_attribute(".spread >> nth=0", "aria-label")
+    assert said == "error −0.19 spreads of the targets"  # noqa: RUF001
+    tab.press("2")
+    tab.painted()
+    row = tab.pixels(".film .row > canvas", 2).astype(int)
+    pitch = row.shape[1] // 4
+    inked = np.abs(row[-5, :pitch] - (236, 236, 236)).max(axis=1) < 12
+    assert inked[: pitch // 2 - 8].mean() > 0.9
+    assert inked[pitch // 2 + 4 :].sum() == 0
+    tab = page.follow(link("unknown"))
+    tab.painted()
+    assert tab.frame.query_selector(".spread:not([hidden])") is None
 
 
-def test_one_image_s_own_line_is_named_by_its_truth_and_may_be_its_error(browser, address):
-    with Tab(browser, address, link("regression", image=2, scalar="answers/error")) as tab:
-        tab.painted()
-        assert tab.frame.inner_text("button.one") == "image 3, 67.0 years ✕"
-        assert tab.frame.input_value("select.scalar") == "answers/error"
+def test_one_image_s_own_line_is_named_by_its_truth_and_may_be_its_error(page):
+    tab = page.follow(link("regression", image=2, scalar="answers/error"))
+    tab.painted()
+    assert tab.frame.inner_text("button.one") == "image 3, 67.0 years ✕"
+    assert tab.frame.input_value("select.scalar") == "answers/error"
 
 
-def test_other_labels_are_named_in_the_film_without_numbers_of_classes(browser, address):
-    with Tab(browser, address, link("multilabel", tab="film")) as tab:
-        tab.painted()
-        rows = [tab.pixels(".film .row > canvas", at).astype(int)[-16:] for at in range(COUNT)]
+def test_other_labels_are_named_in_the_film_without_numbers_of_classes(page):
+    tab = page.follow(link("multilabel", tab="film"))
+    tab.painted()
+    rows = [tab.pixels(".film .row > canvas", at).astype(int)[-16:] for at in range(COUNT)]
     pitch = rows[0].shape[1] // 4
     named = [[bool((row[-14:, at * pitch : at * pitch + 20].max(axis=2) < 70).any()) for at in range(4)] for row in rows]
     first, last = TASKS["multilabel"].explains, TASKS["multilabel"].explains_last
     assert named == [[True, was != now, False, False] for was, now in zip(first, last, strict=True)]
 
 
-def test_what_is_predicted_is_looked_through_as_a_view(browser, address):
-    with Tab(browser, address, link("segmentation")) as tab:
-        tab.click("predicted")
-        tab.painted()
-        assert tab.frame.query_selector(".bar.second:not([hidden])") is None
-        red = np.abs(tab.pixels(".picture canvas", 1).astype(int) - (200, 30, 30)).max(axis=2) < 30
-        assert 0.2 < red.mean() < 0.3
-        assert tab.texts("figcaption .name")[COUNT:][0] == "class 3, IoU 0.71"
-        tab.press("2")
-        tab.painted()
-        assert tab.frame.query_selector(".film .row")
-        tab.press("v")
-        tab.painted()
-        assert tab.frame.query_selector("[role=radio][aria-checked=true] >> text=Evidence")
-    with Tab(browser, address, link("multilabel")) as tab:
-        assert tab.frame.query_selector("role=radio[name='predicted']") is None
+def test_what_is_predicted_is_looked_through_as_a_view(page):
+    tab = page.follow(link("segmentation"))
+    tab.click("predicted")
+    tab.painted()
+    assert tab.frame.query_selector(".bar.second:not([hidden])") is None
+    red = np.abs(tab.pixels(".picture canvas", 1).astype(int) - (200, 30, 30)).max(axis=2) < 30
+    assert 0.2 < red.mean() < 0.3
+    assert tab.texts("figcaption .name")[COUNT:][0] == "class 3, IoU 0.71"
+    tab.press("2")
+    tab.painted()
+    assert tab.frame.query_selector(".film .row")
+    tab.press("v")
+    tab.painted()
+    assert tab.frame.query_selector("[role=radio][aria-checked=true] >> text=Evidence")
+    tab = page.follow(link("multilabel"))
+    assert tab.frame.query_selector("role=radio[name='predicted']") is None
 
 
-def test_a_unit_below_one_keeps_its_scale_at_every_gain(browser, address):
+def test_a_unit_below_one_keeps_its_scale_at_every_gain(page):
     for gain in (-3, 1, 2):
-        with Tab(browser, address, link("reconstruction", gain=gain)) as tab:
-            tab.painted()
-            assert tab.frame.inner_text("output") == f"to {float(f'{2.0**-gain:.2g}'):g}"
-            assert "NaN" not in tab.frame.inner_html(".ticks")
+        tab = page.follow(link("reconstruction", gain=gain))
+        tab.painted()
+        assert tab.frame.inner_text("output") == f"to {float(f'{2.0**-gain:.2g}'):g}"
+        assert "NaN" not in tab.frame.inner_html(".ticks")
 
 
-def test_words_are_text_whatever_they_contain_and_long_ones_stay_below_their_tile(browser, address):
-    with Tab(browser, address, link("zhostile")) as tab:
-        found = read(tab)
-        assert found["captions"][1] == HOSTILE
-        assert HOSTILE in found["reading"]
-        for key in "214":
-            tab.press(key)
-        assert tab.frame.query_selector("img, script:not([type=module])") is None
-        assert tab.page.evaluate("() => window.hacked") is None
+def test_words_are_text_whatever_they_contain_and_long_ones_stay_below_their_tile(browser, address, page):
+    tab = page.follow(link("zhostile"))
+    found = read(tab)
+    assert found["captions"][1] == HOSTILE
+    assert HOSTILE in found["reading"]
+    for key in "214":
+        tab.press(key)
+    assert tab.frame.query_selector("img, script:not([type=module])") is None
+    assert tab.page.evaluate("() => window.hacked") is None
     with Tab(browser, address, link("multilabel"), width=1000) as tab:
         tab.painted()
         boxes = [each.bounding_box() for each in tab.frame.query_selector_all(".name.words")]
@@ -229,9 +236,9 @@ def test_words_are_text_whatever_they_contain_and_long_ones_stay_below_their_til
         assert tab.frame.get_attribute(".name.words >> nth=3", "title").startswith(TASKS["multilabel"].last[3])
 
 
-def test_runs_of_different_tasks_each_have_their_own_reading(browser, address):
-    with Tab(browser, address, link("multiclass,regression,unknown")) as tab:
-        said = read(tab)["reading"]
+def test_runs_of_different_tasks_each_have_their_own_reading(page):
+    tab = page.follow(link("multiclass,regression,unknown"))
+    said = read(tab)["reading"]
     assert "multiclass: Evidence in log-odds: warm speaks for the label" in said
     assert "regression: Evidence in years" in said
     assert f"unknown: {TASKS['unknown'].answer}" in said
@@ -298,15 +305,14 @@ def test_twins_of_each_task_move_in_its_words(browser, tmp_path, name, moved, be
     assert not re.search("probability|✗|red frame", said)
 
 
-def test_the_exported_page_says_the_same(browser, address, tasks, tmp_path):
+def test_the_exported_page_says_the_same(browser, page, tasks, tmp_path):
     export_html(tasks, tmp_path / "all.html")
     for name in ("regression", "multilabel", "unknown"):
-        with Tab(browser, address, link(name)) as tab:
-            served = read(tab)
+        served = read(page.follow(link(name)))
         context = browser.new_context(viewport={"width": 1440, "height": 836}, offline=True)
-        page = context.new_page()
-        page.goto(f"file://{tmp_path}/all.html#{link(name)[1:]}")
+        exported = context.new_page()
+        exported.goto(f"file://{tmp_path}/all.html#{link(name)[1:]}")
         tab = Tab.__new__(Tab)
-        tab.frame = page.main_frame
+        tab.frame = exported.main_frame
         assert read(tab) == served
         context.close()

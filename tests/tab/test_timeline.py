@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tab_page import Tab
+from tab_page import HostedTab, Tab
 from tab_runs import alone_at, film_of, frame_of, inputs_of, write_run
 from tab_server import ask_json, tensorboard, wait_for, wait_for_looks
 
@@ -57,55 +57,55 @@ def test_runs_whose_epochs_differ_in_length_share_steps_and_no_epochs(browser, t
             assert tab.texts(".film .times button") == ["start", *(f"epoch {each}" for each in short[1])]
 
 
-def test_play_goes_on_by_itself_and_stops_at_the_end_or_when_asked(browser, server):
-    with Tab(browser, server) as tab:
-        tab.press("Home")
-        tab.press("Space")
-        tab.until("() => Number(document.querySelector('canvas.chart').getAttribute('aria-valuenow')) >= 2")
-        tab.press("Space")
-        stopped = tab.position
-        tab.page.wait_for_timeout(900)
-        assert tab.position == stopped < 11
-        tab.frame.click("role=button[name='play']")
-        tab.until("() => document.querySelector('canvas.chart').getAttribute('aria-valuenow') === '11'")
-        tab.frame.wait_for_selector("role=button[name='play']")
+def test_play_goes_on_by_itself_and_stops_at_the_end_or_when_asked(page):
+    tab = page.follow()
+    tab.press("Home")
+    tab.press("Space")
+    tab.until("() => Number(document.querySelector('canvas.chart').getAttribute('aria-valuenow')) >= 2")
+    tab.press("Space")
+    stopped = tab.position
+    tab.page.wait_for_timeout(900)
+    assert tab.position == stopped < 11
+    tab.frame.click("role=button[name='play']")
+    tab.until("() => document.querySelector('canvas.chart').getAttribute('aria-valuenow') === '11'")
+    tab.frame.wait_for_selector("role=button[name='play']")
 
 
-def test_the_chart_is_the_scrubber(browser, server):
-    with Tab(browser, server) as tab:
-        tab.painted()
-        before = tab.pixels()
-        tab.drag_to(3 / 11)
-        assert tab.position == 3
-        tab.until_when("epoch 3")
-        tab.painted()
-        assert not np.array_equal(before, tab.pixels())
+def test_the_chart_is_the_scrubber(page):
+    tab = page.follow()
+    tab.painted()
+    before = tab.pixels()
+    tab.drag_to(3 / 11)
+    assert tab.position == 3
+    tab.until_when("epoch 3")
+    tab.painted()
+    assert not np.array_equal(before, tab.pixels())
 
 
-def test_any_scalar_can_be_on_the_chart_those_of_the_training_too(browser, server):
-    with Tab(browser, server) as tab:
-        tab.frame.wait_for_selector("select.scalar option[value='logged:val/accuracy']", state="attached")
-        values = tab.frame.eval_on_selector_all("select.scalar option", "all => all.map(each => each.value)")
-        assert {"attribution/evidence/lift", "answers/right", "logged:val/accuracy"} <= set(values)
-        assert tab.frame.input_value("select.scalar") == "reliance/background_effect"
-        before = tab.pixels("canvas.chart")
-        tab.frame.select_option("select.scalar", "logged:val/accuracy")
-        tab.until("() => new URLSearchParams(parent.location.hash.slice(1)).get('p.lightning_vis.scalar')")
-        tab.page.wait_for_timeout(500)
-        assert not np.array_equal(before, tab.pixels("canvas.chart"))
+def test_any_scalar_can_be_on_the_chart_those_of_the_training_too(page):
+    tab = page.follow()
+    tab.frame.wait_for_selector("select.scalar option[value='logged:val/accuracy']", state="attached")
+    values = tab.frame.eval_on_selector_all("select.scalar option", "all => all.map(each => each.value)")
+    assert {"attribution/evidence/lift", "answers/right", "logged:val/accuracy"} <= set(values)
+    assert tab.frame.input_value("select.scalar") == "reliance/background_effect"
+    before = tab.pixels("canvas.chart")
+    tab.frame.select_option("select.scalar", "logged:val/accuracy")
+    tab.until("() => new URLSearchParams(parent.location.hash.slice(1)).get('p.lightning_vis.scalar')")
+    tab.page.wait_for_timeout(500)
+    assert not np.array_equal(before, tab.pixels("canvas.chart"))
 
 
-def test_the_alert_stands_on_the_timeline_and_leads_to_its_look(browser, server):
-    with Tab(browser, server) as tab:
-        flags = tab.texts(".flag")
-        assert flags == ["⚑ beta: background, from epoch 5, still at epoch 11"]
-        tab.frame.click(".flag")
-        assert tab.when == "epoch 5"
-        tab.painted()  # what is said of a run changes with its pictures
-        assert tab.frame.query_selector(".alert.red")
-        tab.press("ArrowLeft")
-        tab.painted()
-        assert tab.frame.query_selector(".alert") is None
+def test_the_alert_stands_on_the_timeline_and_leads_to_its_look(page):
+    tab = page.follow()
+    flags = tab.texts(".flag")
+    assert flags == ["⚑ beta: background, from epoch 5, still at epoch 11"]
+    tab.frame.click(".flag")
+    assert tab.when == "epoch 5"
+    tab.painted()  # what is said of a run changes with its pictures
+    assert tab.frame.query_selector(".alert.red")
+    tab.press("ArrowLeft")
+    tab.painted()
+    assert tab.frame.query_selector(".alert") is None
 
 
 def wrong_in_tests(found):
@@ -194,7 +194,7 @@ def test_a_page_that_is_open_lets_go_of_what_is_replaced(browser, tmp_path):
     write_run(tmp_path / "again", film_of(6), inputs_of())
     with tensorboard(tmp_path) as address:
         wait_for(lambda: places_of(address, "again") == [[0, 10, 20, 30, 40, 50]], "the first training does not come")
-        with Tab(browser, address, polls=False) as tab:
+        with HostedTab(browser, address, polls=False) as tab:
             assert tab.frame.inner_text("footer .quiet") == "look 6 of 6"
             write_run(tmp_path / "again", film_of(3, seed=9, wrong=(0, 1)), inputs_of())
             wait_for(lambda: places_of(address, "again") == [[0, 10, 20]], "the second training does not come")
@@ -214,7 +214,7 @@ def test_tensorboard_s_own_reload_brings_what_is_new(browser, tmp_path):
         store.add(frame, inputs_of())
     with tensorboard(tmp_path) as address:
         wait_for_looks(address, "live", 2)
-        with Tab(browser, address, polls=False) as tab:
+        with HostedTab(browser, address, polls=False) as tab:
             store.add(frames[2], inputs_of())
             wait_for_looks(address, "live", 3)
             assert tab.when == "epoch 1"
@@ -248,7 +248,7 @@ def test_a_tile_brings_its_own_line_to_the_chart(browser, tmp_path):
             tab.press("Escape")
             tab.until("() => parent.location.hash.includes('image=0')")
             assert line_at(tab) == pytest.approx(96, abs=1)  # 1/4 x at the bottom
-            link = tab.page.url
+            link = tab.link
             tab.frame.select_option("select.scalar", "logged:val/accuracy")
             assert tab.frame.inner_text(".one") == "image 1, bird: not known of one image ✕"
             tab.frame.select_option("select.scalar", "attribution/evidence/lift")
@@ -256,7 +256,7 @@ def test_a_tile_brings_its_own_line_to_the_chart(browser, tmp_path):
             assert tab.frame.query_selector(".one[hidden]")
             mean = frames[0].numbers["attribution/evidence/lift"]
             assert line_at(tab) == pytest.approx(96 - 84 * (np.log2(mean) + 2) / 4, abs=1)
-        with Tab(browser, address, link.split("#lightning_vis")[1]) as tab:
+        with Tab(browser, address, link) as tab:
             assert line_at(tab) == pytest.approx(96, abs=1)
 
 
@@ -303,7 +303,9 @@ def test_an_open_page_finds_looks_that_stand_under_another_name_since(browser, t
     monkeypatch.undo()
     with tensorboard(tmp_path) as address:
         wait_for(lambda: places_of(address, "run") == [[0, 10, 20, 30, 30.25, 40, 50]], "the first training does not come")
-        with Tab(browser, address, "&p.lightning_vis.runs=run&p.lightning_vis.probe=probe%2C%20validate", polls=False) as tab:
+        with HostedTab(
+            browser, address, "&p.lightning_vis.runs=run&p.lightning_vis.probe=probe%2C%20validate", polls=False
+        ) as tab:
             assert tab.frame.inner_text("footer .quiet") == "look 7 of 7"
             write_run(tmp_path / "run", film_of(3, count=6), inputs_of(6))
             wait_for(lambda: len(places_of(address, "run")) == 2, "the second training does not come")

@@ -12,7 +12,7 @@ import pytest
 from tab_page import Tab
 from tab_runs import film_of, inputs_of, write_run
 from tab_server import tensorboard, wait_for_looks
-from tab_tiles import LABEL, TILES, assert_true, expected
+from tab_tiles import LABEL, TILES, assert_true, expected, pixels_of
 
 from lightning_vis.events.frame_reader import read_frames
 
@@ -143,7 +143,7 @@ def test_a_page_that_finds_no_server_begins_when_there_is_one(browser, server):
     with Tab(browser, server) as tab:
         tab.context.route(ALL, refuse)
         tab.page.reload()
-        frame = tab.page.wait_for_selector("iframe").content_frame()
+        frame = tab.find()
         frame.wait_for_selector(".banner:not([hidden])")
         tab.context.unroute(ALL)
         tab.wait()
@@ -195,38 +195,53 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("name", DAMAGE)
-def test_one_damaged_run_fails_for_itself(browser, server, logdir, name):
-    runs = {each.name: each for each in read_frames(logdir)}
+BETA = re.compile(r"/data\?run=beta&")
+
+
+@pytest.fixture(scope="module")
+def reader(browser, server):
+    """A page that tests load anew, each with another damage on the way to it."""
     with Tab(browser, server) as tab:
-        tab.context.route(re.compile(r"/data\?run=beta&"), spoiled(DAMAGE[name]))
-        tab.page.reload()
-        tab.wait()
-        tab.frame.wait_for_selector("main > .compare[aria-busy=false]")
-        for key in ("Home", "ArrowRight", "ArrowRight", "ArrowRight", "2", "4", "3", "1", "End"):
-            tab.press(key)
-        tab.until("() => document.querySelectorAll('.picture canvas[data-state=shown]').length >= 8")
-        tab.frame.wait_for_selector("main > .compare[aria-busy=false]")
-        shown = [tile for tile in tab.frame.evaluate(TILES) if "run beta" not in tile["label"]]
-        assert [tile["state"] for tile in shown] == ["shown"] * 8
-        for tile in shown:
-            error = np.array(tile["pixels"])[:, :3] - expected(runs[LABEL.match(tile["label"])[2]], tile, "evidence")
-            assert np.abs(error).max() <= 3
+        yield tab
+
+
+def load(tab, answer):
+    tab.context.unroute_all(behavior="wait")
+    tab.context.route(BETA, answer)
+    tab.page.reload()
+    tab.wait()
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_one_damaged_run_fails_for_itself(reader, logdir, name):
+    runs = {each.name: each for each in read_frames(logdir)}
+    tab = reader
+    load(tab, spoiled(DAMAGE[name]))
+    tab.frame.wait_for_selector("main > .compare[aria-busy=false]")
+    for key in ("Home", "ArrowRight", "ArrowRight", "ArrowRight", "2", "4", "3", "1", "End"):
+        tab.press(key)
+    tab.until("() => document.querySelectorAll('.picture canvas[data-state=shown]').length >= 8")
+    tab.frame.wait_for_selector("main > .compare[aria-busy=false]")
+    shown = [tile for tile in tab.frame.evaluate(TILES) if "run beta" not in tile["label"]]
+    assert [tile["state"] for tile in shown] == ["shown"] * 8
+    for tile in shown:
+        error = pixels_of(tile)[:, :3] - expected(runs[LABEL.match(tile["label"])[2]], tile, "evidence")
+        assert np.abs(error).max() <= 3
+    assert tab.errors == []
 
 
 @pytest.mark.parametrize("body", ["", "<html>", "[" * 100_000, '{"run": "beta"', "null"])
-def test_a_run_whose_answer_cannot_be_read_is_named_and_takes_no_other_along(browser, server, body):
-    with Tab(browser, server) as tab:
-        tab.context.route(re.compile(r"/data\?run=beta&"), lambda route: route.fulfill(body=body))
-        tab.page.reload()
-        tab.wait()
-        tab.painted()
-        assert tab.texts(".run strong") == ["alpha", "gamma"]
-        assert tab.frame.inner_text(".banner div >> nth=0").startswith("beta could not be loaded: ")
-        tab.context.unroute_all()
-        tab.frame.click(".banner button")
-        tab.until("() => document.querySelectorAll('.run strong').length === 3")
-        assert tab.frame.query_selector(".banner[hidden]")
+def test_a_run_whose_answer_cannot_be_read_is_named_and_takes_no_other_along(reader, body):
+    tab = reader
+    load(tab, lambda route: route.fulfill(body=body))
+    tab.painted()
+    assert tab.texts(".run strong") == ["alpha", "gamma"]
+    assert tab.frame.inner_text(".banner div >> nth=0").startswith("beta could not be loaded: ")
+    tab.context.unroute_all()
+    tab.frame.click(".banner button")
+    tab.until("() => document.querySelectorAll('.run strong').length === 3")
+    assert tab.frame.query_selector(".banner[hidden]")
+    assert tab.errors == []
 
 
 def test_names_with_quotes_and_backslashes_say_what_tensorboard_cannot_serve(browser, tmp_path):

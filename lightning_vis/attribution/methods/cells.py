@@ -32,7 +32,7 @@ class ExchangedCells:
     round. The difference of both scores is that of 49 cells, each for or against; the rows of a Hadamard matrix say which, so
     that where cells add up each one's share is exact. Donors are the same for all images of a class and at every look.
 
-    Source: designs of R. L. Plackett, J. P. Burman, 1946, "The Design of Optimum Multifactorial Experiments", folded over.
+    Source: R. L. Plackett, J. P. Burman, 1946, "The Design of Optimum Multifactorial Experiments"; here folded over.
 
     Attributes:
         donors: how many images lend their cells, the mean of whom is taken.

@@ -12,7 +12,7 @@ from lightning_vis.constants import CONVINCES, SURE
 from lightning_vis.frames import Array, Pictures
 from lightning_vis.reliance.exchange.experiment import MOST, Ask, plain_answers
 from lightning_vis.reliance.exchange.objects import Objects
-from lightning_vis.reliance.exchange.patches import Carried, Patch, carried_by_patches
+from lightning_vis.reliance.exchange.patches import SIDES, Carried, Patch, carried_by_patches
 from lightning_vis.reliance.exchange.surest import Surest, surest_of
 from lightning_vis.render.experiment.exchange import SAYS
 from lightning_vis.render.experiment.sheets import RIGHT_WORD, WRONG_WORD, patch_pictures, sure_pictures
@@ -36,7 +36,7 @@ def sheets_of(
     """
     start = time.perf_counter()
     plain = plain_answers(ask, objects)
-    seconds = (time.perf_counter() - start) * MOST / len(plain)
+    seconds = (time.perf_counter() - start) * len(SIDES) * MOST / len(plain)
     found = {SURE: _sure(surest_of(plain, objects.labels), objects, painted, named)}
     if has_time(seconds):
         classes = carried_by_patches(ask, objects.parts.images, objects.labels, plain)
@@ -56,14 +56,16 @@ def _sure(surest: Surest, objects: Objects, painted: Painted, named: Named) -> P
 
 
 def _patches(classes: tuple[Carried, ...], objects: Objects, painted: Painted, named: Named) -> Pictures:
-    pairs = [(each, example) for each in classes for example in each.examples]
+    best = sorted(classes, key=lambda each: -each.follows / each.of)
+    pairs = [(each, example) for each in best for example in each.examples]
     shown = [_shown(example.patch, example.host, objects.parts.images, painted) for _, example in pairs]
     hosts = [named(int(objects.labels[example.host])) for _, example in pairs]
     says = [
-        f"on {host}{SAYS}{named(example.said)} {example.probability:.2f}"
+        f"{host} with the patch{SAYS}{named(example.said)} {example.probability:.2f}"
         for host, (_, example) in zip(hosts, pairs, strict=True)
     ]
-    return patch_pictures(shown, [_counted(each, named(each.label)) for each, _ in pairs], says)
+    turned = [example.said == each.label for each, example in pairs]
+    return patch_pictures(shown, [_counted(each, named(each.label)) for each, _ in pairs], says, turned)
 
 
 def _shown(patch: Patch, host: int, images: Tensor, painted: Painted) -> tuple[Array, tuple[slice, slice], Array]:
@@ -73,7 +75,9 @@ def _shown(patch: Patch, host: int, images: Tensor, painted: Painted) -> tuple[A
 
 def _counted(found: Carried, name: str) -> str:
     """What was done with a class, and its control."""
+    best = "its best patch is" if len(found.examples) == 1 else "its two best patches are"
+    few = "" if 2 * found.follows >= found.of else "carried to fewer than half: "
     return (
-        f"{name}: pasted on right images of other classes, its best patches are answered {name} {found.follows} of {found.of}"
-        f" times, random patches of {name} {found.control} of {found.of}."
+        f"{name}: {few}pasted on images of other classes, {best} answered {name} in {found.follows} of {found.of} cases, random"
+        f" patches of {name} in {found.control} of {found.of} ({found.side:g} of each side)."
     )

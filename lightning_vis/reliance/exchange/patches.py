@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -10,8 +12,8 @@ from torch import Tensor
 from lightning_vis.reliance.exchange.experiment import MOST, PART, RIGHT, Ask
 from lightning_vis.reliance.exchange.plan import in_turn
 
-SIDE = 0.4
-"""Of an image's sides: those of a patch."""
+SIDES = 0.4, 0.6
+"""Of an image's sides: those of a patch, and of a larger one where smaller ones carry a class to fewer than half of the images."""
 PLACES = 4
 """Places of a patch along each side; they overlap."""
 BEST = 2
@@ -61,6 +63,7 @@ class Carried:
 
     Attributes:
         label: the class.
+        side: of the patches, in sides of an image.
         examples: the patches that carry it best.
         follows: how many of their pastings are answered by it.
         control: how many of those of patches drawn at random from the same images, pasted on the same ones.
@@ -68,6 +71,7 @@ class Carried:
     """
 
     label: int
+    side: float
     examples: tuple[Example, ...]
     follows: int
     control: int
@@ -77,8 +81,8 @@ class Carried:
 def carried_by_patches(ask: Ask, images: Tensor, labels: Tensor, plain: Tensor) -> tuple[Carried, ...]:
     """Pastes patches of images of each class on images of others, finds the best ones, and asks those again on fresh images.
 
-    Only images that are right by themselves lend and take. It takes at most 600 forward passes of one image each, beside those
-    of the images as they are.
+    Only images that are right by themselves lend and take. It takes at most 600 forward passes of one image for each
+    size of patches, beside those of the images as they are.
 
     Args:
         ask: the network.
@@ -94,14 +98,23 @@ def carried_by_patches(ask: Ask, images: Tensor, labels: Tensor, plain: Tensor) 
     classes = enough[:CLASSES]
     allowed = right & torch.isin(labels, torch.tensor(classes, dtype=labels.dtype))
     count = min(SOURCES, (MOST // max(1, len(classes)) - 2 * BEST * HOSTS) // PLACES**2)
-    return tuple(_of_class(ask, images, labels, allowed, each, count) for each in classes if len(classes) > 1)
+    tried = partial(_of_class, ask, images, labels, allowed, count=count)
+    return tuple(_best_size(partial(tried, each)) for each in classes if len(classes) > 1)
 
 
-def _of_class(ask: Ask, images: Tensor, labels: Tensor, allowed: Tensor, label: int, count: int) -> Carried:
+def _best_size(tried: Callable[[float], Carried]) -> Carried:
+    """Of small patches, unless they carry the class to few images, and larger ones to more."""
+    small, large = SIDES
+    found = tried(small)
+    return found if 2 * found.follows >= found.of else max((found, tried(large)), key=lambda each: each.follows)
+
+
+def _of_class(ask: Ask, images: Tensor, labels: Tensor, allowed: Tensor, label: int, side: float, *, count: int) -> Carried:
     hosts = torch.tensor(in_turn(labels, allowed & (labels != label), 2 * HOSTS))
     seen, fresh = hosts[::2], hosts[1::2]
     sources = (allowed & (labels == label)).nonzero()[:count, 0].tolist()
-    tried = [Patch(source, *place) for source in sources for place in places(images.shape[2], images.shape[3])]
+    height, width = images.shape[2:]
+    tried = [Patch(source, *place) for source in sources for place in places(height, width, side)]
     # another host for each place of an image, and for each image another one on the same place
     on = seen[[(at // PLACES**2 + at) % len(seen) for at in range(len(tried))]]
     best = _best(tried, _answers(ask, images, tried, on)[:, label])
@@ -109,16 +122,17 @@ def _of_class(ask: Ask, images: Tensor, labels: Tensor, allowed: Tensor, label: 
     found, control = (_again(ask, images, each, fresh) for each in (best, [tried[at] for at in drawn]))
     follows, by_chance = (int((each.argmax(2) == label).sum()) for each in (found, control))
     examples = tuple(_example(patch, answers, fresh, label) for patch, answers in zip(best, found, strict=True))
-    return Carried(label, examples, follows, by_chance, len(best) * len(fresh))
+    return Carried(label, side, examples, follows, by_chance, len(best) * len(fresh))
 
 
-def places(height: int, width: int) -> list[tuple[slice, slice]]:
+def places(height: int, width: int, side: float) -> list[tuple[slice, slice]]:
     """Rows and columns of the patches of an image, evenly spaced, from edge to edge."""
-    down, across = (
-        [slice(start, start + side) for start in (round(at * (length - side) / (PLACES - 1)) for at in range(PLACES))]
-        for length, side in ((each, max(1, round(SIDE * each))) for each in (height, width))
-    )
-    return [(rows, columns) for rows in down for columns in across]
+    return [(rows, columns) for rows in _along(height, side) for columns in _along(width, side)]
+
+
+def _along(length: int, side: float) -> list[slice]:
+    own = max(1, round(side * length))
+    return [slice(start, start + own) for start in (round(at * (length - own) / (PLACES - 1)) for at in range(PLACES))]
 
 
 def _best(tried: list[Patch], shares: Tensor) -> list[Patch]:

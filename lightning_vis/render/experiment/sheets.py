@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from lightning_vis.constants import CONVINCES, DIM, EXCHANGE, SURE
 from lightning_vis.frames import Array, Frame, Pictures
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, SMALL_TEXT, WIDTH, WRONG
-from lightning_vis.render.canvas.text import lines_of, lines_within, write
+from lightning_vis.render.canvas.text import fitting, lines_of, lines_within, write
 from lightning_vis.render.canvas.tiles import fit, put
 from lightning_vis.render.experiment.exchange import SAYS, exchange_sheet
 
@@ -20,7 +20,8 @@ ACROSS = 4
 """Tiles of a row: two patches, each beside an image that it is pasted on; or four images."""
 
 TITLES = {
-    CONVINCES: "What convinces it. Left: the patch, bright, of an image of the class. Right: pasted on an image of another class.",
+    CONVINCES: "What convinces it. Left: the patch, bright, of an image of the class. Right: pasted on an image of another class;"
+    " an orange frame: it is answered the patch's class.",
     SURE: "The surest mistakes, and below them the surest hits.",
 }
 """How each sheet is read."""
@@ -29,7 +30,10 @@ WRONG_WORD, RIGHT_WORD = "wrong", "right"
 
 
 def patch_pictures(
-    shown: Sequence[tuple[Array, tuple[slice, slice], Array]], headers: Sequence[str], says: Sequence[str]
+    shown: Sequence[tuple[Array, tuple[slice, slice], Array]],
+    headers: Sequence[str],
+    says: Sequence[str],
+    turned: Sequence[bool],
 ) -> Pictures:
     """Two tiles of each patch: its image, all but the patch dimmed, and another image with the patch on it.
 
@@ -37,10 +41,12 @@ def patch_pictures(
         shown: of each patch its image ``(H, W, 3)`` uint8, its rows and columns, and the other image.
         headers: of each patch what is known of its class.
         says: what is answered of the other image.
+        turned: whether that is the patch's class, which is framed.
     """
     tiles, captions = [], []
-    for (source, place, pasted), header, said in zip(shown, headers, says, strict=True):
-        tiles += [_tile(_lit(source, place)), _tile(_outlined(pasted, place))]
+    for (source, place, pasted), header, said, is_turned in zip(shown, headers, says, turned, strict=True):
+        other = _tile(_outlined(pasted, place))
+        tiles += [_tile(_lit(source, place)), _framed(other) if is_turned else other]
         captions += [header, said]
     return Pictures(np.stack(tiles), tuple(captions))
 
@@ -107,7 +113,8 @@ def _row(pictures: Pictures, tiles: Sequence[int], header: str = "") -> Array:
         put(sheet, (x, 0), fit(pictures.values[at], side))
         place, _, answer = caption.rpartition(SAYS) if caption != header else ("its patch", "", "")
         for line, words in enumerate([*([f"says {answer}"] if answer else []), *lines_within(place, side, 2, letters)]):
-            write(sheet, (x, side + 2 + line * (letters + 4)), words, FAINT if line else INK, side, letters)
+            size = fitting(words, side, (letters, 18, 16, 14))
+            write(sheet, (x, side + 2 + line * (letters + 4)), words, FAINT if line else INK, side, size)
     return np.asarray(sheet)
 
 
@@ -121,7 +128,7 @@ def _words(text: str, colour: tuple[int, int, int]) -> Array:
 
 def _lit(picture: Array, place: tuple[slice, slice]) -> Array:
     """A picture in dim grey but for a patch."""
-    grey = picture.astype(np.float32).mean(axis=2, keepdims=True) * DIM * DIM
+    grey = picture.astype(np.float32).mean(axis=2, keepdims=True) * DIM
     found = np.broadcast_to(grey, picture.shape).astype(np.uint8)
     found[place] = picture[place]
     return _outlined(found, place)

@@ -9,7 +9,7 @@ import { Captions } from "./picture/captions.js";
 import { Controls } from "./page/controls.js";
 import { element } from "./page/dom.js";
 import { Help } from "./page/help.js";
-import { followTheme, hostWindow, onReload, runFilterOf } from "./page/host.js";
+import { followMedia, followTheme, hostWindow, onReload, runFilterOf } from "./page/host.js";
 import { soundRuns, soundStreams } from "./page/intake.js";
 import { onKey } from "./page/keys.js";
 import { foundIn } from "./runs/run_list.js";
@@ -80,8 +80,10 @@ class Page {
     document.addEventListener("keydown", (event) => onKey(this, event));
     new ResizeObserver(() => this.draw()).observe(this.stage);
     window.addEventListener("resize", () => this.draw());
+    window.addEventListener("blur", () => this.flush()); // who goes to the address bar finds what is shown there
     this.host.addEventListener("hashchange", () => this.followAddress());
     followTheme(this.host, () => this.draw());
+    followMedia(() => this.draw());
   }
 
   // Pictures have come, or could not be had: the page is painted once for all of them.

@@ -13,7 +13,7 @@ SIDE = 20
 
 
 def test_patches_reach_from_edge_to_edge():
-    found = places(20, 10)
+    found = places(20, 10, 0.4)
     assert len(found) == PLACES**2
     assert found[0] == (slice(0, 8), slice(0, 4))
     assert found[1] == (slice(0, 8), slice(2, 6))
@@ -57,7 +57,7 @@ def test_where_a_mark_convinces_its_patches_are_found_and_random_ones_carry_noth
 
 
 def test_what_sees_nothing_that_a_patch_holds_is_carried_nowhere():
-    """The whole image's mean decides: two fifths of its sides are too little."""
+    """The whole image's mean decides: three fifths of its sides, 36 % of its area, are too little."""
     images = torch.stack([torch.full((1, SIDE, SIDE), float(at % 2)) for at in range(28)])
     labels = torch.arange(28) % 2
 
@@ -66,6 +66,21 @@ def test_what_sees_nothing_that_a_patch_holds_is_carried_nowhere():
         return torch.stack((-bright, bright), 1).softmax(1)
 
     assert [(each.follows, each.control) for each in carried_by_patches(ask, images, labels, ask(images))] == [(0, 0), (0, 0)]
+
+
+def test_where_small_patches_carry_little_larger_ones_are_tried():
+    """A third of the area decides: 0.4 of the sides have 16 % of it, 0.6 have 36 %."""
+    images = torch.stack([torch.full((1, SIDE, SIDE), float(at % 2)) for at in range(28)])
+    labels = torch.arange(28) % 2
+
+    def ask(batch, rows=None):
+        share = batch.mean((1, 2, 3))
+        said = (share > 1 / 3).long()
+        return torch.nn.functional.one_hot(said, 2).float()
+
+    found = carried_by_patches(ask, images, labels, ask(images))
+    # bright patches brighten dark images enough; dark ones leave bright images 64 % bright
+    assert [(each.side, each.follows, each.control, each.of) for each in found] == [(0.4, 0, 0, 12), (0.6, 12, 12, 12)]
 
 
 @pytest.mark.parametrize("classes", [2, 3, 8])

@@ -41,7 +41,9 @@ export class Cell {
     const moments = this.momentsOf(model);
     const names = namesOf(run, moments, model.view);
     replace(this.dialog.body, JSON.stringify([run.name, image, names]), () => this.build(names));
-    const side = Math.max(LEAST, Math.min(MOST, (window.innerWidth - 80 - GAP * names.length) / names.length, window.innerHeight * 0.55));
+    const beside = (window.innerWidth - 80 - GAP * names.length) / names.length;
+    const across = beside < LEAST ? window.innerWidth - 80 : beside; // in a narrow window one stands below the other
+    const side = Math.max(LEAST, Math.min(MOST, across, window.innerHeight * 0.55));
     for (const panel of this.panels) this.fill(panel, { model, run, image, side, moment: moments.find((each) => each.name === panel.name) || moments[0] });
     this.reading.textContent = readingOf(model);
     this.facts.replaceChildren(...factsOf(run, lookAt(run.looks, model.steps), image, model.view));
@@ -61,7 +63,8 @@ export class Cell {
     const button = (textContent, onclick) => element("button", { type: "button", textContent, onclick });
     const tools = element(
       "div", { className: "tools" }, button("‹ image before", () => this.step(-1)), button("next image ›", () => this.step(1)),
-      button("its line in the chart", () => this.page.timeline.choose(image)), button("copy link", (event) => this.copy(event.currentTarget)),
+      button("look before", () => this.page.go(this.page.model.index - 1)), button("next look", () => this.page.go(this.page.model.index + 1)),
+      button("its line in the chart", () => this.page.timeline.choose(this.page.state.cell.image)), button("copy link", (event) => this.copy(event.currentTarget)),
       button("download as PNG", () => this.download()),
     );
     return [element("div", { className: "panels" }, ...this.panels.map((each) => each.figure)), this.under, tools, this.facts, this.line, this.reading];
@@ -87,6 +90,7 @@ export class Cell {
     if (panel.name === "input") {
       const found = painter.stateOf([run.inputs, masks]);
       panel.words.textContent = truthOf(run.inputs, image) || `image ${image + 1}`;
+      panel.canvas.setAttribute("aria-label", `the photo: ${panel.words.textContent}`);
       const isShown = found === "shown" && painter.paintPicture(panel.canvas, run.inputs, image, masks);
       return mark(panel, isShown ? "shown" : found === "shown" ? "missing" : found);
     }
@@ -107,7 +111,7 @@ export class Cell {
     const { part, image } = panel.shown || {};
     if (panel.canvas.dataset.state !== "shown") return;
     this.under.textContent = valueUnder(this.page.painter.maps(part)?.[image], event.offsetX / panel.canvas.clientWidth, event.offsetY / panel.canvas.clientHeight, {
-      quantity: quantityOf(panel.name === MASK ? part : this.page.model.view), unit: part?.unit ?? "log-odds", isNear: Boolean(part?.quality),
+      quantity: quantityOf(panel.name === MASK ? part : this.page.model.view), unit: part?.unit ?? "log-odds",
     });
   }
 

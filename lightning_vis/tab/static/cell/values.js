@@ -1,20 +1,20 @@
 // The value of a map at a place, in words. Pure.
 
 // `x` and `y` are shares of the picture's width and height.
-export function valueUnder(map, x, y, { quantity, unit, isNear }) {
+export function valueUnder(map, x, y, { quantity, unit }) {
   if (!map || map.maximum === null) return "";
   const [column, row] = [clipped(x, map.width), clipped(y, map.height)];
   const zero = map.scale.signed ? 128 : 0;
   const value = ((map.codes[row * map.width + column] - zero) / (255 - zero)) * map.maximum;
   const place = `row ${row + 1} of ${map.height}, column ${column + 1} of ${map.width}`;
   if (map.scale.kind === "log") return `${place}: ${quantity} ${rounded(map.scale.by_area ? value * map.area : value)}${unit ? ` ${unit}` : ""}`;
-  return `${place}: ${isNear ? "about " : ""}${rounded(value / Math.max(map.scale.signed ? map.magnitude : map.mean, 1e-30), isNear ? 2 : 3)} times the map's mean`;
+  return `${place}: ${rounded(value / Math.max(map.scale.signed ? map.magnitude : map.mean, 1e-30))} times the map's mean`;
 }
 
 function clipped(share, cells) {
   return Math.min(cells - 1, Math.max(0, Math.floor(share * cells)));
 }
 
-function rounded(value, digits = 3) {
-  return String(Number(value.toPrecision(digits))).replace("-", "−");
+function rounded(value) {
+  return String(Number(value.toPrecision(3))).replace("-", "−");
 }

@@ -1,5 +1,6 @@
 // Compare: all images at one moment, as large as the window allows; the photos above, a row per run below, once for each kind of photos.
 
+import { Stops } from "../access/stops.js";
 import { mark } from "../picture/cell.js";
 import { element, fitCanvas, isFlowing, NO_MAPS, noteOf, pager, pressable, replace } from "../page/dom.js";
 import { limitOf } from "../picture/colours.js";
@@ -15,6 +16,7 @@ export class Compare {
   constructor(page) {
     this.page = page;
     this.root = element("div", { className: "compare" });
+    this.stops = new Stops(this.root, ".grid canvas");
     this.tiles = [];
     this.shown = new Map();
   }
@@ -84,15 +86,16 @@ export class Compare {
 
   // As many images as stand side by side: their photos, and what each run says of them.
   block(group, images, isFirst) {
-    const grid = element("div", { className: isFirst ? "grid first" : "grid" });
-    if (group.run.inputs) grid.append(...this.inputRow(group, images, isFirst));
-    for (const row of group.rows) grid.append(...this.runRow(row, images, isFirst));
+    const line = (cells) => element("div", { className: "line", role: "row" }, ...cells);
+    const grid = element("div", { className: isFirst ? "grid first" : "grid", role: "grid", "aria-label": "columns are images, rows are runs; arrows go from tile to tile" });
+    if (group.run.inputs) grid.append(line(this.inputRow(group, images, isFirst)));
+    for (const row of group.rows) grid.append(line(this.runRow(row, images, isFirst)));
     return grid;
   }
 
   inputRow({ run, runs }, images, isFirst) {
     const textContent = isFirst ? "input" : "";
-    const head = element("div", { className: "head" }, element("span", { className: "quiet", textContent, title: `the photos of ${runs.map((each) => each.name).join(", ")}` }));
+    const head = element("div", { className: "head", role: "rowheader" }, element("span", { className: "quiet", textContent, title: `the photos of ${runs.map((each) => each.name).join(", ")}` }));
     return [head, ...images.map((image) => {
       const name = truthOf(run.inputs, image) || `image ${image + 1}`;
       const canvas = this.picture(image, () => this.page.timeline.choose(image));
@@ -100,24 +103,15 @@ export class Compare {
       const state = element("span", { className: "state" });
       this.tiles.push({ kind: "input", run: run.name, image, canvas, state });
       canvas.title = "its own line in the chart";
-      return element("figure", {}, element("div", { className: "photo" }, canvas, state), element("figcaption", { title: name }, element("span", { className: "name", textContent: name })));
+      return element("figure", { role: "columnheader" }, element("div", { className: "photo" }, canvas, state), element("figcaption", { title: name }, element("span", { className: "name", textContent: name })));
     })];
   }
 
-  // Photos bring the image's own line to the chart; a tile opens large, and brings its line along. Arrows go from tile to tile.
+  // Photos bring the image's own line to the chart; a tile opens large, and brings its line along.
   picture(image, onPress) {
     const canvas = pressable(onPress);
     canvas.title = "press to see it large";
-    canvas.addEventListener("keydown", (event) => moveFocus(event, canvas, this.tiles));
-    canvas.addEventListener("focus", () => this.rove(canvas));
     return canvas;
-  }
-
-  // One tile alone is a stop of the Tab key: the one that had the focus last.
-  rove(chosen) {
-    const canvases = this.tiles.map((tile) => tile.canvas).filter(Boolean);
-    const stop = canvases.includes(chosen) ? chosen : canvases[0];
-    for (const canvas of canvases) canvas.tabIndex = canvas === stop ? 0 : -1;
   }
 
   runRow(row, images, isFirst) {
@@ -128,14 +122,14 @@ export class Compare {
     if (minus) title.classList.add("minus");
     if (!isFirst) return [this.again(run, title), ...images.map((image) => this.tile(row, image))];
     const facts = element("div", { className: "facts" });
-    const head = element("div", { className: "head" }, element("div", { className: "run" }, title, facts));
+    const head = element("div", { className: "head", role: "rowheader" }, element("div", { className: "run" }, element("h2", {}, title), facts));
     head.firstChild.style.borderColor = `var(${run.colour})`;
     this.tiles.push({ kind: "head", row: row.id, run: run.name, facts });
     return [head, ...images.map((image) => this.tile(row, image))];
   }
 
   again(run, title) {
-    const head = element("div", { className: "head" }, element("div", { className: "run more" }, title));
+    const head = element("div", { className: "head", role: "rowheader" }, element("div", { className: "run more" }, title));
     head.firstChild.style.borderColor = `var(${run.colour})`;
     return head;
   }
@@ -155,7 +149,7 @@ export class Compare {
     const error = element("div", { className: "lift spread", role: "img" }, errorFill, element("b"));
     const caption = element("figcaption", {}, name, probability);
     const measures = element("div", { className: "measures" }, lift, half);
-    const figure = element("figure", {}, element("div", { className: "picture" }, canvas, state), caption, error, bar, measures);
+    const figure = element("figure", { role: "gridcell" }, element("div", { className: "picture" }, canvas, state), caption, error, bar, measures);
     this.tiles.push({ kind: "map", row: id, run: run.name, image, figure, canvas, state, name, probability, fill, bar, lift, half, caption, measures, error, errorFill });
     return figure;
   }
@@ -190,7 +184,7 @@ export class Compare {
   }
 
   fill(model) {
-    this.rove(document.activeElement);
+    this.stops.settle();
     for (const tile of this.tiles) tile.canvas?.setAttribute("aria-pressed", String(tile.image === model.image));
   }
 
@@ -273,21 +267,4 @@ export class Compare {
     mark(tile, isPainted ? "shown" : taken ? "unlike" : "missing", isPainted ? map?.state : taken ? "" : "no map");
     return describe(tile, isPainted ? map : null, { width: this.layout.side, quantity: quantityOf(model.view) });
   }
-}
-
-// To the tile beside, above or below: the one that is nearest in that direction.
-function moveFocus(event, canvas, tiles) {
-  const [right, down] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key] || [];
-  if (right === undefined || event.shiftKey) return;
-  event.preventDefault();
-  event.stopPropagation();
-  const from = canvas.getBoundingClientRect();
-  const far = (each) => {
-    const to = each.getBoundingClientRect();
-    const [along, aside] = right ? [(to.left - from.left) * right, Math.abs(to.top - from.top)] : [(to.top - from.top) * down, Math.abs(to.left - from.left)];
-    return along > 1 ? along + 4 * aside : Infinity;
-  };
-  const others = tiles.map((tile) => tile.canvas).filter(Boolean);
-  const nearest = others.reduce((best, each) => (far(each) < far(best) ? each : best), others[0]);
-  if (far(nearest) < Infinity) nearest.focus();
 }

@@ -1,11 +1,12 @@
 // Film: each image over time; a row per image and run, columns thinned to the width. A click goes there.
 
+import { Stops } from "../access/stops.js";
 import { drawState } from "../picture/cell.js";
 import { cssColour, element, elided, fitCanvas, NO_MAPS, noteOf, pager, pressable, replace } from "../page/dom.js";
 import { groupsOf } from "../runs/groups.js";
 import { lookAt, partOf, thinned, whenAt, withMaps } from "../page/looks.js";
 import { markOf } from "../runs/run_list.js";
-import { answersOf, errorOf, explainedOf, explainsAnew, isWrong, truthOf } from "../page/words.js";
+import { answersOf, errorOf, explainedOf, explainsAnew, isWrong, spoken, truthOf } from "../page/words.js";
 import { errorShare } from "../timeline/axes.js";
 
 const [LEAST, MOST] = [72, 112]; // a tile fills the width as far as that goes
@@ -19,6 +20,7 @@ export class Film {
   constructor(page) {
     this.page = page;
     this.root = element("div", { className: "film" });
+    this.stops = new Stops(this.root, ".times button, .left canvas");
     this.tile = document.createElement("canvas");
   }
 
@@ -49,6 +51,7 @@ export class Film {
     const structure = JSON.stringify([model.probe, images, count, first, times, notes, this.side, this.isRepeating(model)]);
     replace(this.root, structure, () => [...leaves, ...this.build(model), ...notes.map(noteOf)]);
     this.mark(model);
+    this.stops.settle();
     this.paint(model);
   }
 
@@ -62,11 +65,11 @@ export class Film {
     this.heads = this.columns.map((at) => element("button", {
       type: "button", textContent: whenAt(model, at), title: `${whenAt(model, at)}: go there`, onclick: () => this.page.go(at),
     }));
-    const head = element("div", { className: "times" }, element("span"), ...this.heads);
+    const head = element("div", { className: "times", role: "group", "aria-label": "moments: go there" }, element("span"), ...this.heads);
     for (const button of this.heads) button.style.width = `${this.side}px`;
     this.cursor = element("div", { className: "cursor" });
     const rows = this.groups.flatMap(({ images, runs }) => images.flatMap((image) => runs.map((run, at) => this.row(run, image, at === 0))));
-    const body = element("div", { className: "rows" }, ...rows, this.cursor);
+    const body = element("div", { className: "rows", role: "table", "aria-label": "each image over time, a row for each run" }, ...rows, this.cursor);
     const note = this.isRepeating(model) ? [element("p", { className: "quiet", textContent: READING })] : [];
     return [head, body, ...note];
   }
@@ -85,12 +88,18 @@ export class Film {
     const input = pressable(() => this.page.timeline.choose(image));
     input.setAttribute("aria-label", `image ${image + 1}: ${name}`);
     input.title = "its own line in the chart";
-    const strip = element("canvas", { role: "img", "aria-label": `image ${image + 1}, ${name}, run ${run.name}, over time`, onclick: (event) => this.onClick(event) });
+    const strip = element("canvas", { role: "cell", "aria-label": `image ${image + 1}, ${name}, run ${run.name}, over time: ${this.turnsOf(run, image)}`, onclick: (event) => this.onClick(event) });
     const mark = markOf(this.page, run.name);
     mark.title = run.name;
     this.rows.push({ run: run.name, image, strip, input: isFirst ? input : null, cells: [] });
-    const left = element("div", { className: "left" }, isFirst ? input : "", mark);
-    return element("div", { className: isFirst ? "row first" : "row", title: `${name}, ${run.name}` }, left, strip);
+    const left = element("div", { className: "left", role: "rowheader" }, isFirst ? input : "", mark);
+    return element("div", { className: isFirst ? "row first" : "row", role: "row", title: `${name}, ${run.name}` }, left, strip);
+  }
+
+  // What is answered in the columns, said where it turns.
+  turnsOf(run, image) {
+    const said = this.columns.map((at) => lookAt(run.looks, this.page.model.positions[at])).filter(Boolean).map((look) => [look.when, spoken(run.inputs, look, image)]);
+    return said.filter(([, words], at) => at === 0 || words !== said[at - 1][1]).map(([when, words]) => `${when} ${words}`).join("; ");
   }
 
   onClick(event) {

@@ -1,5 +1,6 @@
 // The film of one run's filters: a row for each filter of the look shown, a column for each look, as on the cards.
 
+import { Stops } from "../access/stops.js";
 import { element, fitCanvas, replace } from "../page/dom.js";
 import { thinned } from "../page/looks.js";
 
@@ -11,7 +12,8 @@ export class FilterFilm {
   constructor(run, isOpen, onChoose) {
     this.run = run;
     this.onChoose = onChoose;
-    this.times = element("div", { className: "row times" });
+    this.times = element("div", { className: "row times", role: "group", "aria-label": "moments: go there" });
+    this.stops = new Stops(this.times, "button");
     this.rows = element("div");
     this.tiles = [];
     this.root = element("details", { open: isOpen }, element("summary", { textContent: "over time" }), this.times, this.rows);
@@ -23,6 +25,7 @@ export class FilterFilm {
     const kind = name === OUTPUT ? "class" : "channel";
     const structure = JSON.stringify([name, side, shown.map((look) => [look.steps, look.when, look.pictures[name].key])]);
     replace(this.times, structure, () => this.headsOf(shown, kind, side));
+    this.stops.settle();
     replace(this.rows, JSON.stringify([structure, now.names]), () => {
       this.tiles = [];
       return [...new Set(now.names || [])].map((filter) => this.row(shown, { name, kind, filter, side }));

@@ -1,5 +1,6 @@
 // The bar at the top: what is compared, through which view, in which colours, and how to read them.
 
+import { legendWords } from "../access/legend.js";
 import { limitOf, ticksOf } from "../picture/colours.js";
 import { choice, element, fitCanvas, labelled, replace } from "./dom.js";
 import { classesOf, ORDERS } from "../runs/groups.js";
@@ -34,7 +35,8 @@ export class Controls {
     this.caption = element("p", { className: "caption" });
     this.makeLooks();
     this.makeImages();
-    this.root = element("header", {}, element("div", { className: "bar" }, this.tabs, this.runs.root, this.probe, this.views, this.images, page.help.button), this.looks);
+    this.name = element("h1", { className: "unseen" });
+    this.root = element("header", {}, this.name, element("div", { className: "bar" }, this.tabs, this.runs.root, this.probe, this.views, this.images, page.help.button), this.looks);
   }
 
   // Which images, and in which order.
@@ -77,16 +79,17 @@ export class Controls {
     this.mode = element("div");
     this.palette = element("div");
     this.outlined = labelled("outline", this.outline);
-    const legend = element("div", { className: "legend" }, this.legend, this.ticks);
+    this.described = element("div", { className: "legend", role: "img" }, this.legend, this.ticks);
     this.looks.append(
       this.photo, this.mode, this.palette, labelled("opacity", this.opacity), labelled("gain", this.gain, this.range), this.outlined,
-      legend, this.caption,
+      this.described, this.caption,
     );
   }
 
   update(model) {
     const { state } = this.page;
     const { tab: shown } = this.page;
+    this.name.textContent = `Lightning Vis: ${TABS.find(({ value }) => value === shown).text}`;
     replace(this.tabs, shown, () => choice("page", TABS, shown, (tab) => this.page.change({ tab })));
     this.runs.update();
     this.probe.hidden = model.probes.length < 2;
@@ -134,6 +137,7 @@ export class Controls {
     fitCanvas(this.legend, LEGEND, 10);
     this.page.painter.paintLegend(this.legend, scale, state);
     const ticks = ticksOf(scale, state, constants);
+    this.described.setAttribute("aria-label", legendWords(ticks, { scale, isLog, settings: state }));
     replace(this.ticks, JSON.stringify(ticks), () => ticks.map(({ value, at }) => {
       const tick = element("span", { textContent: `${value < 0 ? "−" : ""}${round(Math.abs(value))}` });
       tick.style.left = `${at * 100}%`;

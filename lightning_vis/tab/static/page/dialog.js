@@ -7,7 +7,7 @@ export class Dialog {
     this.body = element("div", { className: "body" });
     this.title = element("h2");
     const close = element("button", { type: "button", className: "close", textContent: "✕", "aria-label": "close", onclick: () => this.root.close() });
-    this.root = element("dialog", { className, onclose: onClose }, element("header", { className: "top" }, this.title, close), this.body);
+    this.root = element("dialog", { className, "aria-label": "", onclose: onClose }, element("header", { className: "top" }, this.title, close), this.body);
     this.root.addEventListener("click", (event) => {
       if (event.target === this.root) this.root.close();
     });
@@ -24,6 +24,7 @@ export class Dialog {
 
   open(title) {
     this.title.textContent = title;
+    this.root.setAttribute("aria-label", title);
     if (!this.root.open) this.root.showModal();
   }
 

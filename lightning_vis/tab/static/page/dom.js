@@ -78,8 +78,16 @@ export function isFlowing() {
   return flowing.matches;
 }
 
+const forced = window.matchMedia("(forced-colors: active)");
+const sample = element("span", { hidden: true });
+sample.style.forcedColorAdjust = "none";
+
+// A colour of the style sheet for a canvas, which does not know by itself what the system's colours are.
 export function cssColour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  if (!forced.matches) return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  if (!sample.isConnected) document.body.append(sample);
+  sample.style.color = `var(${name})`;
+  return getComputedStyle(sample).color;
 }
 
 // Text with its middle left out until it is at most so wide: both ends of a name tell it apart.

@@ -23,18 +23,22 @@ const PARTS = [
     ["object 2.3 ×", "the map's share on the object over the object's share of the image: 1 × is chance, the tick on the bar."],
     ["half in 19 %", "the smallest share of the image that holds half of the map: small is concentrated."],
     ["background effect", "by how much the answer moves when an object's background is swapped. The alert stands where that, beside what the object itself moves, says that the background is relied on."],
+    ["(label)", "in a tile opened large: the class that the image has, among the most probable ones."],
+    ["overlap (IoU)", "of a predicted mask and the true one: what both cover over what either covers."],
     ["changed most", "images whose answer turned most often, then those whose probability moved most."],
   ]],
   ["What a tile may say", [
     ["loading", "the picture is on its way; what is dimmed is still of the look before, and so are its words."],
     ["could not be had", "the server did not give it; it is asked for again by itself, or when you press again."],
     ["not looked at", "there was no look of this run at that moment or before."],
+    ["no map", "the look has no map of this view."],
     ["empty, constant, not finite", "the map is 0, has one value, or holds numbers that are none."],
+    ["cannot be compared", "a difference of maps that stand on unlike scales."],
   ]],
   ["Keys", [
     ["← →", "one look back or on"], ["Page up, Page down", "ten looks"], ["Home, End", "first and last look"], ["space", "play and pause"],
-    ["1 2 3 4", "Compare, Film, Filters, Twins"], ["v", "the next view"], ["o", "the object's outline"], ["b", "a second moment B; with shift ← → it moves"],
-    ["+ −", "zoom into the film, and out"], ["arrows on a tile", "go from tile to tile; Enter opens it"], ["Esc", "close, or back to the line of all images"], ["?", "this help"],
+    ["1 2 3 4", "Compare, Film, Filters, Twins"], ["v", "the next view"], ["o", "the object's outline"], ["b", "a second moment B and what differs; with shift ← → it moves"],
+    ["+ −", "zoom into the film, and out"], ["arrows on a tile, a photo or a moment", "go to the next one; Enter opens it, or goes there"], ["Esc", "close, or back to the line of all images"], ["?", "help on the page"],
   ]],
 ];
 
@@ -56,5 +60,5 @@ function partOf([title, entries]) {
 }
 
 function linkOf() {
-  return element("p", { className: "quiet", textContent: "How each number is computed stands in docs/numbers.md of the package's sources." });
+  return element("p", { className: "quiet", textContent: "More of it stands in docs/tab.md of the package's sources, and how each number is computed in docs/numbers.md." });
 }

@@ -30,6 +30,11 @@ export function followTheme(host, onChange) {
   apply();
 }
 
+// On paper and in the system's colours canvases are drawn anew: their colours do not follow by themselves.
+export function followMedia(onChange) {
+  for (const query of ["print", "(forced-colors: active)"]) window.matchMedia(query).addEventListener("change", onChange);
+}
+
 // TensorBoard says when its reload button was pressed. It calls its protocol experimental; where that has changed nothing is lost,
 // because the page asks for news by itself too.
 export function onReload(host, act) {

@@ -14,6 +14,7 @@ export function onKey(page, event) {
     b: () => page.change(page.state.against === "moment" ? { against: null } : { against: "moment" }),
     "+": () => page.zoom(true),
     "-": () => page.zoom(false),
+    ...(event.target.closest("[role=slider]") ? { ArrowUp: () => page.go(page.model.index + 1), ArrowDown: () => page.go(page.model.index - 1) } : {}),
     Home: () => page.go(0),
     End: () => page.go(page.model.positions.length - 1),
     o: () => page.change({ outline: !page.state.outline }),

@@ -75,7 +75,7 @@ export function flushAddress(host) {
   if (hash === host.location.hash) return;
   pending.last = performance.now();
   try {
-    host.history.replaceState(host.history.state, "", hash);
+    host.history.replaceState(host.history.state, "", `${host.location.href.split("#")[0]}${hash}`); // a hash alone may have another base
   } catch { /* the next one stands */ }
 }
 

@@ -1,6 +1,6 @@
 // Runs that look at the same photos, and the images of each such group in the order that is asked for. Pure functions.
 
-import { lookAt } from "../page/looks.js";
+import { known, lookAt } from "../page/looks.js";
 import { isWrong, truthOf } from "../page/words.js";
 
 const collator = new Intl.Collator("en", { numeric: true });
@@ -23,7 +23,8 @@ export function groupsOf(model, { order, only }) {
 }
 
 function keyOf({ name, inputs }) {
-  return inputs?.images ? JSON.stringify([inputs.images, inputs.count, inputs.class_names, inputs.truth]) : JSON.stringify(name);
+  if (!inputs?.images) return JSON.stringify(name);
+  return JSON.stringify([inputs.images, inputs.count, known(inputs.class_names, "text", () => inputs.class_names.join("\n")), inputs.truth]);
 }
 
 function imagesOf(group, model, { order, only }) {

@@ -1,5 +1,6 @@
 // Which runs are shown: a list that is searched by words or a regular expression, and those that are left out, a press away.
 
+import { Stops } from "../access/stops.js";
 import { element, replace } from "../page/dom.js";
 import { runFilterOf } from "../page/host.js";
 
@@ -16,7 +17,8 @@ export class RunList {
     this.tools = element("div", { className: "tools" }, this.search, this.all, this.none, this.count);
     this.rows = element("div");
     this.root = element("details", { className: "runs" }, this.summary, element("div", { className: "list" }, this.tools, this.rows));
-    this.others = element("div", { className: "others" });
+    this.others = element("div", { className: "others", role: "group", "aria-label": "runs that are not shown" });
+    this.stops = new Stops(this.others, "button");
     document.addEventListener("click", (event) => {
       if (event.isTrusted && !event.composedPath().includes(this.root)) this.root.open = false;
     });
@@ -53,6 +55,7 @@ export class RunList {
       element("span", { className: "quiet", textContent: `${hidden.length} more:` }),
       ...hidden.map((name) => element("button", { type: "button", title: `show ${name} too`, onclick: () => this.toggle(name, true) }, markOf(this.page, name), name)),
     ]);
+    this.stops.settle();
   }
 
   toggle(name, isShown) {

@@ -1,19 +1,19 @@
 // Draws the timeline's chart. `place` says where things stand: x of a look, y of a value, the right end.
 
-import { cssColour, elided, fitCanvas } from "../page/dom.js";
+import { cssColour, elided, fitCanvas, isFlowing } from "../page/dom.js";
 import { whenAt } from "../page/looks.js";
 import { DASHES, shortNames } from "../runs/marks.js";
 import { alertAt } from "./alerts.js";
 import { valueAt } from "./scalars.js";
 
-const [TALL, LOW] = [116, 92]; // pixels; in a low window the pictures need the room more
+const [TALL, LOW, LEAST] = [116, 92, 76]; // pixels; in a low or narrow window the pictures need the room more
 const LINE = 14; // pixels from label to label
 const FEW = 60; // values of a line, up to which each is a point too
 const MARGIN = { left: 64, right: 150, top: 12, bottom: 20 };
 
 // Series are { run, points, behind }: a run's line and, where that is one image's, that of all images, drawn faint behind it.
 export function drawChart(canvas, width, { model, series, scale, hasOther }) {
-  const height = window.innerHeight < 760 ? LOW : TALL;
+  const height = isFlowing() ? LEAST : window.innerHeight < 760 ? LOW : TALL;
   fitCanvas(canvas, width, height);
   const context = canvas.getContext("2d");
   const ratio = window.devicePixelRatio || 1;

@@ -31,8 +31,8 @@ export class Timeline {
     this.live = element("div", { className: "unseen", "aria-live": "polite" });
     this.pointed = element("div", { className: "pointed", hidden: true });
     this.makeTools();
-    const bar = element("div", { className: "bar" }, this.button, this.speed, this.when, this.count, this.zooms, this.moments, this.alerts, this.one, this.axis, labelled("smooth", this.smooth), this.scalar);
-    this.root = element("footer", {}, bar, element("div", { className: "plot" }, this.canvas, this.pointed), this.live);
+    const bar = element("div", { className: "bar" }, this.button, this.speed, this.when, this.count, this.zooms, this.moments, this.alerts, this.one, this.axis, labelled("smooth", this.smooth), this.scalar, this.more);
+    this.root = element("footer", {}, element("h2", { className: "unseen", textContent: "Timeline" }), bar, element("div", { className: "plot" }, this.canvas, this.pointed), this.live);
   }
 
   makeTools() {
@@ -50,6 +50,10 @@ export class Timeline {
     this.moments = element("span", { className: "moments" }, this.against, this.second);
     this.axis = button("", "moments by epochs or by steps", () => page.change({ axis: page.state.axis === "step" ? "epoch" : "step" }));
     this.axis.className = "axis";
+    // In a small window the pictures need the room more than what is seldom changed.
+    this.more = button("⋯", "more of the timeline: speed, moments, axis, lines", () => this.more.setAttribute("aria-expanded", String(this.root.classList.toggle("open"))));
+    this.more.className = "more";
+    this.more.setAttribute("aria-expanded", "false");
     this.smooth = element("input", { type: "range", min: 0, max: 0.95, step: 0.05, title: "smoothing of the lines", "aria-label": "smoothing of the lines", oninput: () => page.change({ smooth: Number(this.smooth.value) }) });
   }
 

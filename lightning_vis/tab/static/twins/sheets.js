@@ -7,8 +7,8 @@ import { lookAt } from "../page/looks.js";
 const SIDE = 128;
 const SAYS = ": says "; // before an answer, in a caption
 const SHEETS = {
-  convinces: "What convinces it: a patch of an image of the class (bright), pasted on an image of another class (beside it). Random patches are the control.",
-  sure: "The surest mistakes (red frame), then the surest hits.",
+  convinces: "What convinces it: a patch of an image of the class (bright), pasted on an image of another class (beside it). An orange frame: it is answered the patch's class. Random patches are the control.",
+  sure: "The surest mistakes (orange frame), then the surest hits.",
 };
 
 export class Sheets {
