@@ -76,7 +76,8 @@ def test_one_process_draws_the_whole_network(kind: str, found: Found) -> None:
     net.load_state_dict(first["begun"])
     alone = look(net, Probe(images(4, seed=1)[0], [0, 0, 1, 1]))
     for key, values in first["maps"][0].items():
-        np.testing.assert_allclose(values, alone.maps[key].values, rtol=1e-4, atol=1e-6)
+        expected = alone.maps[key].values
+        np.testing.assert_allclose(values, expected, rtol=0, atol=np.abs(expected).max() / 200)  # a film has 8 bits
 
 
 @pytest.mark.parametrize("kind", UNCONFIGURED)
