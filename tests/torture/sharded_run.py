@@ -131,11 +131,8 @@ def slow() -> list[pl.Callback]:
 CONVS: dict[str, Any] = {"auto_wrap_policy": {nn.Conv2d}}
 FSDP: dict[str, dict[str, Any]] = {
     "fsdp": CONVS,
-    "gradients": {**CONVS, "sharding_strategy": "SHARD_GRAD_OP"},
     "flat": {**CONVS, "use_orig_params": False},
-    "recomputed": {**CONVS, "activation_checkpointing_policy": {nn.Linear}},
     "whole": {},
-    "bf16": CONVS,
 }
 PARALLEL = {"fsdp2": (2, 1), "tensors": (1, 2)}
 NETS = {"fsdp2": Fully, "tensors": Tensors, "flat": Flat}
@@ -200,7 +197,6 @@ def trained(folder: Path, kind: str, how: str, seconds: float) -> None:
         accumulate_grad_batches=2,
         max_epochs=4 if what == "monitored" else 1,
         enable_checkpointing=what == "monitored",
-        **({"precision": "bf16-mixed"} if name == "bf16" else {}),
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -22,7 +22,7 @@ from .test_ddp import free_port
 
 SCRIPT = Path(__file__).parent / "sharded_run.py"
 SHARDED = ["fsdp", "fsdp2"]
-MORE = ["flat", "tensors", "recomputed", "gradients", "whole", "bf16"] * IS_SLOW
+MORE = ["tensors", "flat", "whole"] * IS_SLOW
 STRATEGIES = ["ddp", *SHARDED, *["tensors"] * IS_SLOW]
 DRAWN = SHARDED + MORE
 UNCONFIGURED, FAILING, MONITORED, VALIDATED = (
@@ -76,7 +76,8 @@ def test_one_process_draws_the_whole_network(kind: str, found: Found) -> None:
     net.load_state_dict(first["begun"])
     alone = look(net, Probe(images(4, seed=1)[0], [0, 0, 1, 1]))
     for key, values in first["maps"][0].items():
-        np.testing.assert_allclose(values, alone.maps[key].values, rtol=1e-4, atol=1e-6)
+        expected = alone.maps[key].values
+        np.testing.assert_allclose(values, expected, rtol=0, atol=np.abs(expected).max() / 200)  # a film has 8 bits
 
 
 @pytest.mark.parametrize("kind", UNCONFIGURED)
