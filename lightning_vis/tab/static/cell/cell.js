@@ -81,6 +81,7 @@ export class Cell {
   fill(panel, { model, run, image, side, moment }) {
     const [height, width] = run.inputs?.size || [1, 1];
     fitCanvas(panel.canvas, side, Math.round((side * height) / width));
+    panel.figure.style.width = `${side}px`; // a long caption makes no panel wider than its picture
     const { painter, state } = this.page;
     const isMask = panel.name === MASK;
     const masks = state.outline || isMask ? run.masks : null;
