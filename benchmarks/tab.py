@@ -151,6 +151,7 @@ def page(address, view, runs):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         tab = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+        tab.set_default_timeout(120_000)
         tab.goto(f"{address}/#timeseries")
         tab.wait_for_timeout(3000)
         empty = page_memory(browser)

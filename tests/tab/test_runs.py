@@ -151,7 +151,10 @@ def test_labels_of_the_chart_leave_out_what_all_names_share(page):
     script = "async (names) => { const { shortNames } = await import('./static/runs/marks.js'); return [...shortNames(names).values()]; }"
     tab = page.follow()
     short = tab.frame.evaluate(script, ["net_wd1_seg", "net_wd11_seg", "net_wd3_seg"])
-    assert short == ["…wd1…", "…wd11…", "…wd3…"]
+    assert short == ["wd1", "wd11", "wd3"]
+    settings = ["exp7_net_lr0.1_wd0.01_augment-off", "exp7_net_lr0.01_wd0.001_augment-on"]
+    assert tab.frame.evaluate(script, settings) == ["lr0.1_wd0.01_off", "lr0.01_wd0.001_on"]
+    assert tab.frame.evaluate(script, ["long_net_wd1", "long_wd1"]) == ["…net_wd1", "…wd1"]
     assert tab.frame.evaluate(script, ["alpha", "beta"]) == ["alpha", "beta"]
     assert len(set(tab.frame.evaluate(script, ["a_b", "a_b_c", "a", "b"]))) == 4
 

@@ -3,7 +3,7 @@
 import { Dialog } from "../page/dialog.js";
 import { element, fitCanvas, replace } from "../page/dom.js";
 import { lookAt, partOf } from "../page/looks.js";
-import { captionOf, explainedOf, isWrong, likeliestOf, quantityOf, readingOf, truthOf } from "../page/words.js";
+import { captionOf, explainedOf, isWrong, likeliestOf, quantityOf, readingOf, truthInUnit } from "../page/words.js";
 import { mark } from "../picture/cell.js";
 import { drawLine } from "./line.js";
 import { factsOf } from "./facts.js";
@@ -84,12 +84,13 @@ export class Cell {
   fill(panel, { model, run, image, side, moment }) {
     const [height, width] = run.inputs?.size || [1, 1];
     fitCanvas(panel.canvas, side, Math.round((side * height) / width));
+    panel.figure.style.width = `${side}px`; // a long caption makes no panel wider than its picture
     const { painter, state } = this.page;
     const isMask = panel.name === MASK;
     const masks = state.outline || isMask ? run.masks : null;
     if (panel.name === "input") {
       const found = painter.stateOf([run.inputs, masks]);
-      panel.words.textContent = truthOf(run.inputs, image) || `image ${image + 1}`;
+      panel.words.textContent = truthInUnit(run, image) || `image ${image + 1}`;
       panel.canvas.setAttribute("aria-label", `the photo: ${panel.words.textContent}`);
       const isShown = found === "shown" && painter.paintPicture(panel.canvas, run.inputs, image, masks);
       return mark(panel, isShown ? "shown" : found === "shown" ? "missing" : found);

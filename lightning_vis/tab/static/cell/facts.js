@@ -1,9 +1,10 @@
 // All that is known of one image at one look, as terms and values.
 
 import { element } from "../page/dom.js";
-import { captionOf, isWrong, truthOf } from "../page/words.js";
+import { captionOf, isWrong, numberUnitOf, truthInUnit } from "../page/words.js";
 
 const NAMES = {
+  "reliance/background_effect": "effect of the background on the answer", "reliance/object_effect": "effect of the object on the answer",
   "answers/label": "probability of the label", "answers/error": "error, in spreads of the targets", "answers/iou": "IoU", "answers/nearest": "similarity to the nearest image",
 };
 
@@ -11,9 +12,10 @@ export function factsOf(run, look, image, view) {
   if (!look) return [];
   const { text, share } = captionOf(run.inputs, look, image);
   const wrong = isWrong(run.inputs, look, image);
-  const truth = truthOf(run.inputs, image);
+  const truth = truthInUnit(run, image);
+  const unit = numberUnitOf(look);
   const rows = [
-    ["moment", `${look.when}, after ${Math.floor(look.steps)} steps`], ["answer", [text, share].filter(Boolean).join(", ")], ["truth", truth],
+    ["moment", `${look.when}, after ${Math.floor(look.steps)} steps`], ["answer", [text, share, text && unit && `in ${unit}`].filter(Boolean).join(", ")], ["truth", truth],
     ["right or wrong", wrong === null ? "" : wrong ? "wrong" : "right"],
     ...Object.entries(look.per_image).map(([tag, values]) => [nameOf(tag, view), valueOf(tag, values[image], run.inputs)]),
     ["note", look.notes.join(" ")],

@@ -214,7 +214,7 @@ function verdictOf(run) {
 
 // Up to the first full stop or semicolon.
 export function firstSentence(text) {
-  return /^.*?[.;:](?=\s|$)/.exec(text)?.[0] ?? text;
+  return /^.*?[.;](?=\s|$)/.exec(text)?.[0] ?? text;
 }
 
 // The runs that have been looked at, and what to say of the others on pages of maps.

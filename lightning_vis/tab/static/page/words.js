@@ -42,12 +42,27 @@ export function isWrong(inputs, look, image) {
 export function likeliestOf(inputs, look, image) {
   const label = labelOf(inputs, image);
   const kind = taskOf(look) === "multilabel" ? "label" : "class";
-  return (look?.top?.[image] || []).map(([index, share]) => ({ name: inputs?.class_names?.[index] ?? `${kind} ${index}`, share, isTrue: index === label }));
+  const truths = truthOf(inputs, image).split(", "); // of several labels all that are true
+  return (look?.top?.[image] || []).map(([index, share]) => {
+    const name = inputs?.class_names?.[index] ?? `${kind} ${index}`;
+    return { name, share, isTrue: index === label || truths.includes(name) };
+  });
 }
 
 // What is true of an image; "" where nobody knows.
 export function truthOf(inputs, image) {
   return inputs?.truth?.[image] ?? className(inputs, labelOf(inputs, image));
+}
+
+// The same with its unit, of a number whose unit is known.
+export function truthInUnit(run, image) {
+  const text = truthOf(run.inputs, image);
+  const unit = numberUnitOf(run.looks[run.looks.length - 1]);
+  return text && unit && !text.endsWith(unit) ? `${text} ${unit}` : text;
+}
+
+export function numberUnitOf(look) {
+  return look?.task === "regression" && look.unit !== TARGET_UNIT ? look.unit || "" : "";
 }
 
 // What a map explains.

@@ -12,21 +12,31 @@ export function inOrder(names) {
   return [...names].sort((one, other) => collator.compare(one, other) || (one < other ? -1 : 1));
 }
 
-// Names without what all of them begin and end with, as long as that is whole words: what is left tells them apart.
+// Names without the words that all of them have in the same place: what is left tells them apart.
 export function shortNames(names) {
-  const words = names.map((name) => name.split(/(?<=[/_\-. ])/));
+  const words = names.map((name) => name.split(/(?<=[/_\- ]|\.(?!\d))/));
+  const isAlike = names.length > 1 && words.every((each) => each.length === words[0].length);
+  return new Map(names.map((name, at) => [name, (isAlike ? differing(words, at) : atEnds(words, at)) || name]));
+}
+
+// Of names that are made alike, as those of a search over settings are.
+function differing(words, at) {
+  const kept = words[at].filter((word, place) => words.some((each) => each[place] !== word));
+  return kept.join("").replace(/[/_\-. ]$/, "");
+}
+
+// Of others, what all begin and end with is left out.
+function atEnds(words, at) {
   const common = (list) => {
     const most = Math.min(...list.map((each) => each.length - 1));
-    for (let at = 0; at < most; at += 1) if (list.some((each) => each[at] !== list[0][at])) return at;
+    for (let place = 0; place < most; place += 1) if (list.some((each) => each[place] !== list[0][place])) return place;
     return Math.max(0, most);
   };
-  if (names.length < 2) return new Map(names.map((name) => [name, name]));
+  if (words.length < 2) return "";
   const first = common(words);
   const last = common(words.map((each) => each.slice(first).reverse()));
-  return new Map(names.map((name, at) => {
-    const kept = words[at].slice(first, words[at].length - last).join("").replace(/[/_\-. ]$/, "");
-    return [name, kept ? `${first ? "…" : ""}${kept}${last ? "…" : ""}` : name];
-  }));
+  const kept = words[at].slice(first, words[at].length - last).join("").replace(/[/_\-. ]$/, "");
+  return kept && `${first ? "…" : ""}${kept}${last ? "…" : ""}`;
 }
 
 export class Marks {

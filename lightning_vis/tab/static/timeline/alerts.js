@@ -47,5 +47,5 @@ function untilOf(stories, first, level) {
 // What the newest verdict begins with: the class that it is worst for, in words.
 function worstOf(looks) {
   const said = looks.filter((look) => look.verdict && look.verdict.state !== "not measured").pop()?.verdict;
-  return said && FOUND.includes(said.state) ? `. ${firstSentence(said.sentence).replace(/[;:]$/, ".")}` : "";
+  return said && FOUND.includes(said.state) ? `. ${firstSentence(said.sentence).replace(/;$/, ".")}` : "";
 }
