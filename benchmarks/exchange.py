@@ -261,7 +261,9 @@ def run(arm: str, seed: int, folders: Folders) -> dict[str, Any]:
     train, validation = scenes(world, 0, world.count, rngs[0]), scenes(world, 1, 160 if is_large else 400, rngs[1])
     pl.seed_everything(seed, verbose=False)
     model, scale = network_of(world)
-    watcher = ProbeCallback(class_names=world.classes, **scale, views=[], at_steps=(), exchange=True, images=False)
+    # a fine-tuning of a minute is judged for those that take hours
+    more = {"max_overhead": 2.0} if is_large else {}
+    watcher = ProbeCallback(class_names=world.classes, **scale, **more, views=[], at_steps=(), exchange=True, images=False)
     trainer = pl.Trainer(
         max_epochs=world.epochs, accelerator="cpu", logger=False, default_root_dir=tempfile.gettempdir(), callbacks=[watcher],
         enable_checkpointing=False, enable_model_summary=False, enable_progress_bar=False,
