@@ -189,7 +189,7 @@ def test_it_runs_as_a_module_without_torch(logdir, tmp_path):
     )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
     done = subprocess.run([sys.executable, "-m", "lightning_vis", "--help"], check=True, capture_output=True, text=True)
-    assert "{export,gif,strip,replay,doctor}" in done.stdout
+    assert "{export,gif,strip,replay,boxes,doctor}" in done.stdout
 
 
 def test_what_cannot_be_written_is_one_sentence(logdir, tmp_path, capsys):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import signal
 import subprocess
@@ -122,9 +121,9 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path):
 def test_the_command_ends_with_ctrl_c_and_says_what_it_saved(tmp_path):
     leave_pool(str(tmp_path), pool())
     command = [sys.executable, "-m", "lightning_vis", "boxes", str(tmp_path), "-o", "b.json"]
-    with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
-    ) as process:
+    # where tests run in the background a shell has them ignore Ctrl-C, and what they start with them
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **heard) as process:
         address = re.search(r"http://127\.0\.0\.1:\d+", process.stderr.readline())[0]
         ask(f"{address}/boxes", {"key0": [0, 0, 1, 1]})
         process.send_signal(signal.SIGINT)

@@ -21,6 +21,7 @@ from pytorch_lightning.loggers import CSVLogger
 from worlds import NAMES, TYPICAL, Classifier, Unvalidated, loader, plates, scenes, twin_probe
 
 from lightning_vis.attribution import evidence, occlusion, saliency
+from lightning_vis.attribution.methods import exchange_map
 from lightning_vis.attribution.metrics import edge_map, lift
 from lightning_vis.attribution.pipeline import look, look_at_twins
 from lightning_vis.attribution.views import grad_cam
@@ -180,10 +181,13 @@ def test_the_page_names_all_numbers_and_no_others(trainer):
     images, labels, masks = scenes(6, 0.5)
     untyped = look(Unvalidated(), Probe(images, labels, masks, plates), [])
     tokens = look(Tokens(), Probe(torch.rand(2, 3, 16, 16)), [evidence()])
-    found = {*callback.film.frames[-1].numbers, *untyped.numbers, *tokens.numbers, "reliance/age"}
+    exchanged = look(Unvalidated(), Probe(images, labels), [exchange_map()])
+    found = {*callback.film.frames[-1].numbers, *untyped.numbers, *tokens.numbers, *exchanged.numbers, "reliance/age"}
     of_twins = {tag.removeprefix("reliance/") for tag in found if tag.startswith("reliance/")}
     of_maps = {
-        re.sub("^attribution/((evidence|grad_cam|saliency)/)?", "", tag) for tag in found if tag.startswith("attribution/")
+        re.sub("^attribution/((evidence|grad_cam|saliency|exchange_map)/)?", "", tag)
+        for tag in found
+        if tag.startswith("attribution/")
     }
     assert of_twins == documented("reliance/")
     assert of_maps == documented("attribution/<view>/")
