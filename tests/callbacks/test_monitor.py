@@ -21,7 +21,7 @@ from pytorch_lightning.loggers import CSVLogger
 from worlds import NAMES, TYPICAL, Classifier, Unvalidated, loader, plates, scenes, twin_probe
 
 from lightning_vis.attribution import evidence, occlusion, saliency
-from lightning_vis.attribution.methods import exchange_map
+from lightning_vis.attribution.methods.views import exchange_map
 from lightning_vis.attribution.metrics import edge_map, lift
 from lightning_vis.attribution.pipeline import look, look_at_twins
 from lightning_vis.attribution.views import grad_cam
