@@ -44,6 +44,8 @@ OPENING = "&p.lightning_vis.tab=compare"
 FOLLOW = """link => new Promise(done => {
     for (const each of document.querySelectorAll(".runs, .alerts details")) each.open = false;
     for (const each of document.querySelectorAll("input[type=search]")) each.value = "";
+    for (const each of document.querySelectorAll("dialog.help[open]")) each.close();
+    document.activeElement?.blur();
     dispatchEvent(new Event("blur"));  // the address bar has the keyboard
     addEventListener("hashchange", done, { once: true });
     const before = location.href;

@@ -152,7 +152,7 @@ def test_a_run_without_photos_has_its_cell_too(browser, tmp_path):
 
 
 def test_the_classes_and_their_probabilities_stand_below_the_map_of_their_moment(browser, tmp_path):
-    names = tuple(f"n{at:08d} a class with a name as long as ImageNet's are, in all {at}" for at in range(1000))
+    names = tuple(f"n{at:08d} a class with a name as long as ImageNet's, {at}" for at in range(1000))
     top = (((999, 0.81), (1, 0.12), (7, 0.02)),) * 4
     frames = [replace(frame, top=top if frame.finished_steps else ()) for frame in film_of(2)]
     write_run(tmp_path / "run", frames, inputs_of(class_names=names))

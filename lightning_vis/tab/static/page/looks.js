@@ -80,8 +80,8 @@ function derived(state, names, loaded, marks) {
   const probes = [...new Set(names.flatMap((name) => probesOf(loaded.get(name))))].sort();
   const probe = probes.includes(state.probe) ? state.probe : probes[0];
   const runs = names.map((name) => runOf(name, loaded.get(name), probe, marks.get(name)));
-  const looks = runs.flatMap((run) => [...run.looks, ...run.sheets]);
-  const exact = new Map([...looks].reverse().map((look) => [look.steps, look])); // of several, that of the first run
+  const looks = [...runs.flatMap((run) => run.looks), ...runs.flatMap((run) => run.sheets)];
+  const exact = new Map([...looks].reverse().map((look) => [look.steps, look])); // of several, that of the first run that has maps
   const positions = [...exact.keys()].sort((one, other) => one - other);
   const places = new Map(positions.map((steps, at) => [steps, at]));
   return { runs, probes, probe, positions, places, exact, views: viewsOf(runs), isDisagreed: disagree(runs) };
