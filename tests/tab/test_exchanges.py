@@ -84,7 +84,9 @@ def test_the_verdict_stands_with_its_pictures_those_that_it_names_first(browser,
             assert tab.when == "epoch 2"
             assert tab.frame.evaluate(IS_SEEN)
             tab.press("1")
-            tab.follow("&p.lightning_vis.tab=compare&p.lightning_vis.runs=silent,run&p.lightning_vis.against=moment&p.lightning_vis.image=1")
+            tab.follow(
+                "&p.lightning_vis.tab=compare&p.lightning_vis.runs=silent,run&p.lightning_vis.against=moment&p.lightning_vis.image=1"
+            )
             tab.painted()
             assert tab.frame.evaluate(BOXES, "footer") == []
             assert tab.frame.query_selector(".flag").bounding_box()["width"] > 200

@@ -138,8 +138,9 @@ export class Timeline {
     this.one.hidden = model.image === null;
     if (model.image === null) return;
     const inputs = model.runs.find((run) => run.inputs)?.inputs;
-    const name = [`image ${model.image + 1}`, truthOf(inputs, model.image)].filter(Boolean).join(", ");
-    this.one.textContent = `${name}${isOfImages(scalar, model) ? "" : ": not known of one image"} ✕`;
+    const isOf = isOfImages(scalar, model);
+    const name = [`image ${model.image + 1}${isOf ? " only" : ""}`, truthOf(inputs, model.image)].filter(Boolean).join(", ");
+    this.one.textContent = `${name}${isOf ? "" : ": not known of one image"} ✕`;
   }
 
   scalarOf(names) {
