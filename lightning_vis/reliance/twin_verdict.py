@@ -99,7 +99,7 @@ def _flips(answers: TwinAnswers, label: int, kind: str) -> Flips | None:
 
 
 def holding(answers: TwinAnswers) -> list[int]:
-    """The classes all of whose objects are right on every background."""
+    """The classes all of whose objects are right in every twin; of other surroundings this says nothing."""
     pairs = [pair for says in answers.says.values() for pair in zip(answers.labels, says, strict=True)]
     return sorted({label for label, _ in pairs} - {label for label, said in pairs if said != label})
 
@@ -166,7 +166,7 @@ def _in_counts(flips: Sequence[Flips], answers: TwinAnswers, named: Named) -> li
     held = holding(answers)
     names = " and ".join(map(named, held)) if len(held) <= NAMED else f"{len(held)} classes"
     verb = "is" if len(held) == 1 else "are"
-    return [f"{said}; {names} {verb} right on every background." if held else f"{said}."]
+    return [f"{said}; {names} {verb} right in every twin." if held else f"{said}."]
 
 
 def placed(kind: str) -> str:

@@ -39,7 +39,7 @@ def test_one_sided_reliance_by_hand():
     verdict = said(sided(2), sided(3))
     assert verdict == Verdict(
         "red",
-        "On leaves, mammal is called bird in 8 of 8 twins; bird is right on every background. Swapping the background moves the"
+        "On leaves, mammal is called bird in 8 of 8 twins; bird is right in every twin. Swapping the background moves the"
         " answer by 50 points, swapping the object by 50 (epochs 2 and 3, 16 objects), most for mammal: 99 points (8 objects)."
         " This network answers by background. See twins 16 and 2.",
         (15, 1),

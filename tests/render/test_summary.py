@@ -105,7 +105,7 @@ def test_a_verdict_of_two_experiments_stands_whole_and_once(written):  # noqa: F
     sentence = (
         "In the surroundings of mammal, bird is called mammal in 66 of 72 exchanges. What surrounds the object moves the answer by 64"
         " points (+-3, 24 images, cut out automatically), most for bird: 66 points (12 images). See exchange 3. On pebbles, bird is"
-        " called mammal in 4 of 4 twins; mammal is right on every background. Swapping the background moves the answer by 49 points,"
+        " called mammal in 4 of 4 twins; mammal is right in every twin. Swapping the background moves the answer by 49 points,"
         " swapping the object by 49; moving the object by 3 pixels moves it by 3 (epochs 1 to 8, 8 objects, 6 of them different)."
         " This network partly answers by background. See twins 1 and 6."
     )

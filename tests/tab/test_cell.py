@@ -131,6 +131,11 @@ def test_help_says_what_everything_means(page):
         "object 2.3 ×",  # noqa: RUF001
         "could not be had",
         "not looked at",
+        "lift",
+        "exchange",
+        "An orange frame: the answer leaves the label",
+        "background, surroundings",
+        "not in the installed package",
         "space",
         "second moment B",
     ):
@@ -139,6 +144,7 @@ def test_help_says_what_everything_means(page):
     assert tab.frame.query_selector(".help[open]") is None
     tab.frame.click(".ask")
     assert tab.frame.query_selector(".help[open]")
+    tab.frame.click(".help .close")  # the page is other tests', too
 
 
 def test_a_run_without_photos_has_its_cell_too(browser, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from tab_boxes import BOXES
 from tab_page import Tab
 from tab_runs import film_of, inputs_of, write_run
 from tab_server import tensorboard, wait_for_looks
@@ -17,6 +18,10 @@ pytest_plugins = ("tab_fixtures",)
 SENTENCE = "In the surroundings of leaves, bird is called leaves in 7 of 9 exchanges. See exchange 3."
 HEADER = "bird: its best patches are answered bird 9 of 12 times, random patches of bird 2 of 12."
 ROWS = 3
+IS_SEEN = """() => {
+    const [stage, head] = [".stage", ".twins h2"].map(each => document.querySelector(each).getBoundingClientRect());
+    return head.top >= stage.top - 1 && head.bottom <= stage.bottom;
+}"""
 
 
 def exchanged(frame, state="red", rows=(2,)):
@@ -69,3 +74,24 @@ def test_the_verdict_stands_with_its_pictures_those_that_it_names_first(browser,
             assert tab.frame.inner_text("section >> nth=1").splitlines()[-1] == "no twins in this run"
             tab.press("Home")
             assert tab.frame.query_selector(".exchanges canvas:visible") is None  # nothing was exchanged yet
+            # A sentence leads to the exchanges that it names, at their look; the alert's flag does as well.
+            tab.press("1")
+            tab.painted()
+            tab.frame.click(".note summary")
+            tab.frame.click(".see")
+            tab.painted()
+            assert tab.texts(".twins h2 strong") == ["run", "silent"]
+            assert tab.when == "epoch 2"
+            assert tab.frame.evaluate(IS_SEEN)
+            tab.press("1")
+            tab.follow(
+                "&p.lightning_vis.tab=compare&p.lightning_vis.runs=silent,run&p.lightning_vis.against=moment&p.lightning_vis.image=1"
+            )
+            tab.painted()
+            assert tab.frame.evaluate(BOXES, "footer") == []
+            assert tab.frame.query_selector(".flag").bounding_box()["width"] > 200
+            tab.frame.evaluate("() => { document.querySelector('main').scrollTop = 9999; }")
+            tab.frame.click(".flag")
+            tab.painted()
+            assert tab.texts(".twins h2 strong") == ["run", "silent"]
+            assert tab.frame.evaluate(IS_SEEN)

@@ -7,7 +7,7 @@ import { Filters } from "./filters/filters.js";
 import { Banner } from "./page/banner.js";
 import { Captions } from "./picture/captions.js";
 import { Controls } from "./page/controls.js";
-import { element } from "./page/dom.js";
+import { element, isFlowing } from "./page/dom.js";
 import { Help } from "./page/help.js";
 import { followMedia, followTheme, hostWindow, onReload, runFilterOf } from "./page/host.js";
 import { soundRuns, soundStreams } from "./page/intake.js";
@@ -194,6 +194,14 @@ class Page {
     this.change({ steps: at === last ? null : model.positions[at], epoch: null, ...along });
   }
 
+  // The twins and exchanges of a run as they were at a look, that run first.
+  prove(run, steps) {
+    this.views.twins.lead(run);
+    this.state.tab = "twins";
+    this.go(this.model.places.get(steps));
+    this.views.twins.scroll();
+  }
+
   // A cell large, its line on the chart.
   open(run, image) {
     this.change({ cell: { run, image } });
@@ -259,12 +267,19 @@ class Page {
     this.controls.root.hidden = !this.listed.length;
     this.controls.update(this.model);
     if (isEmpty) return;
-    if (this.stage.firstChild !== this.current.root) this.stage.replaceChildren(this.current.root, this.controls.runs.others);
+    if (this.stage.firstChild !== this.current.root) this.turnTo(this.current.root);
     this.current.update(this.model);
     this.timeline.update(this.model);
     this.cell.update(this.model);
     const look = this.model.runs.flatMap((run) => run.looks).find((each) => each.steps === this.model.steps);
     writeState(this.host, { ...this.state, tab: this.tab, epoch: this.state.steps === null ? null : look?.epoch ?? this.state.epoch });
+  }
+
+  // Another page begins at its top, however far the one before was scrolled.
+  turnTo(root) {
+    this.stage.replaceChildren(root, this.controls.runs.others);
+    this.stage.scrollTop = 0;
+    if (isFlowing()) window.scrollTo(0, 0);
   }
 
   // The address of what is shown, at once.

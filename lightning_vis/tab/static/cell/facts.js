@@ -5,7 +5,7 @@ import { captionOf, isWrong, numberUnitOf, truthInUnit } from "../page/words.js"
 
 const NAMES = {
   "reliance/background_effect": "effect of the background on the answer", "reliance/object_effect": "effect of the object on the answer",
-  "answers/label": "probability of the label", "answers/error": "error, in spreads of the targets", "answers/iou": "IoU", "answers/nearest": "similarity to the nearest image",
+  "answers/label": "probability of the label, this photo", "answers/error": "error, in spreads of the targets", "answers/iou": "IoU", "answers/nearest": "similarity to the nearest image",
 };
 
 export function factsOf(run, look, image, view) {
@@ -27,7 +27,7 @@ function nameOf(tag, view) {
   const lift = /^attribution\/(.+)\/lift$/.exec(tag);
   if (lift) return lift[1] === view?.key ? "on the object, times chance" : "";
   const twin = /^reliance\/(says|on)\/(.+)$/.exec(tag);
-  if (twin) return twin[1] === "says" ? `answer on ${twin[2]}` : `its own class on ${twin[2]}`;
+  if (twin) return twin[1] === "says" ? `answer as a twin on ${twin[2]}` : `its own class as a twin on ${twin[2]}`;
   return NAMES[tag] || (tag.startsWith("attribution/") ? "" : tag);
 }
 

@@ -50,7 +50,7 @@ export class Compare {
       model.probe, columns, pages, first, most, shown.map(({ images, rows }) => [images, rows.map(({ id, run }) => [id, run.colour, run.inputs?.key])]), notes,
     ]);
     replace(this.root, structure, () => [
-      ...(pages > 1 ? [pager(this.page, { pages, first, last: Math.min(most, first + perPage), count: most })] : []), ...this.build(shown, columns), ...notes.map(noteOf),
+      ...(pages > 1 ? [pager(this.page, { pages, first, last: Math.min(most, first + perPage), count: most })] : []), ...this.build(shown, columns), ...notes.map((each) => noteOf(each, (run, steps) => this.page.prove(run, steps))),
     ]);
     this.rows = shown.flatMap((group) => group.rows);
     this.fit(model);

@@ -49,7 +49,7 @@ export class Film {
     const images = this.groups.map((group) => [group.images, group.runs.map((run) => [run.name, run.colour, run.inputs?.key])]);
     const times = this.columns.map((at) => [at, model.positions[at], whenAt(model, at)]);
     const structure = JSON.stringify([model.probe, images, count, first, times, notes, this.side, this.isRepeating(model)]);
-    replace(this.root, structure, () => [...leaves, ...this.build(model), ...notes.map(noteOf)]);
+    replace(this.root, structure, () => [...leaves, ...this.build(model), ...notes.map((each) => noteOf(each, (run, steps) => this.page.prove(run, steps)))]);
     this.mark(model);
     this.stops.settle();
     this.paint(model);

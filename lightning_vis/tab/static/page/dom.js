@@ -109,9 +109,19 @@ export function replace(parent, name, make) {
 }
 
 // What is said below the rows of runs: a text, or its beginning and the rest, which opens at a press.
-export function noteOf(said) {
+// Of a verdict the twins or exchanges to see are a press away: `onSee` is told the run and the look.
+export function noteOf(said, onSee) {
   if (typeof said === "string") return element("p", { className: "quiet note", textContent: said });
-  return element("details", { className: "quiet note" }, element("summary", { textContent: said.begin }), said.rest);
+  const rest = withSee(said.rest, () => onSee(said.run, said.steps));
+  if (!said.rest) return element("p", { className: "quiet note" }, ...withSee(said.begin, () => onSee(said.run, said.steps)));
+  return element("details", { className: "quiet note" }, element("summary", { textContent: said.begin }), ...rest);
+}
+
+// "See twins 1 and 6" within a sentence, as something that can be pressed.
+function withSee(text, onclick) {
+  return text.split(/(See (?:twins?|exchanges?) \d+(?:(?:, | and )\d+)*)/).map((part, at) => (
+    at % 2 ? element("button", { type: "button", className: "see", textContent: part, title: "go to this run on the page Twins, at the look that this was said of", onclick }) : part
+  ));
 }
 
 export const NO_MAPS = "No maps in these runs: add ProbeCallback() to the Trainer's callbacks.";

@@ -8,7 +8,9 @@ const PARTS = [
     ["Compare", "all images at one moment: the photos above, below them a row for each run. Press a tile to see it large."],
     ["Film", "each image over time, the untrained network first; press a column to go there."],
     ["Filters", "pictures that excite a channel most."],
-    ["Twins", "one object on several backgrounds, and what is answered on each: proof beside the maps."],
+    ["Twins", "one object on several backgrounds, and what is answered on each: proof beside the maps. Exchanges stand below them."],
+    ["probe", "the images that are looked at again and again; they are the same at every look."],
+    ["look", "one visit to the network during training, at all images of the probe; a point on the timeline."],
   ]],
   ["What the maps are", [
     ["Evidence", "how much each place speaks for what is explained (warm) or against it (blue), in the unit that the sentence beside the legend names."],
@@ -21,8 +23,12 @@ const PARTS = [
     ["p", "the probability of the class that is answered."],
     ["✗", "the answer is not the label. There is none where right and wrong are not known."],
     ["object 2.3 ×", "the map's share on the object over the object's share of the image: 1 × is chance, the tick on the bar."],
+    ["lift", "another word for the number before: how many times chance the map lies on the object."],
     ["half in 19 %", "the smallest share of the image that holds half of the map: small is concentrated."],
     ["background effect", "by how much the answer moves when an object's background is swapped. The alert stands where that, beside what the object itself moves, says that the background is relied on."],
+    ["twin", "the same object on another background, pasted by its mask or given with the probe. A red frame: the background alone turns a right answer into a wrong one."],
+    ["exchange", "the object stays, what surrounds it in its own photo is replaced by what surrounds an object of another image. An orange frame: the answer leaves the label. A red border: the sentence names this exchange."],
+    ["background, surroundings", "twins stand on the backgrounds that are named below them; exchanges in what surrounds an object of another image. What is right in every twin may still follow surroundings."],
     ["(label)", "in a tile opened large: the class that the image has, among the most probable ones."],
     ["overlap (IoU)", "of a predicted mask and the true one: what both cover over what either covers."],
     ["changed most", "images whose answer turned most often, then those whose probability moved most."],
@@ -60,5 +66,5 @@ function partOf([title, entries]) {
 }
 
 function linkOf() {
-  return element("p", { className: "quiet", textContent: "More of it stands in docs/tab.md of the package's sources, and how each number is computed in docs/numbers.md." });
+  return element("p", { className: "quiet", textContent: "More of it stands in docs/tab.md, and how each number is computed in docs/numbers.md. Both files are in the source repository, not in the installed package." });
 }

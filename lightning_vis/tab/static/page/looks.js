@@ -208,8 +208,7 @@ function verdictOf(run) {
   if (!look) return "";
   const { sentence } = look.verdict;
   const begin = firstSentence(sentence);
-  const [whole, start] = [sentence, begin].map((each) => `${run.name}, ${look.when}: ${each}`);
-  return begin === sentence ? whole : { begin: start, rest: sentence.slice(begin.length) };
+  return { run: run.name, steps: look.steps, begin: `${run.name}, ${look.when}: ${begin}`, rest: sentence.slice(begin.length) };
 }
 
 // Up to the first full stop or semicolon.

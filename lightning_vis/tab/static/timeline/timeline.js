@@ -122,24 +122,25 @@ export class Timeline {
       const flags = lit.map((each) => this.flagOf(each));
       if (flags.length < 2) return flags;
       const now = lit.filter((each) => !each.isPast).length;
-      const summary = element("summary", { textContent: `⚑ background: ${now} of ${model.runs.length} runs now${now < lit.length ? `, ${lit.length - now} before` : ""}` });
+      const summary = element("summary", { title: "press for one line of each run", textContent: `⚑ background: ${now} of ${model.runs.length} runs now${now < lit.length ? `, ${lit.length - now} before` : ""}` });
       return [element("details", {}, summary, element("div", { className: "lines" }, ...flags))];
     });
   }
 
   flagOf({ run, look, text, isPast }) {
-    return element("button", {
-      type: "button", className: isPast ? "flag past" : "flag", textContent: text, title: `${text}\nThe first look at which the alert stood: go there`,
-      onclick: () => this.page.go(this.page.model.places.get(look.steps)),
-    });
+    const hasProof = run.looks.some((each) => each.verdict);
+    const title = `${text}\nThe first look at which the alert stood: go there${hasProof ? ", to this run on the page Twins" : ""}`;
+    const onclick = () => (hasProof ? this.page.prove(run.name, look.steps) : this.page.go(this.page.model.places.get(look.steps)));
+    return element("button", { type: "button", className: isPast ? "flag past" : "flag", textContent: text, title, onclick });
   }
 
   updateOne(model, scalar) {
     this.one.hidden = model.image === null;
     if (model.image === null) return;
     const inputs = model.runs.find((run) => run.inputs)?.inputs;
-    const name = [`image ${model.image + 1}`, truthOf(inputs, model.image)].filter(Boolean).join(", ");
-    this.one.textContent = `${name}${isOfImages(scalar, model) ? "" : ": not known of one image"} ✕`;
+    const isOf = isOfImages(scalar, model);
+    const name = [`image ${model.image + 1}${isOf ? " only" : ""}`, truthOf(inputs, model.image)].filter(Boolean).join(", ");
+    this.one.textContent = `${name}${isOf ? "" : ": not known of one image"} ✕`;
   }
 
   scalarOf(names) {

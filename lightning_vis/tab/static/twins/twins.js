@@ -18,6 +18,16 @@ export class Twins {
     this.root = element("div", { className: "sheets twins" });
     this.tiles = [];
     this.exchanges = new Map(); // run -> its exchanges
+    this.first = null; // the run that a sentence has led to
+  }
+
+  // Whose sentence was pressed stands first.
+  lead(run) {
+    this.first = run;
+  }
+
+  scroll() {
+    this.root.querySelector("h2")?.scrollIntoView({ block: "start" });
   }
 
   ready() {
@@ -26,7 +36,8 @@ export class Twins {
 
   // Twins are asked of the first head, whichever one is looked through.
   update({ wholes, ...shown }) {
-    const model = { ...shown, runs: wholes };
+    const isFirst = (run) => run.name === this.first;
+    const model = { ...shown, runs: [...wholes.filter(isFirst), ...wholes.filter((run) => !isFirst(run))] };
     const structure = JSON.stringify(model.runs.map((run) => [run.name, run.colour, run.twins?.key, wasAsked(run), hasVerdict(run)]));
     replace(this.root, structure, () => this.build(model));
     this.width = this.root.clientWidth || this.page.stage.clientWidth;
