@@ -74,7 +74,7 @@ export class Cell {
     const canvas = element("canvas", { role: "img" });
     const state = element("span", { className: "state" });
     const words = element("figcaption");
-    const likeliest = element("div", { className: "likeliest" });
+    const likeliest = element("div", { className: "likeliest", hidden: true });
     const panel = { name, canvas, state, words, likeliest, figure: element("figure", {}, element("div", { className: "photo" }, canvas, state), words, likeliest) };
     canvas.addEventListener("pointermove", (event) => this.say(panel, event));
     canvas.addEventListener("pointerleave", () => { this.under.textContent = ""; });
