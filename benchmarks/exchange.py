@@ -23,6 +23,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -330,15 +331,20 @@ def sums(runs: Sequence[dict[str, Any]]) -> list[str]:
     ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[301, 302, 303, 304, 305])
-    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
+def commands(about: str | None, arms: Sequence[str]) -> argparse.ArgumentParser:
+    """What the scripts take that judge many trainings."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--arms", nargs="+", default=list(arms), choices=list(arms))
     parser.add_argument("--out", type=Path)
     parser.add_argument("--table", type=Path)
-    parser.add_argument("--photos", type=Path, default=Path("photos"), help="as `examples/photo_folders.sh` lays them out")
-    parser.add_argument("--fashion", type=Path, default=Path("/usr/share/datasets/fashion-mnist"), help="a folder of IDX files")
-    args = parser.parse_args()
+    return parser
+
+
+def judged(
+    args: argparse.Namespace, run: Callable[[str, int], dict[str, Any]], table: Callable[[Sequence[dict[str, Any]]], str]
+) -> None:
+    """Prints the table of what was run, or runs, one line of JSON for each training."""
     if args.table is not None:
         print(table([json.loads(line) for line in args.table.read_text("utf-8").splitlines()]))
         return
@@ -346,7 +352,15 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     for seed, arm in tqdm([(seed, arm) for seed in args.seeds for arm in args.arms]):
         with args.out.open("a") as file:
-            file.write(json.dumps(run(arm, seed, Folders(args.photos, args.fashion))) + "\n")
+            file.write(json.dumps(run(arm, seed)) + "\n")
+
+
+def main() -> None:
+    parser = commands(__doc__, list(ARMS))
+    parser.add_argument("--photos", type=Path, default=Path("photos"), help="as `examples/photo_folders.sh` lays them out")
+    parser.add_argument("--fashion", type=Path, default=Path("/usr/share/datasets/fashion-mnist"), help="a folder of IDX files")
+    args = parser.parse_args()
+    judged(args, partial(run, folders=Folders(args.photos, args.fashion)), table)
 
 
 if __name__ == "__main__":

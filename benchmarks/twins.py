@@ -9,12 +9,8 @@ set on other seeds.
 
 from __future__ import annotations
 
-import argparse
-import json
-import logging
 import tempfile
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +21,6 @@ import pytorch_lightning as pl
 import torch
 from network import MEAN, STD, SmallCNN, dataset
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from lightning_vis import Probe, ProbeCallback
 from lightning_vis.frames import spoken
@@ -84,22 +79,5 @@ def table(runs: Sequence[dict[str, Any]]) -> str:
     return "\n".join([*lines, ""])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[411, 412, 413, 414, 415])
-    parser.add_argument("--arms", nargs="+", default=ARMS, choices=ARMS)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--table", type=Path)
-    args = parser.parse_args()
-    if args.table is not None:
-        print(table([json.loads(line) for line in args.table.read_text("utf-8").splitlines()]))
-        return
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")
-    for seed, arm in tqdm([(seed, arm) for seed in args.seeds for arm in args.arms]):
-        with args.out.open("a") as file:
-            file.write(json.dumps(run(arm, seed)) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    exchange.judged(exchange.commands(__doc__, ARMS).parse_args(), run, table)

@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image
 
-from lightning_vis.constants import FILTERS
+from lightning_vis.constants import EXCHANGE, FILTERS, TWINS, VERDICT
 from lightning_vis.events.event_file import event_files
 from lightning_vis.events.frame_reader import RunFrames, StoredRun, read_run, whole_run
 from lightning_vis.frames import Array, Frame, thinned
@@ -106,7 +106,7 @@ def view_key(runs: Sequence[RunFrames], view: str | None) -> str:
     if not there:
         raise ValueError("these runs have no maps, no filters and no verdict")
     if view is not None and view not in there:
-        raise ValueError(f"no view {view!r} in these runs: there are {', '.join(there)}")
+        raise ValueError(f"no view {view!r} in these runs: there are {', '.join(there)}{_needs(view)}")
     return view or there[0]
 
 
@@ -116,6 +116,16 @@ def _views(run: RunFrames) -> list[str]:
 
 def _filters(run: RunFrames) -> list[str]:
     return list(dict.fromkeys(name for frame in run.filters for name in frame.pictures))
+
+
+def _needs(view: str) -> str:
+    """What an experiment's view is made of, for whoever knows its name and has none."""
+    twins = "a probe with masks and backgrounds (twins)"
+    known = {TWINS: twins, EXCHANGE: _CLASSES, VERDICT: f"{twins} or {_CLASSES}"}
+    return f"; it takes {known[view]}" if view in known else ""
+
+
+_CLASSES = "a network that gives each image one class, and labels (exchange)"
 
 
 def _experiments(run: RunFrames) -> list[str]:

@@ -134,6 +134,11 @@ MISTAKES = {
         ["strip", "logs", "--view", "lime"],
         "no view 'lime' in these runs: there are evidence, grad_cam, saliency",
     ),
+    "a verdict where nothing was swapped": (
+        ["strip", "logs", "--view", "verdict"],
+        "no view 'verdict' in these runs: there are evidence, grad_cam, saliency; it takes a probe with masks and backgrounds"
+        " (twins) or a network that gives each image one class, and labels (exchange)",
+    ),
 }
 
 

@@ -213,8 +213,7 @@ class LookCallback(Callback):
         with self._awaited(trainer):
             probe = self._find(trainer, pl_module) if may_look and finder.is_read else None
             if probe is not None:
-                with self._lent(trainer, pl_module) as is_whole:
-                    self._start(trainer, pl_module, probe) if is_whole else None
+                self._start_whole(trainer, pl_module, probe)
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Looks of the first epoch have a share of the time of their own."""
@@ -229,8 +228,12 @@ class LookCallback(Callback):
         with self._awaited(trainer) if self._is_first else nullcontext():
             probe = self._rehearse(trainer, pl_module, batch, "training_step")
             if probe is not None:
-                with self._lent(trainer, pl_module) as is_whole:
-                    self._start(trainer, pl_module, probe) if is_whole else None
+                self._start_whole(trainer, pl_module, probe)
+
+    def _start_whole(self, trainer: Any, module: nn.Module, probe: Probe) -> None:
+        with self._lent(trainer, module) as is_whole:
+            if is_whole:
+                self._start(trainer, module, probe)
 
     def _leave_page(self, trainer: Any) -> None:
         """Leaves the film of all callbacks as one HTML file, if this one is the last of them and any of them draws."""

@@ -390,7 +390,8 @@ class ProbeCallback(LookCallback):
         with self._awaited(trainer):
             if self.session.logger.is_open and not refusal_of(trainer):
                 with self._lent(trainer, pl_module) as is_whole:
-                    self._see(trainer, pl_module, moment) if is_whole else None
+                    if is_whole:
+                        self._see(trainer, pl_module, moment)
 
     def _see(self, trainer: Any, pl_module: Any, moment: str) -> None:
         probe = self.session.probe or self._find(trainer, pl_module)

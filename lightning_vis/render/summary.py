@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lightning_vis.constants import ERROR, MULTICLASS, REGRESSION
-from lightning_vis.frames import Array, Frame, Inputs, spoken
+from lightning_vis.frames import Array, Frame, Inputs, Maps, spoken
 from lightning_vis.render.canvas.style import FAINT, GAP, INK, PANEL, WRONG, Colour
 from lightning_vis.render.canvas.text import fitting, lines_of, lines_within, text_width, write
 from lightning_vis.render.canvas.tiles import drawn, fit, name_state, put
@@ -53,16 +53,25 @@ def summary(run: str, frames: Sequence[Frame], inputs: Inputs) -> Array:
         for column, frame in enumerate((first, last)):
             if key in frame.maps:
                 _draw_look(sheet, (corner[0] + (column + 1) * (SIDE + GAP), corner[1]), frame, inputs, key, index)
+    left, bottom = 3 * (SIDE + GAP) + 2 * GAP, SIZE[1]
+    is_scaled = bool(key) and last.maps[key].scale.kind == "log"
+    reading = _reading([frame.maps[key] for frame in (first, last) if key in frame.maps], inputs) if is_scaled else ""
     if shown:
         shown[0](sheet, (GAP, TOP + SIDE + CAPTION), SIDE)
-    elif key and last.maps[key].scale.kind == "log":
+    if shown and is_scaled:  # what the colours mean stands below the sentences, where the pictures leave no room for it
+        bottom -= 52 + 34
+        write(sheet, (left, bottom), reading, FAINT, SIZE[0] - left - GAP, 22)
+        legend(sheet, (left, SIZE[1] - 52), SIDE, last.maps[key].scale)
+    elif is_scaled:
         legend(sheet, (GAP, SIZE[1] - 52), SIDE, last.maps[key].scale)
-        reading = (
-            f"{explaining([frame.maps[key] for frame in (first, last) if key in frame.maps], inputs)}{unit_of(last.maps[key])}"
-        )
         write(sheet, (2 * GAP + SIDE, SIZE[1] - 48), reading, FAINT, 2 * SIDE, 24)
-    _write_sentences(sheet, (3 * (SIDE + GAP) + 2 * GAP, 18), run, said)
+    _write_sentences(sheet, (left, 18), bottom, run, said)
     return np.asarray(sheet)
+
+
+def _reading(maps: Sequence[Maps], inputs: Inputs) -> str:
+    """What is explained by the colours, and in which unit."""
+    return f"{explaining(maps, inputs)}{unit_of(maps[-1])}"
 
 
 def telling(frames: Sequence[Frame], inputs: Inputs) -> list[int]:
@@ -246,13 +255,13 @@ def _letters(text: str, frame: Frame) -> int:
     return 26 if frame.task == MULTICLASS else fitting(text, SIDE - 12, (26, 22, LEAST, 16))
 
 
-def _write_sentences(sheet: Image.Image, corner: tuple[int, int], run: str, sentences: Sequence[str]) -> None:
+def _write_sentences(sheet: Image.Image, corner: tuple[int, int], bottom: int, run: str, sentences: Sequence[str]) -> None:
     x, y = corner
     width, y = SIZE[0] - x - GAP, y + 70
     write(sheet, corner, run, INK, width, 40)
-    letters = next((each for each in READABLE if _height(sentences, width, each) <= SIZE[1] - y), READABLE[-1])
+    letters = next((each for each in READABLE if _height(sentences, width, each) <= bottom - y), READABLE[-1])
     for lines in (lines_of(sentence, width, letters) for sentence in sentences):
-        if y + _line(letters) * len(lines) > SIZE[1]:
+        if y + _line(letters) * len(lines) > bottom:
             break  # half a sentence may say the opposite
         for line in lines:
             write(sheet, (x, y), line, INK, width, letters)

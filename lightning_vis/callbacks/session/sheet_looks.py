@@ -76,8 +76,12 @@ def _shown(patch: Patch, host: int, images: Tensor, painted: Painted) -> tuple[A
 def _counted(found: Carried, name: str) -> str:
     """What was done with a class, and its control."""
     best = "its best patch is" if len(found.examples) == 1 else "its two best patches are"
-    few = "" if 2 * found.follows >= found.of else "carried to fewer than half: "
+    pasted = (
+        "pasted"
+        if 2 * found.follows >= found.of
+        else "no patch of this size carries it to half of the images, a whole background may. Pasted"
+    )
     return (
-        f"{name}: {few}pasted on images of other classes, {best} answered {name} in {found.follows} of {found.of} cases, random"
+        f"{name}: {pasted} on images of other classes, {best} answered {name} in {found.follows} of {found.of} cases, random"
         f" patches of {name} in {found.control} of {found.of} ({found.side:g} of each side)."
     )

@@ -93,6 +93,16 @@ def test_the_summary_shows_the_pair_that_proves_its_sentence(written):  # noqa: 
     assert all(y + size <= SIZE[1] and x + length <= SIZE[0] for _, (x, y), size, _, length in written)
 
 
+@pytest.mark.parametrize("verdict", [None, TWINS, Verdict("red", "See exchange 2. " * 12, (1,))])
+def test_what_the_colours_of_the_summary_mean_stands_there_whatever_proves_its_sentence(written, verdict):  # noqa: F811
+    summary("run", looks(verdict), inputs_of(twins=True))
+    said = {text: (x, y, size) for text, (x, y), size, *_ in written}
+    x, y, _ = said["Evidence for the label, log-odds"]
+    assert {"-31", "31"} <= {*said}
+    above = [top + letters for text, (left, top, letters) in said.items() if left == x and top < y and text]
+    assert max(above, default=0) <= y  # no sentence lies on it
+
+
 def test_each_sheet_says_the_sentence(written):  # noqa: F811
     frame, inputs = looks(TWINS)[-1], inputs_of(twins=True)
     for draw in (lambda: twins_sheet(frame, inputs), lambda: exchange_sheet(frame), lambda: verdict_sheet(frame, inputs)):
