@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -12,6 +14,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from lightning_vis.probe.probe import Probe
 
 torch.set_num_threads(1)
+
+# other engines take their time, and are tested by `make slow`
+collect_ignore = [] if os.environ.get("LIGHTNING_VIS_SLOW") else ["tab/test_engines.py"]
 
 
 @pytest.fixture(autouse=True)

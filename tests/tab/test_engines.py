@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -18,9 +17,6 @@ from webdriver import driven, has
 from lightning_vis.events.frame_reader import read_frames
 from lightning_vis.export import export_html
 from lightning_vis.render.canvas.tiles import drawn
-
-if not os.environ.get("LIGHTNING_VIS_SLOW"):
-    pytest.skip("other engines take their time: LIGHTNING_VIS_SLOW=1", allow_module_level=True)
 
 LONG = 300
 SECOND = 990  # milliseconds: clocks of browsers are coarse

@@ -113,16 +113,17 @@ def test_all_processes_act_on_the_same_numbers_at_the_same_step(kind: str, found
     assert best != ["None"]
 
 
-@pytest.mark.parametrize("name", STRATEGIES * IS_SLOW)
-def test_a_look_may_take_longer_than_the_process_group_waits(name: str, tmp_path: Path) -> None:
-    first, second = played(tmp_path, WAIT, f"{name} slow")[f"{name} slow, with"]
-    assert ([len(looks) for looks in first["looks"]], second["looks"]) == ([2], [[]])
+if IS_SLOW:
 
+    @pytest.mark.parametrize("name", STRATEGIES)
+    def test_a_look_may_take_longer_than_the_process_group_waits(name: str, tmp_path: Path) -> None:
+        first, second = played(tmp_path, WAIT, f"{name} slow")[f"{name} slow, with"]
+        assert ([len(looks) for looks in first["looks"]], second["looks"]) == ([2], [[]])
 
-@pytest.mark.parametrize("name", STRATEGIES * IS_SLOW)
-def test_a_process_that_is_killed_ends_the_training(name: str, tmp_path: Path) -> None:
-    with pytest.raises(subprocess.CalledProcessError):
-        played(tmp_path, WAIT, f"{name} killed")
+    @pytest.mark.parametrize("name", STRATEGIES)
+    def test_a_process_that_is_killed_ends_the_training(name: str, tmp_path: Path) -> None:
+        with pytest.raises(subprocess.CalledProcessError):
+            played(tmp_path, WAIT, f"{name} killed")
 
 
 WAIT = 10
