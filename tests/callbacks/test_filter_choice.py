@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from modules import SAFELY
 from nets import Plain, images, trained_looking
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import nn
@@ -90,7 +91,7 @@ def test_changed_after_a_resume_compares_with_the_look_before_the_checkpoint(tra
         return callback, model
 
     run(1)
-    callback, model = run(2, ckpt_path=tmp_path / "kept" / "last.ckpt", weights_only=True)
+    callback, model = run(2, ckpt_path=tmp_path / "kept" / "last.ckpt", **SAFELY)
     assert [frame.epoch for frame in callback.film.frames] == [0, 1, 2]
     assert names(callback.film.frames[-1]) == moved_most(model.answers[1], model.answers[2]) != list(range(8))
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from modules import SAFELY
 from nets import Plain, images
 from PIL import Image
 from pytorch_lightning.callbacks import ModelCheckpoint
@@ -265,9 +266,7 @@ def test_a_resumed_training_goes_on_with_the_same_film(trainer, tmp_path):
     torch.load(path, weights_only=True)
     resumed, whole = filters(), filters()
     again = ModelCheckpoint(tmp_path / "kept", save_last=True)
-    trainer([resumed, again], max_epochs=4, enable_checkpointing=True).fit(
-        small(1), loader(), ckpt_path=path, weights_only=True
-    )
+    trainer([resumed, again], max_epochs=4, enable_checkpointing=True).fit(small(1), loader(), ckpt_path=path, **SAFELY)
     trainer([whole], max_epochs=4).fit(small(), loader())
     assert [frame.epoch for frame in resumed.film.frames] == [0, 1, 2, 3, 4]
     for one, other in zip(resumed.film.frames, whole.film.frames, strict=True):
@@ -293,7 +292,7 @@ def test_a_resumed_training_with_other_pictures_begins_a_film_anew_and_says_so(t
     resumed, again = filters(**changed), ModelCheckpoint(tmp_path / "kept", save_last=True)
     with pytest.warns(UserWarning, match=rf"otherwise than in the checkpoint \({said}\): their film begins anew"):
         trainer([resumed, again], max_epochs=3, enable_checkpointing=True).fit(
-            small(1), loader(), ckpt_path=tmp_path / "kept" / "last.ckpt", weights_only=True
+            small(1), loader(), ckpt_path=tmp_path / "kept" / "last.ckpt", **SAFELY
         )
     assert [frame.epoch for frame in resumed.film.frames] == [2, 3]
 
