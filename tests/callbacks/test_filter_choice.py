@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -86,7 +85,7 @@ def test_changed_after_a_resume_compares_with_the_look_before_the_checkpoint(tra
 
     def run(epochs, **resumed):
         callback, model = filters(layers=["net.4"], channels="changed", probe=probe, steps=1), drifting(probe)
-        saving = ModelCheckpoint(tmp_path / "kept", save_last=True)
+        saving = ModelCheckpoint(str(tmp_path / "kept"), save_last=True)
         trainer([callback, saving], max_epochs=epochs, enable_checkpointing=True).fit(model, loader(), **resumed)
         return callback, model
 
@@ -117,8 +116,7 @@ def test_a_look_that_would_take_too_long_is_not_begun(trainer, monkeypatch):
         now[0] += 12.5
         return filter_pictures(*arguments, **named)
 
-    clock = SimpleNamespace(perf_counter=lambda: now[0], monotonic=time.monotonic)
-    monkeypatch.setattr("lightning_vis.callbacks.budget.time", clock)
+    monkeypatch.setattr("lightning_vis.clock.perf_counter", lambda: now[0])
     monkeypatch.setattr("lightning_vis.callbacks.session.filter_looks.filter_pictures", slow)
     callback = filters(layers=["net.0"], channels=1, steps=1)
     with pytest.warns(UserWarning, match="filters pause until there is time again"):
