@@ -7,9 +7,10 @@ import pytest
 from tab_page import Tab
 from tab_runs import film_of, inputs_of, write_run
 from tab_server import tensorboard, wait_for_looks
+from tab_tiles import drawn_difference
 
 from lightning_vis.events.frame_reader import read_frames
-from lightning_vis.frames import Maps, Scale
+from lightning_vis.frames import Scale
 from lightning_vis.render.canvas.tiles import drawn
 
 pytest_plugins = ("tab_fixtures",)
@@ -31,16 +32,6 @@ def link(**more):
     return "".join(f"&p.lightning_vis.{name}={value}" for name, value in more.items())
 
 
-def difference(run, view, one, other, image):
-    """What is drawn of the difference of two looks of one run, by `render`."""
-    first, second = (run.frames[at].maps[view] for at in (one, other))
-    values = [each.values[image] * (each.values[image].size if each.scale.by_area else 1) for each in (first, second)]
-    if first.scale.kind != "log":
-        values = [each / each.mean() for each in values]
-    scale = Scale("log" if first.scale.kind == "log" else "density", first.scale.limit, signed=True)
-    return np.subtract(*values), scale
-
-
 @pytest.mark.parametrize("view", ["evidence", "grad_cam"])
 def test_two_moments_of_a_run_stand_below_each_other_with_their_difference(logdir, view, page):
     run = next(each for each in read_frames(logdir) if each.name == "alpha")
@@ -54,9 +45,8 @@ def test_two_moments_of_a_run_stand_below_each_other_with_their_difference(logdi
         assert np.abs(shown.astype(int) - drawn(flat, run.frames[epoch].maps[view], 2)).max() <= 3
     shown = tab.pixels(at=2 * COUNT + 2)
     flat = np.broadcast_to(run.inputs.pictures[2][16, 16], shown.shape)
-    values, scale = difference(run, view, 9, 3, 2)
-    maps = Maps(values[None].astype(np.float32), np.zeros(1, int), "conv3", scale, "difference")
-    error = np.abs(shown.astype(int) - drawn(flat, maps, 0)).mean()
+    first, second = (run.frames[at].maps[view] for at in (9, 3))
+    error = np.abs(shown.astype(int) - drawn_difference(flat, first, second, 2)).mean()
     assert error <= 3  # codes of codes: 8 bits of each map's own maximum, and of the difference's
     tab.press("Shift+ArrowLeft")
     tab.painted()

@@ -7,7 +7,7 @@ import { limitOf } from "../picture/colours.js";
 import { groupsOf } from "../runs/groups.js";
 import { withMaps } from "../page/looks.js";
 import { markOf } from "../runs/run_list.js";
-import { answersOf, quantityOf, truthInUnit } from "../page/words.js";
+import { answersOf, differenceReadingOf, quantityOf, truthInUnit } from "../page/words.js";
 import { layoutOf } from "./layout.js";
 import { rowsOf, shownOf, sourcesOf } from "./rows.js";
 import { describe, fillDifference, fillHead, fillTile } from "./tiles.js";
@@ -58,14 +58,11 @@ export class Compare {
     this.paint(model);
   }
 
-  // How differences are to be read; their colours are those of signed maps, whatever the view's own are.
   readingOf({ view, runs }) {
     const { state, painter } = this.page;
     const isShown = state.against === "moment" || runs.some((run) => `run:${run.name}` === state.against);
     if (!isShown || view.isPicture) return [];
-    const limit = Number(limitOf(view.scale, state, painter.constants).toPrecision(2));
-    const unit = view.scale.kind === "log" && state.mode === "evidence" ? "" : " times a map's own mean";
-    return [`Rows that begin with minus are differences: warm where there is more in the first one, blue where there is less, in full colour from ${limit}${unit} on.`];
+    return [`Rows that begin with minus are differences: ${differenceReadingOf(view, limitOf(view.scale, state, painter.constants), state.mode)}`];
   }
 
   updateEmpty(model) {
