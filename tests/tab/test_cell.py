@@ -38,7 +38,7 @@ def test_a_press_opens_a_tile_large_with_all_that_is_known_of_it(browser, logdir
         tab.painted()
         tab.frame.click(".picture canvas >> nth=1")
         assert tab.frame.inner_text(".cell h2") == "image 2, alpha"
-        assert tab.texts(".cell figcaption") == ["mammal", "epoch 7 · ✗ bird · p 0.71 · explains mammal"]
+        assert tab.texts(".cell figcaption") == ["2 · mammal", "epoch 7 · ✗ bird · p 0.71 · explains mammal"]
         known = facts(tab)
         assert known["moment"] == "epoch 7, after 70 steps"
         assert (known["answer"], known["truth"], known["right or wrong"]) == ("bird, p 0.71", "mammal", "wrong")

@@ -41,7 +41,7 @@ export function wordsOf(panel, shown, image) {
 }
 
 function photoWords({ run }, _, image) {
-  return [truthInUnit(run, image) || `image ${image + 1}`];
+  return [image + 1, truthInUnit(run, image)];
 }
 
 function mapWords({ run }, { look, part }, image) {

@@ -2,7 +2,7 @@
 
 import { Stops } from "../access/stops.js";
 import { mark } from "../picture/cell.js";
-import { element, fitCanvas, isFlowing, NO_MAPS, noteOf, pager, pressable, replace } from "../page/dom.js";
+import { element, fitCanvas, isFlowing, NO_MAPS, noteOf, nthOf, pager, pressable, replace } from "../page/dom.js";
 import { limitOf } from "../picture/colours.js";
 import { groupsOf } from "../runs/groups.js";
 import { withMaps } from "../page/looks.js";
@@ -94,13 +94,13 @@ export class Compare {
     const textContent = isFirst ? "input" : "";
     const head = element("div", { className: "head", role: "rowheader" }, element("span", { className: "quiet", textContent, title: `the photos of ${runs.map((each) => each.name).join(", ")}` }));
     return [head, ...images.map((image) => {
-      const name = truthInUnit(run, image) || `image ${image + 1}`;
+      const name = truthInUnit(run, image);
       const canvas = this.picture(image, () => this.page.timeline.choose(image));
-      canvas.setAttribute("aria-label", `image ${image + 1}: ${name}`);
+      canvas.setAttribute("aria-label", `image ${image + 1}${name && `: ${name}`}`);
       const state = element("span", { className: "state" });
       this.tiles.push({ kind: "input", run: run.name, image, canvas, state });
       canvas.title = "its own line in the chart";
-      return element("figure", { role: "columnheader" }, element("div", { className: "photo" }, canvas, state), element("figcaption", { title: name }, element("span", { className: "name", textContent: name })));
+      return element("figure", { role: "columnheader" }, element("div", { className: "photo" }, canvas, state), element("figcaption", { title: `image ${image + 1}${name && `: ${name}`}` }, nthOf(image), element("span", { className: "name", textContent: name })));
     })];
   }
 
@@ -144,7 +144,7 @@ export class Compare {
     const errorFill = element("i");
     errorFill.style.background = `var(${run.colour})`;
     const error = element("div", { className: "lift spread", role: "img" }, errorFill, element("b"));
-    const caption = element("figcaption", {}, name, probability);
+    const caption = element("figcaption", {}, nthOf(image), name, probability);
     const measures = element("div", { className: "measures" }, lift, half);
     const figure = element("figure", { role: "gridcell" }, element("div", { className: "picture" }, canvas, state), caption, error, bar, measures);
     this.tiles.push({ kind: "map", row: id, run: run.name, image, figure, canvas, state, name, probability, fill, bar, lift, half, caption, measures, error, errorFill });

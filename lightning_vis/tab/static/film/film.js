@@ -84,16 +84,18 @@ export class Film {
   }
 
   row(run, image, isFirst) {
-    const name = truthOf(run.inputs, image) || `image ${image + 1}`;
+    const name = truthOf(run.inputs, image);
+    const called = `image ${image + 1}${name && `: ${name}`}`;
     const input = pressable(() => this.page.timeline.choose(image));
-    input.setAttribute("aria-label", `image ${image + 1}: ${name}`);
-    input.title = "its own line in the chart";
-    const strip = element("canvas", { role: "cell", "aria-label": `image ${image + 1}, ${name}, run ${run.name}, over time: ${this.turnsOf(run, image)}`, onclick: (event) => this.onClick(event) });
+    input.setAttribute("aria-label", called);
+    input.title = `${called}; press for its own line in the chart`;
+    const photo = element("div", { className: "photo" }, input, element("span", { className: "badge", textContent: [image + 1, name].filter(Boolean).join(" · "), "aria-hidden": "true" }));
+    const strip = element("canvas", { role: "cell", "aria-label": `image ${image + 1}, ${name && `${name}, `}run ${run.name}, over time: ${this.turnsOf(run, image)}`, onclick: (event) => this.onClick(event) });
     const mark = markOf(this.page, run.name);
     mark.title = run.name;
     this.rows.push({ run: run.name, image, strip, input: isFirst ? input : null, cells: [] });
-    const left = element("div", { className: "left", role: "rowheader" }, isFirst ? input : "", mark);
-    return element("div", { className: isFirst ? "row first" : "row", role: "row", title: `${name}, ${run.name}` }, left, strip);
+    const left = element("div", { className: "left", role: "rowheader" }, isFirst ? photo : "", mark);
+    return element("div", { className: isFirst ? "row first" : "row", role: "row", title: `${called}, ${run.name}` }, left, strip);
   }
 
   // What is answered in the columns, said where it turns.

@@ -124,6 +124,11 @@ function withSee(text, onclick) {
   ));
 }
 
+// An image's number, the same wherever it is spoken of: in sentences, labels and captions.
+export function nthOf(image) {
+  return element("span", { className: "nth", textContent: image + 1, title: `image ${image + 1}` });
+}
+
 export const NO_MAPS = "No maps in these runs: add ProbeCallback() to the Trainer's callbacks.";
 
 // Leafs through images where there are more than a page holds.
