@@ -160,3 +160,32 @@ def test_an_image_s_line_and_the_speed_stay_in_the_link(browser, server):
         tab.page.reload()
         tab.wait()
         assert tab.frame.input_value(".speed") == "0.25"
+
+
+REFUSED = """refuses => {
+    Object.defineProperty(navigator, "clipboard", { value: undefined, configurable: true });
+    if (refuses) document.execCommand = () => false;
+}"""
+
+
+def test_a_copied_link_holds_the_moment_and_the_runs_however_the_training_goes_on(browser, server):
+    with Tab(browser, server, link(runs="beta,alpha", against="moment", view="grad_cam")) as tab:
+        tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        tab.painted()
+        assert "steps=" not in tab.link  # it follows the training
+        tab.frame.click(".copy")
+        tab.until("() => document.querySelector('.copy').textContent === 'link copied'")
+        copied = tab.frame.evaluate("() => navigator.clipboard.readText()")
+        for part in ("steps=110", "other=0", "runs=beta,alpha", "view=grad_cam", "probe=probe", "tab=compare"):
+            assert f"p.lightning_vis.{part}" in copied.replace("%2C", ",")
+        assert "steps=" not in tab.link
+        tab.until("() => document.querySelector('.copy').textContent === 'copy link'")
+        tab.frame.evaluate(REFUSED, False)  # as over plain http from another machine
+        tab.frame.click(".picture canvas >> nth=1")
+        tab.frame.click(".cell >> text=copy link")
+        tab.frame.wait_for_selector(".cell >> text=link copied")
+        tab.frame.evaluate(REFUSED, True)
+        tab.press("Escape")
+        tab.frame.click(".copy")
+        tab.until("() => document.querySelector('.copy').textContent === 'it is in the address bar'")
+        assert "steps=110" in tab.link

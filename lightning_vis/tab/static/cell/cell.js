@@ -64,7 +64,7 @@ export class Cell {
     const tools = element(
       "div", { className: "tools" }, button("‹ image before", () => this.step(-1)), button("next image ›", () => this.step(1)),
       button("look before", () => this.page.go(this.page.model.index - 1)), button("next look", () => this.page.go(this.page.model.index + 1)),
-      button("its line in the chart", () => this.page.timeline.choose(this.page.state.cell.image)), button("copy link", (event) => this.copy(event.currentTarget)),
+      button("its line in the chart", () => this.page.timeline.choose(this.page.state.cell.image)), button("copy link", (event) => this.page.copyLink(event.currentTarget)),
       button("download as PNG", () => this.download()),
     );
     return [element("div", { className: "panels" }, ...this.panels.map((each) => each.figure)), this.under, tools, this.facts, this.line, this.reading];
@@ -74,16 +74,6 @@ export class Cell {
     const { cell } = this.page.state;
     const { count } = this.page.model.runs.find((each) => each.name === cell.run);
     this.page.change({ cell: { ...cell, image: (cell.image + by + count) % count } });
-  }
-
-  async copy(button) {
-    this.page.flush();
-    try {
-      await navigator.clipboard.writeText(this.page.host.location.href);
-      button.textContent = "link copied";
-    } catch {
-      button.textContent = "the link is in the address bar";
-    }
   }
 
   download() {

@@ -2,7 +2,7 @@
 
 import { Stops } from "../access/stops.js";
 import { mark } from "../picture/cell.js";
-import { element, fitCanvas, isFlowing, NO_MAPS, noteOf, nthOf, pager, pressable, replace } from "../page/dom.js";
+import { element, fitCanvas, isFlowing, NO_MAPS, notesIn, nthOf, pager, pressable, replace } from "../page/dom.js";
 import { limitOf } from "../picture/colours.js";
 import { groupsOf } from "../runs/groups.js";
 import { withMaps } from "../page/looks.js";
@@ -15,7 +15,9 @@ import { describe, fillDifference, fillHead, fillTile } from "./tiles.js";
 export class Compare {
   constructor(page) {
     this.page = page;
-    this.root = element("div", { className: "compare" });
+    this.body = element("div");
+    this.notes = element("div");
+    this.root = element("div", { className: "compare" }, this.body, this.notes);
     this.stops = new Stops(this.root, ".grid canvas");
     this.tiles = [];
     this.shown = new Map();
@@ -47,11 +49,10 @@ export class Compare {
     const first = Math.min(state.page, pages - 1) * perPage;
     const shown = groups.map((group) => ({ ...group, images: group.images.slice(first, first + perPage) }));
     const structure = JSON.stringify([
-      model.probe, columns, pages, first, most, shown.map(({ images, rows }) => [images, rows.map(({ id, run }) => [id, run.colour, run.inputs?.key])]), notes,
+      model.probe, columns, pages, first, most, shown.map(({ images, rows }) => [images, rows.map(({ id, run }) => [id, run.colour, run.inputs?.key])]),
     ]);
-    replace(this.root, structure, () => [
-      ...(pages > 1 ? [pager(this.page, { pages, first, last: Math.min(most, first + perPage), count: most })] : []), ...this.build(shown, columns), ...notes.map((each) => noteOf(each, (run, steps) => this.page.prove(run, steps))),
-    ]);
+    replace(this.body, structure, () => [...(pages > 1 ? [pager(this.page, { pages, first, last: Math.min(most, first + perPage), count: most })] : []), ...this.build(shown, columns)]);
+    notesIn(this.notes, notes, this.page);
     this.rows = shown.flatMap((group) => group.rows);
     this.fit(model);
     this.fill(model);
@@ -68,7 +69,8 @@ export class Compare {
   updateEmpty(model) {
     this.tiles = [];
     const textContent = answersOf(model) || NO_MAPS;
-    replace(this.root, `empty ${textContent}`, () => element("p", { className: "empty", textContent }));
+    notesIn(this.notes, [], this.page);
+    replace(this.body, `empty ${textContent}`, () => element("p", { className: "empty", textContent }));
   }
 
   build(groups, columns) {

@@ -2,7 +2,7 @@
 
 import { Stops } from "../access/stops.js";
 import { drawState } from "../picture/cell.js";
-import { cssColour, element, elided, fitCanvas, NO_MAPS, noteOf, pager, pressable, replace } from "../page/dom.js";
+import { cssColour, element, elided, fitCanvas, NO_MAPS, notesIn, pager, pressable, replace } from "../page/dom.js";
 import { groupsOf } from "../runs/groups.js";
 import { lookAt, partOf, thinned, whenAt, withMaps } from "../page/looks.js";
 import { markOf } from "../runs/run_list.js";
@@ -19,7 +19,9 @@ const READING = "Faint: no look of this run at that moment; the one before it is
 export class Film {
   constructor(page) {
     this.page = page;
-    this.root = element("div", { className: "film" });
+    this.body = element("div");
+    this.notes = element("div");
+    this.root = element("div", { className: "film" }, this.body, this.notes);
     this.stops = new Stops(this.root, ".times button, .left canvas");
     this.tile = document.createElement("canvas");
   }
@@ -48,8 +50,9 @@ export class Film {
     this.groups = groups.map((group) => ({ ...group, images: group.images.slice(first, first + PER_PAGE) }));
     const images = this.groups.map((group) => [group.images, group.runs.map((run) => [run.name, run.colour, run.inputs?.key])]);
     const times = this.columns.map((at) => [at, model.positions[at], whenAt(model, at)]);
-    const structure = JSON.stringify([model.probe, images, count, first, times, notes, this.side, this.isRepeating(model)]);
-    replace(this.root, structure, () => [...leaves, ...this.build(model), ...notes.map((each) => noteOf(each, (run, steps) => this.page.prove(run, steps)))]);
+    const structure = JSON.stringify([model.probe, images, count, first, times, this.side, this.isRepeating(model)]);
+    replace(this.body, structure, () => [...leaves, ...this.build(model)]);
+    notesIn(this.notes, notes, this.page);
     this.mark(model);
     this.stops.settle();
     this.paint(model);
@@ -57,7 +60,8 @@ export class Film {
 
   updateEmpty(model) {
     const textContent = answersOf(model) || NO_MAPS;
-    replace(this.root, `empty ${textContent}`, () => element("p", { className: "empty", textContent }));
+    notesIn(this.notes, [], this.page);
+    replace(this.body, `empty ${textContent}`, () => element("p", { className: "empty", textContent }));
   }
 
   build(model) {
