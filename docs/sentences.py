@@ -18,13 +18,13 @@ PYTHONS = {"AttributeError", "NotImplementedError"}
 GIVES_REASON = re.compile(r"refusal|_why|^_(too_much|unreadable|nothing_found)$|^said_of_own$")
 """Names of functions that return why something is not there."""
 ASKS = re.compile(
-    r"\b(expected|needs?|takes|one class per image|one number per image|can be shown once|two kinds|without typical=)\b"
+    r"\b((?<!were )expected|needs?|takes|one class per image|one number per image|can be shown once|two kinds|without typical=)\b"
     r"|(?:[:;,] |[.] )(?:and |or )?(?:pass|name|leave|write|say|monitor|raise|lower|pip install|give|try|load|return|let|run|add"
-    r"|tell|copy|set|read|keep|use)\b"
+    r"|tell|copy|set|read|keep|use)\b|: --\w"
 )
 """A sentence that says what is wanted, or to be done."""
 OFFERS = re.compile(
-    r"there (?:are|is one)\b|(?:the classes are|those that do are|this film has|the layer has|its layers are|has the grades)\b"
+    r"[;:,] there are\b|(?:the classes are|those that do are|view=\.\.\.: this film has|the layer has|its layers are|has the grades)\b"
     r"|\bhas (?:one of )?\.\.\. (?:classes|number)|scores for \.\.\. classes|the layer's map of|\b(?:task|choose|target)='\w+'"
 )
 """A sentence that says what there is: what was written has to be one of it."""
