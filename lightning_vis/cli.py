@@ -106,7 +106,7 @@ def _command(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, default: str, purpose: str
 ) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=purpose, description=purpose)
-    command.add_argument("logdir", help="a run's folder, or one with runs in it")
+    command.add_argument("logdir", nargs="+", help="a run's folder, or one with runs in it; or several of them")
     command.add_argument("-o", "--output", default=default, help=f"the file to write ({default})")
     return command
 

@@ -30,12 +30,15 @@ from lightning_vis.render.strips import strip
 
 COLUMNS = 10
 
+Folders = str | Path | Sequence[str | Path]
+"""A run's folder, or one with runs in it; or several such."""
 
-def export_html(logdir: str | Path, output: str | Path, looks: int | None = None) -> list[str]:
+
+def export_html(logdir: Folders, output: str | Path, looks: int | None = None) -> list[str]:
     """Writes one self-contained HTML file: the tab's page with all frames of all runs below a folder.
 
     Args:
-        logdir: a run's folder, or one with runs in it.
+        logdir: a run's folder, or one with runs in it; or several such.
         output: the file to write.
         looks: at most this many looks of each run, first and last always among them; None for all.
 
@@ -71,7 +74,7 @@ def _whole(path: Path) -> Iterator[IO[bytes]]:
         part.unlink(missing_ok=True)
 
 
-def export_gif(logdir: str | Path, output: str | Path, view: str | None = None) -> list[str]:
+def export_gif(logdir: Folders, output: str | Path, view: str | None = None) -> list[str]:
     """Writes a GIF of one view (the first one if None), all runs below each other. Otherwise as `export_html`."""
     runs = [whole_run(stored) for stored in _stored(logdir)]
     key = view_key(runs, view)
@@ -85,7 +88,7 @@ def export_gif(logdir: str | Path, output: str | Path, view: str | None = None) 
     return [f"{run.name}: {damage}" for run in runs for damage in run.damage]
 
 
-def export_strip(logdir: str | Path, output: str | Path, view: str | None = None) -> list[str]:
+def export_strip(logdir: Folders, output: str | Path, view: str | None = None) -> list[str]:
     """Writes a strip of one view (the first one if None), all runs below each other. Otherwise as `export_html`."""
     runs = [whole_run(stored) for stored in _stored(logdir)]
     key = view_key(runs, view)
@@ -174,7 +177,7 @@ def _bar(size: int) -> Any:
     return progress_bar(total=size, desc="reading runs", unit="B", unit_scale=True, disable=not sys.stderr.isatty())
 
 
-def _stored(logdir: str | Path) -> list[StoredRun]:
+def _stored(logdir: Folders) -> list[StoredRun]:
     """What the runs below a folder hold, read with a bar that counts bytes."""
     files = _files(logdir)
     size = sum(path.stat().st_size for paths in files.values() for path in paths)
@@ -184,11 +187,22 @@ def _stored(logdir: str | Path) -> list[StoredRun]:
     return runs
 
 
-def _files(logdir: str | Path) -> dict[str, list[Path]]:
-    """The event files below a folder, by run."""
-    return dict(event_files(logdir))
+def _files(logdir: Folders) -> dict[str, list[Path]]:
+    """The event files below some folders, by run: of several folders, a run is named from where they part."""
+    folders = [logdir] if isinstance(logdir, (str, Path)) else list(logdir)
+    found = [run for folder in folders for run in event_files(folder)]
+    if len(folders) == 1:
+        return dict(found)
+    root = os.path.commonpath([os.path.abspath(folder) for folder in folders])
+    return {_name_from(root, files[0].parent): files for _, files in found}
 
 
-def _refuse_nothing(runs: Sequence[object], logdir: str | Path) -> None:
+def _name_from(root: str, folder: Path) -> str:
+    path = Path(os.path.abspath(folder))
+    return path.relative_to(root).as_posix() if str(path) != root else path.name
+
+
+def _refuse_nothing(runs: Sequence[object], logdir: Folders) -> None:
     if not runs:
-        raise ValueError(f"no frames in {str(logdir)!r}: they are written by ProbeCallback while it trains")
+        named = str(logdir) if isinstance(logdir, (str, Path)) else ", ".join(map(str, logdir))
+        raise ValueError(f"no frames in {named!r}: they are written by ProbeCallback while it trains")

@@ -56,6 +56,22 @@ def test_the_page_holds_every_look_of_every_run_and_nothing_from_elsewhere(logdi
     assert "default-src 'none'" in text
 
 
+def test_several_folders_make_one_page_whose_runs_are_named_from_where_they_part(logdir, tmp_path):
+    write_run(tmp_path / "older" / "gamma", film_of(2), inputs_of())
+    for folders, names in (
+        ((logdir / "alpha", logdir / "beta"), {"alpha", "beta"}),
+        ((logdir, tmp_path / "older"), {"logs/alpha", "logs/beta", "older/gamma"}),
+        ((logdir, logdir / "beta"), {"alpha", "beta"}),
+        ((logdir,), {"alpha", "beta"}),
+        ((logdir / "alpha",), {"alpha"}),
+    ):
+        assert main(["export", *map(str, folders), "-o", str(tmp_path / "film.html")]) == 0
+        assert {each["run"] for each in exported_data(tmp_path / "film.html")["data"]} == names
+    assert main(["strip", str(logdir / "alpha"), str(logdir / "beta"), "-o", str(tmp_path / "two.png")]) == 0
+    assert main(["strip", str(logdir), "-o", str(tmp_path / "all.png")]) == 0
+    assert (tmp_path / "two.png").read_bytes() == (tmp_path / "all.png").read_bytes()
+
+
 def test_a_page_can_be_thinned_first_and_last_always_among_them(logdir, tmp_path):
     assert main(["export", str(logdir), "-o", str(tmp_path / "film.html"), "--looks", "3"]) == 0
     assert steps_of(exported_data(tmp_path / "film.html"), "alpha") == [0, 60, 110]

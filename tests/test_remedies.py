@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from argparse import ArgumentTypeError
+from functools import cache
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,6 +22,10 @@ from lightning_vis.attribution.records import Record
 from lightning_vis.cli import _at_least_two
 from lightning_vis.maximization.presets import default_recipe
 from lightning_vis.probe.box_file import read_boxes, write_boxes
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "docs"))
+
+from sentences import collected, helps_itself
 
 X = images(4)
 Y = torch.tensor([0, 1, 2, 0])
@@ -219,6 +226,7 @@ ROWS = [  # what is written, what is said of it, what is written then
     ('look(Pixels(2), probe, task="embedding")', "a vector for each image, (N, D)", 'look(model, probe, task="embedding")'),
     ('look(Pixels(2), probe, task="ordinal")', "cumulative logits (N, grades - 1)", 'look(model, probe, task="ordinal")'),
     ('look(model, Probe(x, [0, 1, 2, 9]), task="ordinal")', "the grades 0 to 3", 'look(model, Probe(x, [0, 1, 2, 3]), task="ordinal")'),
+    ('look(model, Probe(x, torch.ones(4, 5)), task="ordinal")', "levels (N, grades - 1)", 'look(model, Probe(x, torch.ones(4, 3)), task="ordinal")'),
     ('look(Pixels(2), Probe(x), task="multilabel")', "logits (N, labels)", 'look(model, Probe(x), task="multilabel")'),
     ('look(model, Probe(x, torch.ones(4, 5)), task="multilabel")', "one label for each number of an image", 'look(model, Probe(x, torch.ones(4, 3)), task="multilabel")'),
     ('look(model, Probe(x, maps), task="segmentation")', "classes at each pixel, (N, C, H, W)", 'look(Pixels(2), Probe(x, maps), task="segmentation")'),
@@ -277,6 +285,7 @@ ROWS = [  # what is written, what is said of it, what is written then
     ('maximize(fixed(), "3", 2, x, size=(8, 8), steps=1)', "the network takes 12 x 12 images", 'maximize(fixed(), "3", 2, x, size=(12, 12), steps=1)'),
     ("faithfulness(model, Probe(torch.rand(2, 3, 5, 12, 12), slices=1))", "takes images (N, C, H, W)", "faithfulness(model, probe, [saliency()])"),
     ("look_at_twins(model, probe)", "give it masks and labels of at least two classes", "look_at_twins(net, Probe(x, two, masks))"),
+    ("look_at_twins(net, Probe(x, two * 9, masks, both))", "the model gives scores for 3 classes", "look_at_twins(net, Probe(x, two, masks, both))"),
     # reliance
     ("Probe(twins(3), [0, 1, 0], masks[:3], backgrounds=['leaves', 'stones'])", "2 names were given for images on 3 backgrounds", "Probe(twins(4), [0, 1, 0], masks[:3], backgrounds=['leaves', 'leaves', 'stones', 'stones'])"),
     ("Probe(twins(3), [0, 1, 0], masks[:3], backgrounds=['leaves', 'leaves', 'stones'])", "the same number of backgrounds", "Probe(twins(4), [0, 1, 0], masks[:3], backgrounds=['leaves', 'leaves', 'stones', 'stones'])"),
@@ -306,6 +315,7 @@ def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@cache
 def told(written):
     """What is said of it; "" of what works."""
     try:
@@ -361,3 +371,77 @@ def test_a_refusal_at_fit_start_is_followed(trainer, written, said, mended):
         fit(written)
     for each in mended:
         fit(each)
+
+
+ELSEWHERE = {
+    "--model: ": ("callbacks/test_replay.py", "--model: "),
+    "--callbacks": ("callbacks/test_replay.py", "--callbacks"),
+    "there are no data: --data": ("callbacks/test_replay.py", "there are no data: --data"),
+    "expected an import path like package.module.Name": (
+        "callbacks/test_replay.py",
+        "expected an import path like package.module.Name",
+    ),
+    "holds several runs": ("events/test_frame_reader.py", "holds several runs"),
+    "monitor another number": ("callbacks/test_task_twins.py", "which is never logged of a task that is"),
+    "the exchange map ": ("attribution/methods/test_cells.py", "leave it out"),
+    "is a symbolic link: name the file": ("boxes/test_server.py", "is a symbolic link: name the file"),
+    "the folder is not on this machine": ("boxes/test_pool_file.py", "copy its"),
+    "no images to draw boxes on": ("boxes/test_pool_file.py", "no images to draw boxes on"),
+    "--port 0 takes a free one": ("boxes/test_server.py", "--port 0 takes"),
+    "besides the images, which the probe has not got": ("callbacks/test_tasks.py", "besides the images"),
+    "Film.plot() draws with matplotlib": ("test_film.py", "pip install matplotlib"),
+    "nobody has measured which channels of this layer follow": (
+        "callbacks/test_filters.py",
+        "nobody has measured which channels of this layer follow",
+    ),
+    "an exchange needs two images of a class": (
+        "reliance/exchange/test_exchange.py",
+        "an exchange needs two images of a class",
+    ),
+    "they are written by ProbeCallback while it trains": (
+        "test_export.py",
+        "they are written by ProbeCallback while it trains",
+    ),
+    "no view ... in these runs": ("test_export.py", "in these runs: there are"),
+    "what the output means is not known": ("model/answer/test_words.py", "what the output means is not known"),
+    "of the datamodule": ("callbacks/test_configuration.py", "of the datamodule"),
+    "the datamodule ... has no": ("callbacks/test_configuration.py", "has no attribute or method"),
+    "name a layer that returns one tensor": ("attribution/test_refusals.py", "name a layer that returns one tensor"),
+    "an embedding is explained by its nearness": (
+        "model/answer/test_embedding.py",
+        "an embedding is explained by its nearness",
+    ),
+    "'absent' or the index of a label": ("model/answer/test_labels.py", "'absent' or the index of a label"),
+    "off the path to the score": ("attribution/test_refusals.py", "off the path to the score"),
+    "... or later, and ... is installed": ("test_versions.py", "or later, and"),
+    "expected a tensor of numbers at": ("callbacks/test_tasks.py", "expected a tensor of numbers at"),
+    "expected a label for each of": ("callbacks/test_tasks.py", "expected a label for each of"),
+}
+"""Where those are tested that no row follows: it takes files, servers, or a network of one kind."""
+TO_NO_USER = {
+    "task='ordinal': expected labels that are grades, whole numbers; got ...",
+    "task='multiclass': expected logits (N, classes) of at least two classes; got ...",
+    "expected one ...=",
+}
+"""The refusals of other places come before them, or it is the tab's page that is refused."""
+
+
+def pattern(sentence):
+    return re.compile(".*".join(map(re.escape, sentence.split("..."))), re.DOTALL)
+
+
+def test_what_each_refusal_says_is_to_be_done_is_done_by_a_test():
+    """A new one comes with a row."""
+    every = [sentence for room in collected()["refused"].values() for sentence in room if helps_itself(sentence)]
+    seen = [told(row[0]) for row in ROWS]
+    known = [each for each in every if any(pattern(each).fullmatch(one) for one in seen)]
+    at_fit_start = [each for each in every if any(row[1] in each for row in AT_FIT_START)]
+    elsewhere = [each for each in every if any(phrase in each for phrase in ELSEWHERE)]
+    left = set(every) - {*known, *at_fit_start, *elsewhere}
+    assert sorted(left - TO_NO_USER) == []
+    assert sorted(TO_NO_USER - left) == []
+
+
+@pytest.mark.parametrize(("file", "quoted"), ELSEWHERE.values())
+def test_those_that_no_row_follows_are_quoted_where_they_are_tested(file, quoted):
+    assert quoted in (Path(__file__).parent / file).read_text("utf-8")

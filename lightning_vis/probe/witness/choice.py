@@ -34,7 +34,7 @@ def concluded(
     cases = _wholes([case_of(each, batch) for each in encounters(notes.nodes, roots)])
     judged = [(case, *judge(case)) for case in cases]
     if not judged:
-        return replace(_unread(notes, batch), why=_nothing(notes), trouble=tuple(trouble))
+        return replace(_unread(notes, batch), why=_why_unread(notes), trouble=tuple(trouble))
     named = [each for each in judged if head is None or _head_of(*each[:2]).is_called(head)]
     told = _told(named or judged, notes, tuple(trouble))
     return told if named or head is None else told.of_unmet(head)
@@ -76,7 +76,7 @@ def _head_of(case: Case, task: str) -> Head:
     return Head(call.name, path, task, case.shape, names, case.sources.target, weights_of(case.end.node))
 
 
-def _nothing(notes: Notes) -> str:
+def _why_unread(notes: Notes) -> str:
     if not any(call.is_trained for call in notes.calls):
         return "no submodule whose weights an optimizer has was called"
     outer = [call for call in notes.calls if call.is_trained and not any(one.is_trained for one in call.within)]
