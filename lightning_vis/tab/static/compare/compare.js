@@ -7,7 +7,7 @@ import { limitOf } from "../picture/colours.js";
 import { groupsOf } from "../runs/groups.js";
 import { withMaps } from "../page/looks.js";
 import { markOf } from "../runs/run_list.js";
-import { answersOf, differenceReadingOf, quantityOf, truthInUnit } from "../page/words.js";
+import { answersOf, differenceReadingOf, quantityOf, truthOf } from "../page/words.js";
 import { layoutOf } from "./layout.js";
 import { rowsOf, shownOf, sourcesOf } from "./rows.js";
 import { describe, fillDifference, fillHead, fillTile } from "./tiles.js";
@@ -96,7 +96,7 @@ export class Compare {
     const textContent = isFirst ? "input" : "";
     const head = element("div", { className: "head", role: "rowheader" }, element("span", { className: "quiet", textContent, title: `the photos of ${runs.map((each) => each.name).join(", ")}` }));
     return [head, ...images.map((image) => {
-      const name = truthInUnit(run, image);
+      const name = truthOf(run.inputs, image);
       const canvas = this.picture(image, () => this.page.timeline.choose(image));
       canvas.setAttribute("aria-label", `image ${image + 1}${name && `: ${name}`}`);
       const state = element("span", { className: "state" });
