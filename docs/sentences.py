@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from os.path import commonprefix
+from itertools import takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -76,7 +76,8 @@ def _branches(node: ast.AST) -> list[ast.AST]:
 
 def _common(ways: list[str]) -> str:
     """What is said either way."""
-    return ways[0] if len(ways) == 1 else f"{commonprefix(ways)}..."
+    same = "".join(letters[0] for letters in takewhile(lambda each: len(set(each)) == 1, zip(*ways, strict=False)))
+    return same if len(ways) == 1 else f"{same}..."
 
 
 def is_sentence(text: str) -> bool:
