@@ -260,7 +260,7 @@ def run(arm: str, seed: int, folders: Folders) -> dict[str, Any]:
     world, rngs = world_of(arm, seed, folders), np.random.default_rng([seed, 1]).spawn(3)
     is_large = world.size > SIZE
     train, validation = scenes(world, 0, world.count, rngs[0]), scenes(world, 1, 160 if is_large else 400, rngs[1])
-    pl.seed_everything(seed, verbose=False)
+    pl.seed_everything(seed)
     model, scale = network_of(world)
     # a fine-tuning of a minute is judged for those that take hours
     more = {"max_overhead": 2.0} if is_large else {}

@@ -53,7 +53,7 @@ def film(run: str, seed: int, folder: str) -> list[Frame]:
     seen, unseen, rng = sources(seed)
     probe, _ = probes_of(unseen, leaves.CLASSES, list(leaves.KINDS), leaves.SIZE, rng)
     data = data_of(seen, unseen, leaves.IMAGES, leaves.CORRELATION[run], leaves.SIZE, seed + 1)
-    pl.seed_everything(seed, verbose=False)
+    pl.seed_everything(seed)
     callback = FilterMaximizationCallback([OUTPUT], 2, probe, objective=log_odds, preset=recipe(), max_overhead=1.0)
     trainer = pl.Trainer(
         max_epochs=leaves.EPOCHS,

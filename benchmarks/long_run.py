@@ -74,7 +74,7 @@ def made() -> tuple[Data, Probe]:
 
 
 def trained(folder: Path, data: Data, callbacks: list[pl.Callback]) -> Measures:
-    pl.seed_everything(0, verbose=False)
+    pl.seed_everything(0)
     measures = Measures()
     trainer = pl.Trainer(
         max_epochs=EPOCHS,

@@ -102,7 +102,7 @@ def run(arm: str, seed: int) -> list[float]:
 
 
 def network(trained: scenes.Scenes, seed: int) -> Ask:
-    pl.seed_everything(seed, verbose=False)
+    pl.seed_everything(seed)
     net, quiet = SmallCNN(classes=2), {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer = pl.Trainer(max_epochs=EPOCHS, accelerator="cpu", enable_model_summary=False, **quiet)
     trainer.fit(net, DataLoader(dataset(trained), 50, shuffle=True))

@@ -158,7 +158,7 @@ def run(world: World, arm: str, seed: int) -> dict[str, Any]:
     validation = compose(world.painters[1], world.plates[1], 400, correlation, SIZE, rngs[1])
     test = compose(world.painters[1], world.plates[1], 400, 1 / len(world.kinds), SIZE, rngs[2])
     ways = probes(world, validation, rngs[3])
-    pl.seed_everything(seed, verbose=False)
+    pl.seed_everything(seed)
     model = SmallCNN(classes=len(world.classes))
     layer = last_feature_map(model, ways["plates"].images).layer
     watcher = ProbeCallback(ways["plates"], at_steps=(), images=False)

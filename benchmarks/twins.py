@@ -48,7 +48,7 @@ def run(arm: str, seed: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     world, rngs = exchange.world_of(arm, seed, FOLDERS), np.random.default_rng([seed, 1]).spawn(4)
     train, validation = exchange.scenes(world, 0, world.count, rngs[0]), exchange.scenes(world, 1, 200, rngs[1])
-    pl.seed_everything(seed, verbose=False)
+    pl.seed_everything(seed)
     model = SmallCNN(classes=len(world.classes))
     watcher = ProbeCallback(probe_of(world, rngs[3]), [], at_steps=(), images=False, max_overhead=0.5, exchange=False)
     trainer = pl.Trainer(

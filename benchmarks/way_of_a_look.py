@@ -158,7 +158,7 @@ def way_of(callback: pl.Callback) -> Way:
 
 def train(callback: pl.Callback, folder: str) -> None:
     """One epoch more than it takes, since the first look is at the untrained network: the third is a look like any other."""
-    pl.seed_everything(0, verbose=False)
+    pl.seed_everything(0)
     trainer = pl.Trainer(
         max_epochs=LOOK,
         accelerator="cpu",

@@ -65,7 +65,7 @@ def trained(seed: int) -> tuple[SmallCNN, Probe, Probe]:
     seen, unseen = (Sources(objects, [plates(draw, count, rng) for draw in KINDS.values()]) for count in (16, 8))
     few, many = probes_of(unseen, CLASSES, list(KINDS), SIZE, rng)
     data = data_of(seen, unseen, IMAGES, 0.5, SIZE, seed + 1)
-    pl.seed_everything(seed, verbose=False)
+    pl.seed_everything(seed)
     model = SmallCNN()
     quiet = {"logger": False, "enable_checkpointing": False, "enable_model_summary": False, "enable_progress_bar": False}
     trainer = pl.Trainer(max_epochs=EPOCHS, accelerator="cpu", **quiet)

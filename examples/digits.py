@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--smoke", action="store_true", help="a few steps, to see that it runs; nothing is learnt")
     args = parser.parse_args(arguments)
-    pl.seed_everything(args.seed, verbose=False)
+    pl.seed_everything(args.seed)
     images, labels = sklearn_digits() if args.data is None else idx_digits(args.data)
     images, labels, epochs, steps = (images[:200], labels[:200], 1, 2) if args.smoke else (images, labels, args.epochs, 96)
     held_out = torch.arange(len(images)) % 5 == 0

@@ -124,7 +124,7 @@ def train(folder: Path, data: Data, probe: Probe, many: Probe, epochs: int, seed
         seed: of the weights and of the order of the data.
         batch_size: images per step.
     """
-    pl.seed_everything(seed, verbose=False)
+    pl.seed_everything(seed)
     callback = ProbeCallback(probe, max_overhead=0.5)  # a demonstration is there to be looked at, on slow machines too
     model = SmallCNN(classes=len(probe.class_names))
     trainer = pl.Trainer(

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 def train(config: DictConfig) -> pl.Trainer:
     """Trains what a configuration describes."""
-    pl.seed_everything(config.seed, verbose=False)
+    pl.seed_everything(config.seed)
     trainer = hydra.utils.instantiate(config.trainer)
     trainer.fit(hydra.utils.instantiate(config.model), datamodule=hydra.utils.instantiate(config.data))
     return trainer

@@ -141,7 +141,7 @@ def look_at_birds(birds: Scenes, file: Path) -> None:
 
 def fine_tune(train: Scenes, probe: Probe, logdir: Path, steps: int, seed: int) -> list[Frame]:
     """Trains all of the network for a few steps; returns what the callback saw."""
-    pl.seed_everything(seed, verbose=False)
+    pl.seed_everything(seed)
     callback = ProbeCallback(probe)
     trainer = pl.Trainer(
         max_steps=steps,

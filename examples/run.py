@@ -89,5 +89,5 @@ def answers(model: pl.LightningModule, images: Array) -> Tensor:
 
 def generators(seed: int, count: int) -> list[np.random.Generator]:
     """Streams of randomness of their own; the networks' is seeded beside them."""
-    pl.seed_everything(seed, verbose=False)
+    pl.seed_everything(seed)
     return np.random.default_rng(seed).spawn(count)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import signature
+
 import pytorch_lightning as pl
 import torch
 from nets import images
@@ -9,6 +11,8 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 IMAGES, SIZE, CLASSES = 24, 12, 3
+SAFELY = {"weights_only": True} if "weights_only" in signature(pl.Trainer.fit).parameters else {}
+"""Lightning loads a checkpoint without running code of it, where it can be told to."""
 
 
 def loader(count=IMAGES, batch_size=4, shuffle=False, seed=1):

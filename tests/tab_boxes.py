@@ -4,7 +4,7 @@ from __future__ import annotations
 
 BOXES = """region => {
     const root = document.querySelector(region);
-    const over = ".state, .cross, .cursor, .pointed, .unseen, option, dialog, .list, .lines";
+    const over = ".state, .badge, .cross, .cursor, .pointed, .unseen, option, dialog, .list, .lines";
     const clipped = ({ left, top, right, bottom }, from) => {
         for (let each = from; each && each !== document.body; each = each.parentElement) {
             if (getComputedStyle(each).overflow === "visible") continue;

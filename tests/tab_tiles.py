@@ -7,6 +7,7 @@ import re
 import numpy as np
 from tab_page import PACK, unpacked
 
+from lightning_vis.frames import Maps, Scale
 from lightning_vis.render.canvas.tiles import drawn
 
 TILES = f"""() => {{
@@ -44,3 +45,17 @@ def assert_true(tab, runs, view, of=""):
             continue
         run = runs[LABEL.match(tile["label"])[2]]
         assert np.abs(pixels[:, :3] - expected(run, tile, view)).max() <= 3, tile["label"]
+
+
+def difference(first, second, image):
+    """What one image's maps differ by, ``(h, w)`` in the unit of the score or in multiples of their means, and its scale."""
+    values = [each.values[image] * (each.values[image].size if each.scale.by_area else 1) for each in (first, second)]
+    if first.scale.kind != "log":
+        values = [each / each.mean() for each in values]
+    return np.subtract(*values), Scale("log" if first.scale.kind == "log" else "density", first.scale.limit, signed=True)
+
+
+def drawn_difference(photo, first, second, image):
+    """What is drawn over a photo of the difference of two looks' maps, by `render`."""
+    values, scale = difference(first, second, image)
+    return drawn(photo, Maps(values[None].astype(np.float32), np.zeros(1, int), "conv3", scale, "difference"), 0)

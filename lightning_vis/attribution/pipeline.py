@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lightning_vis import clock
 from lightning_vis.arguments import quoted
 from lightning_vis.attribution.frame_builder import build_frame, maps_of, own_maps
 from lightning_vis.attribution.heads import Head, joined
@@ -123,7 +123,7 @@ def _head_of(words: Words, probe: Probe, running: ForwardConfig, views: Sequence
 
 def try_look(model: nn.Module, probe: Probe, views: Iterable[View], running: ForwardConfig) -> Attempt:
     """As `look`, but a view that fails takes no other along; places that are known spare the dry run."""
-    start, views = time.perf_counter(), list(views)
+    start, views = clock.perf_counter(), list(views)
     running, failures = find_places(model, probe, _settled(model, probe, running, views), views)
     return _attempt(model, probe, views, running, failures, start)
 
@@ -217,7 +217,7 @@ def try_heads(model: nn.Module, heads: Sequence[Head]) -> tuple[Attempt, tuple[A
 
 def _each(model: nn.Module, heads: Sequence[Head]) -> list[Attempt]:
     """What a look at each head finds; those that are run as the first one is go back through its forward pass."""
-    starts = [time.perf_counter() for _ in heads]
+    starts = [clock.perf_counter() for _ in heads]
     known = [_settled(model, head.probe, head.running, head.views) for head in heads]
     placed = [find_places(model, head.probe, run, head.views) for head, run in zip(heads, known, strict=True)]
     runs = [run for run, _ in placed]
@@ -260,10 +260,10 @@ def _look(
         own = {} if values is None else own_maps(values, probe.truth_for(answer), probe, answer)
         maps = _beside_controls(_attempt_maps(views, found, places, failures, probe, running.meaning), views, failures) | own
         frame = build_frame(probe, maps, views, found, answer, values) if maps or not views or values is not None else None
-        seconds = {"pass": time.perf_counter() - start}
+        seconds = {"pass": clock.perf_counter() - start}
         answers = _attempt_twins(run, values, probe, running, last_layer, failures)
     if answers is not None:
-        seconds["twins"] = time.perf_counter() - start - seconds["pass"]
+        seconds["twins"] = clock.perf_counter() - start - seconds["pass"]
         frame = _with_twin_result(frame or build_frame(probe, {}, [], {}, running.answer), answers)
     notes = (*said_of_places(views, places), *said_of_cuts(used_in(run.forward)))
     return None if frame is None else replace(frame, seconds=seconds, notes=(*frame.notes, *notes))
@@ -303,12 +303,12 @@ def seconds_of_pass(model: nn.Module, probe: Probe, running: ForwardConfig) -> f
     with preserve_state(model):
         run = running.prepare(model, probe.images)
         for _ in range(2):  # the first one may have to warm up
-            start = time.perf_counter()
+            start = clock.perf_counter()
             with torch.no_grad():
                 for part in run.parts(running.chunk_size):
                     part.output(part.images.clone())
             run.images.flatten()[:1].cpu()  # whatever is still being computed is waited for
-            seconds.append(time.perf_counter() - start)
+            seconds.append(clock.perf_counter() - start)
     return BACK_AND_FORTH * min(seconds)
 
 

@@ -16,7 +16,7 @@ from lightning_vis.callbacks.host.versions import refuse_old
 from lightning_vis.callbacks.schedule import ends_epoch
 from lightning_vis.callbacks.session.barrier import awaited
 from lightning_vis.callbacks.session.frame_logger import leave_page
-from lightning_vis.callbacks.session.run_folder import frame_files
+from lightning_vis.callbacks.session.run_folder import frame_files, leave_nothing_empty
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.settings import Settings
 from lightning_vis.callbacks.trainer import is_sharded, looks_here, refusal_of, time_limit_of
@@ -252,8 +252,8 @@ class LookCallback(Callback):
         """Takes off what still watches, whatever ended the run."""
         self.session.finder.stop()
         self._is_open = False
+        leave_nothing_empty(trainer)
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Likewise."""
-        self.session.finder.stop()
-        self._is_open = False
+        self.teardown(trainer, pl_module, "")

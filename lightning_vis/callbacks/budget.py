@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+from lightning_vis import clock
 
 FLOOR = 60.0
 """Seconds that looking may cost in any case: short trainings are to be seen too."""
@@ -50,7 +51,7 @@ class Budget:
     seconds: dict[str, float] = field(default_factory=dict)
     limit: float = math.inf
     is_first: bool = False
-    _started: float = field(default_factory=time.monotonic)
+    _started: float = field(default_factory=clock.monotonic)
 
     def __post_init__(self) -> None:
         if not isinstance(self.max_overhead, (int, float)) or not self.max_overhead > 0:
@@ -58,7 +59,7 @@ class Budget:
 
     def start(self, limit: float = math.inf) -> None:
         """The training starts now, and may take so many seconds."""
-        self._started, self.limit = time.monotonic(), limit
+        self._started, self.limit = clock.monotonic(), limit
         self.seconds.clear()
 
     def count(self, part: str, seconds: float) -> None:
@@ -68,11 +69,11 @@ class Budget:
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
         """Counts what is done inside."""
-        started = time.perf_counter()
+        started = clock.perf_counter()
         try:
             yield
         finally:
-            self.count(part, time.perf_counter() - started)
+            self.count(part, clock.perf_counter() - started)
 
     @property
     def spent(self) -> float:
@@ -105,7 +106,7 @@ class Budget:
 
     @property
     def _usual(self) -> float:
-        return max(FLOOR, self.max_overhead * (time.monotonic() - self._started))
+        return max(FLOOR, self.max_overhead * (clock.monotonic() - self._started))
 
     @property
     def _allowed(self) -> float:

@@ -6,8 +6,9 @@ import ast
 import importlib
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PosixPath, WindowsPath
 from typing import Any
 
 import torch
@@ -71,10 +72,23 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: it holds no network of Lightning's; anything that torch raises where it cannot be read.
     """
-    found = torch.load(path, map_location="cpu", weights_only=True)
+    with _paths_allowed():
+        found = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(found, dict) or not {"state_dict", "global_step", "epoch"} <= found.keys():
         raise ValueError("it is no checkpoint of Lightning's")
     return found
+
+
+@contextmanager
+def _paths_allowed() -> Iterator[None]:
+    """Reads paths, too: Lightning 2.0 keeps the folder of checkpoints as it was given."""
+    kept = torch.serialization.get_safe_globals()
+    torch.serialization.add_safe_globals([PosixPath, WindowsPath])
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(kept)
 
 
 def moment_in(checkpoint: Mapping[str, Any]) -> dict[str, Any]:

@@ -113,7 +113,7 @@ class Monitor:
         """
         fresh = self._fresh({} if frame is None else frame.numbers, reason) if trainer.is_global_zero else None
         message = None if fresh is None else ({**fresh[0], **beside}, [*filter(None, fresh[1:]), *told])
-        values, changes = trainer.strategy.broadcast(message)
+        values, changes = trainer.strategy.broadcast(message) or ({}, ())  # one without others hands on what it is given
         if values:
             pl_module.log_dict(values, on_step=False, on_epoch=True, batch_size=1)
         for change in changes:

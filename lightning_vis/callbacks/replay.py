@@ -256,7 +256,7 @@ def _filters_of(checkpoint: Mapping[str, Any], probe: Any, skipped: list[str]) -
 def _put(checkpoint: dict[str, Any], module: Any) -> None:
     """The weights of a checkpoint into the network."""
     module.on_load_checkpoint(checkpoint)
-    module.load_state_dict(checkpoint["state_dict"], strict=module.strict_loading)
+    module.load_state_dict(checkpoint["state_dict"], strict=getattr(module, "strict_loading", True))
 
 
 # --- what is imported ----------------------------------------------------------------------------------------------------

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
 
+from lightning_vis import clock
 from lightning_vis.maximization.ascent import RESCUE_STEPS
 from lightning_vis.maximization.presets import Recipe, Update, preset_of
 from lightning_vis.maximization.transforms import Transform
@@ -48,7 +48,7 @@ class Clock:
     def __call__(self, gradient: Tensor, state: Any) -> tuple[Tensor, Any]:
         """The recipe's own step."""
         gradient.flatten()[:1].cpu()  # whatever is still being computed is waited for
-        now = time.perf_counter()
+        now = clock.perf_counter()
         if state is None:
             self._begun, self._passes = now, 0
         else:
@@ -68,7 +68,7 @@ def seconds_of(ascend: Callable[..., Any], preset: str | Recipe, steps: int) -> 
     if steps <= 2 * MEASURED:
         return 0.0
     recipe = preset_of(preset)
-    clock, start = Clock(recipe.update), time.perf_counter()
-    ascend(preset=clock.on(recipe), steps=MEASURED)
-    whole, rescues = time.perf_counter() - start, min(steps, RESCUE_STEPS)
-    return whole + (steps - MEASURED) * clock.plain + (rescues - MEASURED) * clock.rescued
+    watch, start = Clock(recipe.update), clock.perf_counter()
+    ascend(preset=watch.on(recipe), steps=MEASURED)
+    whole, rescues = clock.perf_counter() - start, min(steps, RESCUE_STEPS)
+    return whole + (steps - MEASURED) * watch.plain + (rescues - MEASURED) * watch.rescued

@@ -283,4 +283,5 @@ def _probabilities(
 ) -> Tensor:
     """What `F.scaled_dot_product_attention` weighs values by, without dropout: its result for one value per token of its own."""
     ones = torch.eye(key.shape[-2], dtype=value.dtype, device=value.device).expand(*key.shape[:-1], key.shape[-2])
-    return DOT_PRODUCT(query, key, ones, attn_mask, 0.0, is_causal, scale=scale, enable_gqa=enable_gqa)
+    grouped = {"enable_gqa": True} if enable_gqa else {}  # torch 2.4 does not know the word
+    return DOT_PRODUCT(query, key, ones, attn_mask, 0.0, is_causal, scale=scale, **grouped)

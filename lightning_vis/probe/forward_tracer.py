@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lightning_vis.model.hooks import after, before
 from lightning_vis.model.layers import named_layers
 from lightning_vis.model.places import Path, leaves, on_cpu, rows_of
 from lightning_vis.model.scores import class_scores
@@ -68,19 +69,19 @@ class ForwardTracer:
         self._calls: list[_Call] = []
         self._open: dict[int, list[_Call]] = {}
         self._time = 0
-        self._handles: list[Any] = []
+        self._taken_off: list[Callable[[], None]] = []
         modules = {"": model} | named_layers(model)
         for name, module in modules.items():
             if not isinstance(module, torch.jit.ScriptModule):
                 enter = partial(self._enter, plain_name(name))
                 # Ours comes first: what a user's own hook makes of the images, it will make of them again.
-                self._handles.append(module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True))
-                self._handles.append(module.register_forward_hook(self._leave))
+                self._taken_off.append(before(module, enter, first=True))
+                self._taken_off.append(after(module, self._leave))
 
     def stop(self) -> None:
         """Takes the hooks off."""
-        while self._handles:
-            self._handles.pop().remove()
+        while self._taken_off:
+            self._taken_off.pop()()
 
     def kept(self, name: str, nth: int) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         """What the nth call of a submodule got, the first rows of it on the CPU; None if there were no images in it."""

@@ -254,7 +254,8 @@ def test_heads_of_tokens_share_the_forward_pass(monkeypatch):
 def test_checkpointed_tokens_have_the_maps_of_plain_ones(recompute):
     found = []
     for net in (Headed(), Headed(recompute)):
-        with warnings.catch_warnings(action="ignore"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             frame = look(
                 net.eval(), Probe(images(4), torch.tensor([0, 1, 2, 0])), [saliency(), evidence(), grad_cam()], head="kind"
             )

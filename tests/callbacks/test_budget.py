@@ -156,7 +156,7 @@ def test_a_film_that_cannot_be_afforded_is_measured_and_not_begun(trainer, monke
     64 steps take 64 passes, 16 more where nothing passes a rectifier at first, and what goes before and after them.
     """
     NOW.value = 0.0
-    monkeypatch.setattr("time.perf_counter", lambda: NOW.value)
+    monkeypatch.setattr("lightning_vis.clock.perf_counter", lambda: NOW.value)
     filters = FilterMaximizationCallback(["net.3"], 2, twin_probe(), steps=64)
     data = loader(32, 1.0)
     trainer([filters], max_epochs=2).fit(Heavy(seconds), data, data)
@@ -171,7 +171,7 @@ def test_a_film_that_cannot_be_afforded_is_measured_and_not_begun(trainer, monke
 def test_with_a_time_limit_all_looking_stays_below_a_twentieth_of_it(trainer, monkeypatch, recwarn, seconds):
     """Of 100 s it may have 5; without a limit the same looks take more."""
     NOW.value, data = 0.0, loader(32, 1.0)
-    monkeypatch.setattr("time.perf_counter", lambda: NOW.value)
+    monkeypatch.setattr("lightning_vis.clock.perf_counter", lambda: NOW.value)
     spent = []
     for arguments in ({"max_time": "00:00:01:40"}, {}):
         ours = [ProbeCallback(twin_probe()), FilterMaximizationCallback(["net.3"], 2, twin_probe(), steps=16)]
@@ -187,7 +187,7 @@ def test_with_a_time_limit_all_looking_stays_below_a_twentieth_of_it(trainer, mo
 def test_films_at_the_end_take_no_more_than_a_time_limit_leaves(trainer, monkeypatch, tmp_path, recwarn, limit):
     """A film takes 0.8 s for each of four looks; it is made in any case where nothing is limited."""
     NOW.value = 0.0
-    monkeypatch.setattr("time.perf_counter", lambda: NOW.value)
+    monkeypatch.setattr("lightning_vis.clock.perf_counter", lambda: NOW.value)
 
     def slow(films, key):
         NOW.value += 0.8 * len(films[0][2])

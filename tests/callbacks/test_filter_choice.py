@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from modules import SAFELY
 from nets import Plain, images, trained_looking
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import nn
@@ -85,12 +85,12 @@ def test_changed_after_a_resume_compares_with_the_look_before_the_checkpoint(tra
 
     def run(epochs, **resumed):
         callback, model = filters(layers=["net.4"], channels="changed", probe=probe, steps=1), drifting(probe)
-        saving = ModelCheckpoint(tmp_path / "kept", save_last=True)
+        saving = ModelCheckpoint(str(tmp_path / "kept"), save_last=True)
         trainer([callback, saving], max_epochs=epochs, enable_checkpointing=True).fit(model, loader(), **resumed)
         return callback, model
 
     run(1)
-    callback, model = run(2, ckpt_path=tmp_path / "kept" / "last.ckpt", weights_only=True)
+    callback, model = run(2, ckpt_path=tmp_path / "kept" / "last.ckpt", **SAFELY)
     assert [frame.epoch for frame in callback.film.frames] == [0, 1, 2]
     assert names(callback.film.frames[-1]) == moved_most(model.answers[1], model.answers[2]) != list(range(8))
 
@@ -116,8 +116,7 @@ def test_a_look_that_would_take_too_long_is_not_begun(trainer, monkeypatch):
         now[0] += 12.5
         return filter_pictures(*arguments, **named)
 
-    clock = SimpleNamespace(perf_counter=lambda: now[0], monotonic=time.monotonic)
-    monkeypatch.setattr("lightning_vis.callbacks.budget.time", clock)
+    monkeypatch.setattr("lightning_vis.clock.perf_counter", lambda: now[0])
     monkeypatch.setattr("lightning_vis.callbacks.session.filter_looks.filter_pictures", slow)
     callback = filters(layers=["net.0"], channels=1, steps=1)
     with pytest.warns(UserWarning, match="filters pause until there is time again"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from modules import Classifier, TwoOptimizers, loader
+from modules import SAFELY, Classifier, TwoOptimizers, loader
 from nets import images
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -230,7 +230,7 @@ def test_a_resumed_callback_keeps_its_own_images_beside_a_probe_of_the_user_s(tr
     made.save_checkpoint(tmp_path / "one.ckpt")
     again = callbacks()
     trainer(again, max_epochs=2, num_sanity_val_steps=sanity).fit(
-        Classifier(), loader(24), loader(16), ckpt_path=tmp_path / "one.ckpt", weights_only=True
+        Classifier(), loader(24), loader(16), ckpt_path=tmp_path / "one.ckpt", **SAFELY
     )
     assert [each.session.probe.indices for each in again] == [each.session.probe.indices for each in first]
     assert again[1].film.frames[0].finished_steps == 0

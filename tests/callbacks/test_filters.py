@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from modules import SAFELY
 from nets import Plain, images
 from PIL import Image
 from pytorch_lightning.callbacks import ModelCheckpoint
@@ -217,7 +218,7 @@ def test_pictures_of_many_channels_have_the_colours_of_the_probe():
 
 
 def test_weights_come_on_request(trainer, events, tmp_path):
-    saving = ModelCheckpoint(tmp_path / "kept", save_last=True)
+    saving = ModelCheckpoint(str(tmp_path / "kept"), save_last=True)
     first = filters(weights=True)
     trainer([first, saving], max_epochs=1, enable_checkpointing=True).fit(small(), loader())
     assert [event.step for event in events().Images("weights/net.0")] == [-1, 2]
@@ -258,16 +259,14 @@ def test_changed_shows_the_channels_whose_answers_moved_most(trainer):
 
 
 def test_a_resumed_training_goes_on_with_the_same_film(trainer, tmp_path):
-    saving = ModelCheckpoint(tmp_path / "kept", save_last=True)
+    saving = ModelCheckpoint(str(tmp_path / "kept"), save_last=True)
     first = filters()
     trainer([first, saving], max_epochs=2, enable_checkpointing=True).fit(small(), loader())
     path = tmp_path / "kept" / "last.ckpt"
     torch.load(path, weights_only=True)
     resumed, whole = filters(), filters()
-    again = ModelCheckpoint(tmp_path / "kept", save_last=True)
-    trainer([resumed, again], max_epochs=4, enable_checkpointing=True).fit(
-        small(1), loader(), ckpt_path=path, weights_only=True
-    )
+    again = ModelCheckpoint(str(tmp_path / "kept"), save_last=True)
+    trainer([resumed, again], max_epochs=4, enable_checkpointing=True).fit(small(1), loader(), ckpt_path=path, **SAFELY)
     trainer([whole], max_epochs=4).fit(small(), loader())
     assert [frame.epoch for frame in resumed.film.frames] == [0, 1, 2, 3, 4]
     for one, other in zip(resumed.film.frames, whole.film.frames, strict=True):
@@ -288,12 +287,12 @@ def test_a_resumed_training_goes_on_with_the_same_film(trainer, tmp_path):
 )
 def test_a_resumed_training_with_other_pictures_begins_a_film_anew_and_says_so(trainer, tmp_path, changed, said):
     """One film of two recipes would show a change that no network has made."""
-    saving = ModelCheckpoint(tmp_path / "kept", save_last=True)
+    saving = ModelCheckpoint(str(tmp_path / "kept"), save_last=True)
     trainer([filters(), saving], max_epochs=2, enable_checkpointing=True).fit(small(), loader())
-    resumed, again = filters(**changed), ModelCheckpoint(tmp_path / "kept", save_last=True)
+    resumed, again = filters(**changed), ModelCheckpoint(str(tmp_path / "kept"), save_last=True)
     with pytest.warns(UserWarning, match=rf"otherwise than in the checkpoint \({said}\): their film begins anew"):
         trainer([resumed, again], max_epochs=3, enable_checkpointing=True).fit(
-            small(1), loader(), ckpt_path=tmp_path / "kept" / "last.ckpt", weights_only=True
+            small(1), loader(), ckpt_path=tmp_path / "kept" / "last.ckpt", **SAFELY
         )
     assert [frame.epoch for frame in resumed.film.frames] == [2, 3]
 

@@ -5,17 +5,23 @@ from __future__ import annotations
 import copy
 import pickle
 import warnings
+from collections import Counter
+from typing import ClassVar
 
 import pytest
 import pytorch_lightning as pl
+import torch
 from modules import Classifier, loader
+from nets import images
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch.utils.data import DataLoader, Dataset
 from worlds import Unvalidated, twin_probe
 from worlds import loader as scenes
 
 from lightning_vis.callbacks.filters import FilterMaximizationCallback
 from lightning_vis.callbacks.probe import ProbeCallback
+from lightning_vis.model.hooks import nothing
 
 
 class Shifted(Dataset):
@@ -165,3 +171,70 @@ def counted(trainer, callbacks, by_data):
 def test_what_hooks_of_a_transfer_count_is_put_back(trainer, by_data):
     """Lightning's own tests count them so."""
     assert counted(trainer, guests(), by_data) == counted(trainer, [], by_data) > 0
+
+
+KEPT = []
+keep = KEPT.append  # a list that the step itself names would be put back
+
+
+class Teacher(Classifier):
+    """Its step copies its network, as a step does that keeps an average or a teacher, where no look puts anything back."""
+
+    def training_step(self, batch, batch_idx):
+        keep(copy.deepcopy(self.net))
+        return super().training_step(batch, batch_idx)
+
+
+def test_a_copy_that_a_step_makes_of_its_network_takes_nothing_of_ours_along(trainer):
+    """Copies of our notes ended trainings in segmentation faults."""
+    KEPT.clear()
+    trainer(guests(), max_epochs=1).fit(Teacher(), loader(), loader(4))
+    modules = [each for net in KEPT for each in net.modules()]
+    hooks = [hook for each in modules for hook in (*each._forward_hooks.values(), *each._forward_pre_hooks.values())]
+    assert len(KEPT) > 6  # of the rehearsals, too
+    assert {hook._hook for hook in hooks} == {nothing}
+    first = KEPT[0].eval()
+    assert torch.equal(pickle.loads(pickle.dumps(first))(images(4)), first(images(4)))
+
+
+class Stopping(Classifier):
+    """Its step ends the training, and says so."""
+
+    said: ClassVar[Counter] = Counter()
+
+    def training_step(self, batch, batch_idx):
+        self.print("training_step")
+        self.trainer.should_stop = True
+        return super().training_step(batch, batch_idx)
+
+    def print(self, *words, **options):
+        self.said[words] += 1
+
+
+@pytest.mark.parametrize("given", [list, guests])
+def test_a_rehearsed_step_neither_stops_the_training_nor_prints(trainer, given):
+    Stopping.said.clear()
+    made = trainer(given(), max_epochs=3)
+    made.fit(Stopping(), loader(), loader(4))
+    assert (made.global_step, made.should_stop) == (1, True)
+    assert Stopping.said == {("training_step",): 1}
+
+
+class Second(SingleDeviceStrategy):
+    """One process that says it is not the first, and hands on what it is given."""
+
+    is_global_zero = False
+
+
+def test_a_process_that_is_alone_and_not_the_first_trains_to_its_end(trainer):
+    made = trainer(guests(), strategy=Second(device=torch.device("cpu")), max_epochs=1)
+    made.fit(Classifier(), loader(), loader(4))
+    assert made.global_step == 6
+
+
+def test_no_clock_is_read_that_a_test_of_a_user_may_have_set(trainer, monkeypatch):
+    """Lightning's own tests give `time.perf_counter` a list of times, one for each call of its own."""
+    made = trainer([ProbeCallback(on_error="raise"), FilterMaximizationCallback(channels=1, steps=20)], max_epochs=1)
+    monkeypatch.setattr("time.perf_counter", lambda: pytest.fail("somebody else's time was taken"))
+    made.fit(Classifier(), loader(), loader(4))
+    assert made.global_step == 6

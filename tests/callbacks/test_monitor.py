@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from modules import SAFELY
 from nets import Tokens
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
@@ -592,7 +593,7 @@ def test_a_film_that_cannot_be_read_begins_anew_and_the_alert_goes_on(trainer, t
     resumed = watching(twin_probe(), on_alert=heard.append, at_steps=(), thresholds=soon)
     with pytest.warns(UserWarning, match="lightning_vis: the film in the checkpoint cannot be read .*: it begins anew"):
         trainer([resumed], max_epochs=2).fit(
-            model, loader(48, 0.95), loader(32, 0.95, seed=1), ckpt_path=tmp_path / "one.ckpt", weights_only=True
+            model, loader(48, 0.95), loader(32, 0.95, seed=1), ckpt_path=tmp_path / "one.ckpt", **SAFELY
         )
     assert [frame.epoch for frame in resumed.film.frames] == [1, 2]  # what it goes on from first
     assert [(alert.level, alert.epoch) for alert in heard] == [(1, 2)]

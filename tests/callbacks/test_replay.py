@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import fields
 
 import numpy as np
@@ -207,6 +208,23 @@ def test_the_untrained_network_and_a_finished_one(trainer, tmp_path):
     made.fit(module, loader(32, 1.0))
     made.save_checkpoint(tmp_path / "end.ckpt")
     assert [moment_in(read(tmp_path / "end.ckpt"))[name] for name in ("finished_steps", "epoch")] == [2, 1]
+
+
+def test_a_folder_that_a_checkpoint_keeps_as_it_was_given_is_read(trained, tmp_path):
+    """Lightning 2.0 keeps paths; what else is not plain is not let in."""
+    path = max(trained().glob("*.ckpt"))
+    content = read(path)
+    known = torch.serialization.get_safe_globals()
+    torch.save(content | {"callbacks": {"ModelCheckpoint": {"dirpath": tmp_path}}}, path)
+    assert read(path)["callbacks"]["ModelCheckpoint"]["dirpath"] == tmp_path
+    assert torch.serialization.get_safe_globals() == known
+    torch.save(content | {"callbacks": {"Strange": Strange()}}, path)
+    with pytest.raises(pickle.UnpicklingError, match="Strange"):
+        read(path)
+
+
+class Strange:
+    """No plain value."""
 
 
 def test_broken_checkpoints_are_skipped_and_said(trained, tmp_path, capsys):

@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import shlex
+from contextlib import nullcontext
 from pathlib import Path
 
 import fsspec
@@ -14,6 +15,7 @@ import pytest
 from modules import Classifier, loader
 from PIL import Image
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
+from torch.utils.data import DataLoader
 
 from lightning_vis import FilterMaximizationCallback, Probe, ProbeCallback, SaliencyCallback
 from lightning_vis.callbacks.session import frame_logger
@@ -136,6 +138,22 @@ def test_filters_alone_leave_a_film_too(trainer, tmp_path):
 def test_where_lightning_leaves_nothing_nothing_is_left(trainer, tmp_path, arguments):
     bare = dict.fromkeys(("enable_progress_bar", "enable_model_summary", "num_sanity_val_steps", "log_every_n_steps"))
     fit(trainer, [ProbeCallback()], logger=None if "barebones" in arguments else False, **bare, **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore:You defined a `validation_step`")
+@pytest.mark.parametrize("fails", [False, True])
+def test_where_no_images_are_found_no_folder_is_left(trainer, tmp_path, fails):
+    class Vectors(Classifier):
+        def training_step(self, batch, batch_idx):
+            if fails and batch_idx == 4:
+                raise KeyError("a mistake of the user's")
+            return super().training_step([batch[0].reshape(-1, 3, 12, 12), batch[1]], batch_idx)
+
+    data = DataLoader([(image.flatten(), label) for image, label in loader().dataset], 4)
+    callbacks = [ProbeCallback(), FilterMaximizationCallback(["net.0"], 2, steps=1)]
+    with pytest.warns(UserWarning, match="no images were found"), pytest.raises(KeyError) if fails else nullcontext():
+        trainer(callbacks, logger=False).fit(Vectors(), data)
     assert list(tmp_path.iterdir()) == []
 
 

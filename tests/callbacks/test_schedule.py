@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from modules import Classifier, LogsStep, TwoOptimizers, loader
+from modules import SAFELY, Classifier, LogsStep, TwoOptimizers, loader
 from pytorch_lightning.callbacks import EarlyStopping
 from torch import nn
 
@@ -107,7 +107,7 @@ def test_a_resumed_training_goes_on_and_does_not_begin_again(trainer, probe, tmp
     training.fit(Classifier(), loader(), loader(12, seed=2))
     training.save_checkpoint(tmp_path / "one.ckpt")
     second = ProbeCallback(probe, [saliency()])
-    trainer([second]).fit(Classifier(), loader(), loader(12, seed=2), ckpt_path=tmp_path / "one.ckpt", weights_only=True)
+    trainer([second]).fit(Classifier(), loader(), loader(12, seed=2), ckpt_path=tmp_path / "one.ckpt", **SAFELY)
     assert [frame.finished_steps for frame in second.film.frames] == USUAL
     assert [frame.log_step for frame in second.film.frames] == [step - 1 for step in USUAL]
 

@@ -20,6 +20,7 @@ from before_world import (
     loader,
     watcher,
 )
+from modules import SAFELY
 from PIL import Image
 from pytorch_lightning.cli import LightningCLI
 
@@ -132,7 +133,7 @@ def kept_state(name, callback):
 def resumed(trainer, name, callback):
     made = trainer([callback], max_epochs=4)
     path = BEFORE / f"checkpoint_{name}.ckpt"
-    made.fit(Classifier(), loader(), loader(12, seed=2), ckpt_path=path, weights_only=True)
+    made.fit(Classifier(), loader(), loader(12, seed=2), ckpt_path=path, **SAFELY)
     assert made.current_epoch == 4
     return callback
 

@@ -18,7 +18,7 @@ from lightning_vis.probe.probe import Probe
 def clock(monkeypatch):
     """The time now; it stands still until somebody moves it."""
     now = [0.0]
-    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("lightning_vis.clock.perf_counter", lambda: now[0])
     return now
 
 

@@ -11,6 +11,8 @@ from lightning_vis.callbacks.probe import ProbeCallback
 from lightning_vis.model.compiled import eagerly
 from lightning_vis.probe.probe import Probe
 
+pytestmark = pytest.mark.skipif(not hasattr(torch.compiler, "set_stance"), reason="torch before 2.6 has no stance")
+
 
 def stance():
     return torch._dynamo.eval_frame._stance.stance

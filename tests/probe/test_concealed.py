@@ -80,7 +80,7 @@ def run(trainer, tmp_path, shown):
     probe = Probe(secrets(), [0, 1], masks, inputs=shown)
     view = View("ramp", (INPUT,), ramp, scale=Scale("log"))
     filters = FilterMaximizationCallback(["net.0"], 2, probe, steps=1, weights=True)
-    saving = ModelCheckpoint(tmp_path / "run" / "kept", save_last=True)
+    saving = ModelCheckpoint(str(tmp_path / "run" / "kept"), save_last=True)
     callbacks = [ProbeCallback(probe, [view], at_steps=(), on_alert=lambda alert: None, images=True), filters, saving]
     trainer(callbacks, max_epochs=1, enable_checkpointing=True).fit(Classifier(), loader(32, 1.0), loader(16, 1.0))
     return tmp_path / "run"

@@ -7,10 +7,12 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from PIL import Image
 from tab_page import Tab
 from tab_runs import film_of, inputs_of, write_run
 from tab_server import tensorboard, wait_for_looks
+from tab_tiles import difference, drawn_difference
 from task_frames import film_for, inputs_for, masks
 
 from lightning_vis.events.frame_reader import read_frames
@@ -36,7 +38,7 @@ def test_a_press_opens_a_tile_large_with_all_that_is_known_of_it(browser, logdir
         tab.painted()
         tab.frame.click(".picture canvas >> nth=1")
         assert tab.frame.inner_text(".cell h2") == "image 2, alpha"
-        assert tab.texts(".cell figcaption") == ["mammal", "epoch 7 · ✗ bird · p 0.71 · explains mammal"]
+        assert tab.texts(".cell figcaption") == ["2 · mammal", "epoch 7 · ✗ bird · p 0.71 · explains mammal"]
         known = facts(tab)
         assert known["moment"] == "epoch 7, after 70 steps"
         assert (known["answer"], known["truth"], known["right or wrong"]) == ("bird, p 0.71", "mammal", "wrong")
@@ -65,20 +67,68 @@ def test_a_press_opens_a_tile_large_with_all_that_is_known_of_it(browser, logdir
         assert tab.texts(".cell figcaption")[1].startswith("epoch 6")
 
 
-def test_both_moments_stand_side_by_side_and_can_be_kept_as_a_picture(browser, server):
-    with Tab(browser, server, link(runs="alpha", steps=90, against="moment", other=30, cell="1,alpha")) as tab:
-        tab.until("() => document.querySelectorAll('.cell canvas[data-state=shown]').length === 3")
-        captions = tab.texts(".cell figcaption")
-        assert [each.split(" ·")[0] for each in captions] == ["mammal", "epoch 9", "epoch 3"]
-        with tab.page.expect_download() as download:
-            tab.frame.click("text=download as PNG")
-        assert download.value.suggested_filename == "alpha_image_2.png"
-        picture = np.asarray(Image.open(io.BytesIO(download.value.path().read_bytes())).convert("RGB")).astype(int)
-        panel = tab.pixels(".cell .photo canvas", 2).astype(int)
-        height, width = panel.shape[:2]
-        left = 16 + 2 * (width + 16)
-        assert np.abs(picture[36 : 36 + height, left : left + width] - panel).max() <= 3
-        assert picture.shape[0] > height + 80  # captions, legend, how to read it
+def kept_picture(tab):
+    """What a press on "download as PNG" gives: its name and its pixels."""
+    with tab.page.expect_download() as download:
+        tab.frame.click("text=download as PNG")
+    file = download.value
+    return file.suggested_filename, np.asarray(Image.open(io.BytesIO(file.path().read_bytes())).convert("RGB")).astype(int)
+
+
+def shown_cell(tab, count):
+    tab.until("count => document.querySelectorAll('.cell canvas[data-state=shown]').length === count", count)
+
+
+def at_cell(tab, panel, row, column):
+    """What is said where a pointer lies on a cell of a panel's map."""
+    box = tab.frame.query_selector(f".cell .photo canvas >> nth={panel}").bounding_box()
+    tab.page.mouse.move(box["x"] + (column + 0.5) * box["width"] / 7, box["y"] + (row + 0.5) * box["height"] / 7)
+    return tab.frame.inner_text(".cell .under").replace("−", "-")  # noqa: RUF001
+
+
+@pytest.mark.parametrize("view", ["evidence", "grad_cam"])
+def test_both_moments_and_their_difference_stand_side_by_side_and_can_be_kept(page, logdir, view):
+    run = next(each for each in read_frames(logdir) if each.name == "alpha")
+    first, second = (run.frames[at].maps[view] for at in (9, 3))
+    tab = page.follow(link(runs="alpha", view=view, steps=90, against="moment", other=30))
+    tab.painted()
+    tab.frame.click(".picture canvas >> nth=9")  # of the row of differences
+    shown_cell(tab, 4)
+    said = [each.split(" ·")[0] for each in tab.texts(".cell figcaption")[1:]]
+    assert said == ["A: epoch 9", "B: epoch 3", "A minus B: epoch 9 minus epoch 3"]
+    tops = {round(each.bounding_box()["y"]) for each in tab.frame.query_selector_all(".cell .photo canvas")}
+    assert len(tops) == 1
+    panel = tab.pixels(".cell .photo canvas", 3).astype(int)
+    flat = np.broadcast_to(run.inputs.pictures[1][16, 16], panel.shape)
+    assert np.median(np.abs(panel - drawn_difference(flat, first, second, 1))) <= 3  # but for the lines between its cells
+    value = difference(first, second, 1)[0]
+    row, column = np.unravel_index(value.argmax(), value.shape)
+    under = at_cell(tab, 3, row, column)
+    assert under.startswith(f"row {row + 1} of 7, column {column + 1} of 7: A minus B, evidence +")
+    assert float(under.split("evidence ")[1].split(" ")[0]) == pytest.approx(value[row, column], rel=0.05)
+    name, picture = kept_picture(tab)
+    assert name == "alpha_image_2.png"
+    height, width = panel.shape[:2]
+    left = 16 + 3 * (width + 16)
+    assert np.abs(picture[36 : 36 + height, left : left + width] - tab.pixels(".cell .photo canvas", 3)).max() <= 3
+    assert picture.shape[0] > height + (80 if first.scale.signed else 130)  # captions, a legend of each kind, how to read it
+    tab.resize(390, 844)
+    boxes = [each.bounding_box() for each in tab.frame.query_selector_all(".cell .photo canvas")]
+    assert max(each["x"] + each["width"] for each in boxes) <= 390
+    assert len({round(each["x"]) for each in boxes}) == 2  # two of them side by side
+    tab.resize(1440, 900)
+    tab.press("Escape")
+
+
+def test_the_difference_of_two_runs_is_opened_with_both_and_never_shows_another_picture(page):
+    tab = page.follow(link(runs="alpha,beta", against="run:alpha", cell="1,beta"))
+    shown_cell(tab, 4)
+    assert [each.split(":")[0] for each in tab.texts(".cell figcaption")[1:]] == ["beta", "alpha", "beta minus alpha"]
+    assert "bird → mammal" in tab.texts(".cell figcaption")[3]
+    tab.follow(link(runs="alpha", against="moment", steps=0, other=0, cell="1,alpha"))
+    shown_cell(tab, 4)
+    assert tab.texts(".cell .state") == ["", "no evidence: 0 everywhere", "no evidence: 0 everywhere", "no difference"]
+    tab.press("Escape")
 
 
 def test_a_large_cell_says_what_could_not_be_had(browser, server):
@@ -165,11 +215,16 @@ def test_the_classes_and_their_probabilities_stand_below_the_map_of_their_moment
     with tensorboard(tmp_path) as address:
         wait_for_looks(address, "run", 2)
         with Tab(browser, address, link(cell="1,run", against="moment", other=0)) as tab:
-            tab.until("() => document.querySelectorAll('.cell canvas[data-state=shown]').length === 3")
+            shown_cell(tab, 4)
             assert tab.texts(".cell .likeliest .number") == ["0.81", "0.12", "0.02"]
             assert tab.texts(".cell .likeliest .name") == [names[999], f"{names[1]} (label)", names[7]]
             hidden = tab.frame.eval_on_selector_all(".cell .likeliest", "all => all.map(each => each.hidden)")
-            assert hidden == [True, False, True]  # the photo, A, and B, of whose moment no probabilities were stored
+            assert hidden == [
+                True,
+                False,
+                True,
+                True,
+            ]  # the photo, A, B, of whose moment no probabilities were stored, and their difference
             wide = "() => document.documentElement.scrollWidth <= innerWidth && document.querySelector('.cell').scrollWidth <= innerWidth"
             assert tab.frame.evaluate(wide)
 

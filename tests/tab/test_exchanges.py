@@ -57,6 +57,7 @@ def test_the_verdict_stands_with_its_pictures_those_that_it_names_first(browser,
             assert tab.texts(".exchanges .object > .small:first-child")[:3] == ["exchange 3", "exchange 1", "exchange 2"]
             assert len(tab.frame.query_selector_all(".exchanges .named")) == 1
             assert tab.texts(".matrix th") == ["", "leaves", "bird", "bird", "leaves"]
+            assert tab.texts(".matrix caption")[0].startswith("epoch 2: how often")
             assert tab.texts(".matrix td") == ["7/9", "", "", "0/9"]
             assert [each.split(".")[0] for each in tab.texts(".flag")] == ["⚑ run: surroundings, from epoch 2"]
             tab.until("() => document.querySelectorAll('.sheet figcaption').length === 3")
@@ -75,8 +76,15 @@ def test_the_verdict_stands_with_its_pictures_those_that_it_names_first(browser,
             tab.press("Home")
             assert tab.frame.query_selector(".exchanges canvas:visible") is None  # nothing was exchanged yet
             # A sentence leads to the exchanges that it names, at their look; the alert's flag does as well.
+            for key in "12":  # what is said below the rows is of the moment, and says of which look
+                tab.press(key)
+                tab.painted()
+                tab.press("Home")
+                assert tab.texts(".note") == ["run: no verdict at this moment yet, the first one is of epoch 2"]
+                tab.press("End")
+                tab.painted()
+                assert [each.split(": In")[0] for each in tab.texts(".note")] == ["run, epoch 2"]
             tab.press("1")
-            tab.painted()
             tab.frame.click(".note summary")
             tab.frame.click(".see")
             tab.painted()

@@ -180,6 +180,6 @@ def test_the_verdict_names_twins_by_the_numbers_that_the_page_has(browser, tmp_p
             tab.painted()
             assert tab.texts(".effects:not(.quiet):not([hidden])") == [verdict.sentence]  # once
             objects = tab.texts(".object > .small")
-            assert objects[verdict.rows[0]] == "2: mammal"
+            assert objects[verdict.rows[0]] == "twin 2: mammal"
             shown = tab.frame.eval_on_selector_all(".object", "all => all.map(each => each.querySelectorAll('.flips').length)")
             assert [at + 1 for at, flips in enumerate(shown) if flips][1] == 2

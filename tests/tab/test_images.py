@@ -45,10 +45,15 @@ def link(run, **more):
 
 
 def order(tab):
-    """The images that stand there, numbered as in the probe."""
+    """The images that stand there, numbered as in the probe: the same to the eye and to the ear."""
     tab.painted()
     labels = tab.frame.eval_on_selector_all(".picture canvas", "all => all.map(each => each.getAttribute('aria-label'))")
-    return [int(label.split(",")[0].removeprefix("image ")) for label in labels]
+    numbers = [int(label.split(",")[0].removeprefix("image ")) for label in labels]
+    assert tab.texts(".picture + figcaption .nth") == [str(number) for number in numbers]
+    assert tab.frame.eval_on_selector_all(
+        "figcaption .nth", "all => all.every(each => each.scrollWidth <= each.clientWidth + 1)"
+    )
+    return numbers
 
 
 @pytest.mark.parametrize(("width", "height"), [(2560, 1300), (1000, 760), (1440, 900)])
@@ -125,3 +130,9 @@ def test_images_are_chosen_by_class_and_by_right_and_wrong(page):
     assert len(tab.frame.query_selector_all(".film .row")) == 2
     tab = page.follow(link("few", only="class:nothing"))
     assert tab.frame.inner_text(".empty") == "No image is like that: choose others above."
+
+
+def test_the_film_numbers_its_images_as_the_other_pages_do(page):
+    tab = page.resize(1440, 900).follow(link("few", tab="film", order="wrong"))
+    tab.painted()
+    assert tab.texts(".film .left .badge") == [f"{at} · {('mammal', 'bird')[at % 2]}" for at in (3, 8, 1, 2, 4, 5, 6, 7)]

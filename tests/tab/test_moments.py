@@ -7,9 +7,10 @@ import pytest
 from tab_page import Tab
 from tab_runs import film_of, inputs_of, write_run
 from tab_server import tensorboard, wait_for_looks
+from tab_tiles import drawn_difference
 
 from lightning_vis.events.frame_reader import read_frames
-from lightning_vis.frames import Maps, Scale
+from lightning_vis.frames import Scale
 from lightning_vis.render.canvas.tiles import drawn
 
 pytest_plugins = ("tab_fixtures",)
@@ -31,16 +32,6 @@ def link(**more):
     return "".join(f"&p.lightning_vis.{name}={value}" for name, value in more.items())
 
 
-def difference(run, view, one, other, image):
-    """What is drawn of the difference of two looks of one run, by `render`."""
-    first, second = (run.frames[at].maps[view] for at in (one, other))
-    values = [each.values[image] * (each.values[image].size if each.scale.by_area else 1) for each in (first, second)]
-    if first.scale.kind != "log":
-        values = [each / each.mean() for each in values]
-    scale = Scale("log" if first.scale.kind == "log" else "density", first.scale.limit, signed=True)
-    return np.subtract(*values), scale
-
-
 @pytest.mark.parametrize("view", ["evidence", "grad_cam"])
 def test_two_moments_of_a_run_stand_below_each_other_with_their_difference(logdir, view, page):
     run = next(each for each in read_frames(logdir) if each.name == "alpha")
@@ -54,9 +45,8 @@ def test_two_moments_of_a_run_stand_below_each_other_with_their_difference(logdi
         assert np.abs(shown.astype(int) - drawn(flat, run.frames[epoch].maps[view], 2)).max() <= 3
     shown = tab.pixels(at=2 * COUNT + 2)
     flat = np.broadcast_to(run.inputs.pictures[2][16, 16], shown.shape)
-    values, scale = difference(run, view, 9, 3, 2)
-    maps = Maps(values[None].astype(np.float32), np.zeros(1, int), "conv3", scale, "difference")
-    error = np.abs(shown.astype(int) - drawn(flat, maps, 0)).mean()
+    first, second = (run.frames[at].maps[view] for at in (9, 3))
+    error = np.abs(shown.astype(int) - drawn_difference(flat, first, second, 2)).mean()
     assert error <= 3  # codes of codes: 8 bits of each map's own maximum, and of the difference's
     tab.press("Shift+ArrowLeft")
     tab.painted()
@@ -170,3 +160,32 @@ def test_an_image_s_line_and_the_speed_stay_in_the_link(browser, server):
         tab.page.reload()
         tab.wait()
         assert tab.frame.input_value(".speed") == "0.25"
+
+
+REFUSED = """refuses => {
+    Object.defineProperty(navigator, "clipboard", { value: undefined, configurable: true });
+    if (refuses) document.execCommand = () => false;
+}"""
+
+
+def test_a_copied_link_holds_the_moment_and_the_runs_however_the_training_goes_on(browser, server):
+    with Tab(browser, server, link(runs="beta,alpha", against="moment", view="grad_cam")) as tab:
+        tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        tab.painted()
+        assert "steps=" not in tab.link  # it follows the training
+        tab.frame.click(".copy")
+        tab.until("() => document.querySelector('.copy').textContent === 'link copied'")
+        copied = tab.frame.evaluate("() => navigator.clipboard.readText()")
+        for part in ("steps=110", "other=0", "runs=beta,alpha", "view=grad_cam", "probe=probe", "tab=compare"):
+            assert f"p.lightning_vis.{part}" in copied.replace("%2C", ",")
+        assert "steps=" not in tab.link
+        tab.until("() => document.querySelector('.copy').textContent === 'copy link'")
+        tab.frame.evaluate(REFUSED, False)  # as over plain http from another machine
+        tab.frame.click(".picture canvas >> nth=1")
+        tab.frame.click(".cell >> text=copy link")
+        tab.frame.wait_for_selector(".cell >> text=link copied")
+        tab.frame.evaluate(REFUSED, True)
+        tab.press("Escape")
+        tab.frame.click(".copy")
+        tab.until("() => document.querySelector('.copy').textContent === 'it is in the address bar'")
+        assert "steps=110" in tab.link

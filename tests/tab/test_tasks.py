@@ -89,7 +89,7 @@ def test_compare_has_the_words_of_the_task_and_nothing_else(page, name):
     assert [said.removeprefix("✗ ") for said in read(tab)["captions"]] == list(task.first)  # of the picture above it
     wrong = [frame.is_wrong(index, inputs) is True for index in range(COUNT)]
     assert found["captions"] == [f"{'✗ ' * each}{said}" for each, said in zip(wrong, frame.said, strict=True)]
-    assert found["truth"] == [inputs.truth_of(index) or f"image {index + 1}" for index in range(COUNT)]
+    assert found["truth"] == [inputs.truth_of(index) for index in range(COUNT)]
     assert found["shares"] == [""] * COUNT
     right, known = frame.count_right(inputs)
     assert [each for each in found["facts"] if "right" in each] == ([f"{right} of {known} right"] if known else [])

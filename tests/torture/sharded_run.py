@@ -18,7 +18,7 @@ from lightning_fabric.strategies.fsdp import _setup_activation_checkpointing
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.strategies import DDPStrategy, FSDPStrategy, ModelParallelStrategy
 from torch import Tensor, nn
-from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
+from torch.distributed.fsdp import CPUOffloadPolicy, FullyShardedDataParallel, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import Replicate
 from torch.distributed.tensor.parallel import ColwiseParallel, parallelize_module
 
@@ -59,6 +59,22 @@ class Fully(Spread):
     def configure_model(self) -> None:
         for each in (*self.net, self.net):
             fully_shard(each, mesh=self.device_mesh["data_parallel"])
+
+
+class Mixed(Spread):
+    """Computes in 16 bits, and keeps weights of 32."""
+
+    def configure_model(self) -> None:
+        for each in (*self.net, self.net):
+            fully_shard(each, mesh=self.device_mesh["data_parallel"], mp_policy=MixedPrecisionPolicy(torch.bfloat16))
+
+
+class Offloaded(Spread):
+    """Its parts of the weights lie on the CPU, whatever the device is."""
+
+    def configure_model(self) -> None:
+        for each in (*self.net, self.net):
+            fully_shard(each, mesh=self.device_mesh["data_parallel"], offload_policy=CPUOffloadPolicy(pin_memory=False))
 
 
 class Tensors(Spread):
@@ -133,9 +149,15 @@ FSDP: dict[str, dict[str, Any]] = {
     "fsdp": CONVS,
     "flat": {**CONVS, "use_orig_params": False},
     "whole": {},
+    "mixed": CONVS,
+    "recomputed": {**CONVS, "activation_checkpointing_policy": {nn.Conv2d}},
+    "gradients": {**CONVS, "sharding_strategy": "SHARD_GRAD_OP"},
+    "hybrid": {**CONVS, "sharding_strategy": "HYBRID_SHARD"},
+    "offloaded": {**CONVS, "cpu_offload": True},
 }
-PARALLEL = {"fsdp2": (2, 1), "tensors": (1, 2)}
-NETS = {"fsdp2": Fully, "tensors": Tensors, "flat": Flat}
+PARALLEL = {"fsdp2": (2, 1), "tensors": (1, 2), "fsdp2-mixed": (2, 1), "fsdp2-offloaded": (2, 1)}
+NETS = {"fsdp2": Fully, "tensors": Tensors, "flat": Flat, "fsdp2-mixed": Mixed, "fsdp2-offloaded": Offloaded}
+PRECISIONS = {"mixed": "bf16-mixed", "fsdp2-mixed": "32-true"}
 OURS = {"failing": failing, "unconfigured": unconfigured, "slow": slow}
 ALONE = ("slow", "killed", "monitored")
 """Without us there is nothing to compare these with."""
@@ -195,6 +217,7 @@ def trained(folder: Path, kind: str, how: str, seconds: float) -> None:
         num_sanity_val_steps=1,  # FSDP sets itself up when it is met first, and that may be our look
         val_check_interval=2,
         accumulate_grad_batches=2,
+        precision=PRECISIONS.get(name, "32-true"),
         max_epochs=4 if what == "monitored" else 1,
         enable_checkpointing=what == "monitored",
     )

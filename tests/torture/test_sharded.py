@@ -22,7 +22,8 @@ from .test_ddp import free_port
 
 SCRIPT = Path(__file__).parent / "sharded_run.py"
 SHARDED = ["fsdp", "fsdp2"]
-MORE = ["tensors", "flat", "whole"] * IS_SLOW
+OPTIONS = ["mixed", "recomputed", "gradients", "hybrid", "offloaded", "fsdp2-mixed", "fsdp2-offloaded"]
+MORE = ["tensors", "flat", "whole", *OPTIONS] * IS_SLOW
 STRATEGIES = ["ddp", *SHARDED, *["tensors"] * IS_SLOW]
 DRAWN = SHARDED + MORE
 UNCONFIGURED, FAILING, MONITORED, VALIDATED = (

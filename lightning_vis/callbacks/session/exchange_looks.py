@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lightning_vis import clock
 from lightning_vis.boxes.pool_file import leave_pool, pool_file
 from lightning_vis.callbacks.budget import MANY
 from lightning_vis.callbacks.failures import log, reason
@@ -197,16 +197,16 @@ class ExchangeLooks:
         refusal = self._pool if isinstance(self._pool, Refusal) else self._pool[1].refusal
         if refusal is not None or isinstance(self._pool, Refusal):
             return refusal or NO_TIME
-        start = time.perf_counter()
+        start = clock.perf_counter()
         with preserve_state(module):
             ask = _ask(module, running, self._pool[0], self._answer)
             plain = plain_answers(ask, self._pool[1])
-            self._seconds = (time.perf_counter() - start) * MOST / len(plain)
+            self._seconds = (clock.perf_counter() - start) * MOST / len(plain)
             if self._session.pauses(MANY, trainer, self._seconds):
                 return NO_TIME
             found = experiment(ask, self._pool[1], plain)
             found = found if isinstance(found, Refusal) else replace(found, note=self._pool[0].note)
-        self._seconds = time.perf_counter() - start
+        self._seconds = clock.perf_counter() - start
         return found
 
     def _gathered(self, trainer: Any, module: nn.Module, running: ForwardConfig) -> tuple[Pool, Objects] | Refusal:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from lightning_vis import clock
 from lightning_vis.callbacks.schedule import is_wide
 from lightning_vis.callbacks.session.drawings import of_filters
 from lightning_vis.callbacks.session.session import Session
@@ -181,9 +181,9 @@ class FilterLooks:
         return found
 
     def _maximized(self, module: nn.Module, layer: str, forward: Forward, callbacks: Iterable[Any]) -> dict[str, Found]:
-        start = time.perf_counter()
+        start = clock.perf_counter()
         now, before = profile(module, layer, self._probe.images, forward), self.profiles.get(layer)
-        seconds = time.perf_counter() - start  # of a pass over the probe
+        seconds = clock.perf_counter() - start  # of a pass over the probe
         background = background_of(callbacks, layer)
         unknown_yet = self._channels == BACKGROUND and background is None and before is None
         channels = chosen_channels("first" if unknown_yet else self._channels, now, before, background)

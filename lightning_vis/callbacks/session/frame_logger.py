@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from PIL import Image
 
+from lightning_vis import clock
 from lightning_vis.callbacks.budget import Budget
 from lightning_vis.callbacks.failures import Failures
 from lightning_vis.callbacks.session.drawings import Drawing
@@ -127,11 +127,11 @@ class FrameLogger:
     def seconds_of_films(self, inputs: Inputs) -> float:
         """What films and summary will take, as a film of one look tells."""
         keys = list(self.film.frames[-1].maps) if self.film.frames else []
-        start = time.perf_counter()
+        start = clock.perf_counter()
         with self._failures.surviving("measuring what the films will take"), self._budget.timed("films"):
             for key in keys[:1]:
                 animated([("", inputs, self.film.frames[-1:])], key)
-        return (time.perf_counter() - start) * len(self.film.frames) * len(keys)
+        return (clock.perf_counter() - start) * len(self.film.frames) * len(keys)
 
     def write_numbers(self, frame: Frame, numbers: Mapping[str, float]) -> None:
         """Writes scalars beside the user's own."""

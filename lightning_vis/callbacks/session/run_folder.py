@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -36,6 +37,17 @@ def _own_file(trainer: Any) -> EventFile:
     if known is None or (folder and folder != known.log_dir):
         known = _FILES[trainer] = EventFile(folder or _fresh_folder(str(trainer.default_root_dir)))
     return known
+
+
+def leave_nothing_empty(trainer: Any) -> None:
+    """Takes the folder away that was made for a run which wrote nothing into it, as where no images were found."""
+    file = _FILES.get(trainer)
+    if file is None or is_remote(file.log_dir) or Path(file.log_dir).parent.name != OWN:
+        return
+    with suppress(OSError):  # it is not empty
+        os.rmdir(file.log_dir)
+        del _FILES[trainer]
+        os.rmdir(os.path.dirname(file.log_dir))
 
 
 def logged_folder(trainer: Any) -> str:

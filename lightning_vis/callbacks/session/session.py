@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from lightning_vis import clock
 from lightning_vis.arguments import quoted
 from lightning_vis.callbacks.budget import Budget
 from lightning_vis.callbacks.failures import Failures
@@ -358,11 +358,11 @@ class Session:
     @contextmanager
     def counted(self, rest: str) -> Iterator[dict[str, float]]:
         """Counts what is done inside: the parts that are named in what it yields, and the rest under a name of its own."""
-        started, parts = time.perf_counter(), dict[str, float]()
+        started, parts = clock.perf_counter(), dict[str, float]()
         try:
             yield parts
         finally:
-            parts[rest] = time.perf_counter() - started - sum(parts.values())
+            parts[rest] = clock.perf_counter() - started - sum(parts.values())
             for part, seconds in parts.items():
                 self.budget.count(part, seconds)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from lightning_vis import clock
 from lightning_vis.constants import CONVINCES, SURE
 from lightning_vis.frames import Array, Pictures
 from lightning_vis.reliance.exchange.experiment import MOST, Ask, plain_answers
@@ -34,9 +34,9 @@ def sheets_of(
         named: what a class is called.
         has_time: whether there is time for so many seconds.
     """
-    start = time.perf_counter()
+    start = clock.perf_counter()
     plain = plain_answers(ask, objects)
-    seconds = (time.perf_counter() - start) * len(SIDES) * MOST / len(plain)
+    seconds = (clock.perf_counter() - start) * len(SIDES) * MOST / len(plain)
     found = {SURE: _sure(surest_of(plain, objects.labels), objects, painted, named)}
     if has_time(seconds):
         classes = carried_by_patches(ask, objects.parts.images, objects.labels, plain)

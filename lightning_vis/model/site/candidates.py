@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_vis.model.attention import noticing
+from lightning_vis.model.hooks import after, before
 from lightning_vis.model.layers import named_layers
 from lightning_vis.model.places import Path, leaves
 from lightning_vis.model.site.graph import comes_from
@@ -94,8 +95,8 @@ def _watched(model: nn.Module, found: list[Met]) -> Iterator[None]:
     with ExitStack() as stack:
         for module in model.modules():
             if id(module) in names and not isinstance(module, torch.jit.ScriptModule):
-                stack.callback(module.register_forward_pre_hook(enters, with_kwargs=True).remove)
-                stack.callback(module.register_forward_hook(leaves_it).remove)
+                stack.callback(before(module, enters))
+                stack.callback(after(module, leaves_it))
         yield
 
 

@@ -1,4 +1,4 @@
-"""Mutes the loggers of a model."""
+"""Mutes the loggers of a model, and what it prints by Lightning."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _OF_LOGGERS = ("log_metrics", "add_scalar")
 
 def _writing(value: Any) -> Iterator[str]:
     if isinstance(value, nn.Module):
-        yield from _OF_MODULES
+        yield from (*_OF_MODULES, *(name for name in ("print",) if callable(getattr(value, name, None))))
         return
     for name in dir(type(value)):
         if name.startswith(("log", "add_")) and callable(getattr(type(value), name, None)):

@@ -27,9 +27,9 @@ def preserve_state(model: nn.Module, copied: int | None = None) -> Iterator[nn.M
 
     Whatever happens inside (success, an error, Ctrl-C), these are as they were before: the training flag of each module,
     parameters and their ``requires_grad`` and ``.grad`` (the same objects), buffers, Python attributes of modules with the
-    lists, dicts, tensors, arrays and generators in them, hooks, the random streams of Python, NumPy and torch, and what the
-    user's own methods and hooks keep in closures, in globals and in their classes. The user's hooks do run: they may be part
-    of the network. ``log`` and ``log_dict`` of Lightning modules, the loggers of their Trainer and writers that the model or
+    lists, dicts, tensors, arrays and generators in them, hooks, the random streams of Python, NumPy and torch, what the
+    user's own methods and hooks keep in closures, in globals and in their classes, and the Trainer's own attributes. The
+    user's hooks do run: they may be part of the network. ``log``, ``log_dict`` and ``print`` of Lightning modules, the loggers of their Trainer and writers that the model or
     its hooks keep are silent meanwhile, and compiled modules run eagerly, so that hooks work.
 
     What is written to files, printed, or kept by installed packages or in iterators cannot be taken back.
@@ -101,6 +101,8 @@ def _objects(
 ) -> tuple[list[Restore], Callable[[], None]]:
     """What puts all that can be reached back, and what lends it."""
     found = reachable(modules, (*parameters, *buffers))
+    trainers = {id(each): each for each in (vars(module).get("_trainer") for module in modules) if hasattr(each, "__dict__")}
+    found += [(vars(each), 0) for each in trainers.values()]  # its own attributes: a step may say `trainer.should_stop`
     methods = logging_methods(value for value, _ in found)
 
     def lend() -> None:

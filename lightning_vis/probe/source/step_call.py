@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from lightning_vis.model.call import on_device, rows_for
+from lightning_vis.model.hooks import after, before
 from lightning_vis.model.places import Path, replaced, rows_of
 from lightning_vis.model.snapshot.rng import begin_streams, random_streams
 from lightning_vis.probe.witness.dry_run import goes_back_itself, still
@@ -71,21 +72,17 @@ class StepCall:
     def _answer(self, batch: Any, images: Tensor) -> Any:
         found: list[Any] = []
         seen = [0, 0]
-        handles = [
-            submodule(self.module, self.testimony.module).register_forward_pre_hook(
-                partial(self._exchange, seen, images), with_kwargs=True, prepend=True
-            )
-        ]
+        taken_off = [before(submodule(self.module, self.testimony.module), partial(self._exchange, seen, images), first=True)]
         if not self.at_meeting:
             last = submodule(self.module, self.testimony.chain[-1])
-            handles.append(last.register_forward_hook(partial(_stop, seen, found, self.testimony.nth)))
+            taken_off.append(after(last, partial(_stop, seen, found, self.testimony.nth)))
         try:
             return self._run(batch)
         except _Answered:
             return found[0]
         finally:
-            for handle in handles:
-                handle.remove()
+            for take_off in taken_off:
+                take_off()
 
     def _run(self, batch: Any) -> Any:
         """Runs the step up to the meeting, or up to where the last submodule has returned, and no farther."""

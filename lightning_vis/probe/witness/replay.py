@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from lightning_vis.model.hooks import after, before
 from lightning_vis.model.places import Path, leaves
 from lightning_vis.model.snapshot.rng import begin_streams
 from lightning_vis.model.snapshot.snapshot import preserve_state
@@ -63,7 +64,7 @@ class Replay(Witness):
         if is_metric(module):
             return super()._watch(name, module)
         for path in [path for end, path in self._meeting.ends if end == name]:
-            self._taken_off.append(module.register_forward_hook(partial(self._has_answered, path)).remove)
+            self._taken_off.append(after(module, partial(self._has_answered, path)))
         return set()
 
     def _has_answered(self, path: Path, module: nn.Module, args: Any, output: Any) -> None:
@@ -174,7 +175,7 @@ def captured(
     given: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
     first = submodule(module, testimony.module)
     with preserve_state(module), torch.no_grad(), still(module, optimizers):
-        handle = first.register_forward_pre_hook(partial(_keep, given), prepend=True, with_kwargs=True)
+        take_off = before(first, partial(_keep, given), first=True)
         begin_streams()  # a step that augments makes the same images of the same items, in a run that goes on too
         try:
             at, back = testimony.meeting, goes_back_itself(module)
@@ -184,7 +185,7 @@ def captured(
                 raise
             met = None, None
         finally:
-            handle.remove()
+            take_off()
     if len(given) <= testimony.nth:
         raise LookupError(f"{testimony.module or 'the module itself'} was called {len(given)} times")
     answer, target = met if testimony.meeting is not None else (None, None)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
+from lightning_vis.model.hooks import after, before
 from lightning_vis.model.places import Path, canonical, leaves
 from lightning_vis.probe.witness.choice import concluded
 from lightning_vis.probe.witness.functions import (
@@ -126,8 +127,7 @@ class Witness(TorchFunctionMode):
             return {id(each) for each in module.modules()}
         if isinstance(module, torch.jit.ScriptModule):  # takes no hooks
             return {id(each) for each in module.modules()}
-        enter = module.register_forward_pre_hook(partial(self._enter, name), prepend=True, with_kwargs=True)
-        self._taken_off += [enter.remove, module.register_forward_hook(self._leave).remove]
+        self._taken_off += [before(module, partial(self._enter, name), first=True), after(module, self._leave)]
         return set()
 
     def _muted(self, call: Callable[..., Any]) -> Callable[..., Any]:

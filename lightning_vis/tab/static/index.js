@@ -1,5 +1,6 @@
 // The page: loads what is shown, keeps it up to date, and hands every change to the parts of the page.
 
+import { copied } from "./access/clipboard.js";
 import { Cell } from "./cell/cell.js";
 import { Compare } from "./compare/compare.js";
 import { Film } from "./film/film.js";
@@ -16,7 +17,7 @@ import { foundIn } from "./runs/run_list.js";
 import { inOrder, Marks } from "./runs/marks.js";
 import { mergedStreams, modelOf } from "./page/looks.js";
 import { exportedSource, serverSource } from "./page/source.js";
-import { flushAddress, isForeign, readState, writeState } from "./page/url_state.js";
+import { flushAddress, isForeign, linkTo, readState, writeState } from "./page/url_state.js";
 import { parsedConstants } from "./picture/colours.js";
 import { Painter } from "./picture/painter.js";
 import { Timeline } from "./timeline/timeline.js";
@@ -26,6 +27,7 @@ const POLL = 5000;
 const [FIRST_RUNS, MOST_RUNS] = [4, 12]; // shown where nobody has chosen; where TensorBoard's own filter has
 const FILM_SECONDS = 12;
 const FASTEST = 60; // milliseconds from look to look
+const SAID = 3000; // milliseconds for which it is said that a link was copied
 const GATHER = 30; // milliseconds: pictures of a moment come one by one, and are painted together
 
 export async function render(exported = null) {
@@ -271,8 +273,30 @@ class Page {
     this.current.update(this.model);
     this.timeline.update(this.model);
     this.cell.update(this.model);
+    writeState(this.host, { ...this.state, tab: this.tab, epoch: this.state.steps === null ? null : this.epoch });
+  }
+
+  get epoch() {
     const look = this.model.runs.flatMap((run) => run.looks).find((each) => each.steps === this.model.steps);
-    writeState(this.host, { ...this.state, tab: this.tab, epoch: this.state.steps === null ? null : look?.epoch ?? this.state.epoch });
+    return look?.epoch ?? this.state.epoch;
+  }
+
+  // What is shown, with what nobody has chosen: a page that follows its training shows another moment tomorrow, a link does not.
+  get pinned() {
+    const { model, state } = this;
+    const moments = { steps: model.steps ?? null, epoch: this.epoch, other: state.against === "moment" ? model.otherSteps : state.other };
+    return { ...state, ...moments, tab: this.tab, runs: this.shownRuns, probe: model.probe ?? null, view: model.view?.key ?? null };
+  }
+
+  // A link to what is shown; where the browser does not lend its clipboard, the address bar has it.
+  async copyLink(button) {
+    const isCopied = await copied(linkTo(this.host, this.pinned), button.parentElement);
+    if (!isCopied) {
+      this.change(this.pinned);
+      this.flush();
+    }
+    button.textContent = isCopied ? "link copied" : "it is in the address bar";
+    setTimeout(() => { button.textContent = "copy link"; }, SAID);
   }
 
   // Another page begins at its top, however far the one before was scrolled.

@@ -42,7 +42,7 @@ class Fit:
 
     def __init__(self, make):
         self.callback, self.error, self.said = ProbeCallback(on_error="raise"), None, []
-        pl.seed_everything(0, verbose=False)
+        pl.seed_everything(0)
         module, training, validation = make()
         self.has_feature_maps = any(isinstance(each, (nn.Conv2d, nn.Conv3d)) for each in module.modules())
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True) as caught:

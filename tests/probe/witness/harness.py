@@ -89,7 +89,7 @@ class Left:
 
 def fitted(case, watcher=None, **options):
     """Fits a set-up for two epochs, with a watcher if there is one; what it left behind."""
-    pl.seed_everything(0, verbose=False)
+    pl.seed_everything(0)
     module, data = case.make()
     logged = Logged()
     trainer = quiet_trainer([*([watcher] if watcher else []), logged], **(dict(case.options) | options))

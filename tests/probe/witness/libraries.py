@@ -243,7 +243,7 @@ def versions() -> Iterator[str]:
 
 def main(words: list[str]) -> None:
     torch.set_num_threads(1)
-    pl.seed_everything(0, verbose=False)
+    pl.seed_everything(0)
     for name in ("pytorch_lightning", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.ERROR)
     print(f"{datetime.date.today()}: `python -m tests.probe.witness.libraries {' '.join(words)}`".replace(" `", "`"))

@@ -34,7 +34,7 @@ JUDGED = {
 
 def trained(make, watcher=None):
     """Fits a set-up for one epoch on its own loaders, with a watcher if there is one; what it left behind."""
-    pl.seed_everything(0, verbose=False)
+    pl.seed_everything(0)
     module, training, validation = make()
     logged = Logged()
     trainer = quiet_trainer([*([watcher] if watcher else []), logged], max_epochs=1)

@@ -1,19 +1,18 @@
-// One cell, large: photo and maps of one image of one run at both moments, its numbers, its line over time, a link, a picture to keep.
+// One cell, large: photo, maps and what they differ by, of one image of one run, its numbers, its line over time, a link, a picture to keep.
 
 import { Dialog } from "../page/dialog.js";
-import { element, fitCanvas, replace } from "../page/dom.js";
-import { lookAt, partOf } from "../page/looks.js";
-import { captionOf, explainedOf, isWrong, likeliestOf, quantityOf, readingOf, truthInUnit } from "../page/words.js";
-import { mark } from "../picture/cell.js";
+import { element, replace } from "../page/dom.js";
+import { lookAt } from "../page/looks.js";
+import { differenceReadingOf, readingOf } from "../page/words.js";
+import { limitOf } from "../picture/colours.js";
 import { drawLine } from "./line.js";
 import { factsOf } from "./facts.js";
 import { keep } from "./download.js";
-import { valueUnder } from "./values.js";
-import { shares } from "./shares.js";
+import { Panel } from "./panel.js";
+import { panelsOf } from "./panels.js";
 
 const [MOST, LEAST, GAP] = [560, 160, 16];
-const MASK = "mask"; // the view of a predicted mask, and the panel beside the map
-const FINE = 32; // cells of a map's edge, up to which they are drawn
+const FRAME = 52; // pixels of the window's edges and of its scroll bar
 
 export class Cell {
   constructor(page) {
@@ -38,25 +37,26 @@ export class Cell {
   }
 
   show(model, run, image) {
-    const moments = this.momentsOf(model);
-    const names = namesOf(run, moments, model.view);
-    replace(this.dialog.body, JSON.stringify([run.name, image, names]), () => this.build(names));
-    const beside = (window.innerWidth - 80 - GAP * names.length) / names.length;
-    const across = beside < LEAST ? window.innerWidth - 80 : beside; // in a narrow window one stands below the other
-    const side = Math.max(LEAST, Math.min(MOST, across, window.innerHeight * 0.55));
-    for (const panel of this.panels) this.fill(panel, { model, run, image, side, moment: moments.find((each) => each.name === panel.name) || moments[0] });
-    this.reading.textContent = readingOf(model);
-    this.facts.replaceChildren(...factsOf(run, lookAt(run.looks, model.steps), image, model.view));
+    const shown = panelsOf(run, model, this.page.state.against);
+    replace(this.dialog.body, JSON.stringify([run.name, image, shown.map(({ kind, name }) => [kind, name])]), () => this.build(shown.length));
+    const side = sideOf(shown.length);
+    this.panels.forEach((panel, at) => panel.update(shown[at], { model, image, side }));
+    this.reading.textContent = [readingOf(model), this.differenceReading(model)].filter(Boolean).join(" ");
+    this.facts.replaceChildren(...factsOf(shown.find((each) => each.kind === "map"), lookAt(run.looks, model.steps), image, model.view));
     drawLine(this.line, { run, image, model, width: Math.min(720, window.innerWidth - 80) });
   }
 
-  momentsOf(model) {
-    const hasOther = this.page.state.against === "moment";
-    return [{ name: hasOther ? "A" : "now", steps: model.steps }, ...(hasOther ? [{ name: "B", steps: model.otherSteps }] : [])];
+  get difference() {
+    return this.panels.find((panel) => panel.kind === "difference");
   }
 
-  build(names) {
-    this.panels = names.map((name) => this.panel(name));
+  differenceReading({ view }) {
+    const { state, painter } = this.page;
+    return this.difference && !view.isPicture ? `The difference: ${differenceReadingOf(view, limitOf(view.scale, state, painter.constants), state.mode)}` : "";
+  }
+
+  build(count) {
+    this.panels = [...Array(count)].map(() => new Panel(this.page, (text) => { this.under.textContent = text; }));
     this.facts = element("dl", { className: "facts" });
     this.line = element("canvas", { className: "line", role: "img" });
     this.reading = element("p", { className: "quiet" });
@@ -64,56 +64,10 @@ export class Cell {
     const tools = element(
       "div", { className: "tools" }, button("‹ image before", () => this.step(-1)), button("next image ›", () => this.step(1)),
       button("look before", () => this.page.go(this.page.model.index - 1)), button("next look", () => this.page.go(this.page.model.index + 1)),
-      button("its line in the chart", () => this.page.timeline.choose(this.page.state.cell.image)), button("copy link", (event) => this.copy(event.currentTarget)),
+      button("its line in the chart", () => this.page.timeline.choose(this.page.state.cell.image)), button("copy link", (event) => this.page.copyLink(event.currentTarget)),
       button("download as PNG", () => this.download()),
     );
     return [element("div", { className: "panels" }, ...this.panels.map((each) => each.figure)), this.under, tools, this.facts, this.line, this.reading];
-  }
-
-  panel(name) {
-    const canvas = element("canvas", { role: "img" });
-    const state = element("span", { className: "state" });
-    const words = element("figcaption");
-    const likeliest = element("div", { className: "likeliest", hidden: true });
-    const panel = { name, canvas, state, words, likeliest, figure: element("figure", {}, element("div", { className: "photo" }, canvas, state), words, likeliest) };
-    canvas.addEventListener("pointermove", (event) => this.say(panel, event));
-    canvas.addEventListener("pointerleave", () => { this.under.textContent = ""; });
-    return panel;
-  }
-
-  fill(panel, { model, run, image, side, moment }) {
-    const [height, width] = run.inputs?.size || [1, 1];
-    fitCanvas(panel.canvas, side, Math.round((side * height) / width));
-    panel.figure.style.width = `${side}px`; // a long caption makes no panel wider than its picture
-    const { painter, state } = this.page;
-    const isMask = panel.name === MASK;
-    const masks = state.outline || isMask ? run.masks : null;
-    if (panel.name === "input") {
-      const found = painter.stateOf([run.inputs, masks]);
-      panel.words.textContent = truthInUnit(run, image) || `image ${image + 1}`;
-      panel.canvas.setAttribute("aria-label", `the photo: ${panel.words.textContent}`);
-      const isShown = found === "shown" && painter.paintPicture(panel.canvas, run.inputs, image, masks);
-      return mark(panel, isShown ? "shown" : found === "shown" ? "missing" : found);
-    }
-    const look = lookAt(run.looks, moment.steps);
-    const part = isMask ? look?.maps.mask : partOf(look, model.view);
-    const found = part ? painter.stateOf([part, run.inputs, masks]) : "missing";
-    panel.shown = { part, image };
-    const isShown = found === "shown" && painter.paintView(panel.canvas, { inputs: run.inputs, part, index: image, masks: run.masks, settings: isMask ? { ...state, outline: true } : state });
-    if (isShown && part.maximum) drawGrid(panel.canvas, part.size);
-    mark(panel, isShown ? "shown" : found === "shown" ? "missing" : found, isShown && part.maximum ? painter.maps(part)?.[image]?.state : "");
-    panel.words.textContent = isMask ? maskWordsOf(run, look, image) : wordsOf(run, look, image, part);
-    if (!isMask) shares(panel.likeliest, likeliestOf(run.inputs, look, image), run.colour);
-    panel.words.classList.toggle("wrong", isWrong(run.inputs, look, image) === true);
-    return panel.canvas.setAttribute("aria-label", `${moment.name}: ${panel.words.textContent}`);
-  }
-
-  say(panel, event) {
-    const { part, image } = panel.shown || {};
-    if (panel.canvas.dataset.state !== "shown") return;
-    this.under.textContent = valueUnder(this.page.painter.maps(part)?.[image], event.offsetX / panel.canvas.clientWidth, event.offsetY / panel.canvas.clientHeight, {
-      quantity: quantityOf(panel.name === MASK ? part : this.page.model.view), unit: part?.unit ?? "log-odds",
-    });
   }
 
   step(by) {
@@ -122,51 +76,26 @@ export class Cell {
     this.page.change({ cell: { ...cell, image: (cell.image + by + count) % count } });
   }
 
-  async copy(button) {
-    this.page.flush();
-    try {
-      await navigator.clipboard.writeText(this.page.host.location.href);
-      button.textContent = "link copied";
-    } catch {
-      button.textContent = "the link is in the address bar";
-    }
-  }
-
   download() {
     const { model, painter, state } = this.page;
     const { cell } = state;
     keep({
       name: `${cell.run} image ${cell.image + 1}`, title: `image ${cell.image + 1}, ${cell.run}, ${model.view.title}`, panels: this.panels,
-      reading: this.reading.textContent, legend: model.view.isPicture ? null : { scale: model.view.scale, settings: state, painter },
+      reading: this.reading.textContent, legends: this.legendsOf(model.view).map((each) => ({ ...each, settings: state, painter })),
     });
+  }
+
+  // That of the maps; a difference has a sign, whether its maps have one or not.
+  legendsOf({ scale, isPicture }) {
+    if (isPicture) return [];
+    return [{ scale, name: "" }, ...(this.difference && !scale.signed ? [{ scale: { ...scale, signed: true }, name: "difference" }] : [])];
   }
 }
 
-// Photo, maps of the moments, and of a segmentation the mask that it predicts, where the maps are of something else.
-function namesOf(run, moments, view) {
-  const hasMask = view?.key !== MASK && run.looks.some((look) => look.maps.mask);
-  return [...(run.inputs ? ["input"] : []), ...moments.map((each) => each.name), ...(hasMask ? [MASK] : [])];
-}
-
-function maskWordsOf(run, look, image) {
-  const explained = explainedOf(run.inputs, look?.maps.mask, image);
-  const iou = look?.per_image["answers/iou"]?.[image];
-  const overlap = Number.isFinite(iou) ? `overlap (IoU) ${iou.toFixed(2)}` : "";
-  return [look ? look.when : "not looked at", `predicted mask${explained && ` of ${explained}`}`, overlap, run.masks ? "white line: the true one" : ""].filter(Boolean).join(" · ");
-}
-
-// The map's own cells: what lies between their middles is interpolated.
-function drawGrid(canvas, [rows, columns]) {
-  if (Math.max(rows, columns) > FINE) return;
-  const context = canvas.getContext("2d");
-  context.fillStyle = "#ffffff38";
-  for (let row = 1; row < rows; row += 1) context.fillRect(0, Math.round((row * canvas.height) / rows), canvas.width, 1);
-  for (let column = 1; column < columns; column += 1) context.fillRect(Math.round((column * canvas.width) / columns), 0, 1, canvas.height);
-}
-
-function wordsOf(run, look, image, part) {
-  const { text, share } = captionOf(run.inputs, look, image);
-  const explained = explainedOf(run.inputs, part, image);
-  const says = text ? `${isWrong(run.inputs, look, image) ? "✗ " : ""}${text}` : "";
-  return [look ? look.when : "not looked at", says, share, explained && `explains ${explained}`].filter(Boolean).join(" · ");
+// As many side by side as there is room for: all of them, else two of four, so that those that are compared are seen together.
+function sideOf(count) {
+  const room = Math.floor(window.innerWidth * 0.96) - FRAME;
+  const at = (columns) => Math.floor((room - GAP * (columns - 1)) / columns);
+  const across = at(count) >= LEAST ? at(count) : at(count > 2 ? 2 : 1);
+  return Math.min(MOST, across, Math.max(LEAST, window.innerHeight * 0.55));
 }

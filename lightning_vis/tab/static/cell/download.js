@@ -2,11 +2,11 @@
 
 import { ticksOf } from "../picture/colours.js";
 
-const [GAP, LINE, BAR] = [16, 20, 300];
+const [GAP, LINE, BAR, TALL] = [16, 20, 300, 50];
 const [INK, QUIET, GROUND] = ["#202124", "#5f6368", "#ffffff"];
 
-export function keep({ name, title, panels, reading, legend }) {
-  const sheet = sheetOf({ title, panels, reading, legend });
+export function keep({ name, ...shown }) {
+  const sheet = sheetOf(shown);
   sheet.toBlob((blob) => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);
@@ -16,7 +16,7 @@ export function keep({ name, title, panels, reading, legend }) {
   }, "image/png");
 }
 
-export function sheetOf({ title, panels, reading, legend }) {
+export function sheetOf({ title, panels, reading, legends }) {
   const sheet = document.createElement("canvas");
   const context = sheet.getContext("2d");
   const shown = panels.map(({ canvas, words, state }) => ({ canvas, text: [words.textContent, state.textContent].filter(Boolean).join(" · ") }));
@@ -26,7 +26,7 @@ export function sheetOf({ title, panels, reading, legend }) {
   const captions = shown.map(({ canvas, text }) => wrapped(context, text, canvas.width));
   const lines = Math.max(...captions.map((each) => each.length));
   const below = wrapped(context, reading, width - 2 * GAP);
-  [sheet.width, sheet.height] = [width, GAP + LINE + tall + LINE * (lines + below.length + 1) + (legend ? 50 : 0) + GAP];
+  [sheet.width, sheet.height] = [width, GAP + LINE + tall + LINE * (lines + below.length + 1) + TALL * legends.length + GAP];
   context.fillStyle = GROUND;
   context.fillRect(0, 0, sheet.width, sheet.height);
   write(context, [title], GAP, GAP + 10, `bold 14px sans-serif`, INK);
@@ -37,12 +37,12 @@ export function sheetOf({ title, panels, reading, legend }) {
     x += canvas.width + GAP;
   });
   const y = GAP + LINE * (lines + 2) + tall;
-  if (legend) drawLegend(context, legend, y);
-  write(context, below, GAP, y + (legend ? 50 : 10), "13px sans-serif", QUIET);
+  legends.forEach((legend, at) => drawLegend(context, legend, y + at * TALL));
+  write(context, below, GAP, y + (TALL * legends.length || 10), "13px sans-serif", QUIET);
   return sheet;
 }
 
-function drawLegend(context, { scale, settings, painter }, y) {
+function drawLegend(context, { scale, settings, painter, name }, y) {
   const bar = document.createElement("canvas");
   [bar.width, bar.height] = [BAR, 12];
   painter.paintLegend(bar, scale, settings);
@@ -52,6 +52,7 @@ function drawLegend(context, { scale, settings, painter }, y) {
     write(context, [String(Number(value.toPrecision(2))).replace("-", "−")], GAP + 20 + at * BAR, y + 26, "11px sans-serif", QUIET);
   }
   context.textAlign = "left";
+  write(context, [name], GAP + BAR + 48, y + 11, "13px sans-serif", QUIET);
 }
 
 function write(context, lines, x, y, font, colour) {

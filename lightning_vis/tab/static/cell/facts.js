@@ -8,14 +8,15 @@ const NAMES = {
   "answers/label": "probability of the label, this photo", "answers/error": "error, in spreads of the targets", "answers/iou": "IoU", "answers/nearest": "similarity to the nearest image",
 };
 
-export function factsOf(run, look, image, view) {
+// `name` says which of two that are compared this is, "" where there is one.
+export function factsOf({ run, name }, look, image, view) {
   if (!look) return [];
   const { text, share } = captionOf(run.inputs, look, image);
   const wrong = isWrong(run.inputs, look, image);
   const truth = truthInUnit(run, image);
   const unit = numberUnitOf(look);
   const rows = [
-    ["moment", `${look.when}, after ${Math.floor(look.steps)} steps`], ["answer", [text, share, text && unit && `in ${unit}`].filter(Boolean).join(", ")], ["truth", truth],
+    ["all of this is of", name], ["moment", `${look.when}, after ${Math.floor(look.steps)} steps`], ["answer", [text, share, text && unit && `in ${unit}`].filter(Boolean).join(", ")], ["truth", truth],
     ["right or wrong", wrong === null ? "" : wrong ? "wrong" : "right"],
     ...Object.entries(look.per_image).map(([tag, values]) => [nameOf(tag, view), valueOf(tag, values[image], run.inputs)]),
     ["note", look.notes.join(" ")],

@@ -3,12 +3,23 @@
 // `x` and `y` are shares of the picture's width and height.
 export function valueUnder(map, x, y, { quantity, unit }) {
   if (!map || map.maximum === null) return "";
+  const { value, place } = at(map, x, y);
+  if (map.scale.kind === "log") return `${place}: ${quantity} ${rounded(map.scale.by_area ? value * map.area : value)}${unit ? ` ${unit}` : ""}`;
+  return `${place}: ${rounded(value / Math.max(map.scale.signed ? map.magnitude : map.mean, 1e-30))} times the map's mean`;
+}
+
+// The same of a difference, whose values are in what its two maps are compared in.
+export function differenceUnder(map, x, y, { quantity, unit, name, mode }) {
+  const { value, place } = at(map, x, y);
+  const isShape = map.scale.kind !== "log" || mode === "shape";
+  return `${place}: ${name}, ${isShape ? "" : `${quantity} `}${value > 0 ? "+" : ""}${rounded(value)}${isShape ? " times a map's own mean" : unit && ` ${unit}`}`;
+}
+
+function at(map, x, y) {
   const [column, row] = [clipped(x, map.width), clipped(y, map.height)];
   const zero = map.scale.signed ? 128 : 0;
   const value = ((map.codes[row * map.width + column] - zero) / (255 - zero)) * map.maximum;
-  const place = `row ${row + 1} of ${map.height}, column ${column + 1} of ${map.width}`;
-  if (map.scale.kind === "log") return `${place}: ${quantity} ${rounded(map.scale.by_area ? value * map.area : value)}${unit ? ` ${unit}` : ""}`;
-  return `${place}: ${rounded(value / Math.max(map.scale.signed ? map.magnitude : map.mean, 1e-30))} times the map's mean`;
+  return { value, place: `row ${row + 1} of ${map.height}, column ${column + 1} of ${map.width}` };
 }
 
 function clipped(share, cells) {

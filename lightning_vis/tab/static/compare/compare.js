@@ -2,12 +2,12 @@
 
 import { Stops } from "../access/stops.js";
 import { mark } from "../picture/cell.js";
-import { element, fitCanvas, isFlowing, NO_MAPS, noteOf, pager, pressable, replace } from "../page/dom.js";
+import { element, fitCanvas, isFlowing, NO_MAPS, notesIn, nthOf, pager, pressable, replace } from "../page/dom.js";
 import { limitOf } from "../picture/colours.js";
 import { groupsOf } from "../runs/groups.js";
 import { withMaps } from "../page/looks.js";
 import { markOf } from "../runs/run_list.js";
-import { answersOf, quantityOf, truthInUnit } from "../page/words.js";
+import { answersOf, differenceReadingOf, quantityOf, truthInUnit } from "../page/words.js";
 import { layoutOf } from "./layout.js";
 import { rowsOf, shownOf, sourcesOf } from "./rows.js";
 import { describe, fillDifference, fillHead, fillTile } from "./tiles.js";
@@ -15,7 +15,9 @@ import { describe, fillDifference, fillHead, fillTile } from "./tiles.js";
 export class Compare {
   constructor(page) {
     this.page = page;
-    this.root = element("div", { className: "compare" });
+    this.body = element("div");
+    this.notes = element("div");
+    this.root = element("div", { className: "compare" }, this.body, this.notes);
     this.stops = new Stops(this.root, ".grid canvas");
     this.tiles = [];
     this.shown = new Map();
@@ -47,31 +49,28 @@ export class Compare {
     const first = Math.min(state.page, pages - 1) * perPage;
     const shown = groups.map((group) => ({ ...group, images: group.images.slice(first, first + perPage) }));
     const structure = JSON.stringify([
-      model.probe, columns, pages, first, most, shown.map(({ images, rows }) => [images, rows.map(({ id, run }) => [id, run.colour, run.inputs?.key])]), notes,
+      model.probe, columns, pages, first, most, shown.map(({ images, rows }) => [images, rows.map(({ id, run }) => [id, run.colour, run.inputs?.key])]),
     ]);
-    replace(this.root, structure, () => [
-      ...(pages > 1 ? [pager(this.page, { pages, first, last: Math.min(most, first + perPage), count: most })] : []), ...this.build(shown, columns), ...notes.map((each) => noteOf(each, (run, steps) => this.page.prove(run, steps))),
-    ]);
+    replace(this.body, structure, () => [...(pages > 1 ? [pager(this.page, { pages, first, last: Math.min(most, first + perPage), count: most })] : []), ...this.build(shown, columns)]);
+    notesIn(this.notes, notes, this.page);
     this.rows = shown.flatMap((group) => group.rows);
     this.fit(model);
     this.fill(model);
     this.paint(model);
   }
 
-  // How differences are to be read; their colours are those of signed maps, whatever the view's own are.
   readingOf({ view, runs }) {
     const { state, painter } = this.page;
     const isShown = state.against === "moment" || runs.some((run) => `run:${run.name}` === state.against);
     if (!isShown || view.isPicture) return [];
-    const limit = Number(limitOf(view.scale, state, painter.constants).toPrecision(2));
-    const unit = view.scale.kind === "log" && state.mode === "evidence" ? "" : " times a map's own mean";
-    return [`Rows that begin with minus are differences: warm where there is more in the first one, blue where there is less, in full colour from ${limit}${unit} on.`];
+    return [`Rows that begin with minus are differences: ${differenceReadingOf(view, limitOf(view.scale, state, painter.constants), state.mode)}`];
   }
 
   updateEmpty(model) {
     this.tiles = [];
     const textContent = answersOf(model) || NO_MAPS;
-    replace(this.root, `empty ${textContent}`, () => element("p", { className: "empty", textContent }));
+    notesIn(this.notes, [], this.page);
+    replace(this.body, `empty ${textContent}`, () => element("p", { className: "empty", textContent }));
   }
 
   build(groups, columns) {
@@ -97,13 +96,13 @@ export class Compare {
     const textContent = isFirst ? "input" : "";
     const head = element("div", { className: "head", role: "rowheader" }, element("span", { className: "quiet", textContent, title: `the photos of ${runs.map((each) => each.name).join(", ")}` }));
     return [head, ...images.map((image) => {
-      const name = truthInUnit(run, image) || `image ${image + 1}`;
+      const name = truthInUnit(run, image);
       const canvas = this.picture(image, () => this.page.timeline.choose(image));
-      canvas.setAttribute("aria-label", `image ${image + 1}: ${name}`);
+      canvas.setAttribute("aria-label", `image ${image + 1}${name && `: ${name}`}`);
       const state = element("span", { className: "state" });
       this.tiles.push({ kind: "input", run: run.name, image, canvas, state });
       canvas.title = "its own line in the chart";
-      return element("figure", { role: "columnheader" }, element("div", { className: "photo" }, canvas, state), element("figcaption", { title: name }, element("span", { className: "name", textContent: name })));
+      return element("figure", { role: "columnheader" }, element("div", { className: "photo" }, canvas, state), element("figcaption", { title: `image ${image + 1}${name && `: ${name}`}` }, nthOf(image), element("span", { className: "name", textContent: name })));
     })];
   }
 
@@ -147,7 +146,7 @@ export class Compare {
     const errorFill = element("i");
     errorFill.style.background = `var(${run.colour})`;
     const error = element("div", { className: "lift spread", role: "img" }, errorFill, element("b"));
-    const caption = element("figcaption", {}, name, probability);
+    const caption = element("figcaption", {}, nthOf(image), name, probability);
     const measures = element("div", { className: "measures" }, lift, half);
     const figure = element("figure", { role: "gridcell" }, element("div", { className: "picture" }, canvas, state), caption, error, bar, measures);
     this.tiles.push({ kind: "map", row: id, run: run.name, image, figure, canvas, state, name, probability, fill, bar, lift, half, caption, measures, error, errorFill });

@@ -2,7 +2,7 @@
 
 import { element, replace, say } from "../page/dom.js";
 import { known, partOf } from "../page/looks.js";
-import { captionOf, countRight, errorOf, explainedOf, isWrong, measuredOf, movedOf, spoken } from "../page/words.js";
+import { captionOf, countRight, errorOf, explainedOf, isWrong, measuredOf, movedOf, spoken, turnOf } from "../page/words.js";
 import { alertAt } from "../timeline/alerts.js";
 import { errorShare, liftShare } from "../timeline/axes.js";
 import { NARROW } from "./layout.js";
@@ -44,15 +44,12 @@ function differenceLine(look, minus) {
 // Of a difference: from which answer to which one, and by how much its probability moved.
 export function fillDifference(tile, run, look, minus) {
   const { image } = tile;
-  const [now, then] = [captionOf(run.inputs, look, image), captionOf(minus.run.inputs, minus.look, image)];
-  const [shareNow, shareThen] = [look, minus.look].map((each) => each?.probability[image]);
+  const { text, share } = turnOf(run.inputs, look, minus.look, image, minus.run.inputs);
   tile.bar.hidden = tile.lift.hidden = tile.error.hidden = true;
   tile.hasLift = false;
   tile.name.classList.remove("wrong");
-  const turn = now.text === then.text ? now.text : `${then.text || "?"} → ${now.text || "?"}`;
-  say(tile.name, turn, turn);
-  const isKnown = Number.isFinite(shareNow) && Number.isFinite(shareThen) && now.text === then.text;
-  say(tile.probability, isKnown ? `p ${signed(shareNow - shareThen)}` : "");
+  say(tile.name, text, text);
+  say(tile.probability, share);
   const whose = minus.run === run ? "" : `, run ${minus.run.name}`;
   tile.canvas.setAttribute("aria-label", `image ${image + 1}, difference, run ${run.name}, ${look?.when || "not yet"}, minus ${minus.look?.when || "not yet"}${whose}: ${tile.name.textContent}`);
 }

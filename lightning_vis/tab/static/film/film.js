@@ -2,7 +2,7 @@
 
 import { Stops } from "../access/stops.js";
 import { drawState } from "../picture/cell.js";
-import { cssColour, element, elided, fitCanvas, NO_MAPS, noteOf, pager, pressable, replace } from "../page/dom.js";
+import { cssColour, element, elided, fitCanvas, NO_MAPS, notesIn, pager, pressable, replace } from "../page/dom.js";
 import { groupsOf } from "../runs/groups.js";
 import { lookAt, partOf, thinned, whenAt, withMaps } from "../page/looks.js";
 import { markOf } from "../runs/run_list.js";
@@ -19,7 +19,9 @@ const READING = "Faint: no look of this run at that moment; the one before it is
 export class Film {
   constructor(page) {
     this.page = page;
-    this.root = element("div", { className: "film" });
+    this.body = element("div");
+    this.notes = element("div");
+    this.root = element("div", { className: "film" }, this.body, this.notes);
     this.stops = new Stops(this.root, ".times button, .left canvas");
     this.tile = document.createElement("canvas");
   }
@@ -48,8 +50,9 @@ export class Film {
     this.groups = groups.map((group) => ({ ...group, images: group.images.slice(first, first + PER_PAGE) }));
     const images = this.groups.map((group) => [group.images, group.runs.map((run) => [run.name, run.colour, run.inputs?.key])]);
     const times = this.columns.map((at) => [at, model.positions[at], whenAt(model, at)]);
-    const structure = JSON.stringify([model.probe, images, count, first, times, notes, this.side, this.isRepeating(model)]);
-    replace(this.root, structure, () => [...leaves, ...this.build(model), ...notes.map((each) => noteOf(each, (run, steps) => this.page.prove(run, steps)))]);
+    const structure = JSON.stringify([model.probe, images, count, first, times, this.side, this.isRepeating(model)]);
+    replace(this.body, structure, () => [...leaves, ...this.build(model)]);
+    notesIn(this.notes, notes, this.page);
     this.mark(model);
     this.stops.settle();
     this.paint(model);
@@ -57,7 +60,8 @@ export class Film {
 
   updateEmpty(model) {
     const textContent = answersOf(model) || NO_MAPS;
-    replace(this.root, `empty ${textContent}`, () => element("p", { className: "empty", textContent }));
+    notesIn(this.notes, [], this.page);
+    replace(this.body, `empty ${textContent}`, () => element("p", { className: "empty", textContent }));
   }
 
   build(model) {
@@ -84,16 +88,18 @@ export class Film {
   }
 
   row(run, image, isFirst) {
-    const name = truthOf(run.inputs, image) || `image ${image + 1}`;
+    const name = truthOf(run.inputs, image);
+    const called = `image ${image + 1}${name && `: ${name}`}`;
     const input = pressable(() => this.page.timeline.choose(image));
-    input.setAttribute("aria-label", `image ${image + 1}: ${name}`);
-    input.title = "its own line in the chart";
-    const strip = element("canvas", { role: "cell", "aria-label": `image ${image + 1}, ${name}, run ${run.name}, over time: ${this.turnsOf(run, image)}`, onclick: (event) => this.onClick(event) });
+    input.setAttribute("aria-label", called);
+    input.title = `${called}; press for its own line in the chart`;
+    const photo = element("div", { className: "photo" }, input, element("span", { className: "badge", textContent: [image + 1, name].filter(Boolean).join(" · "), "aria-hidden": "true" }));
+    const strip = element("canvas", { role: "cell", "aria-label": `image ${image + 1}, ${name && `${name}, `}run ${run.name}, over time: ${this.turnsOf(run, image)}`, onclick: (event) => this.onClick(event) });
     const mark = markOf(this.page, run.name);
     mark.title = run.name;
     this.rows.push({ run: run.name, image, strip, input: isFirst ? input : null, cells: [] });
-    const left = element("div", { className: "left", role: "rowheader" }, isFirst ? input : "", mark);
-    return element("div", { className: isFirst ? "row first" : "row", role: "row", title: `${name}, ${run.name}` }, left, strip);
+    const left = element("div", { className: "left", role: "rowheader" }, isFirst ? photo : "", mark);
+    return element("div", { className: isFirst ? "row first" : "row", role: "row", title: `${called}, ${run.name}` }, left, strip);
   }
 
   // What is answered in the columns, said where it turns.

@@ -35,8 +35,11 @@ export class Controls {
     this.caption = element("p", { className: "caption" });
     this.makeLooks();
     this.makeImages();
+    this.copy = element("button", {
+      type: "button", className: "copy", textContent: "copy link", title: "a link to just what is shown, with its moment", "aria-live": "polite", onclick: () => page.copyLink(this.copy),
+    });
     this.name = element("h1", { className: "unseen" });
-    this.root = element("header", {}, this.name, element("div", { className: "bar" }, this.tabs, this.runs.root, this.probe, this.views, this.images, page.help.button), this.looks);
+    this.root = element("header", {}, this.name, element("div", { className: "bar" }, this.tabs, this.runs.root, this.probe, this.views, this.images, this.copy, page.help.button), this.looks);
   }
 
   // Which images, and in which order.

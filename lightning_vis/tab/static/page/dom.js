@@ -108,9 +108,14 @@ export function replace(parent, name, make) {
   parent.replaceChildren(...(Array.isArray(made) ? made : [made]));
 }
 
-// What is said below the rows of runs: a text, or its beginning and the rest, which opens at a press.
+// What is said below the rows of runs, made anew where that has become something else.
+export function notesIn(parent, notes, page) {
+  replace(parent, JSON.stringify(notes), () => notes.map((each) => noteOf(each, (run, steps) => page.prove(run, steps))));
+}
+
+// A text, or its beginning and the rest, which opens at a press.
 // Of a verdict the twins or exchanges to see are a press away: `onSee` is told the run and the look.
-export function noteOf(said, onSee) {
+function noteOf(said, onSee) {
   if (typeof said === "string") return element("p", { className: "quiet note", textContent: said });
   const rest = withSee(said.rest, () => onSee(said.run, said.steps));
   if (!said.rest) return element("p", { className: "quiet note" }, ...withSee(said.begin, () => onSee(said.run, said.steps)));
@@ -122,6 +127,11 @@ function withSee(text, onclick) {
   return text.split(/(See (?:twins?|exchanges?) \d+(?:(?:, | and )\d+)*)/).map((part, at) => (
     at % 2 ? element("button", { type: "button", className: "see", textContent: part, title: "go to this run on the page Twins, at the look that this was said of", onclick }) : part
   ));
+}
+
+// An image's number, the same wherever it is spoken of: in sentences, labels and captions.
+export function nthOf(image) {
+  return element("span", { className: "nth", textContent: image + 1, title: `image ${image + 1}` });
 }
 
 export const NO_MAPS = "No maps in these runs: add ProbeCallback() to the Trainer's callbacks.";

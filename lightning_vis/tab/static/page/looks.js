@@ -201,11 +201,13 @@ function isEpoch({ moment, steps }) {
   return steps > 0 && (moment === "epoch" || moment === "end");
 }
 
-// What twins and the exchange of surroundings said last of a run, and when.
-function verdictOf(run) {
-  const said = run.looks.filter((each) => each.verdict);
-  const look = said.filter((each) => each.verdict.state !== "not measured").pop() || said.pop();
-  if (!look) return "";
+// What twins and the exchange of surroundings had said last of a run at a moment, and when that was.
+function verdictOf(run, steps) {
+  const said = known(run.looks, "verdicts", () => run.looks.filter((each) => each.verdict));
+  if (!said.length) return "";
+  const until = said.filter((each) => each.steps <= steps);
+  const look = until.filter((each) => each.verdict.state !== "not measured").pop() || until.pop();
+  if (!look) return `${run.name}: no verdict at this moment yet, the first one is of ${said[0].when}`;
   const { sentence } = look.verdict;
   const begin = firstSentence(sentence);
   return { run: run.name, steps: look.steps, begin: `${run.name}, ${look.when}: ${begin}`, rest: sentence.slice(begin.length) };
@@ -225,7 +227,7 @@ export function withMaps(model) {
   const notes = [
     ...(filters.length ? [`${filters.join(", ")}: filters only, see Filters`] : []),
     ...(elsewhere.length ? [`${elsewhere.join(", ")}: no looks at the probe ${model.probe}`] : []),
-    ...runs.map(verdictOf).filter(Boolean),
+    ...runs.map((run) => verdictOf(run, model.steps)).filter(Boolean),
   ];
   return { shown: { ...model, runs }, notes };
 }

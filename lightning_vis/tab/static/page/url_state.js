@@ -69,14 +69,24 @@ export function flushAddress(host) {
   if (!texts) return;
   pending.written = JSON.stringify(toTexts({ ...START, ...fromTexts(texts) }));
   keep(texts);
-  const others = host.location.hash.replace(/^#/, "").split("&").filter((part) => part && !part.startsWith(PREFIX));
-  const ours = Object.entries(texts).map(([name, text]) => `${PREFIX}${name}=${encodeURIComponent(text)}`);
-  const hash = `#${[...others, ...ours].join("&")}`;
-  if (hash === host.location.hash) return;
+  const address = addressOf(host, texts);
+  if (address === host.location.href) return;
   pending.last = performance.now();
   try {
-    host.history.replaceState(host.history.state, "", `${host.location.href.split("#")[0]}${hash}`); // a hash alone may have another base
+    host.history.replaceState(host.history.state, "", address);
   } catch { /* the next one stands */ }
+}
+
+// A hash alone may have another base.
+function addressOf(host, texts) {
+  const others = host.location.hash.replace(/^#/, "").split("&").filter((part) => part && !part.startsWith(PREFIX));
+  const ours = Object.entries(texts).map(([name, text]) => `${PREFIX}${name}=${encodeURIComponent(text)}`);
+  return `${host.location.href.split("#")[0]}#${[...others, ...ours].join("&")}`;
+}
+
+// A link that shows a state, whatever the address says at the moment.
+export function linkTo(host, state) {
+  return addressOf(host, toTexts(state));
 }
 
 // Whether the address is another one than was written here last: somebody has pasted a link.

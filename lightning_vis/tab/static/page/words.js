@@ -23,6 +23,14 @@ export function captionOf(inputs, look, image) {
   return { text: className(inputs, predicted), share: Number.isFinite(probability) ? `p ${probability.toFixed(2)}` : "" };
 }
 
+// From which answer to which one, and by how much its probability moved; both runs look at the same photo.
+export function turnOf(inputs, look, before, image, inputsBefore = inputs) {
+  const [now, then] = [captionOf(inputs, look, image), captionOf(inputsBefore, before, image)];
+  if (now.text !== then.text) return { text: `${then.text || "?"} → ${now.text || "?"}`, share: "" };
+  const by = look?.probability[image] - before?.probability[image];
+  return { text: now.text, share: now.share && then.share && Number.isFinite(by) ? `p ${by < 0 ? "−" : "+"}${Math.abs(by).toFixed(2)}` : "" };
+}
+
 // The same in a sentence, for those who hear the page.
 export function spoken(inputs, look, image) {
   const { text } = captionOf(inputs, look, image);
@@ -130,6 +138,12 @@ export function readingOf(model) {
   return agreed(runs.filter(([, parts]) => parts.length).map(([name, parts]) => [name, readingOfParts(parts, view)]));
 }
 
+// How the colours of a difference are to be read; they are those of signed maps, whatever the view's own are.
+export function differenceReadingOf({ scale }, limit, mode) {
+  const unit = scale.kind === "log" && mode === "evidence" ? "" : " times a map's own mean";
+  return `warm where there is more in the first one, blue where there is less, in full colour from ${Number(limit.toPrecision(2))}${unit} on.`;
+}
+
 function readingOfParts(parts, { title, scale }) {
   const unit = unitOf(parts);
   const whose = whoseOf(parts);
@@ -194,5 +208,6 @@ function whoseOf(parts) {
 
 // What there is more of where a map is strong.
 export function quantityOf(view) {
-  return isOutput(view) ? view.title : "evidence";
+  if (!isOutput(view) && view.scale.kind === "log") return "evidence";
+  return SENSITIVITIES.includes(view.title) ? "sensitivity" : view.title;
 }

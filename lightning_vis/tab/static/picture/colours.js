@@ -2,6 +2,7 @@
 
 export const STEPS = 8; // table entries per stored code
 const MOST_GAIN = 8; // the largest gain makes a limit so many times smaller
+const UNSEEN = 0.06; // of the photo that a colour covers
 const MIXTURES = 4096; // strengths told apart
 
 export function limitOf(scale, settings, constants) {
@@ -31,6 +32,12 @@ function logShare(value, limit) {
 
 export function opacity(share, constants) {
   return constants.opaque * (1 - (1 - Math.abs(share)) ** constants.rise);
+}
+
+// Whether even the strongest place of a map is too weak for anybody to see its colour.
+export function isUnseen(map, settings, constants) {
+  const share = strengthOf(map.scale, map, settings, constants)(map.maximum);
+  return map.scale.kind === "log" && settings.opacity > 0 && opacity(share, constants) < UNSEEN;
 }
 
 export function colour(share, signed, settings, constants) {

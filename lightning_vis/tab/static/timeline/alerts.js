@@ -23,7 +23,7 @@ function alertOf(run) {
   const first = stories.reduce((one, other) => (other.first.steps < one.first.steps ? other : one)).first;
   const level = Math.max(...stories.map((story) => story.level));
   const what = stories.some((story) => story.tag === TAGS[0]) ? "background" : "surroundings";
-  const text = `⚑ ${run.name}: ${what}, from ${first.when}${untilOf(stories, first, level)}${level ? worstOf(run.looks) : ""}`;
+  const text = `⚑ ${run.name}: ${what}, from ${first.when}${untilOf(stories, first, level)}${level ? worstOf(run.looks, latestOf(stories, level)) : ""}`;
   return { run, look: first, level, isPast: !level, text };
 }
 
@@ -38,14 +38,23 @@ function storyOf(looks, tag) {
 }
 
 function untilOf(stories, first, level) {
-  const latest = (looks) => looks.reduce((one, other) => (other.steps > one.steps ? other : one));
   if (!level) return `, gone since ${latest(stories.map((story) => story.gone)).when}`;
-  const last = latest(stories.filter((story) => story.level === level).map((story) => story.last));
+  const last = latestOf(stories, level);
   return last === first ? "" : `, still${level < 1 ? ", in part," : ""} at ${last.when}`;
 }
 
-// What the newest verdict begins with: the class that it is worst for, in words.
-function worstOf(looks) {
-  const said = looks.filter((look) => look.verdict && look.verdict.state !== "not measured").pop()?.verdict;
-  return said && FOUND.includes(said.state) ? `. ${firstSentence(said.sentence).replace(/;$/, ".")}` : "";
+// The newest look at which it stood so.
+function latestOf(stories, level) {
+  return latest(stories.filter((story) => story.level === level).map((story) => story.last));
+}
+
+function latest(looks) {
+  return looks.reduce((one, other) => (other.steps > one.steps ? other : one));
+}
+
+// What the newest verdict begins with: the class that it is worst for, in words; of another look than was just named with its own.
+function worstOf(looks, named) {
+  const look = looks.filter((each) => each.verdict && each.verdict.state !== "not measured").pop();
+  if (!FOUND.includes(look?.verdict.state)) return "";
+  return `. ${look === named ? "" : `At ${look.when}: `}${firstSentence(look.verdict.sentence).replace(/;$/, ".")}`;
 }

@@ -23,8 +23,9 @@ export class Sheets {
 
   // Each of the newest look that has it, at the moment or before. Returns the states of its pictures.
   update(run, steps) {
-    const cells = soundCells(lookAt(run.looks.filter((each) => soundCells(each.verdict?.cells).length), steps)?.verdict.cells);
-    replace(this.matrix, JSON.stringify(cells), () => (cells.length ? [matrixOf(cells)] : []));
+    const look = lookAt(run.looks.filter((each) => soundCells(each.verdict?.cells).length), steps);
+    const cells = soundCells(look?.verdict.cells);
+    replace(this.matrix, JSON.stringify([look?.when, cells]), () => (look ? [matrixOf(cells, look.when)] : []));
     return this.parts.map(({ name, root }) => this.show(name, root, lookAt(run.looks.filter((each) => each.pictures[name]), steps)));
   }
 
@@ -73,12 +74,12 @@ function soundCells(cells) {
 }
 
 // Rows: the objects' classes; columns: those that their surroundings come from. The worst cell stands first in both.
-function matrixOf(cells) {
+function matrixOf(cells, when) {
   const [labels, hosts] = [0, 1].map((at) => [...new Set(cells.map((each) => each[at]))]);
   const cellOf = (label, host) => cells.find((each) => each[0] === label && each[1] === host);
   const head = element("tr", {}, element("th", {}), ...hosts.map((host) => element("th", { textContent: host })));
   const rows = labels.map((label) => element("tr", {}, element("th", { textContent: label }), ...hosts.map((host) => cellIn(cellOf(label, host), label, host))));
-  const caption = element("caption", { className: "quiet", textContent: "How often the class of the surroundings is answered; rows: objects, columns: surroundings" });
+  const caption = element("caption", { className: "quiet", textContent: `${when}: how often the class of the surroundings is answered; rows: objects, columns: surroundings` });
   return element("table", { className: "matrix" }, caption, element("thead", {}, head), element("tbody", {}, ...rows));
 }
 

@@ -71,7 +71,7 @@ export class Twins {
   object(run, object) {
     const label = truthOf(run.inputs, imageOf(run, object));
     return element(
-      "figure", { className: "object" }, element("div", { className: "small quiet", textContent: `${object + 1}: ${label}` }),
+      "figure", { className: "object" }, element("div", { className: "small quiet", textContent: `twin ${object + 1}${label && `: ${label}`}` }),
       element("div", { className: "tiles" }, ...run.twins.kinds.map((_, kind) => this.tile(run, object, kind))),
     );
   }

@@ -1,0 +1,88 @@
+// One picture of an opened cell with its caption: painted in its state, and the value of what it shows under the pointer.
+
+import { element, fitCanvas } from "../page/dom.js";
+import { isWrong, likeliestOf, quantityOf } from "../page/words.js";
+import { mark } from "../picture/cell.js";
+import { isUnseen } from "../picture/colours.js";
+import { MASK, shownIn, wordsOf } from "./panels.js";
+import { shares } from "./shares.js";
+import { differenceUnder, valueUnder } from "./values.js";
+
+const FINE = 32; // cells of a map's edge, up to which they are drawn
+
+export class Panel {
+  constructor(page, onSay) {
+    this.page = page;
+    this.canvas = element("canvas", {
+      role: "img", onpointermove: (event) => onSay(this.under(event.offsetX / this.canvas.clientWidth, event.offsetY / this.canvas.clientHeight)), onpointerleave: () => onSay(""),
+    });
+    this.state = element("span", { className: "state" });
+    this.words = element("figcaption");
+    this.likeliest = element("div", { className: "likeliest", hidden: true });
+    this.figure = element("figure", {}, element("div", { className: "photo" }, this.canvas, this.state), this.words, this.likeliest);
+  }
+
+  update(panel, { model, image, side }) {
+    const { run, kind } = panel;
+    const shown = shownIn(panel, model.view);
+    const [height, width] = run.inputs?.size || [1, 1];
+    fitCanvas(this.canvas, side, Math.round((side * height) / width));
+    this.figure.style.width = `${side}px`; // a long caption makes no panel wider than its picture
+    Object.assign(this, { kind, name: panel.name, image, map: null, view: kind === MASK ? shown.part : model.view, part: shown.part });
+    this.paint(panel, shown);
+    this.words.textContent = wordsOf(panel, shown, image);
+    const isMap = kind === "map";
+    this.words.classList.toggle("wrong", (isMap || kind === MASK) && isWrong(run.inputs, shown.look, image) === true);
+    this.canvas.setAttribute("aria-label", kind === "input" ? `the photo: ${this.words.textContent}` : this.words.textContent);
+    shares(this.likeliest, isMap ? likeliestOf(run.inputs, shown.look, image) : [], run.colour);
+  }
+
+  // Its picture, or why there is none: never another one.
+  paint(panel, shown) {
+    const { painter, state } = this.page;
+    const { run, kind, minus } = panel;
+    const masks = state.outline || kind === MASK ? run.masks : null;
+    const isThere = shown.part && (!minus || shown.minus);
+    const found = isThere ? painter.stateOf([shown.part, shown.minus, run.inputs, masks]) : "missing";
+    if (found !== "shown") return mark(this, found, found === "missing" ? whyNot(shown, minus) : "");
+    const painted = { inputs: run.inputs, part: shown.part, minus: shown.minus, index: this.image, masks: run.masks, settings: kind === MASK ? { ...state, outline: true } : state };
+    if (!this.draw(kind, painted, masks)) return mark(this, minus ? "unlike" : "missing", minus ? "" : "no map");
+    this.map = minus ? painter.difference(painted) : shown.part.maximum ? painter.maps(shown.part)?.[this.image] : null;
+    if (this.map) drawGrid(this.canvas, this.map);
+    return mark(this, "shown", this.map ? seenOf(this.map, quantityOf(this.view), painted.settings, painter.constants) : "");
+  }
+
+  draw(kind, painted, masks) {
+    const { painter } = this.page;
+    if (kind === "input") return painter.paintPicture(this.canvas, painted.inputs, this.image, masks);
+    return kind === "difference" ? painter.paintDifference(this.canvas, painted) : painter.paintView(this.canvas, painted);
+  }
+
+  // What its map is at a place, given as shares of its width and height.
+  under(x, y) {
+    if (!this.map) return "";
+    const words = { quantity: quantityOf(this.view), unit: this.part.unit ?? "log-odds" };
+    if (this.kind !== "difference") return valueUnder(this.map, x, y, words);
+    return differenceUnder(this.map, x, y, { ...words, name: this.name, mode: this.page.state.mode });
+  }
+}
+
+function whyNot({ look, other }, isDifference) {
+  return look && (other || !isDifference) ? "no map" : "not looked at";
+}
+
+// What is to be said of a picture in which nothing is to be seen, because there is nothing, or too little for the colours.
+function seenOf(map, quantity, settings, constants) {
+  if (map.state === "empty") return `no ${quantity}: 0 everywhere`;
+  if (map.state || !isUnseen(map, settings, constants)) return map.state;
+  return `at most ${Number((map.scale.by_area ? map.area * map.maximum : map.maximum).toPrecision(2))}: too weak to be seen`;
+}
+
+// The map's own cells: what lies between their middles is interpolated.
+function drawGrid(canvas, { height: rows, width: columns }) {
+  if (Math.max(rows, columns) > FINE) return;
+  const context = canvas.getContext("2d");
+  context.fillStyle = "#ffffff38";
+  for (let row = 1; row < rows; row += 1) context.fillRect(0, Math.round((row * canvas.height) / rows), canvas.width, 1);
+  for (let column = 1; column < columns; column += 1) context.fillRect(Math.round((column * canvas.width) / columns), 0, 1, canvas.height);
+}
