@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -15,7 +16,7 @@ SAYS = {"say": 0, "tell": 0, "warn": 0, "log": 1, "surviving": 0}
 """What speaks while a training runs, and which of its arguments is the sentence."""
 PYTHONS = {"AttributeError", "NotImplementedError"}
 """What Python asks of an object, and handles."""
-GIVES_REASON = re.compile(r"refusal|_why|^_(too_much|unreadable|nothing_found)$|^said_of_own$")
+GIVES_REASON = re.compile(r"refusal|_why|^_(too_much|unreadable|nothing_found|parts_of_one|refused)$")
 """Names of functions that return why something is not there."""
 ASKS = re.compile(
     r"\b((?<!were )expected|needs?|takes|one class per image|one number per image|can be shown once|two kinds|without typical=)\b"
@@ -62,8 +63,21 @@ def template(node: ast.AST, known: Texts | None = None) -> str:
         return template(node.value, known) if isinstance(node.value, ast.Name) else "..."
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return template(node.left, known) + template(node.right, known)
+    if isinstance(node, ast.BoolOp):  # what is said where nothing else is given
+        return template(node.values[-1], known)
     given = (known or {}).get(node.id, []) if isinstance(node, ast.Name) else []
     return given[0] if len(given) == 1 else "..."
+
+
+def _branches(node: ast.AST) -> list[ast.AST]:
+    """What may be said, one way or the other."""
+    return [*_branches(node.body), *_branches(node.orelse)] if isinstance(node, ast.IfExp) else [node]
+
+
+def _common(ways: list[str]) -> str:
+    """What is said either way."""
+    same = "".join(letters[0] for letters in takewhile(lambda each: len(set(each)) == 1, zip(*ways, strict=False)))
+    return same if len(ways) == 1 else f"{same}..."
 
 
 def is_sentence(text: str) -> bool:
@@ -76,7 +90,7 @@ def texts(tree: ast.AST) -> Texts:
     found: dict[str, list[str]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            text = template(node.value)
+            text = _common([template(each) for each in _branches(node.value)])
             found.setdefault(node.targets[0].id, []).append(text if is_sentence(text) else "...")
     return found
 
@@ -87,9 +101,9 @@ def spoken(tree: ast.AST) -> Iterator[tuple[str, str]]:
     known = texts(tree)
     for node in ast.walk(tree):
         for kind, part, more in _speech(node):
-            text = template(part, known) + more
-            if is_sentence(text):
-                yield kind, text
+            for text in (template(each, known) + more for each in _branches(part)):
+                if is_sentence(text):
+                    yield kind, text
 
 
 def _speech(node: ast.AST) -> Iterator[tuple[str, ast.AST, str]]:

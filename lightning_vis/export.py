@@ -57,7 +57,7 @@ def export_html(logdir: Folders, output: str | Path, looks: int | None = None) -
         _refuse_nothing(runs, logdir)
         with _whole(Path(output)) as file:
             write_page(file, runs, looks, bar.update)
-    return [f"{run.stored.name}: {damage}" for run in runs for damage in run.stored.damage]
+    return [*_without(logdir), *(f"{run.stored.name}: {damage}" for run in runs for damage in run.stored.damage)]
 
 
 @contextlib.contextmanager
@@ -85,7 +85,7 @@ def export_gif(logdir: Folders, output: str | Path, view: str | None = None) -> 
     else:
         data = animated([(run.name, run.inputs, run.frames) for run in runs], key)
     Path(output).write_bytes(data)
-    return [f"{run.name}: {damage}" for run in runs for damage in run.damage]
+    return [*_without(logdir), *(f"{run.name}: {damage}" for run in runs for damage in run.damage)]
 
 
 def export_strip(logdir: Folders, output: str | Path, view: str | None = None) -> list[str]:
@@ -96,7 +96,7 @@ def export_strip(logdir: Folders, output: str | Path, view: str | None = None) -
     strips = [_strip(run, key) for run in shown]
     named = [_named(run.name, each) for run, each in zip(shown, strips, strict=True)] if len(shown) > 1 else strips
     Image.fromarray(_stacked([*named, *_below(shown, key, max(each.shape[1] for each in named))])).save(output)
-    return [f"{run.name}: {damage}" for run in runs for damage in run.damage]
+    return [*_without(logdir), *(f"{run.name}: {damage}" for run in runs for damage in run.damage)]
 
 
 def view_key(runs: Sequence[RunFrames], view: str | None) -> str:
@@ -189,12 +189,21 @@ def _stored(logdir: Folders) -> list[StoredRun]:
 
 def _files(logdir: Folders) -> dict[str, list[Path]]:
     """The event files below some folders, by run: of several folders, a run is named from where they part."""
-    folders = [logdir] if isinstance(logdir, (str, Path)) else list(logdir)
+    folders = _folders(logdir)
     found = [run for folder in folders for run in event_files(folder)]
     if len(folders) == 1:
         return dict(found)
     root = os.path.commonpath([os.path.abspath(folder) for folder in folders])
     return {_name_from(root, files[0].parent): files for _, files in found}
+
+
+def _folders(logdir: Folders) -> list[str | Path]:
+    return [logdir] if isinstance(logdir, (str, Path)) else list(logdir)
+
+
+def _without(logdir: Folders) -> list[str]:
+    """Those of several folders that have nothing, in sentences."""
+    return [f"{folder}: there is no run in it" for folder in _folders(logdir) if not event_files(folder)]
 
 
 def _name_from(root: str, folder: Path) -> str:
@@ -204,5 +213,5 @@ def _name_from(root: str, folder: Path) -> str:
 
 def _refuse_nothing(runs: Sequence[object], logdir: Folders) -> None:
     if not runs:
-        named = str(logdir) if isinstance(logdir, (str, Path)) else ", ".join(map(str, logdir))
-        raise ValueError(f"no frames in {named!r}: they are written by ProbeCallback while it trains")
+        named = ", ".join(repr(str(each)) for each in _folders(logdir))
+        raise ValueError(f"no frames in {named}: they are written by ProbeCallback while it trains")

@@ -114,7 +114,8 @@ raise LookupError("nothing was found")
 EXPECTED = "maps: expected some"
 raise TypeError(f"{EXPECTED}; got {b}")
 def refusal():
-    return "there is no time left"
+    start = "looking costs more in an epoch than" if first else "looking costs more than"
+    return "there is no time left" if late else f"{start} {share}"
 """
     assert sorted(sentences.spoken(ast.parse(code))) == sorted(
         [
@@ -125,6 +126,7 @@ def refusal():
             ("reason", "nothing was found"),
             ("refused", "maps: expected some; got ..."),
             ("reason", "there is no time left"),
+            ("reason", "looking costs more ... ..."),
         ]
     )
 

@@ -56,7 +56,7 @@ def test_the_page_holds_every_look_of_every_run_and_nothing_from_elsewhere(logdi
     assert "default-src 'none'" in text
 
 
-def test_several_folders_make_one_page_whose_runs_are_named_from_where_they_part(logdir, tmp_path):
+def test_several_folders_make_one_page_whose_runs_are_named_from_where_they_part(logdir, tmp_path, capsys):
     write_run(tmp_path / "older" / "gamma", film_of(2), inputs_of())
     for folders, names in (
         ((logdir / "alpha", logdir / "beta"), {"alpha", "beta"}),
@@ -67,6 +67,10 @@ def test_several_folders_make_one_page_whose_runs_are_named_from_where_they_part
     ):
         assert main(["export", *map(str, folders), "-o", str(tmp_path / "film.html")]) == 0
         assert {each["run"] for each in exported_data(tmp_path / "film.html")["data"]} == names
+    (tmp_path / "bare").mkdir()
+    capsys.readouterr()
+    assert main(["export", str(logdir), str(tmp_path / "bare"), "-o", str(tmp_path / "film.html")]) == 0
+    assert capsys.readouterr().err == f"lightning_vis: {tmp_path}/bare: there is no run in it\n"
     assert main(["strip", str(logdir / "alpha"), str(logdir / "beta"), "-o", str(tmp_path / "two.png")]) == 0
     assert main(["strip", str(logdir), "-o", str(tmp_path / "all.png")]) == 0
     assert (tmp_path / "two.png").read_bytes() == (tmp_path / "all.png").read_bytes()

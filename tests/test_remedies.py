@@ -303,6 +303,8 @@ ROWS = [  # what is written, what is said of it, what is written then
     ('Probe(x, two, masks, both, {"leaves": 0, "sand": 1})', "one class for each background (leaves, stones)", 'Probe(x, two, masks, both, {"leaves": 0, "stones": 1})'),
     ('Probe(x, two, masks, both, {"leaves": 0, "stones": 0})', "none can be compared", 'Probe(x, two, masks, both, {"leaves": 0, "stones": 1})'),
     ('Probe(x, two, masks, both, {"leaves": "cat", "stones": "dog"}, class_names=["bird", "dog"])', "the classes are bird, dog", 'Probe(x, two, masks, both, {"leaves": "bird", "stones": "dog"}, class_names=["bird", "dog"])'),
+    ('Probe(x, two, masks, both, {"leaves": "cat", "stones": "dog"})', "pass class_names= or a class index", 'Probe(x, two, masks, both, {"leaves": 0, "stones": 1})'),
+    ('Probe(x, two, masks, both, {"leaves": "cat", "stones": "dog"})', "pass class_names= or a class index", 'Probe(x, two, masks, both, {"leaves": "cat", "stones": "dog"}, class_names=["cat", "dog"])'),
     ('Probe(x, two, masks, {"leaves": plates[:1], "stones": plates[:1]})', "because typical= is not given", 'Probe(x, two, masks, {"leaves": plates[:1], "stones": plates[:1]}, {"leaves": 0, "stones": 1})'),
     ('Probe(x, two, masks, {"leaves": plates, "stones": plates[:, :, :6, :6]})', "smaller than the images", "Probe(x, two, masks, both)"),
     ("Probe(x, two, masks * 0)", "there is no object to put elsewhere", "Probe(x, two, masks)"),

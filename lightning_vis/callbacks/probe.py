@@ -328,6 +328,7 @@ class ProbeCallback(LookCallback):
     def _settle_task(self, trainer: Any, module: nn.Module) -> None:
         """What is looked through and monitored, now that it is known what the network answers."""
         answer = self.session.answer
+        self.session.check_labels(trainer, module)
         self.session.refuse_words(trainer, module)
         self.looks.settle(answer)
         probe = self.session.probe

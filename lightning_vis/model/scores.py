@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lightning_vis.arguments import class_indices_of, quoted
+from lightning_vis.model.places import leaves
 
 Score = Callable[[Any, Any], Tensor]
 """``(model output, classes (N,) or None) -> (N,)``: the number that is differentiated, one per image."""
@@ -86,13 +87,22 @@ def class_scores(output: Any) -> Tensor:
         raise ValueError(
             f"cannot read class scores (N, C) from the model's output, {describe(output)}:"
             " pass score=, a function (output, classes) -> (N,) that gives one number per image, or, where nothing takes"
-            " one, let forward return the scores alone"
+            f" one, let forward return the scores alone{_one_of_several(output)}"
         )
     if scores.ndim == 1 or scores.shape[1] == 1:
         scores = torch.cat((-scores / 2, scores / 2), 1) if scores.ndim == 4 else _two_classes(scores.reshape(-1))
     elif are_probabilities(scores):
         scores = scores.clamp_min(torch.finfo(scores.dtype).tiny).log()
     return _of_the_object(scores) if scores.ndim == 4 else scores
+
+
+def _one_of_several(output: Any) -> str:
+    """What reads one of several tensors, where a network has several answers."""
+    found = [path for path, tensor in leaves(output) if tensor.is_floating_point() and tensor.ndim]
+    if len(found) < 2:
+        return ""
+    path = found[0]
+    return f"; look() reads one of several, head={path[0] if len(path) == 1 else '.'.join(map(str, path))!r}"
 
 
 def are_probabilities(scores: Tensor) -> bool:

@@ -9,6 +9,7 @@ import torch
 from nets import Functional, Plain, Residual, images
 from torch import nn
 
+from lightning_vis import Probe, look
 from lightning_vis.attribution.recorders import record
 from lightning_vis.constants import INPUT
 from lightning_vis.model.scores import logit
@@ -131,15 +132,23 @@ UNREADABLE = [
     (lambda x: x.flatten(2), "a tensor (2, 3, 144)"),
     (lambda x: x.mean(), "a tensor ()"),
     (lambda x: {"map": x[0], "loss": x.mean()}, "a dict with 'map': a tensor (3, 12, 12), 'loss': a tensor ()"),
-    (lambda x: (x.mean((2, 3)), x.mean(3)[:, :, 0][:, :2]), "a tuple of a tensor (2, 3), a tensor (2, 2)"),
-    (lambda x: (x.mean((2, 3)), x.amax((2, 3))), "a tuple of a tensor (2, 3), a tensor (2, 3)"),
     (lambda x: "bird", "a str"),
 ]
+SEVERAL = [
+    (lambda x: (x.mean((2, 3)), x.mean(3)[:, :, 0][:, :2]), "a tuple of a tensor (2, 3), a tensor (2, 2)", "head=0"),
+    (lambda x: (x.mean((2, 3)), x.amax((2, 3))), "a tuple of a tensor (2, 3), a tensor (2, 3)", "head=0"),
+    (
+        lambda x: {"kind": x.mean((2, 3)), "age": x.amax((2, 3))},
+        "a dict with 'kind': a tensor (2, 3), 'age': a tensor (2, 3)",
+        "head='kind'",
+    ),
+]
+UNREADABLE = [*((head, said, "") for head, said in UNREADABLE), *SEVERAL]
 
 
-@pytest.mark.parametrize(("head", "said"), UNREADABLE, ids=[said for _, said in UNREADABLE])
+@pytest.mark.parametrize(("head", "said", "named"), UNREADABLE, ids=[each[1] for each in UNREADABLE])
 @pytest.mark.parametrize("score", [None, logit])
-def test_unreadable_and_ambiguous_outputs_ask_for_a_score(head, said, score):
+def test_unreadable_and_ambiguous_outputs_ask_for_a_score_or_a_head(head, said, named, score):
     net = nn.Conv2d(3, 3, 1)
     arguments = {} if score is None else {"score": score}
     with pytest.raises(ValueError, match="cannot read class scores") as caught:
@@ -147,8 +156,20 @@ def test_unreadable_and_ambiguous_outputs_ask_for_a_score(head, said, score):
     assert str(caught.value) == (
         f"cannot read class scores (N, C) from the model's output, {said}: pass score=, a function"
         " (output, classes) -> (N,) that gives one number per image, or, where nothing takes one, let forward return the"
-        " scores alone"
+        " scores alone" + f"; look() reads one of several, {named}" * bool(named)
     )
+
+
+@pytest.mark.parametrize(("head", "said", "named"), SEVERAL, ids=[each[1] for each in SEVERAL])
+def test_look_reads_the_head_that_is_named_to_it(head, said, named):
+    class Heads(nn.Sequential):
+        def forward(self, x):
+            return head(super().forward(x))
+
+    net, probe = Heads(nn.Conv2d(3, 3, 1), nn.ReLU()), Probe(images(2), [0, 1])
+    with pytest.raises(ValueError, match=f"look\\(\\) reads one of several, {named}"):
+        look(net, probe)
+    assert eval(f"look(net, probe, {named})", {"look": look, "net": net, "probe": probe}).maps
 
 
 def test_a_score_of_ones_own_reads_what_nobody_else_can():

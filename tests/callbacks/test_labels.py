@@ -83,3 +83,38 @@ def test_they_end_no_training(trainer, task, kind):
     else:
         assert (counts.begun, counts.ended) == (2, 1)
         assert callback.session.answer.task == task
+
+
+LOOKED_UP = {
+    "classes": (Y, True, ""),
+    "whole numbers": (Y.float(), True, ""),
+    "-1 is unknown": (torch.arange(N) % 4 - 1, True, ""),
+    "ages": (20 + torch.arange(N), False, "there is a label 27, and the answer has 3 classes: labels_at= says where"),
+    "one too many": (torch.arange(N) % 4, False, "there is a label 3, and the answer has 3 classes: labels_at= says where"),
+    "between classes": (Y + 0.5, False, "expected labels that are classes (N,), whole numbers"),
+}
+
+
+@pytest.mark.parametrize("name", LOOKED_UP)
+def test_labels_that_were_looked_up_for_a_users_task_are_classes_of_the_answer_or_left(trainer, recwarn, name):
+    """No loss met them: an age beside the images is no class, and a cross on every image would say that it is."""
+    labels, are_kept, said = LOOKED_UP[name]
+    callback = ProbeCallback(task="multiclass", exchange=False, images=False)
+    rows = [{"image": image, "label": label, "own": own} for image, label, own in zip(X, labels, Y, strict=True)]
+    trainer([callback], max_epochs=1).fit(
+        Steps(lambda m, b: m.net(b["image"]).square().mean(), net=cnn), *[DataLoader(rows, 4)] * 2
+    )
+    told = [str(each.message) for each in recwarn if "lightning_vis" in str(each.message)]
+    assert (callback.session.probe.truth is not None) == are_kept
+    assert callback.film.frames[-1].maps
+    assert len(told) == (not are_kept)
+    assert all(said in each for each in told)
+
+
+def test_another_place_helps_where_no_class_was_found(trainer):
+    callback = ProbeCallback(task="multiclass", labels_at="own", exchange=False, images=False, on_error="raise")
+    rows = [{"image": image, "label": 20 + at, "own": own} for at, (image, own) in enumerate(zip(X, Y, strict=True))]
+    trainer([callback], max_epochs=1).fit(
+        Steps(lambda m, b: m.net(b["image"]).square().mean(), net=cnn), *[DataLoader(rows, 4)] * 2
+    )
+    assert callback.session.inputs.labels is not None

@@ -10,6 +10,7 @@ import pytest
 import torch
 from modules import TwoOptimizers
 from pytorch_lightning.callbacks import ModelCheckpoint
+from torch.utils.data import DataLoader
 from worlds import Classifier, Unvalidated, loader, twin_probe
 
 from lightning_vis import FilterMaximizationCallback, ProbeCallback, View, evidence, grad_cam, saliency
@@ -18,6 +19,7 @@ from lightning_vis.callbacks.checkpoints import moment_in, read, view_of
 from lightning_vis.cli import main
 from lightning_vis.events.event_file import event_files
 from lightning_vis.events.frame_reader import read_run, whole_run
+from tests.callbacks.test_exchange import Sees, scenes
 
 HERE = "tests.callbacks.test_replay"
 EPOCHS = 3
@@ -119,13 +121,40 @@ def brought():
     return [ProbeCallback(twin_probe(), [View("mine", ("net.2",), grad_cam_map)]), filters(steps=2)]
 
 
+@pytest.mark.filterwarnings("ignore:lightning_vis. the alert is")
 def test_the_views_of_a_callback_and_its_filters_are_known_from_its_checkpoints(trained, tmp_path):
-    folder = trained(ProbeCallback(views=all_views(), at_steps=(), exchange=False), filters())
+    folder = trained(ProbeCallback(twin_probe(), all_views(), at_steps=()), filters())
     there = found_in(tmp_path / "run")
     later = replayed(folder, tmp_path / "later", "--data", f"{HERE}.validation", "--probe", f"{HERE}.other_probe")
     assert list(later.frames[-1].maps) == ["evidence.net.0", "grad_cam+label", "hires_cam", "saliency+1"]
     assert len(later.filters) == 3
-    for one, other in zip(there.filters[1:], later.filters, strict=True):
+    for one, other in [*zip(there.frames[1:], later.frames, strict=True), *zip(there.filters[1:], later.filters, strict=True)]:
+        same(one, other)
+
+
+def seer():
+    return Sees()
+
+
+def seen():
+    return DataLoader(scenes(), 40)
+
+
+def exchanger():
+    return ProbeCallback(exchange=True, views=[], at_steps=())
+
+
+@pytest.mark.filterwarnings("ignore:lightning_vis. the alert is")
+def test_what_an_exchange_found_is_found_again(trainer, tmp_path):
+    """Numbers, verdict and pictures, and that it was seen before."""
+    every = ModelCheckpoint(tmp_path / "kept", "{step}", save_top_k=-1)
+    made = trainer([exchanger(), every], max_epochs=EPOCHS, enable_checkpointing=True)
+    made.fit(Sees(), DataLoader(scenes(32), 8), seen())
+    there = found_in(tmp_path / "run")
+    words = ["--data", f"{HERE}.seen", "--callbacks", f"{HERE}.exchanger"]
+    later = replayed(tmp_path / "kept", tmp_path / "later", *words, model="seer")
+    assert [frame.verdict.state for frame in later.frames if frame.verdict] == ["seen", "red", "red"]
+    for one, other in zip(there.frames[1:], later.frames, strict=True):
         same(one, other)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 
 import pytest
@@ -67,13 +68,17 @@ CASES = {
 }
 
 
+UNREAD = Case(lambda m, b: m.net(b[0]).abs().sum(), lambda: cnn(2), TensorDataset(X, Y), ())
+
+
 def probe(name):
     labels = MAPS[:8] if name == "segmentation" else Y[:8]
     return Probe(X[:8], labels, MASKS[:8], PLATES, class_names=["background", "bird", "mammal"])
 
 
-def fitted(trainer, name, *others, **arguments):
-    case, callback = CASES[name], ProbeCallback(probe(name), on_error="raise", task=name)
+def fitted(trainer, name, *others, callback=None, **arguments):
+    case = CASES.get(name, UNREAD)
+    callback = callback or ProbeCallback(probe(name), on_error="raise", task=name)
     data = DataLoader(case.data, 8), DataLoader(case.data, 8)
     run(trainer, [callback, *others], Steps(case.step, net=case.net), *data, **arguments)
     return callback
@@ -97,3 +102,27 @@ def test_what_a_task_never_measures_is_refused_when_fit_starts(trainer, name):
     for tag in set(ALL) - set(CASES[name].tags):
         with pytest.raises(ValueError, match=f"EarlyStopping monitors '{tag}', which is never logged of a task that is {name}"):
             fitted(trainer, name, EarlyStopping(tag))
+
+
+SAID = "Whether the answer follows what surrounds the object was not measured: it takes a network that tells classes apart"
+
+
+@pytest.mark.parametrize("name", ["multilabel", "regression", "unknown"])
+def test_a_task_without_proof_says_at_its_end_that_there_is_none_and_what_would_help(trainer, name, caplog):
+    remedy = "task= says what the output means" if name == "unknown" else "masks and backgrounds of the probe would help"
+    with caplog.at_level(logging.INFO):
+        given = Probe(X[:8], None if name == "unknown" else probe(name).labels)
+        task = None if name == "unknown" else name
+        seen = fitted(trainer, name, callback=ProbeCallback(given, on_error="raise", task=task), max_epochs=2).film.frames[-1]
+    assert seen.verdict.state == "not measured"
+    assert seen.verdict.sentence.startswith(f"{SAID}, and this one is read as {name}. {remedy[0].upper()}{remedy[1:]}")
+    assert sum(SAID in record.message for record in caplog.records) == 1
+
+
+@pytest.mark.parametrize("name", ["multilabel", "regression"])
+def test_its_remedy_measures_it_and_who_wants_no_proof_hears_of_none(trainer, name, caplog):
+    with caplog.at_level(logging.INFO):
+        seen = fitted(trainer, name, max_epochs=2).film.frames[-1]
+        fitted(trainer, name, callback=ProbeCallback(Probe(X[:8], probe(name).labels), task=name, exchange=False), max_epochs=2)
+    assert BACKGROUND in seen.numbers
+    assert not any(SAID in record.message for record in caplog.records)

@@ -196,7 +196,7 @@ SETUPS = {
 }
 
 WANTED = {
-    "metadata": ("multiclass", "net(batch[0], batch[1]) meets batch[2]"),
+    "metadata": ("multiclass", "net(batch[0], numbers=batch[1]) meets batch[2]"),
     "two heads": ("multiclass", 'meets batch["colour"] in cross_entropy; there is also "shape" (5 classes): head="shape"'),
     "clip": ("multiclass", "net(batch[0]) meets batch[1]"),
     "volume": ("multiclass", "net(batch[0]) meets batch[1]"),

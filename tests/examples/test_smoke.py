@@ -12,7 +12,15 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 sys.path.insert(0, str(EXAMPLES))
 
-RUNS = {"digits": ["."]}
+RUNS = {
+    "digits": ["."],
+    "leaves": ["spurious", "balanced"],
+    "multilabel": ["spurious", "balanced"],
+    "regression": ["right", "shuffled"],
+    "segmentation": ["spurious", "balanced"],
+    "vit": ["spurious", "balanced"],
+}
+"""By example, the folders of its runs; photos and pretrained, which take packages of pictures, are commands of .ci/run."""
 quiet = pytest.mark.filterwarnings(
     "ignore:lightning_vis. the alert is",
     "ignore:lightning_vis. attribution/grad_cam/lift could not be measured",
@@ -37,6 +45,18 @@ def test_an_example_runs(name, tmp_path, capsys):
 
 
 SHORT = {"trainer.max_epochs": 1, "trainer.limit_train_batches": 2, "data.images": 60, "trainer.logger.save_dir": "logs"}
+
+
+@quiet
+def test_lightning_cli_makes_it_of_yaml(tmp_path, monkeypatch):
+    import cli
+
+    words = [f"--{key.replace('logger.', 'logger.init_args.')}={value}" for key, value in SHORT.items()]
+    config = ["fit", "--config", str(EXAMPLES / "configs" / "lightning_cli.yaml"), *words]
+    monkeypatch.setenv("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # of what LightningCLI takes of it
+    monkeypatch.setattr(sys, "argv", ["cli.py", *config])  # LightningCLI warns of words from elsewhere
+    cli.main()
+    assert (tmp_path / "logs" / "cli" / "film.html").exists()
 
 
 @quiet

@@ -23,7 +23,7 @@ from lightning_vis.callbacks.trainer import source_of
 from lightning_vis.constants import ALONE, BINARY, CONVINCES, EXCHANGE, MULTICLASS, SURE
 from lightning_vis.events.folder import is_remote
 from lightning_vis.frames import Array, Frame, Verdict
-from lightning_vis.model.answer.answer import Answer
+from lightning_vis.model.answer.answer import UNKNOWN, Answer
 from lightning_vis.model.run import ForwardConfig, answered
 from lightning_vis.model.snapshot.snapshot import preserve_state
 from lightning_vis.probe.box_file import Box, key_of, masks_of, read_boxes
@@ -100,7 +100,8 @@ class ExchangeLooks:
 
     def joined(self, trainer: Any, module: nn.Module, running: ForwardConfig, frame: Frame) -> Frame:
         """The frame with what an exchange says, if it is one's turn; whatever fails takes no look along."""
-        is_idle = self._answer.task not in TASKS and not self._is_asked  # of other tasks nobody expects it
+        has_proof = self._answer.task not in TASKS and self._session.sight is not None  # twins say it, or its numbers do
+        is_idle = has_proof and not self._is_asked
         if not self.is_on or is_idle or not self._is_due(trainer, frame):
             return frame
         with self._session.budget.timed("exchange"):
@@ -189,7 +190,7 @@ class ExchangeLooks:
     def _found(self, trainer: Any, module: nn.Module, running: ForwardConfig) -> Findings | Refusal:
         """What an exchange finds, or why nothing."""
         if self._answer.task not in TASKS:
-            return Refusal(f"it takes a network that tells classes apart, and this one is read as {self._answer.task}")
+            return _of_other(self._answer.task)
         if self._session.pauses(MANY, trainer, self._seconds):
             return NO_TIME
         self._pool = self._pool or self._gathered(trainer, module, running)
@@ -273,6 +274,15 @@ def _as_seen(frame: Frame, seen: Frame) -> Frame:
     numbers = {tag: seen.numbers[tag] for tag in TAGS if tag in seen.numbers}
     pictures = {name: seen.pictures[name] for name in (EXCHANGE, CONVINCES, SURE) if name in seen.pictures}
     return replace(frame, verdict=seen.verdict, numbers={**frame.numbers, **numbers}, pictures={**frame.pictures, **pictures})
+
+
+def _of_other(task: str) -> Refusal:
+    """Why nothing is exchanged of answers that are no class, and what measures those."""
+    remedy = _TWINS_WOULD if task != UNKNOWN else "task= says what the output means"
+    return Refusal(f"it takes a network that tells classes apart, and this one is read as {task}", remedy)
+
+
+_TWINS_WOULD = "masks and backgrounds of the probe would help: Probe(images, labels, masks, backgrounds={...})"
 
 
 def _is_last(trainer: Any, frame: Frame) -> bool:

@@ -17,11 +17,12 @@ from lightning_vis.arguments import quoted
 from lightning_vis.callbacks.budget import Budget
 from lightning_vis.callbacks.failures import Failures
 from lightning_vis.callbacks.session.frame_logger import FrameLogger
-from lightning_vis.callbacks.trainer import precision_of, source_of, trained_weights
-from lightning_vis.constants import BINARY
+from lightning_vis.callbacks.trainer import is_sharded, precision_of, source_of, trained_weights
+from lightning_vis.constants import BINARY, MULTICLASS, UNKNOWN
 from lightning_vis.film import Film
 from lightning_vis.frames import Inputs
 from lightning_vis.model.answer.answer import Answer
+from lightning_vis.model.answer.classes import classes_in
 from lightning_vis.model.answer.words import check_component
 from lightning_vis.model.compiled import is_compiled
 from lightning_vis.model.layers import has_lazy_layers
@@ -34,6 +35,14 @@ from lightning_vis.probe.probe import Probe
 from lightning_vis.probe.source.source import Asked
 from lightning_vis.reliance.sight import Sight
 from lightning_vis.render.twins import pictured
+
+
+def _classes_of(answer: Answer, output: Any) -> int:
+    """For how many classes an output has scores; 0 where nobody can read it: the look will say why."""
+    try:
+        return int(answer.values(output).shape[1])
+    except ValueError:
+        return 0
 
 
 def sessions_of(trainer: Any) -> list[Session]:
@@ -186,9 +195,15 @@ class Session:
         except Exception as error:
             if self.given is not None and isinstance(error, ValueError):
                 raise
-            self.failures.tell("the labels of the images cannot be read, so that nothing is called right or wrong", error)
-            self.probe = probe.of(None)
-            return self.probe.inputs(self.answer)
+            return self._leave_labels(error)
+
+    def _leave_labels(self, error: Exception) -> Inputs:
+        """What people see of the images without the labels that were found."""
+        assert self.probe is not None  # the caller has seen to it
+        self.failures.tell("the labels of the images cannot be read, so that nothing is called right or wrong", error)
+        self.probe = self.probe.of(None)
+        self._inputs = self.probe.inputs(self.answer)
+        return self._inputs
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -265,6 +280,27 @@ class Session:
         except ValueError as error:
             why, forward = str(error), refuse
         return replace(first, forward=forward, score=None, answer=head.answer, chosen={}, places={})
+
+    def check_labels(self, trainer: Any, module: nn.Module) -> None:
+        """Leaves labels that no loss has met, and that name a class which the answer has not; said once."""
+        if self.probe is None or self.given is not None or not self._is_looked_up or is_sharded(trainer):
+            return
+        running = self.forward_config(trainer, module)
+        output = self._output(module, running)
+        count = 0 if output is None else _classes_of(running.answer, output)
+        label = int(torch.as_tensor(classes_in(self.probe.truth)).max())
+        if count and label >= count:
+            said = (
+                f"there is a label {label}, and the answer has {count} classes: labels_at= says where in the batch others are"
+            )
+            self._leave_labels(ValueError(said))
+
+    @property
+    def _is_looked_up(self) -> bool:
+        """Whether labels were taken for classes because the user says that there are classes, and no loss has met them."""
+        it, truth = self.finder.testimony, None if self.probe is None else self.probe.truth
+        is_told = it is not None and it.task == UNKNOWN and self.answer.task == MULTICLASS
+        return is_told and truth is not None and truth.ndim < 3
 
     def refuse_words(self, trainer: Any, module: nn.Module) -> None:
         """Refuses what the user has said of the answer, where it cannot be.

@@ -200,9 +200,7 @@ def counted(task: str, shape: Sequence[int]) -> str:
 
 
 def _met(it: Testimony) -> str:
-    given = ", ".join(
-        dict.fromkeys(" and ".join(written(leaf) for leaf in each.leaves) for each in it.arguments if each.leaves)
-    )
+    given = ", ".join(dict.fromkeys(_given(each) for each in it.arguments if each.leaves))
     later = [name or "self" for name in it.chain[1:]] or ([] if it.is_one_call else ["the step"])
     then = "".join(f", then {name}" for name in later) + ("," if later and not it.head else "")
     answer = f"{it.module or 'self'}({given}){then}{written(it.head, '')}"
@@ -211,6 +209,12 @@ def _met(it: Testimony) -> str:
         return f"{answer} is compared with other answers {where}"
     met = " and ".join(written(leaf) for leaf in it.target) or _ORIGINS.get(it.origin, it.origin)
     return f"{answer} meets {met} {where}"
+
+
+def _given(it: Argument) -> str:
+    """An argument as the step gives it: by name where the call does."""
+    leaves, (kind, *place) = " and ".join(written(leaf) for leaf in it.leaves), it.path
+    return f"{written(tuple(place[1:]), str(place[0]))}={leaves}" if kind == 1 else leaves
 
 
 _ORIGINS = {

@@ -168,7 +168,7 @@ SENTENCES = {
     " there is also [1] (3 classes at each pixel): head=1.",
     "distillation": "Reads 4 classes: student(batch[0]) meets batch[1] in cross_entropy."
     " student is looked at; teacher is not trained.",
-    "image and numbers": "Reads 4 classes: net(batch[0], batch[1]) meets batch[2] in cross_entropy.",
+    "image and numbers": "Reads 4 classes: net(batch[0], numbers=batch[1]) meets batch[2] in cross_entropy.",
     "frozen backbone": "Reads 4 classes: backbone(batch[0]), then head, meets batch[1] in cross_entropy.",
     "ensemble": "Reads 4 classes: one(batch[0]), then the step, meets batch[1] in cross_entropy.",
     "triplet": "Reads an embedding of 16 numbers: net(batch[0]) is compared with other answers in triplet_margin_loss.",
