@@ -45,4 +45,5 @@ def is_early(finished: int, at_steps: Sequence[int] | None, epoch: int) -> bool:
 
 def ends_epoch(trainer: Any) -> bool:
     """Whether the running batch is the last of its epoch."""
-    return bool(trainer.is_last_batch)
+    # Lightning 2.0 does not know it of an epoch that `limit_train_batches` ends
+    return bool(trainer.is_last_batch or trainer.fit_loop.epoch_loop.batch_idx + 1 >= trainer.num_training_batches)
