@@ -28,7 +28,7 @@ const [FIRST_RUNS, MOST_RUNS] = [4, 12]; // shown where nobody has chosen; where
 const FILM_SECONDS = 12;
 const FASTEST = 60; // milliseconds from look to look
 const SAID = 3000; // milliseconds for which it is said that a link was copied
-const GATHER = 30; // milliseconds: pictures of a moment come one by one, and are painted together
+const [GATHER, PATIENCE] = [30, 120]; // milliseconds: pictures of a moment come one by one, and are painted together, if they come soon
 
 export async function render(exported = null) {
   const page = new Page(exported ? exportedSource(exported) : serverSource());
@@ -80,7 +80,7 @@ class Page {
     this.cell = new Cell(this);
     this.banner.root.after(this.controls.root, this.stage, this.timeline.root);
     document.addEventListener("keydown", (event) => onKey(this, event));
-    new ResizeObserver(() => this.draw()).observe(this.stage);
+    new ResizeObserver(() => requestAnimationFrame(() => this.draw())).observe(this.stage); // drawing at once would change what is observed
     window.addEventListener("resize", () => this.draw());
     window.addEventListener("blur", () => this.flush()); // who goes to the address bar finds what is shown there
     this.host.addEventListener("hashchange", () => this.followAddress());
@@ -92,11 +92,16 @@ class Page {
   repaint() {
     if (this.isDue) return;
     this.isDue = true;
+    this.gather(performance.now() + PATIENCE);
+  }
+
+  gather(until) {
     setTimeout(() => {
+      if (this.painter.store.pending && performance.now() < until) return this.gather(until);
       this.isDue = false;
-      if (!this.model?.positions.length) return;
+      if (!this.model?.positions.length) return undefined;
       this.current.update(this.model);
-      this.cell.update(this.model);
+      return this.cell.update(this.model);
     }, GATHER);
   }
 

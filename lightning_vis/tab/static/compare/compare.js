@@ -12,6 +12,8 @@ import { layoutOf } from "./layout.js";
 import { rowsOf, shownOf, sourcesOf } from "./rows.js";
 import { describe, fillDifference, fillHead, fillTile } from "./tiles.js";
 
+const BLINK = 100; // milliseconds
+
 export class Compare {
   constructor(page) {
     this.page = page;
@@ -21,6 +23,7 @@ export class Compare {
     this.stops = new Stops(this.root, ".grid canvas");
     this.tiles = [];
     this.shown = new Map();
+    this.awaited = new Map(); // row -> what it waits for, and since when
   }
 
   // Until the pictures of a moment are there.
@@ -241,11 +244,22 @@ export class Compare {
     const sources = (each) => sourcesOf(row, each, state.outline);
     const found = !sources(asked) ? "missing" : before?.wanted === wanted ? "shown" : painter.stateOf(sources(asked));
     const stays = found === "loading" && before?.key === model.view.key && painter.stateOf(sources(before)) === "shown";
+    if (stays && this.isEarly(row, wanted)) return found;
     const shown = stays ? before : { ...asked, wanted };
     if (found === "shown") this.shown.set(row.id, shown);
     const reason = found === "failed" ? painter.reasonOf(sources(asked)) : "";
     this.fillRow(row, model, { ...shown, found: stays ? "shown" : found, awaited: found === "loading" ? asked.look : null, reason });
     return found;
+  }
+
+  // Whether pictures have been awaited for a blink only: a row that they come to soon changes once, and is not marked as old before.
+  isEarly(row, wanted) {
+    const now = performance.now();
+    if (this.awaited.get(row.id)?.wanted !== wanted) {
+      this.awaited.set(row.id, { wanted, since: now });
+      setTimeout(() => this.page.repaint(), BLINK);
+    }
+    return now - this.awaited.get(row.id).since < BLINK;
   }
 
   fillRow(row, model, shown) {

@@ -7,6 +7,8 @@ const PARTS = [
   ["What is to be seen", [
     ["Compare", "all images at one moment: the photos above, below them a row for each run. Press a tile to see it large."],
     ["Film", "each image over time, the untrained network first; press a column to go there."],
+    ["copy link", "a link to just what is shown, always with its moment; the address bar follows the training until a moment is chosen."],
+    ["verdict", "the sentence below the rows: the newest one up to the moment shown, with its look in front."],
     ["Filters", "pictures that excite a channel most."],
     ["Twins", "one object on several backgrounds, and what is answered on each: proof beside the maps. Exchanges stand below them."],
     ["probe", "the images that are looked at again and again; they are the same at every look."],
@@ -20,6 +22,7 @@ const PARTS = [
     ["gain", "the value at which colours are full. One scale holds for all images, moments and runs."],
   ]],
   ["What the numbers are", [
+    ["2 · bird", "the image's number, the same in every order, page and sentence; behind it what is true of it, or what is answered."],
     ["p", "the probability of the class that is answered."],
     ["✗", "the answer is not the label. There is none where right and wrong are not known."],
     ["object 2.3 ×", "the map's share on the object over the object's share of the image: 1 × is chance, the tick on the bar."],
@@ -39,6 +42,7 @@ const PARTS = [
     ["not looked at", "there was no look of this run at that moment or before."],
     ["no map", "the look has no map of this view."],
     ["empty, constant, not finite", "the map is 0, has one value, or holds numbers that are none."],
+    ["too weak to be seen", "in a tile opened large: the map is not empty, but its strongest place shows no colour on this scale."],
     ["cannot be compared", "a difference of maps that stand on unlike scales."],
   ]],
   ["Keys", [

@@ -10,6 +10,7 @@ export class Store {
   constructor(source, columns, onNews) {
     Object.assign(this, { source, columns, onNews });
     this.entries = new Map(); // key -> { state, picture, reason, wait, due, settled }
+    this.pending = 0; // pictures that are on their way
     this.budget = new Budget(HELD, (key) => this.leave(key));
   }
 
@@ -26,6 +27,7 @@ export class Store {
   ask(part, entry) {
     const asked = { ...entry };
     this.entries.set(part.key, asked);
+    this.pending += 1;
     asked.settled = load(this.source.picture(part.key), neededOf(part, this.columns)).then(
       (picture) => this.settle(part.key, asked, { state: "shown", picture }),
       (error) => this.settle(part.key, asked, this.failure(asked, error)),
@@ -38,6 +40,7 @@ export class Store {
   }
 
   settle(key, asked, outcome) {
+    this.pending -= 1;
     if (this.entries.get(key) !== asked) return outcome.picture?.close(); // asked for anew since then
     Object.assign(asked, outcome);
     if (outcome.picture) this.budget.set(key, true, 4 * outcome.picture.width * outcome.picture.height);
