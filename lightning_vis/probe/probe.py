@@ -306,7 +306,7 @@ class Probe:
         masks = None if self.masks is None else self.masks.numpy()
         note = ", ".join(filter(None, (self._display.note, "" if self.slices is None else self.slices.note)))
         truth = self.truth_for(answer)
-        words = () if truth is None else answer.kind.truth(answer.facts, truth, self.class_names)
+        words = () if truth is None else answer.truth(truth, self.class_names)
         return Inputs(self.name, pictures, labels, masks, self.class_names, note if self.shown else "not shown", truth=words)
 
     def painted(self, images: Tensor) -> Array:

@@ -330,6 +330,9 @@ def test_a_number_has_the_unit_that_the_user_gives(trainer):
     callback = film_of(trainer, SETUPS["regression"][0](), *batches(SETUPS["regression"][1]), unit="years")
     assert {frame.unit for frame in callback.film.frames} == {"years"}
     assert callback.film.frames[-1].maps["evidence"].unit == "years"
+    truths = callback.session.inputs.truth
+    assert len(truths) == 8
+    assert all(each.endswith(" years") for each in truths)
 
 
 def test_a_stream_is_read_once_and_said(trainer):

@@ -54,6 +54,12 @@ def test_the_verdict_stands_with_its_pictures_those_that_it_names_first(browser,
         with Tab(browser, address, "&p.lightning_vis.tab=twins") as tab:
             tab.painted()
             assert tab.texts(".verdict:not([hidden])")[0] == f"epoch 2: {SENTENCE}"
+            assert ["orange frame" in each for each in tab.texts(".twins > .effects")] == [True]
+            named = tab.frame.eval_on_selector_all(
+                "select.scalar option", "all => all.map(each => [each.textContent, each.title])"
+            )
+            assert ["alert: surroundings", "reliance/surroundings_alert"] in named
+            assert not any(text.startswith("reliance/") for text, _ in named)
             assert tab.texts(".exchanges .object > .small:first-child")[:3] == ["exchange 3", "exchange 1", "exchange 2"]
             assert len(tab.frame.query_selector_all(".exchanges .named")) == 1
             assert tab.texts(".matrix th") == ["", "leaves", "bird", "bird", "leaves"]

@@ -136,3 +136,22 @@ def test_the_film_numbers_its_images_as_the_other_pages_do(page):
     tab = page.resize(1440, 900).follow(link("few", tab="film", order="wrong"))
     tab.painted()
     assert tab.texts(".film .left .badge") == [f"{at} · {('mammal', 'bird')[at % 2]}" for at in (3, 8, 1, 2, 4, 5, 6, 7)]
+
+
+def test_on_a_telephone_two_runs_stand_side_by_side_with_their_photo_on_the_first_screen(browser, server):
+    with Tab(browser, server, link("alpha,beta"), width=390, height=844) as tab:
+        tab.painted()
+        boxes = [each.bounding_box() for each in tab.frame.query_selector_all("figure canvas")]
+        rows = [boxes[at::4] for at in range(4)]  # of four images the photo and both maps
+        assert all(len({round(box["y"]) for box in row}) == 1 for row in rows)
+        assert all([box["x"] for box in row] == sorted({box["x"] for box in row}) for row in rows)
+        footer = tab.frame.query_selector("footer").bounding_box()
+        assert rows[1][0]["y"] + rows[1][0]["height"] < footer["y"]  # two images of both runs are seen at once
+        assert tab.frame.is_visible(".legend")
+        assert not tab.frame.is_visible("text=shape only")
+        tab.frame.click(".unfold")
+        tab.frame.click("text=shape only")
+        tab.frame.focus(".picture canvas >> nth=0")
+        tab.press("ArrowRight")
+        focused = "() => document.activeElement.getAttribute('aria-label').split(',').slice(0, 2).join()"
+        assert tab.frame.evaluate(focused) == "image 1, run beta"

@@ -212,7 +212,7 @@ def test_a_look_that_was_not_taken_is_not_passed_off_as_one(browser, tmp_path):
             assert opacity[1] == [255] * 4
             assert opacity[0][2] == pytest.approx(0.3 * 255, abs=2)
             assert opacity[0][:2] + opacity[0][3:] == [255] * 3
-            assert tab.frame.inner_text(".film > p").startswith("Faint: no look of this run at that moment")
+            assert tab.frame.inner_text(".film > div > p").startswith("Faint: no look of this run at that moment")
             tab.press("1")
             tab.press("ArrowLeft")
             tab.painted()
@@ -268,7 +268,7 @@ def test_the_film_is_painted_anew_when_a_run_catches_up(browser, tmp_path):
             assert tab.pixels(".film .row > canvas", 1, channels=4)[20, -20, 3] < 100
             for frame in frames[2:]:
                 store.add(frame, inputs_of())
-            tab.until("() => !document.querySelector('.film > p')")
+            tab.until("() => !document.querySelector('.film > div > p')")
             tab.painted()
             assert tab.pixels(".film .row > canvas", 1, channels=4)[20, -20, 3] == 255
     writer.close()

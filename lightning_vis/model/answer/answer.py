@@ -17,7 +17,7 @@ from lightning_vis.model.answer.embedding import EMBEDDING_TASK
 from lightning_vis.model.answer.grades import ORDINAL_TASK
 from lightning_vis.model.answer.labels import MULTILABEL_TASK
 from lightning_vis.model.answer.masks import SEGMENTATION_TASK
-from lightning_vis.model.answer.numbers import REGRESSION_TASK
+from lightning_vis.model.answer.numbers import NOT_KNOWN, REGRESSION_TASK
 from lightning_vis.model.answer.pictures import DENSE_TASK, RECONSTRUCTION_TASK
 from lightning_vis.model.answer.task import Facts, Said, Task, name_of
 from lightning_vis.model.answer.unknown import UNKNOWN_TASK
@@ -110,6 +110,17 @@ class Answer:
             return Said((NO_NUMBER,) * len(values), (None,) * len(values))
         some = self.kind.said(self.facts, values[rows], None if truth is None else truth[rows.to(truth.device)], names)
         return _among(_in_words(some, names), rows.tolist(), len(values))
+
+    def truth(self, truth: Tensor, names: Sequence[str]) -> tuple[str, ...]:
+        """What is true of each image, in the words of the task: a number with its unit, where it is the one that has it.
+
+        Args:
+            truth: ``(N, ...)``.
+            names: of classes, labels, grades or numbers.
+        """
+        words = self.kind.truth(self.facts, truth, names)
+        has_unit = self.kind is REGRESSION_TASK and self.unit and not self.facts.change and truth.numel() == len(truth)
+        return tuple(f"{each} {self.unit}" if each != NOT_KNOWN else each for each in words) if has_unit else words
 
     def are_numbers(self, values: Tensor) -> Tensor:
         """Whether each answer can be read, ``(N,)`` bool: only what is more or less likely can be ruled out."""

@@ -132,13 +132,17 @@ def _explains(facts: Facts, chosen: Tensor, names: Sequence[str]) -> tuple[str, 
     return tuple((names[each] if each < len(names) else f"number {each}") if several else "the number" for each in at)
 
 
+NOT_KNOWN = "not known"
+"""Of a number that is missing."""
+
+
 def _truth(facts: Facts, truth: Tensor, names: Sequence[str]) -> tuple[str, ...]:
     rows = numbers_in(truth)
     return tuple(", ".join(map(_known, row[:3].tolist())) + (", ..." if len(row) > 3 else "") for row in rows)
 
 
 def _known(value: float) -> str:
-    return number(value) if math.isfinite(value) else "not known"
+    return number(value) if math.isfinite(value) else NOT_KNOWN
 
 
 REGRESSION_TASK = Task(

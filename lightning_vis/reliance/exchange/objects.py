@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from lightning_vis.reliance.exchange.composite import Parts, cut_parts, frame_parts
-from lightning_vis.reliance.exchange.cut_out import contrasts, cut_outs, strangeness
+from lightning_vis.reliance.exchange.composite import MARGIN, Parts, cut_parts, frame_parts
+from lightning_vis.reliance.exchange.cut_out import contrasts, cut_outs, grown_cuts, strangeness
 
 SMALLEST, LARGEST = 0.02, 0.8
 """Shares of the picture: a cut-out that is smaller or larger has found no object, and the middle is taken instead."""
@@ -121,15 +121,23 @@ def _refusal(strange: Tensor | None, labels: Tensor, cuts: Tensor, parts: Parts)
     stands_out = torch.tensor(torch.inf) if strange is None else contrasts(strange, cuts).nanmedian()
     if not float(stands_out) >= CONTRAST:
         return Refusal("no objects stand out from what surrounds them", REMEDY)
-    if float(difference(parts, labels)) < ALIKE:
-        return Refusal("what surrounds the objects looks alike in all images, so nothing of it can be exchanged")
+    if float(difference(parts, cuts, labels)) < ALIKE:
+        return Refusal(
+            "what surrounds the objects looks alike in all images, so nothing of it can be exchanged",
+            "images whose surroundings differ would help",
+        )
     return None
 
 
-def difference(parts: Parts, labels: Tensor) -> Tensor:
-    """How much the surroundings of images of two classes differ, in ranges of all values: root mean square, median of pairs."""
+def difference(parts: Parts, cuts: Tensor, labels: Tensor) -> Tensor:
+    """How much the surroundings of images of two classes differ, in ranges of all values: root mean square, median of pairs.
+
+    What lies within two margins of a cut is not asked, where anything lies farther off: there, pieces of objects that a cut has
+    missed would count as surroundings, on plain black, too.
+    """
     other = torch.stack([_next_of_another(labels, at) for at in range(len(labels))])
-    outside = ~(parts.inside | parts.inside[other])
+    near, far = (~(each | each[other]) for each in (parts.inside, grown_cuts(cuts, 2 * MARGIN)))
+    outside = torch.where((far.float().mean((1, 2)) > 1 - FILLED)[:, None, None], far, near)
     squares = ((parts.rests - parts.rests[other]) ** 2).mean(1)
     found = ((squares * outside).sum((1, 2)) / outside.sum((1, 2)).clamp_min(1)).sqrt().median()
     return found / (parts.images.max() - parts.images.min()).clamp_min(1e-6)

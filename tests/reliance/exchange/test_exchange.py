@@ -11,6 +11,7 @@ from lightning_vis.reliance.exchange.composite import cut_parts, frame_parts
 from lightning_vis.reliance.exchange.cut_out import contrasts, cut_outs, painted_out, strangeness
 from lightning_vis.reliance.exchange.effect import effect_of, followed, own_probabilities, standard_error
 from lightning_vis.reliance.exchange.morphology import components, filled, flooded, grown, largest, opened, otsu, shrunk
+from lightning_vis.reliance.exchange.objects import difference, objects_of
 from lightning_vis.reliance.exchange.plan import HOSTS, in_turn, plan_of
 
 
@@ -165,3 +166,32 @@ def test_networks_of_which_the_truth_is_known(parts_of, net, surroundings, obj):
     found = effect_of(own_probabilities(answers, labels))
     assert found.surroundings == pytest.approx(surroundings, abs=1e-6)
     assert found.object == pytest.approx(obj, abs=1e-6)
+
+
+def on_black(tag):
+    """Objects with a leg that their masks have missed, and a mark in the corner that tells the class."""
+    labels = torch.arange(16) % 2
+    pictures, masks = torch.zeros(16, 3, 32, 32), torch.zeros(16, 32, 32)
+    masks[:, 10:22, 10:22] = 1
+    pictures[:, :, 10:22, 10:22] = 0.8
+    pictures[::2, :, 22:28, 11:15] = pictures[1::2, :, 22:28, 17:21] = 0.8
+    pictures[::2, 0, :3, :3] = pictures[1::2, 2, :3, :3] = tag
+    return objects_of(pictures + torch.linspace(0, 1e-4, 16).view(-1, 1, 1, 1), pictures, labels, masks), masks > 0
+
+
+def test_what_a_cut_has_missed_of_the_object_is_no_surroundings_and_a_mark_in_the_corner_is():
+    """On black nothing can be exchanged; of a mark that can, the measure is worked by hand: 9 of the places that are asked."""
+    plain, _ = on_black(0.0)
+    assert plain.refusal.reason.startswith("what surrounds the objects looks alike in all images")
+    marked, masks = on_black(1.0)
+    assert marked.refusal is None
+    near = 12 * 12 + 4 * 12 * 6 + 4 * (1 + 2 + 3 + 4 + 5)  # within six steps of the square
+    by_hand = math.sqrt(9 * (2 / 3) / (32 * 32 - near))
+    assert float(difference(marked.parts, masks, marked.labels)) == pytest.approx(by_hand, rel=1e-3)
+
+
+def test_objects_that_reach_nearly_to_the_border_are_asked_for_all_that_surrounds_them():
+    images = torch.rand(12, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    masks = torch.zeros(12, 32, 32)
+    masks[:, 5:27, 5:27] = 1
+    assert objects_of(images, images, torch.arange(12) % 2, masks).refusal is None

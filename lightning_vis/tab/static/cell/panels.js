@@ -1,7 +1,7 @@
 // Which pictures stand in an opened cell: the photo, the map or the two that are compared, their difference, a predicted mask. Pure.
 
 import { lookAt, partOf } from "../page/looks.js";
-import { captionOf, explainedOf, isWrong, truthInUnit, turnOf } from "../page/words.js";
+import { captionOf, explainedOf, isWrong, truthOf, turnOf } from "../page/words.js";
 import { rowsOf } from "../compare/rows.js";
 import { groupsOf } from "../runs/groups.js";
 
@@ -41,7 +41,7 @@ export function wordsOf(panel, shown, image) {
 }
 
 function photoWords({ run }, _, image) {
-  return [image + 1, truthInUnit(run, image)];
+  return [image + 1, truthOf(run.inputs, image)];
 }
 
 function mapWords({ run }, { look, part }, image) {

@@ -7,7 +7,7 @@ import { limitOf } from "../picture/colours.js";
 import { groupsOf } from "../runs/groups.js";
 import { withMaps } from "../page/looks.js";
 import { markOf } from "../runs/run_list.js";
-import { answersOf, differenceReadingOf, quantityOf, truthInUnit } from "../page/words.js";
+import { answersOf, differenceReadingOf, quantityOf, truthOf } from "../page/words.js";
 import { layoutOf } from "./layout.js";
 import { rowsOf, shownOf, sourcesOf } from "./rows.js";
 import { describe, fillDifference, fillHead, fillTile } from "./tiles.js";
@@ -96,7 +96,7 @@ export class Compare {
     const textContent = isFirst ? "input" : "";
     const head = element("div", { className: "head", role: "rowheader" }, element("span", { className: "quiet", textContent, title: `the photos of ${runs.map((each) => each.name).join(", ")}` }));
     return [head, ...images.map((image) => {
-      const name = truthInUnit(run, image);
+      const name = truthOf(run.inputs, image);
       const canvas = this.picture(image, () => this.page.timeline.choose(image));
       canvas.setAttribute("aria-label", `image ${image + 1}${name && `: ${name}`}`);
       const state = element("span", { className: "state" });
@@ -154,17 +154,26 @@ export class Compare {
   }
 
   fit(model) {
-    const { side, columns, labels, isNarrow, isTiny } = this.layout;
+    const { side, labels, isNarrow, isTiny, isTurned } = this.layout;
     this.arrange(isNarrow);
     this.root.classList.toggle("tiny", isTiny);
-    this.root.classList.toggle("stacked", !labels);
-    for (const grid of this.root.querySelectorAll(".grid")) grid.style.gridTemplateColumns = `${labels ? `${labels}px ` : ""}repeat(${columns}, ${side}px)`;
+    this.root.classList.toggle("stacked", !labels && !isTurned);
+    this.root.classList.toggle("turned", isTurned);
+    for (const grid of this.root.querySelectorAll(".grid")) this.fitGrid(grid);
     const runs = new Map(model.runs.map((run) => [run.name, run]));
     for (const tile of this.tiles) {
       if (!tile.canvas) continue;
       const [height, across] = runs.get(tile.run).inputs?.size || [1, 1];
       fitCanvas(tile.canvas, side, Math.round((side * height) / across));
     }
+  }
+
+  // Turned, each line of the grid is a column: its head, then image below image.
+  fitGrid(grid) {
+    const { side, columns, labels, isTurned } = this.layout;
+    const beside = isTurned ? grid.children.length : columns;
+    grid.style.gridTemplateColumns = `${labels ? `${labels}px ` : ""}repeat(${beside}, ${side}px)`;
+    grid.style.gridTemplateRows = isTurned ? `repeat(${grid.firstChild.children.length}, auto)` : "";
   }
 
   // Below a narrow tile a name has a line of its own.

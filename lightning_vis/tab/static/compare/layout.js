@@ -15,10 +15,12 @@ const [WORDS, LONG] = [17, 18]; // a second line of a caption, and from how many
 const SPREAD = 9; // the bar of an error
 const [MEASURES, STACKED] = [25, 40]; // what is written below a caption, on one line or, below narrow tiles, on two
 
-// { side, columns, perPage, labels, isNarrow, isTiny }
+// { side, columns, perPage, labels, isNarrow, isTiny, isTurned }: `columns` images stand side by side; turned, below each other.
 export function layoutOf(groups, { width, height, notes, others, isGlance }) {
   const labels = width < NARROWEST ? 0 : LABELS;
   const room = { width: width - labels - (labels ? GAP : 0) - 2, height: height - 24 - (notes ? NOTES : 0) - (others ? OTHERS : 0), labels };
+  const beside = isGlance || labels ? 0 : sideBySide(groups, room);
+  if (beside >= TINY) return turned(groups, beside);
   const fits = (side) => heightAt(side, groups, room) <= room.height;
   const least = isGlance ? GLANCE : LEAST;
   let side = Math.min(MOST, room.width);
@@ -28,7 +30,19 @@ export function layoutOf(groups, { width, height, notes, others, isGlance }) {
   side = Math.max(GLANCE, Math.min(side, room.width));
   const columns = Math.min(mostOf(groups), columnsAt(side, room));
   const perPage = isPaged ? columns * blocksIn(side, groups, room) : mostOf(groups);
-  return { side, columns, perPage, labels, isNarrow: side < NARROW, isTiny: side < TINY };
+  return { side, columns, perPage, labels, isNarrow: side < NARROW, isTiny: side < TINY, isTurned: false };
+}
+
+// How large tiles are where a photo and two or three rows of a narrow window stand as columns: what is compared is seen at once.
+function sideBySide(groups, { width }) {
+  const count = groups[0].rows.length;
+  if (![2, 3].includes(count) || groups.some(({ run, rows }) => !run.inputs || rows.length !== count)) return 0;
+  return Math.floor((width - GAP * count) / (count + 1));
+}
+
+function turned(groups, side) {
+  const columns = Math.min(mostOf(groups), FEW);
+  return { side, columns, perPage: columns, labels: 0, isNarrow: side < NARROW, isTiny: false, isTurned: true };
 }
 
 // Of pages of images the largest size at which there are eight on one, or as many as there are at the least size.

@@ -38,8 +38,13 @@ export class Controls {
     this.copy = element("button", {
       type: "button", className: "copy", textContent: "copy link", title: "a link to just what is shown, with its moment", "aria-live": "polite", onclick: () => page.copyLink(this.copy),
     });
+    // In a small window what is seldom changed is a press away; the legend stays.
+    this.unfold = element("button", {
+      type: "button", className: "unfold", textContent: "⋯", title: "which images, and their colours", "aria-label": "which images, and their colours", "aria-expanded": "false",
+      onclick: () => this.unfold.setAttribute("aria-expanded", String(this.root.classList.toggle("open"))),
+    });
     this.name = element("h1", { className: "unseen" });
-    this.root = element("header", {}, this.name, element("div", { className: "bar" }, this.tabs, this.runs.root, this.probe, this.views, this.images, this.copy, page.help.button), this.looks);
+    this.root = element("header", {}, this.name, element("div", { className: "bar" }, this.tabs, this.runs.root, this.probe, this.views, this.images, element("div", { className: "own" }, this.copy, this.unfold, page.help.button)), this.looks);
   }
 
   // Which images, and in which order.

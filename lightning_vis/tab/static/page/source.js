@@ -8,7 +8,11 @@ export function serverSource() {
     facts: (key) => answer("part", { key }),
     scalars: async (run) => (await answer("scalars", { run })).tags,
     scalar: async (run, tag) => (await answer("scalar", { run, tag })).points,
-    picture: (key) => `blob?${new URLSearchParams({ key })}`,
+    picture: async (key) => {
+      const response = await fetch(`blob?${new URLSearchParams({ key })}`).catch(() => { throw new Error("it did not come"); });
+      if (!response.ok) throw new Error(`TensorBoard answers with ${response.status}`);
+      return new Uint8Array(await response.arrayBuffer());
+    },
   };
 }
 
@@ -28,6 +32,12 @@ export function exportedSource(exported) {
     facts: async (key) => exported.facts[key] || {},
     scalars: async (run) => Object.keys(exported.scalars[run] || {}),
     scalar: async (run, tag) => exported.scalars[run][tag],
-    picture: (key) => exported.pictures[key],
+    picture: async (key) => bytesOf(exported.pictures[key]),
   };
+}
+
+// Those of an address that holds the data themselves.
+function bytesOf(address) {
+  if (!address) throw new Error("it is not in this file");
+  return Uint8Array.from(atob(address.slice(address.indexOf(",") + 1)), (each) => each.charCodeAt(0));
 }

@@ -62,13 +62,6 @@ export function truthOf(inputs, image) {
   return inputs?.truth?.[image] ?? className(inputs, labelOf(inputs, image));
 }
 
-// The same with its unit, of a number whose unit is known.
-export function truthInUnit(run, image) {
-  const text = truthOf(run.inputs, image);
-  const unit = numberUnitOf(run.looks[run.looks.length - 1]);
-  return text && unit && !text.endsWith(unit) ? `${text} ${unit}` : text;
-}
-
 export function numberUnitOf(look) {
   return look?.task === "regression" && look.unit !== TARGET_UNIT ? look.unit || "" : "";
 }
@@ -95,6 +88,25 @@ export function countRight(inputs, look) {
 // The signed error over the spread of the targets; undefined where a task knows no such thing.
 export function errorOf(look, image) {
   return look?.per_image["answers/error"]?.[image];
+}
+
+// What the numbers of the looks are, by their tags; docs/numbers.md has how each is computed.
+const TAGS = {
+  "reliance/background_effect": "effect of the background on the answer", "reliance/object_effect": "effect of the object on the answer",
+  "reliance/background_share": "the background's share of both effects", "reliance/background_effect_error": "standard error of the background's effect",
+  "reliance/home_effect": "own class on its typical background, minus elsewhere", "reliance/alert": "alert: background",
+  "reliance/paste_control": "control: effect of pasting 3 pixels further", "reliance/within_kind": "control: two backgrounds of one kind",
+  "reliance/only_background_accuracy": "how often the background alone is called its class", "reliance/worst_group": "accuracy of the worst group of twins",
+  "reliance/typical_gap": "accuracy on the typical background, minus elsewhere", "reliance/background_channels": "share of channels that the background drives",
+  "reliance/age": "looks since a monitored number was measured", "reliance/surroundings_effect": "effect of the surroundings on the answer",
+  "reliance/surroundings_effect_error": "standard error of the surroundings' effect", "reliance/surroundings_share": "the surroundings' share of both effects",
+  "reliance/surroundings_alert": "alert: surroundings", "reliance/surroundings_measured": "whether exchanges have been measured", "reliance/surroundings_age": "epochs and validations since exchanges were measured",
+  "answers/label": "probability of the label", "answers/error": "error over the spread of the targets", "answers/iou": "IoU", "answers/nearest": "similarity to the nearest image",
+};
+
+// A number's name in words; of one that nobody has named, the tag itself.
+export function tagged(tag) {
+  return TAGS[tag] || tag;
 }
 
 // How far answers that are more or less right are off, with what was measured: "mean absolute error (years) 2.52".

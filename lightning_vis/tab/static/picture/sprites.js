@@ -1,20 +1,18 @@
 // Stored pictures, of which each holds many tiles side by side: loading them, cutting tiles out, reading codes.
 
+import { sizeOf } from "./file_size.js";
+
 const MOST_PIXELS = 64e6; // of one stored picture, whatever is said of it
 
-// A picture that has the tiles that its part speaks of. It is measured before it is decoded: a small file may be an enormous picture.
-export async function load(address, needed) {
-  const picture = new Image();
-  await new Promise((done, fail) => {
-    picture.onload = done;
-    picture.onerror = () => fail(new Error("it did not come"));
-    picture.src = address;
-  });
-  const { naturalWidth: width, naturalHeight: height } = picture;
+// A picture that has the tiles that its part speaks of, of bytes that are on their way. It is measured before it is decoded: a small file
+// may be an enormous picture. It is decoded beside the page's thread, and held by nobody but the page: of what is drawn from an <img>
+// browsers keep a copy of their own, and decode it when it is drawn.
+export async function load(coming, needed) {
+  const bytes = await coming;
+  const { width, height } = sizeOf(bytes);
   if (width < needed.width || height < needed.height) throw new Error("it is smaller than what is said of it");
   if (width > needed.widest || height > needed.tallest || width * height > MOST_PIXELS) throw new Error("it is larger than what is said of it");
-  await picture.decode();
-  return picture;
+  return createImageBitmap(new Blob([bytes])).catch(() => { throw new Error("it cannot be read"); });
 }
 
 // A tile is cut out before it is enlarged: smoothing would let its neighbours in the sprite shine in at the edges.

@@ -3,14 +3,14 @@
 import { Budget } from "./cache.js";
 import { load } from "./sprites.js";
 
-const HELD = 96e6; // bytes of decoded pictures
+const HELD = 64e6; // bytes of decoded pictures
 const [FIRST, LAST] = [1000, 30000]; // milliseconds until a picture that could not be had is asked for again
 
 export class Store {
   constructor(source, columns, onNews) {
     Object.assign(this, { source, columns, onNews });
     this.entries = new Map(); // key -> { state, picture, reason, wait, due, settled }
-    this.budget = new Budget(HELD, (key) => this.entries.delete(key));
+    this.budget = new Budget(HELD, (key) => this.leave(key));
   }
 
   // What is known of a part's picture; asking for it here is what loads it, and loads it again when the time has come.
@@ -38,10 +38,16 @@ export class Store {
   }
 
   settle(key, asked, outcome) {
-    if (this.entries.get(key) !== asked) return; // asked for anew since then
+    if (this.entries.get(key) !== asked) return outcome.picture?.close(); // asked for anew since then
     Object.assign(asked, outcome);
-    if (outcome.picture) this.budget.set(key, true, 4 * outcome.picture.naturalWidth * outcome.picture.naturalHeight);
-    this.onNews();
+    if (outcome.picture) this.budget.set(key, true, 4 * outcome.picture.width * outcome.picture.height);
+    return this.onNews();
+  }
+
+  // Its memory is free at once, not when the browser comes to it.
+  leave(key) {
+    this.entries.get(key)?.picture?.close();
+    this.entries.delete(key);
   }
 
   // Asks at once for all that could not be had.

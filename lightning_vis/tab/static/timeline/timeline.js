@@ -96,6 +96,7 @@ export class Timeline {
     const scalar = this.scalarOf(names);
     replace(this.scalar, JSON.stringify(names), () => grouped(names));
     this.scalar.value = scalar;
+    this.scalar.title = rawOf(scalar);
     this.updateAlerts(model);
     this.updateOne(model, scalar);
     this.draw(model, scalar);
@@ -212,8 +213,13 @@ function leastOf(runs) {
   return runs.map((run) => leastMoved(run.looks[run.looks.length - 1])).find((each) => each !== null) ?? null;
 }
 
+// A name as loggers and callbacks have it.
+function rawOf(value) {
+  return value.replace(/^logged:/, "");
+}
+
 function grouped(names) {
   return [...new Set(names.map((each) => each.group))].map((label) => element(
-    "optgroup", { label }, ...names.filter((each) => each.group === label).map(({ value, text }) => element("option", { value, textContent: text })),
+    "optgroup", { label }, ...names.filter((each) => each.group === label).map(({ value, text }) => element("option", { value, textContent: text, title: rawOf(value) })),
   ));
 }

@@ -9,6 +9,7 @@ import { leastMoved, movedOf, onTwins, truthOf, whatMoves } from "../page/words.
 const [LEAST, MOST] = [72, 112]; // so that all objects of a run stand in one row where there is room
 const [BETWEEN, FRAME] = [6, 22]; // between an object's pictures, and around them
 const READING = "Each object on each background: what is answered there, and the probability of the object's own class as number and bar. A red frame: the background alone turns a right answer into a wrong one.";
+const EXCHANGES = "Exchanges: an object in its own photo, then in what surrounds another image of its class and one of another class. An orange frame: the answer is not the object's class. A red border: the verdict names this exchange.";
 const NUMBERS = "Each object on each background. Below: ";
 const EMPTY = "No twins in these runs: give the Probe labels and masks, so that its objects can be pasted on other backgrounds.";
 
@@ -38,7 +39,7 @@ export class Twins {
   update({ wholes, ...shown }) {
     const isFirst = (run) => run.name === this.first;
     const model = { ...shown, runs: [...wholes.filter(isFirst), ...wholes.filter((run) => !isFirst(run))] };
-    const structure = JSON.stringify(model.runs.map((run) => [run.name, run.colour, run.twins?.key, wasAsked(run), hasVerdict(run)]));
+    const structure = JSON.stringify(model.runs.map((run) => [run.name, run.colour, run.twins?.key, wasAsked(run), hasVerdict(run), run.looks.some((look) => look.pictures.exchange)]));
     replace(this.root, structure, () => this.build(model));
     this.width = this.root.clientWidth || this.page.stage.clientWidth;
     for (const tile of this.tiles) this.fill(tile, model);
@@ -51,7 +52,8 @@ export class Twins {
     if (!model.runs.some((run) => run.twins || hasVerdict(run))) return [element("p", { className: "empty", textContent: EMPTY })];
     const asked = model.runs.filter(wasAsked);
     const said = asked.map((run) => (isOfClasses(run) ? READING : `${NUMBERS}${onTwins(lastOf(run))}.`));
-    const reading = [...new Set(said)].map((textContent) => element("p", { className: "quiet effects", textContent }));
+    const isExchanged = model.runs.some((run) => run.looks.some((look) => look.pictures.exchange));
+    const reading = [...new Set(said), ...(isExchanged ? [EXCHANGES] : [])].map((textContent) => element("p", { className: "quiet effects", textContent }));
     return [...reading, ...model.runs.map((run) => this.section(run))];
   }
 
