@@ -34,7 +34,9 @@ def stored(kind, **how):
     return list(file.getvalue())
 
 
-@pytest.mark.parametrize(("kind", "how"), [("PNG", {}), ("JPEG", {}), ("JPEG", {"progressive": True, "comment": b"\xff\xc0" * 99})])
+@pytest.mark.parametrize(
+    ("kind", "how"), [("PNG", {}), ("JPEG", {}), ("JPEG", {"progressive": True, "comment": b"\xff\xc0" * 99})]
+)
 def test_a_picture_is_measured_by_its_file(page, kind, how):
     whole = stored(kind, **how)
     assert page.frame.evaluate(SIZE, whole) == [37, 11]
