@@ -38,7 +38,8 @@ def both(logdir: Path, seed: int, images: int = IMAGES, epochs: int = EPOCHS) ->
     """Trains both networks, on other plates than they are tested on."""
     rng = np.random.default_rng(seed)
     objects = [PAINTERS[name] for name in CLASSES]
-    seen, unseen = (Sources(objects, [plates(draw, count, rng) for draw in KINDS.values()]) for count in (16, 8))
+    few = min(8, images // 30)  # a smoke draws no more than it shows
+    seen, unseen = (Sources(objects, [plates(draw, count, rng) for draw in KINDS.values()]) for count in (2 * few, few))
     probe, many = probes_of(unseen, CLASSES, list(KINDS), SIZE, rng)
     return {
         name: train(logdir / name, data_of(seen, unseen, images, correlation, SIZE, seed + 1), probe, many, epochs, seed)

@@ -90,10 +90,10 @@ def report(name: str, iou: float, said: Tensor, maps: Tensor) -> str:
 
 def main(given: Sequence[str] | None = None) -> None:
     args = command_line(__doc__, "segmentation").parse_args(given)
-    count, epochs = (60, 1) if args.smoke else (700, 6)
+    count, epochs, grounds = (60, 1, (4, 2)) if args.smoke else (700, 6, (12, 6))
     animals = [PAINTERS[name] for name in CLASSES[1:]]
     rng = np.random.default_rng(args.seed)
-    ground, ground_unseen = ([plates(draw, n, rng) for draw in KINDS.values()] for n in (12, 6))
+    ground, ground_unseen = ([plates(draw, n, rng) for draw in KINDS.values()] for n in grounds)
     made = twins(animals, ground_unseen, 4, SIZE, rng)
     clean = {kind: normalised(each) for kind, each in zip(KINDS, made.plates, strict=True)}
     probe = shown(

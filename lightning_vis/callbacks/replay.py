@@ -221,7 +221,8 @@ def _those_of(checkpoint: Mapping[str, Any], probe: Any, task: str | None, skipp
     """The callbacks that were there, as far as their state tells; a `ProbeCallback` where there was none."""
     kept = next(kept_by(LOOKED, checkpoint), None)
     views = None if kept is None else _views_of(kept.told.get("views", ()), skipped)
-    watcher = WatchingProbe(ProbeCallback(probe, views, task=task))
+    exchanged = kept is None or kept.state.get("exchange", {}).get("is_on", True)
+    watcher = WatchingProbe(ProbeCallback(probe, views, task=task, exchange=None if exchanged else False))
     if kept is not None:
         watcher.remember(kept.state)
     return [watcher, *_filters_of(checkpoint, probe, skipped)]

@@ -123,7 +123,7 @@ def brought():
 
 @pytest.mark.filterwarnings("ignore:lightning_vis. the alert is")
 def test_the_views_of_a_callback_and_its_filters_are_known_from_its_checkpoints(trained, tmp_path):
-    folder = trained(ProbeCallback(twin_probe(), all_views(), at_steps=()), filters())
+    folder = trained(ProbeCallback(twin_probe(), all_views(), at_steps=(), exchange=False), filters())
     there = found_in(tmp_path / "run")
     later = replayed(folder, tmp_path / "later", "--data", f"{HERE}.validation", "--probe", f"{HERE}.other_probe")
     assert list(later.frames[-1].maps) == ["evidence.net.0", "grad_cam+label", "hires_cam", "saliency+1"]

@@ -258,11 +258,12 @@ class ExchangeLooks:
     # --- kept in checkpoints ----------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """What was measured last, for a checkpoint."""
-        return {"values": dict(self._values), "age": self._age, "at": self._at, "since": self._since}
+        """What was measured last, and whether anything is, for a checkpoint."""
+        kept = {"values": dict(self._values), "age": self._age, "at": self._at, "since": self._since}
+        return {**kept, "is_on": self.is_on}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """The inverse of `state`; {} begins anew."""
+        """The inverse of `state`, but for what is asked for anew; {} begins anew."""
         values, since = {str(tag): float(value) for tag, value in state.get("values", {}).items()}, state.get("since")
         age, at, since = int(state.get("age", 0)), int(state.get("at", 0)), None if since is None else int(since)
         self._values, self._age, self._at, self._since = values, age, at, since
