@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import warnings
+from functools import partial
 
 import pytest
 import pytorch_lightning as pl
@@ -397,6 +398,28 @@ def test_the_command_that_a_refusal_names_has_boxes_and_with_them_it_is_measured
     again = ProbeCallback(exchange=True, views=[], boxes=page.path)
     measured, _ = run(trainer, Sees("corners"), scenes(plain=True), callback=again)
     assert verdicts(measured)[-1].state == "red"
+
+
+def test_the_boxes_of_a_probe_that_a_refusal_names_have_it_measured(trainer):
+    """Nobody may see the images, so that the sentence names no page; what it names is run as it stands, of six images of each class."""
+    hidden = ProbeCallback(Probe(*scenes(8).tensors, inputs=False), views=[], exchange=True)
+    refused, _ = run(trainer, Sees("corners"), scenes(plain=True), callback=hidden, max_epochs=1)
+    code, each = re.search(r"help: (Probe.*) with at least (\w+) images of each class", verdicts(refused)[-1].sentence).groups()
+    assert each == "six"
+    images, labels = scenes(12, plain=True).tensors
+    given = eval(
+        code,
+        {
+            "ProbeCallback": partial(ProbeCallback, views=[]),
+            "Probe": Probe,
+            "images": images,
+            "labels": labels,
+            "boxes": [[10, 10, 22, 22]] * 12,
+        },
+    )
+    measured, _ = run(trainer, Sees("corners"), scenes(plain=True), callback=given)
+    assert verdicts(measured)[-1].state == "red"
+    assert "cut out automatically" not in verdicts(measured)[-1].sentence
 
 
 def test_a_file_that_is_not_there_stops_when_fit_starts(trainer):
