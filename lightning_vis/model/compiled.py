@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 import torch
+from torch import nn
 
 
 class _Eagerness:
@@ -41,6 +42,15 @@ def eagerly() -> AbstractContextManager[None]:
     """A context in which compiled modules run eagerly, so that hooks work; several may overlap, and need not be nested."""
     # Importing dynamo takes seconds; if nobody has, nothing is compiled.
     return _EAGERNESS if "torch._dynamo" in sys.modules else nullcontext()
+
+
+def can_run_eagerly(module: nn.Module) -> bool:
+    """Whether what is compiled of a network can be run as it was written; torch below 2.6 would trace what watches it."""
+    return hasattr(torch.compiler, "set_stance") or not any(map(_is_compiled, module.modules()))
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
 
 
 def is_compiled() -> bool:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lightning_vis.constants import LIGHTNING
 from lightning_vis.model.answer.answer import UNKNOWN, Answer
 from lightning_vis.model.answer.words import Words
-from lightning_vis.model.compiled import eagerly
+from lightning_vis.model.compiled import can_run_eagerly, eagerly
 from lightning_vis.model.places import Path, thawed
 from lightning_vis.model.snapshot.rng import preserve_rng
 from lightning_vis.probe.dataset import named, scaling_of
@@ -58,6 +58,9 @@ class TrainerHead:
     answer: Answer
     taken: Taken | None = None
     why: str = ""
+
+
+COMPILED = "something is compiled, which torch before 2.6 does not run as it was written, so that no step was watched"
 
 
 class TrainerProbe:
@@ -142,13 +145,16 @@ class TrainerProbe:
         self.was_asked, batch = True, thawed(batch)
         tracer = ForwardTracer(module, batch)
         try:
-            step, (head, others) = partial(source.step, batch), self.asked.paths
-            told = dry_run(module, step, batch, source.weights, source.optimizers, head, others)
+            told = self._rehearsed(module, batch, source) if can_run_eagerly(module) else Testimony(why=COMPILED)
         finally:
             tracer.stop()
         if self.testimony is None or told.task != UNKNOWN:
             self.step = name
         self._keep(told, tracer, batch)
+
+    def _rehearsed(self, module: nn.Module, batch: Any, source: Source) -> Testimony:
+        head, others = self.asked.paths
+        return dry_run(module, partial(source.step, batch), batch, source.weights, source.optimizers, head, others)
 
     def rehearse_made(self, module: nn.Module, source: Source) -> None:
         """Reads a batch of the first items of the training data in a dry run; does nothing where they have no index.
@@ -389,6 +395,8 @@ def _probe_of(taken: Taken, source: Source, asked: Asked, answer: Answer) -> Pro
 def _nothing_found(why: str, it: Testimony, given: Probe | None) -> str:
     if given is not None:
         return f"how the network is run on the images of probe= is not known ({why})"
+    if it.why == COMPILED:
+        return f"no images were found to look at ({COMPILED}): pass probe=Probe(images, labels) and task=, or use torch 2.6"
     return f"no images were found to look at ({why}): pass probe=Probe(images, labels)"
 
 

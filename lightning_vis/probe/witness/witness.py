@@ -92,7 +92,7 @@ class Witness(TorchFunctionMode):
 
     def stop(self) -> None:
         """Takes all off again; as often as one likes."""
-        if self in _modes():
+        while self in _modes():  # a compiler that failed may have left it on twice
             _take_off(self)
         while self._taken_off:
             self._taken_off.pop()()

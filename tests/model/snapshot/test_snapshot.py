@@ -698,3 +698,11 @@ def test_the_collector_works_inside_and_is_left_as_it_was(is_enabled):
         assert gc.isenabled() == is_enabled
     finally:
         gc.enable()
+
+
+def test_the_default_of_new_tensors_is_put_back():
+    model = nn.Linear(2, 2)
+    with pytest.raises(KeyError), preserve_state(model):
+        torch.set_default_dtype(torch.float64)
+        raise KeyError
+    assert torch.get_default_dtype() == torch.float32
