@@ -301,7 +301,7 @@ REFUSALS = {
         "no objects stand out from what surrounds them. A box for each image would help: python -m lightning_vis boxes ",
     ),
     "one class": (of_one_class, "corners", "the images are of one class. A validation set of at least two classes would help"),
-    "alike": (alike, "middle", "what surrounds the objects looks alike in all images"),
+    "alike": (alike, "middle", "what surrounds the objects looks alike in most images"),
     "few right": (lambda: scenes(8), "middle", "fewer than 6 images are right in all classes but one"),
     "the same images": (repeated, "middle", "fewer than 6 images are right in all classes but one"),
     "near chance": (scenes, "nothing", "which is near chance. A network that has learned more would help"),

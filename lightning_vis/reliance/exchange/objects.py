@@ -123,7 +123,7 @@ def _refusal(strange: Tensor | None, labels: Tensor, cuts: Tensor, parts: Parts)
         return Refusal("no objects stand out from what surrounds them", REMEDY)
     if float(difference(parts, cuts, labels)) < ALIKE:
         return Refusal(
-            "what surrounds the objects looks alike in all images, so nothing of it can be exchanged",
+            "what surrounds the objects looks alike in most images, so next to nothing of it can be exchanged",
             "images whose surroundings differ would help",
         )
     return None

@@ -182,7 +182,7 @@ def on_black(tag):
 def test_what_a_cut_has_missed_of_the_object_is_no_surroundings_and_a_mark_in_the_corner_is():
     """On black nothing can be exchanged; of a mark that can, the measure is worked by hand: 9 of the places that are asked."""
     plain, _ = on_black(0.0)
-    assert plain.refusal.reason.startswith("what surrounds the objects looks alike in all images")
+    assert plain.refusal.reason.startswith("what surrounds the objects looks alike in most images")
     marked, masks = on_black(1.0)
     assert marked.refusal is None
     near = 12 * 12 + 4 * 12 * 6 + 4 * (1 + 2 + 3 + 4 + 5)  # within six steps of the square
