@@ -462,12 +462,14 @@ def numbers():
     return DataLoader(TensorDataset(images(24, 12), torch.rand(24)), 8)
 
 
-def test_numbers_are_not_exchanged_and_who_has_asked_is_told(trainer):
+def test_numbers_are_not_exchanged_and_it_is_told_at_the_end_at_the_latest(trainer):
     silent, callback = ProbeCallback(views=[]), ProbeCallback(exchange=True, views=[])
-    trainer([silent]).fit(Numbers(), numbers(), numbers())
-    assert not verdicts(silent)
-    trainer([callback]).fit(Numbers(), numbers(), numbers())
-    assert "it takes a network that tells classes apart, and this one is read as regression" in verdicts(callback)[-1].sentence
+    for each in (silent, callback):
+        trainer([each]).fit(Numbers(), numbers(), numbers())
+        reason = "it takes a network that tells classes apart, and this one is read as regression"
+        assert reason in verdicts(each)[-1].sentence
+    assert [each.state for each in verdicts(silent)] == ["not measured"]
+    assert silent.film.frames[-1].verdict is not None
 
 
 def test_what_waits_for_a_number_that_never_comes_is_refused(trainer, tmp_path):

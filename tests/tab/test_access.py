@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tab_boxes import BOXES
 from tab_page import OPENING, Tab
+from tab_server import wait_for
 
 pytest_plugins = ("tab_fixtures",)
 MOST_STOPS = 30
@@ -147,7 +148,7 @@ def test_paper_has_the_whole_page_in_dark_ink_and_nothing_to_press(browser, serv
         ]  # what is chosen, and what is the case
         assert set(colours(tab, ".choice [aria-checked=true]", "color")) == {"rgb(32, 33, 36)"}
         assert tab.frame.eval_on_selector(".legend", "each => each.checkVisibility()")
-        assert not np.array_equal(before, tab.pixels("canvas.chart", channels=4))
+        wait_for(lambda: not np.array_equal(before, tab.pixels("canvas.chart", channels=4)), "the chart stays light")
         assert tab.page.pdf(landscape=True).startswith(b"%PDF")
 
 
