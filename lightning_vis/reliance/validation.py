@@ -17,7 +17,8 @@ def compared(labels: Tensor | None, typical: Typical | None) -> Tensor:
     """The objects' classes, if they can be compared with each other."""
     if labels is None:
         raise ValueError(
-            "Probe(labels): objects on several backgrounds need labels=, to tell their effect from the background's"
+            "Probe(labels): objects on several backgrounds need labels=, one for each image, that of the object in its mask: only"
+            " so is its effect told from the background's"
         )
     counts = torch.bincount(labels)
     if int((counts > 0).sum()) < 2:

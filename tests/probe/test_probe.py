@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 
 import numpy as np
+import pytest
 import torch
 from nets import images
 
@@ -51,3 +52,13 @@ def test_probes_pickle_and_copy():
     again = pickle.loads(pickle.dumps(probe))
     assert again.fingerprint == probe.fingerprint
     assert again.inputs().note == "window 0, 2"
+
+
+def test_of_several_labels_nobody_knows_which_one_the_mask_shows_and_one_for_each_image_makes_twins():
+    masks, plates = torch.zeros(4, 8, 8), {kind: torch.rand(2, 3, 8, 8) for kind in ("leaves", "stones")}
+    masks[:, 2:6, 2:6] = 1
+    several = torch.tensor([[1, 1, 0], [0, 1, 0], [1, 0, 0], [0, 1, 0]])
+    with pytest.raises(ValueError, match="need labels=, one for each image, that of the object in its mask"):
+        Probe(torch.rand(4, 3, 8, 8), several, masks, backgrounds=plates)
+    several[0, 0] = 0
+    assert Probe(torch.rand(4, 3, 8, 8), several, masks, backgrounds=plates).twins is not None

@@ -279,7 +279,8 @@ def _as_seen(frame: Frame, seen: Frame) -> Frame:
 
 def _of_other(task: str) -> Refusal:
     """Why nothing is exchanged of answers that are no class, and what measures those."""
-    remedy = _TWINS_WOULD if task != UNKNOWN else "task= says what the output means"
+    of_each = ", with one label for each image" if task == "multilabel" else ""
+    remedy = _TWINS_WOULD + of_each if task != UNKNOWN else "task= says what the output means"
     return Refusal(f"it takes a network that tells classes apart, and this one is read as {task}", remedy)
 
 
