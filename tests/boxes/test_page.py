@@ -134,10 +134,11 @@ def test_what_is_drawn_while_the_server_is_gone_is_saved_when_it_is_back(browser
     with serving(tmp_path / "b.json") as address, Desk(browser, address) as desk:
         desk.page.route("**/*", lambda route: route.abort())
         desk.page.keyboard.press("a")
-        desk.page.wait_for_selector("#state[data-state=gone]")
         port = address.rpartition(":")[2]
         words = f"the server is gone, and 1 image not saved: leave this page open. Start the same command with --port {port} to go on"
-        assert desk.text("#state") == words
+        desk.page.wait_for_function(
+            "words => document.querySelector('#state').textContent === words", arg=words, timeout=20_000
+        )
         desk.page.unroute("**/*")
         desk.page.wait_for_function(SAVED, timeout=20_000)
         assert set(read_boxes(tmp_path / "b.json")) == {"key0"}
