@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 
 from lightning_vis import FilterMaximizationCallback, Probe, ProbeCallback, SaliencyCallback
 from lightning_vis.callbacks.session import frame_logger
+from lightning_vis.callbacks.session.run_folder import frame_files, leave_nothing_empty
 from lightning_vis.cli import main
 from lightning_vis.events.event_file import event_files
 from lightning_vis.events.folder import event_files_in
@@ -155,6 +156,16 @@ def test_where_no_images_are_found_no_folder_is_left(trainer, tmp_path, fails):
     with pytest.warns(UserWarning, match="no images were found"), pytest.raises(KeyError) if fails else nullcontext():
         trainer(callbacks, logger=False).fit(Vectors(), data)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_folder_of_a_logger_stays(trainer, tmp_path):
+    logger = CSVLogger(tmp_path, name="lightning_vis", version="run")
+    made = trainer([], logger=logger)
+    assert frame_files(made)
+    folder = tmp_path / "lightning_vis" / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    leave_nothing_empty(made)
+    assert folder.exists()
 
 
 def test_without_pictures_there_are_frames_alone(trainer, tmp_path):

@@ -42,7 +42,7 @@ def _own_file(trainer: Any) -> EventFile:
 def leave_nothing_empty(trainer: Any) -> None:
     """Takes the folder away that was made for a run which wrote nothing into it, as where no images were found."""
     file = _FILES.get(trainer)
-    if file is None or is_remote(file.log_dir) or Path(file.log_dir).parent.name != OWN:
+    if file is None or is_remote(file.log_dir) or logged_folder(trainer):  # a logger's folder is the logger's
         return
     with suppress(OSError):  # it is not empty
         os.rmdir(file.log_dir)
