@@ -2,7 +2,7 @@
 
 import { Stops } from "../access/stops.js";
 import { mark } from "../picture/cell.js";
-import { element, fitCanvas, isFlowing, NO_MAPS, notesIn, nthOf, pager, pressable, replace } from "../page/dom.js";
+import { element, fitCanvas, isFlowing, NO_MAPS, notesIn, nthOf, pager, pressable, put, replace } from "../page/dom.js";
 import { limitOf } from "../picture/colours.js";
 import { groupsOf } from "../runs/groups.js";
 import { withMaps } from "../page/looks.js";
@@ -196,7 +196,7 @@ export class Compare {
 
   fill(model) {
     this.stops.settle();
-    for (const tile of this.tiles) tile.canvas?.setAttribute("aria-pressed", String(tile.image === model.image));
+    for (const tile of this.tiles) if (tile.canvas) put(tile.canvas, "aria-pressed", tile.image === model.image);
   }
 
   // Each row changes as a whole, with its picture: until that has come it stays what it was, and says so.
@@ -247,6 +247,7 @@ export class Compare {
     if (stays && this.isEarly(row, wanted)) return found;
     const shown = stays ? before : { ...asked, wanted };
     if (found === "shown") this.shown.set(row.id, shown);
+    if (found !== "loading") this.awaited.delete(row.id);
     const reason = found === "failed" ? painter.reasonOf(sources(asked)) : "";
     this.fillRow(row, model, { ...shown, found: stays ? "shown" : found, awaited: found === "loading" ? asked.look : null, reason });
     return found;
@@ -257,7 +258,7 @@ export class Compare {
     const now = performance.now();
     if (this.awaited.get(row.id)?.wanted !== wanted) {
       this.awaited.set(row.id, { wanted, since: now });
-      setTimeout(() => this.page.repaint(), BLINK);
+      setTimeout(() => this.awaited.get(row.id)?.wanted === wanted && this.page.repaint(), BLINK);
     }
     return now - this.awaited.get(row.id).since < BLINK;
   }

@@ -1,6 +1,6 @@
 // What is written on, below and beside a tile of Compare: the answer, how sure, where the map lies, and the run's numbers.
 
-import { element, replace, say } from "../page/dom.js";
+import { element, put, replace, say } from "../page/dom.js";
 import { known, partOf } from "../page/looks.js";
 import { captionOf, countRight, errorOf, explainedOf, isWrong, measuredOf, movedOf, spoken, turnOf } from "../page/words.js";
 import { alertAt } from "../timeline/alerts.js";
@@ -89,8 +89,8 @@ function fillError({ image, error, errorFill }, run, look) {
   errorFill.style.left = `${100 * Math.min(at, 0.5)}%`;
   errorFill.style.width = `${100 * Math.abs(at - 0.5)}%`;
   const said = Number.isFinite(value) ? `error ${signed(value)} spreads of the targets` : "error not known";
-  error.title = `${said}; the bar goes from −2 to 2, the line is none`;
-  error.setAttribute("aria-label", said);
+  put(error, "title", `${said}; the bar goes from −2 to 2, the line is none`);
+  put(error, "aria-label", said);
 }
 
 function signed(value) {

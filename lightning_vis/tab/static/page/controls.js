@@ -2,7 +2,7 @@
 
 import { legendWords } from "../access/legend.js";
 import { limitOf, ticksOf } from "../picture/colours.js";
-import { choice, element, fitCanvas, labelled, replace } from "./dom.js";
+import { choice, element, fitCanvas, labelled, replace, say } from "./dom.js";
 import { classesOf, ORDERS } from "../runs/groups.js";
 import { RunList } from "../runs/run_list.js";
 import { answersOf, quantityOf, readingOf } from "./words.js";
@@ -97,7 +97,7 @@ export class Controls {
   update(model) {
     const { state } = this.page;
     const { tab: shown } = this.page;
-    this.name.textContent = `Lightning Vis: ${TABS.find(({ value }) => value === shown).text}`;
+    say(this.name, `Lightning Vis: ${TABS.find(({ value }) => value === shown).text}`);
     replace(this.tabs, shown, () => choice("page", TABS, shown, (tab) => this.page.change({ tab })));
     this.runs.update();
     this.probe.hidden = model.probes.length < 2;
@@ -141,9 +141,8 @@ export class Controls {
     const { constants } = this.page.painter;
     const { scale } = model.view;
     const limit = limitOf(scale, state, constants);
-    this.range.textContent = `to ${round(limit)}${isLog ? "" : " × mean"}`;
-    fitCanvas(this.legend, LEGEND, 10);
-    this.page.painter.paintLegend(this.legend, scale, state);
+    say(this.range, `to ${round(limit)}${isLog ? "" : " × mean"}`);
+    this.paintLegend(scale, state);
     const ticks = ticksOf(scale, state, constants);
     this.described.setAttribute("aria-label", legendWords(ticks, { scale, isLog, settings: state }));
     replace(this.ticks, JSON.stringify(ticks), () => ticks.map(({ value, at }) => {
@@ -151,8 +150,16 @@ export class Controls {
       tick.style.left = `${at * 100}%`;
       return tick;
     }));
-    this.caption.textContent = legendCaption(model, state);
+    say(this.caption, legendCaption(model, state));
     this.caption.classList.toggle("long", this.caption.textContent.length > LONG);
+  }
+
+  paintLegend(scale, state) {
+    const isFitted = fitCanvas(this.legend, LEGEND, 10);
+    const { mode, gain, opacity, photo, palette } = state;
+    const shows = JSON.stringify([scale, mode, gain, opacity, photo, palette]);
+    if (isFitted || this.legend.dataset.shows !== shows) this.page.painter.paintLegend(this.legend, scale, state);
+    this.legend.dataset.shows = shows;
   }
 }
 

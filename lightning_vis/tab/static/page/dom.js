@@ -18,6 +18,11 @@ export function say(node, text, title = null) {
   if (title !== null && node.title !== title) node.title = title;
 }
 
+// An attribute, likewise.
+export function put(node, name, value) {
+  if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
+}
+
 export function choice(label, options, chosen, onChoose) {
   const group = element("div", { className: "choice", role: "radiogroup", "aria-label": label });
   options.forEach(({ value, text, title }) => {

@@ -1,5 +1,7 @@
 // The looks of all runs: what is known of them, and what is shown. Pure functions of plain values.
 
+import { Latest } from "../picture/cache.js";
+
 const PREDICTED = "predicted";
 
 // A stream is what one callback saw of one probe: { probe, kind, inputs, masks, twins, places, looks }. An answer says where all
@@ -66,14 +68,13 @@ export function modelOf(state, loaded, marks) {
   };
 }
 
-let basis = { key: [] };
+const basis = new Latest();
 
 // What follows from the looks alone: the same as long as they, the runs and their marks are.
 function basisOf(state, loaded, marks) {
   const names = (state.runs || [...loaded.keys()]).filter((name) => loaded.has(name));
-  const key = [state.probe, ...names.flatMap((name) => [name, loaded.get(name), marks.get(name)?.colour, marks.get(name)?.number])];
-  if (key.length !== basis.key.length || key.some((each, at) => each !== basis.key[at])) basis = { key, ...derived(state, names, loaded, marks) };
-  return basis;
+  const parts = [state.probe, ...names.flatMap((name) => [name, loaded.get(name), marks.get(name)?.colour, marks.get(name)?.number])];
+  return basis.of(parts, () => derived(state, names, loaded, marks));
 }
 
 function derived(state, names, loaded, marks) {

@@ -8,6 +8,18 @@ export function kept(cache, limit, name, make) {
   return cache.get(name);
 }
 
+// Keeps the newest answer as long as all that it was made of are the same objects.
+export class Latest {
+  constructor() {
+    this.parts = null;
+  }
+
+  of(parts, make) {
+    if (parts.length !== this.parts?.length || parts.some((each, at) => each !== this.parts[at])) Object.assign(this, { parts, value: make() });
+    return this.value;
+  }
+}
+
 // Keeps as much as a number of bytes allows; what was asked for longest ago goes first, but never the newest.
 export class Budget {
   constructor(bytes, onDrop = () => {}) {

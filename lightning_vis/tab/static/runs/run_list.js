@@ -1,7 +1,7 @@
 // Which runs are shown: a list that is searched by words or a regular expression, and those that are left out, a press away.
 
 import { Stops } from "../access/stops.js";
-import { element, replace } from "../page/dom.js";
+import { element, replace, say } from "../page/dom.js";
 import { runFilterOf } from "../page/host.js";
 
 const MANY = 1; // runs from which on a search is of use
@@ -35,9 +35,9 @@ export class RunList {
   update() {
     const { names, found } = this;
     const shown = this.page.shownRuns;
-    this.summary.textContent = `${shown.length} of ${names.length} run${names.length === 1 ? "" : "s"}`;
+    say(this.summary, `${shown.length} of ${names.length} run${names.length === 1 ? "" : "s"}`);
     this.tools.hidden = names.length <= MANY;
-    this.count.textContent = this.search.value ? `${found.length} found` : "";
+    say(this.count, this.search.value ? `${found.length} found` : "");
     replace(this.rows, JSON.stringify([found, shown]), () => found.map((name) => this.row(name, shown.includes(name))));
     this.updateOthers(names.filter((name) => !shown.includes(name)));
   }

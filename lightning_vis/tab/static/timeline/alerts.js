@@ -1,6 +1,6 @@
 // How the alerts of a run stood and stand: twins and the exchange of surroundings each for itself, said on one line. Pure functions.
 
-import { firstSentence } from "../page/looks.js";
+import { firstSentence, known } from "../page/looks.js";
 
 const TAGS = ["reliance/alert", "reliance/surroundings_alert"];
 const FOUND = ["red", "amber", "seen"]; // states of a verdict that has found something
@@ -18,7 +18,7 @@ export function alertsOf(runs) {
 }
 
 function alertOf(run) {
-  const stories = TAGS.map((tag) => storyOf(run.looks, tag)).filter(Boolean);
+  const stories = known(run.looks, "alerts", () => TAGS.map((tag) => storyOf(run.looks, tag)).filter(Boolean));
   if (!stories.length) return null;
   const first = stories.reduce((one, other) => (other.first.steps < one.first.steps ? other : one)).first;
   const level = Math.max(...stories.map((story) => story.level));

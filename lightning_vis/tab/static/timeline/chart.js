@@ -1,7 +1,8 @@
 // Draws the timeline's chart. `place` says where things stand: x of a look, y of a value, the right end.
 
-import { cssColour, elided, fitCanvas, isFlowing } from "../page/dom.js";
+import { cssColour, element, elided, fitCanvas, isFlowing } from "../page/dom.js";
 import { whenAt } from "../page/looks.js";
+import { Latest } from "../picture/cache.js";
 import { DASHES, shortNames } from "../runs/marks.js";
 import { alertAt } from "./alerts.js";
 import { valueAt } from "./scalars.js";
@@ -12,31 +13,70 @@ const FEW = 60; // values of a line, up to which each is a point too
 const MARGIN = { left: 64, right: 150, top: 12, bottom: 20 };
 
 // Series are { run, points, behind }: a run's line and, where that is one image's, that of all images, drawn faint behind it.
-export function drawChart(canvas, width, { model, series, scale, hasOther }) {
-  const height = isFlowing() ? LEAST : window.innerHeight < 760 ? LOW : TALL;
-  fitCanvas(canvas, width, height);
+// From step to step only what stands at the moment is drawn anew: ten lines of 300 values cost more than all tiles of ten runs.
+export class Chart {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.lines = new Latest();
+  }
+
+  draw(width, { model, series, scale, hasOther }) {
+    const height = isFlowing() ? LEAST : window.innerHeight < 760 ? LOW : TALL;
+    fitCanvas(this.canvas, width, height);
+    const place = placeIn(width, height, model, scale);
+    const parts = [width, height, window.devicePixelRatio, coloursOf(model.runs), series, model.positions, model.low, model.high, model.isByStep];
+    const lines = this.lines.of(parts, () => linesOf(this.canvas, place, { model, series, scale }));
+    const context = scaledContext(this.canvas);
+    context.clearRect(0, 0, width, height);
+    context.drawImage(lines, 0, 0, width, height);
+    inPlot(context, place, () => drawMoments(context, place, { model, series, hasOther }));
+    drawLabels(context, place, series, model, scale, width);
+    return place;
+  }
+}
+
+// What stands there at any moment, on a canvas of its own.
+function linesOf({ width, height }, place, { model, series, scale }) {
+  const canvas = element("canvas", { width, height });
+  const context = scaledContext(canvas);
+  drawAxes(context, place, scale);
+  drawTimes(context, place, model);
+  inPlot(context, place, () => {
+    for (const { run, behind } of series) drawLine(context, place, run, behind, 0.4);
+    for (const { run, points } of series) drawLine(context, place, run, points, 1);
+    for (const { run, points } of series) if (points.length <= FEW) drawPoints(context, place, run, points);
+    for (const run of model.runs) drawAlert(context, place, run, model);
+  });
+  return canvas;
+}
+
+function drawMoments(context, place, { model, series, hasOther }) {
+  for (const { run, points } of series) drawDot(context, place, run, points, model);
+  if (hasOther) drawCursor(context, place, model.other, { colour: "--focus", name: "B", dash: [5, 3] });
+  drawCursor(context, place, model.index, { colour: "--accent", name: hasOther ? "A" : "", dash: [] });
+}
+
+function scaledContext(canvas) {
   const context = canvas.getContext("2d");
   const ratio = window.devicePixelRatio || 1;
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.clearRect(0, 0, width, height);
   context.font = "12px system-ui, sans-serif";
-  const place = placeIn(width, height, model, scale);
-  drawAxes(context, place, scale);
-  drawTimes(context, place, model);
+  return context;
+}
+
+// Lines may leave the plot at its sides, by as much as a point is wide.
+function inPlot(context, place, draw) {
   context.save();
   context.beginPath();
-  context.rect(MARGIN.left - 5, 0, place.right - MARGIN.left + 10, height);
+  context.rect(MARGIN.left - 5, 0, place.right - MARGIN.left + 10, place.height);
   context.clip();
-  for (const { run, behind } of series) drawLine(context, place, run, behind, 0.4);
-  for (const { run, points } of series) drawLine(context, place, run, points, 1);
-  for (const { run, points } of series) if (points.length <= FEW) drawPoints(context, place, run, points);
-  for (const { run, points } of series) drawDot(context, place, run, points, model);
-  for (const run of model.runs) drawAlert(context, place, run, model);
-  if (hasOther) drawCursor(context, place, model.other, { colour: "--focus", name: "B", dash: [5, 3] });
-  drawCursor(context, place, model.index, { colour: "--accent", name: hasOther ? "A" : "", dash: [] });
+  draw();
   context.restore();
-  drawLabels(context, place, series, model, scale, width);
-  return place;
+}
+
+// All colours of a theme that lines are drawn with, as one text.
+function coloursOf(runs) {
+  return ["--line", "--quiet", ...runs.map((run) => run.colour)].map(cssColour).join();
 }
 
 // The look that is nearest to a place on the canvas.

@@ -50,14 +50,29 @@ export function ofImages(scalar, names, model) {
 }
 
 // Points of one run as [place on the axis, value]; the axis counts looks, what lies between two looks is put between.
-export function pointsOf(run, scalar, model, logged, image = null) {
+function pointsOf(run, scalar, model, logged, image = null) {
   if (scalar.startsWith(LOGGED)) {
     const axis = [...run.looks, ...run.sheets].sort((one, other) => one.steps - other.steps).map((look) => [look.step, model.places.get(look.steps)]);
-    return logged.pointsOf(run.name, scalar.slice(LOGGED.length)).filter(([, value]) => Number.isFinite(value))
+    return loggedOf(run, scalar, logged).filter(([, value]) => Number.isFinite(value))
       .map(([step, value]) => [placeOf(axis, step), value]);
   }
   const value = image === null ? (look) => ofAll(look, scalar, run.inputs) : (look) => ofOne(look, scalar, run.inputs, image);
   return run.looks.map((look) => [model.places.get(look.steps), value(look)]).filter(([, each]) => Number.isFinite(each));
+}
+
+// What the training has logged of a run under the name of a scalar, as it came; null where that is a number of looks.
+export function loggedOf(run, scalar, logged) {
+  return scalar.startsWith(LOGGED) ? logged.pointsOf(run.name, scalar.slice(LOGGED.length)) : null;
+}
+
+// Lines of the runs, { run, points, behind }: where they are of one image, or smoothed, what they come from stands faint behind them.
+export function seriesOf(model, scalar, logged, smooth) {
+  const isOne = model.image !== null && isOfImages(scalar, model);
+  return model.runs.map((run) => {
+    const all = pointsOf(run, scalar, model, logged);
+    const points = isOne ? pointsOf(run, scalar, model, logged, model.image) : all;
+    return { run, points: smoothed(points, smooth), behind: isOne ? smoothed(all, smooth) : smooth ? points : [] };
+  });
 }
 
 // The newest value at a place or before; null before the first one.

@@ -1,11 +1,12 @@
 // The timeline: one chart that is also the scrubber of all pages. Any scalar of the runs can be drawn on it, or one image's own.
 
-import { element, labelled, replace } from "../page/dom.js";
+import { element, labelled, replace, say } from "../page/dom.js";
 import { whenAt } from "../page/looks.js";
 import { leastMoved, truthOf } from "../page/words.js";
+import { Latest } from "../picture/cache.js";
 import { alertsOf } from "./alerts.js";
-import { drawChart, lookUnder } from "./chart.js";
-import { isOfImages, namesOf, ofImages, pointsOf, preferred, smoothed, valueAt } from "./scalars.js";
+import { Chart, lookUnder } from "./chart.js";
+import { isOfImages, loggedOf, namesOf, ofImages, preferred, seriesOf, valueAt } from "./scalars.js";
 import { scaleOf } from "./axes.js";
 import { Logged } from "./training_scalars.js";
 
@@ -28,6 +29,8 @@ export class Timeline {
       className: "chart", role: "slider", tabIndex: 0, "aria-label": "moment of the training", "aria-valuemin": 0,
       onpointerdown: (event) => this.onDown(event), onpointermove: (event) => this.onMove(event), onpointerleave: () => this.point(null),
     });
+    this.chart = new Chart(this.canvas);
+    this.latest = new Latest();
     this.live = element("div", { className: "unseen", "aria-live": "polite" });
     this.pointed = element("div", { className: "pointed", hidden: true });
     this.makeTools();
@@ -73,10 +76,10 @@ export class Timeline {
     this.second.hidden = state.against !== "moment";
     this.other.max = model.positions.length - 1;
     this.other.value = model.other;
-    this.otherWhen.textContent = `B ${whenAt(model, model.other)}`;
+    say(this.otherWhen, `B ${whenAt(model, model.other)}`);
     this.other.setAttribute("aria-valuetext", whenAt(model, model.other));
     this.linked.checked = state.linked;
-    this.axis.textContent = state.axis === "step" ? "steps" : "epochs";
+    say(this.axis, state.axis === "step" ? "steps" : "epochs");
     this.smooth.value = state.smooth;
   }
 
@@ -103,16 +106,16 @@ export class Timeline {
   }
 
   updateButtons(model) {
-    this.button.textContent = this.page.isPlaying ? "❚❚" : "▶";
+    say(this.button, this.page.isPlaying ? "❚❚" : "▶");
     this.button.setAttribute("aria-label", this.page.isPlaying ? "pause" : "play");
     this.button.title = "play and pause (space); one look back or on: arrow keys";
     const when = whenAt(model, model.index);
-    this.when.textContent = when;
-    this.count.textContent = `look ${model.index + 1} of ${model.positions.length}`;
+    say(this.when, when);
+    say(this.count, `look ${model.index + 1} of ${model.positions.length}`);
     this.canvas.setAttribute("aria-valuemax", model.positions.length - 1);
     this.canvas.setAttribute("aria-valuenow", model.index);
     this.canvas.setAttribute("aria-valuetext", when);
-    if (!this.page.isPlaying) this.live.textContent = when;
+    if (!this.page.isPlaying) say(this.live, when);
   }
 
   // One line of each run: since when the alert stood, and how it stands at the newest look. Many of them open at a press.
@@ -141,7 +144,7 @@ export class Timeline {
     const inputs = model.runs.find((run) => run.inputs)?.inputs;
     const isOf = isOfImages(scalar, model);
     const name = [`image ${model.image + 1}${isOf ? " only" : ""}`, truthOf(inputs, model.image)].filter(Boolean).join(", ");
-    this.one.textContent = `${name}${isOf ? "" : ": not known of one image"} ✕`;
+    say(this.one, `${name}${isOf ? "" : ": not known of one image"} ✕`);
   }
 
   scalarOf(names) {
@@ -160,17 +163,19 @@ export class Timeline {
   draw(model, scalar) {
     const width = this.root.clientWidth - 28;
     if (width < 50) return;
-    const isOne = model.image !== null && isOfImages(scalar, model);
-    const lines = (image) => model.runs.map((run) => pointsOf(run, scalar, model, this.logged, image));
-    const [all, shown] = [lines(null), isOne ? lines(model.image) : null];
+    Object.assign(this, this.linesOf(model, scalar));
+    this.place = this.chart.draw(width, { model, series: this.series, scale: this.scale, hasOther: this.hasOther });
+  }
+
+  // Lines and their axis, { series, scale }: the same objects as long as they are of the same numbers.
+  linesOf(model, scalar) {
     const { smooth } = this.page.state;
-    const series = model.runs.map((run, at) => {
-      const points = (shown || all)[at];
-      return { run, points: smoothed(points, smooth), behind: isOne ? smoothed(all[at], smooth) : smooth ? points : [] };
+    const parts = [scalar, smooth, model.image, model.positions, ...model.runs.flatMap((run) => [run.looks, run.colour, run.number, loggedOf(run, scalar, this.logged)])];
+    return this.latest.of(parts, () => {
+      const series = seriesOf(model, scalar, this.logged, smooth);
+      const values = series.flatMap(({ points, behind }) => [...points, ...behind].map((point) => point[1]));
+      return { series, scale: scaleOf(scalar, values, leastOf(model.runs)) };
     });
-    const scale = scaleOf(scalar, series.flatMap(({ points, behind }) => [...points, ...behind].map((point) => point[1])), leastOf(model.runs));
-    this.place = drawChart(this.canvas, width, { model, series, scale, hasOther: this.hasOther });
-    Object.assign(this, { series, scale });
   }
 
   onDown(event) {

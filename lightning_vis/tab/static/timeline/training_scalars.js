@@ -1,5 +1,7 @@
 // The scalars that the training itself has logged: asked for when they are needed, and again when a run has gone on.
 
+const NONE = []; // one object: what has not changed is told by its being the same
+
 export class Logged {
   constructor(source, onNews) {
     this.source = source;
@@ -26,11 +28,11 @@ export class Logged {
 
   // [step, value] of one scalar; none until they have come.
   pointsOf(run, tag) {
-    if (!this.tagsOf(run).includes(tag)) return [];
+    if (!this.tagsOf(run).includes(tag)) return NONE;
     if (!this.points.has(run)) this.points.set(run, new Map());
     const known = this.points.get(run);
     if (!known.has(tag)) {
-      known.set(tag, []);
+      known.set(tag, NONE);
       this.source.scalar(run, tag).then((points) => {
         known.set(tag, points);
         this.onNews();
