@@ -6,7 +6,8 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+import struct
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -92,6 +93,24 @@ def parse_key(key: str) -> tuple[str, str]:
     if not tag.startswith(f"{constants.PLUGIN}/"):
         raise ValueError(NOT_OURS)
     return run, tag
+
+
+def found_key(key: str) -> tuple[str, str] | None:
+    """Run and tag of a key; None if it is not one of `key_of`."""
+    try:
+        return parse_key(key)
+    except ValueError:
+        return None
+
+
+def packed(pictures: Sequence[bytes | str]) -> bytes:
+    """Pictures as one answer: the length of a list, the list as JSON, and all pictures.
+
+    Args:
+        pictures: bytes, or why they cannot be had. The list says how many bytes each has, or that sentence.
+    """
+    told = json.dumps([len(each) if isinstance(each, bytes) else each for each in pictures]).encode()
+    return b"".join([struct.pack("<I", len(told)), told, *(each for each in pictures if isinstance(each, bytes))])
 
 
 def dumped(content: dict[str, Any]) -> str:

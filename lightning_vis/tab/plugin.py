@@ -30,6 +30,7 @@ ASSETS = {
 """All that is ever read from the disk, listed once: no address decides on a path."""
 DAY = 86_400
 MOST_POINTS = 1000
+MOST_KEYS = 32
 
 Application = Callable[..., Iterable[bytes]]
 Answer = Callable[[wrappers.Request, Any, str], wrappers.Response]
@@ -68,7 +69,7 @@ class LightningVisPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorB
             "/runs": self._runs,
             "/data": self._data,
             "/part": self._part,
-            "/blob": self._blob,
+            "/blobs": self._blobs,
             "/scalars": self._scalars,
             "/scalar": self._scalar,
         }
@@ -103,24 +104,35 @@ class LightningVisPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorB
         series = self._series(_text(request, "key"), ctx, experiment)
         return _json(request, answers.facts(series.plugin_content))
 
-    def _blob(self, request: wrappers.Request, ctx: Any, experiment: str) -> wrappers.Response:
-        """The picture of one part of ours."""
-        key = _text(request, "key")
-        self._series(key, ctx, experiment)
-        run, tag = answers.parse_key(key)
-        found = self._provider.read_blob_sequences(
-            ctx,
-            experiment_id=experiment,
-            plugin_name=PLUGIN,
-            downsample=1,
-            run_tag_filter=provider.RunTagFilter(runs=[run], tags=[tag]),
-        )
-        events = found.get(run, {}).get(tag) or ()
-        data = self._provider.read_blob(ctx, blob_key=events[-1].values[0].blob_key) if events else b""
-        kind = media_type(data)
-        if kind is None:
-            raise errors.NotFoundError("there is no picture under this key")
-        return _respond(request, data, kind, expires=DAY)
+    def _blobs(self, request: wrappers.Request, ctx: Any, experiment: str) -> wrappers.Response:
+        """The pictures of some parts of ours in one answer: those of a moment are many, small, and shown together."""
+        keys = request.args.getlist("key")
+        if not 1 <= len(keys) <= MOST_KEYS:
+            raise errors.InvalidArgumentError(f"expected one to {MOST_KEYS} key=")
+        pictures = self._pictures([answers.found_key(key) for key in keys], ctx, experiment)
+        kept = DAY if all(isinstance(each, bytes) for each in pictures) else 0
+        return _respond(request, answers.packed(pictures), "application/octet-stream", expires=kept)
+
+    def _pictures(self, places: list[tuple[str, str] | None], ctx: Any, experiment: str) -> list[bytes | str]:
+        """Those of runs and their tags, each for itself: its bytes, or why it cannot be had."""
+        known = [place for place in places if place is not None]
+        wanted = provider.RunTagFilter(runs={run for run, _ in known}, tags={tag for _, tag in known})
+        # The list is asked for by our plugin's name: nothing of other plugins is served.
+        about = {"experiment_id": experiment, "plugin_name": PLUGIN, "run_tag_filter": wanted}
+        ours = self._provider.list_blob_sequences(ctx, **about)
+        found = self._provider.read_blob_sequences(ctx, downsample=1, **about)
+        return [self._picture(place, ours, found, ctx) for place in places]
+
+    def _picture(self, place: tuple[str, str] | None, ours: Any, found: Any, ctx: Any) -> bytes | str:
+        if place is None:
+            return answers.NOT_OURS
+        run, tag = place
+        events = found.get(run, {}).get(tag) if tag in ours.get(run, {}) else None
+        try:
+            data = self._provider.read_blob(ctx, blob_key=events[-1].values[0].blob_key) if events else b""
+        except errors.PublicError as error:
+            return f"TensorBoard answers with {error.http_code}"
+        return data if media_type(data) else "TensorBoard has no picture of it"
 
     def _series(self, key: str, ctx: Any, experiment: str) -> Any:
         """What TensorBoard knows of a part. It is asked by our plugin's name: nothing of other plugins is served."""

@@ -20,7 +20,7 @@ from lightning_vis.frames import Maps, Scale
 from lightning_vis.render.canvas.tiles import drawn
 
 pytest_plugins = ("tab_fixtures",)
-BLOBS = re.compile(r"/blob\?")
+BLOBS = re.compile(r"/blobs\?")
 
 
 def link(**more):

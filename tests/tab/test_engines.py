@@ -112,7 +112,7 @@ def line_to(address):
 
     class Line(BaseHTTPRequestHandler):
         def do_GET(self):
-            refused = self.server.refuses and "/blob?" in self.path
+            refused = self.server.refuses and "/blobs?" in self.path
             status, headers, body = (503, {}, b"") if refused else ask(address + self.path)
             self.send_response(status)
             for name in ("Content-Type", "Content-Security-Policy"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import struct
 import subprocess
 import sys
 import urllib.parse
@@ -94,12 +95,27 @@ def test_new_looks_arrive(tmp_path):
     writer.close()
 
 
-def test_pictures_are_served_by_key_as_what_they_are(server):
-    for part, start, kind in (("maps/evidence", b"\x89PNG", "image/png"), ("inputs", b"\xff\xd8\xff", "image/jpeg")):
-        status, headers, body = get(server, "blob", key=key_in(server, part=part))
-        assert (status, headers["Content-Type"], headers["X-Content-Type-Options"]) == (200, kind, "nosniff")
-        assert body.startswith(start)
-        assert "max-age" in headers["Cache-Control"]
+def blobs(server, *keys):
+    """Status, headers, and for each key its picture or why it cannot be had."""
+    status, headers, body = ask(f"{server}{PLUGIN}/blobs?{urllib.parse.urlencode([('key', key) for key in keys])}")
+    assert status == 200, body
+    (length,) = struct.unpack_from("<I", body)
+    at, found = 4 + length, []
+    for told in json.loads(body[4:at]):
+        size = told if isinstance(told, int) else 0
+        found.append(body[at : at + size] if size else told)
+        at += size
+    assert at == len(body)
+    return headers, found
+
+
+def test_pictures_are_served_by_their_keys_in_one_answer(server):
+    keys = [key_in(server, run, part) for run, part in (("one", "maps/evidence"), ("two", "inputs"), ("two", "maps/evidence"))]
+    headers, found = blobs(server, *keys)
+    assert [each[:3] for each in found] == [b"\x89PN", b"\xff\xd8\xff", b"\x89PN"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "max-age" in headers["Cache-Control"]
+    assert [blobs(server, key)[1] for key in reversed(keys)] == [[each] for each in reversed(found)]
 
 
 def test_answers_are_zipped_for_those_who_take_it(server):
@@ -159,18 +175,9 @@ HOSTILE = {
     "no number as a time": ("data", {"run": "one", "since": "nan"}),
     "no end of time": ("data", {"run": "one", "since": "-inf"}),
     "a very long number": ("data", {"run": "one", "since": "9" * 5000}),
-    "no key": ("blob", {}),
-    "words as a key": ("blob", {"key": "../../../../etc/passwd"}),
-    "a key that is no text": ("blob", {"key": "ÿÿÿ"}),
-    "a key of numbers": ("blob", {"key": encoded([1, 2, 3])}),
-    "a key that is too short": ("blob", {"key": encoded(["one"])}),
-    "a key that is an object": ("blob", {"key": encoded({"run": "one"})}),
-    "a key of a missing run": ("blob", {"key": key_of("missing", "lightning_vis/x", 0)}),
-    "a key of a missing tag": ("blob", {"key": key_of("one", "lightning_vis/x", 0)}),
-    "a picture of another plugin": ("blob", {"key": key_of("others", "secret", 0)}),
-    "a text of another plugin under our name": ("blob", {"key": key_of("others", "lightning_vis/secret", 0)}),
+    "no key": ("blobs", {}),
+    "very many keys": ("blobs?" + "&".join(["key=a"] * 33), None),
     "facts of another plugin under our name": ("part", {"key": key_of("others", "lightning_vis/secret", 0)}),
-    "a tag without end": ("blob", {"key": key_of("one", "lightning_vis/" + "x" * 9000, 0)}),
     "a scalar without a tag": ("scalar", {"run": "one"}),
     "a missing scalar": ("scalar", {"run": "one", "tag": "missing"}),
     "a scalar of a missing run": ("scalar", {"run": "missing", "tag": "val/accuracy"}),
@@ -179,6 +186,30 @@ HOSTILE = {
     "a file that is not in the table": ("static/index.html", None),
     "a folder": ("static/", None),
 }
+
+
+KEYS = {
+    "words as a key": "../../../../etc/passwd",
+    "a key that is no text": "ÿÿÿ",
+    "a key of numbers": encoded([1, 2, 3]),
+    "a key that is too short": encoded(["one"]),
+    "a key that is an object": encoded({"run": "one"}),
+    "a key of a missing run": key_of("missing", "lightning_vis/x", 0),
+    "a key of a missing tag": key_of("one", "lightning_vis/x", 0),
+    "a picture of another plugin": key_of("others", "secret", 0),
+    "a text of another plugin under our name": key_of("others", "lightning_vis/secret", 0),
+    "a tag without end": key_of("one", "lightning_vis/" + "x" * 9000, 0),
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_a_key_that_is_none_is_refused_and_takes_no_other_along(server, name):
+    good = key_in(server)
+    headers, (picture, refused, again) = blobs(server, good, KEYS[name], good)
+    assert picture == again
+    assert picture.startswith(b"\x89PNG")
+    assert refused in ("this is not a key of ours", "TensorBoard has no picture of it")
+    assert "max-age" not in headers["Cache-Control"]  # what could not be had is asked for again
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -202,7 +233,7 @@ def test_a_key_says_where_and_only_ours_are_read():
 
 
 def test_facts_without_a_picture_are_no_picture(server):
-    assert get(server, "blob", key=key_in(server, part="facts"))[0] == 404
+    assert blobs(server, key_in(server, part="facts"))[1] == ["TensorBoard has no picture of it"]
     assert json.loads(get(server, "part", key=key_in(server, part="facts"))[2])["part"] == "facts"
 
 

@@ -1,5 +1,8 @@
 // Where the data come from: TensorBoard, or the page itself where it was exported. Addresses are relative: they hold under any path prefix.
 
+const [MOST_KEYS, MOST_LETTERS] = [32, 6000]; // of one request: our server refuses more keys, and others longer addresses
+const BETWEEN = 9; // letters of "&key=", and what else a key may grow by
+
 export function serverSource() {
   return {
     isLive: true,
@@ -8,11 +11,7 @@ export function serverSource() {
     facts: (key) => answer("part", { key }),
     scalars: async (run) => (await answer("scalars", { run })).tags,
     scalar: async (run, tag) => (await answer("scalar", { run, tag })).points,
-    picture: async (key) => {
-      const response = await fetch(`blob?${new URLSearchParams({ key })}`).catch(() => { throw new Error("it did not come"); });
-      if (!response.ok) throw new Error(`TensorBoard answers with ${response.status}`);
-      return new Uint8Array(await response.arrayBuffer());
-    },
+    picture: gathered(pictures),
   };
 }
 
@@ -21,6 +20,62 @@ async function answer(path, query = {}) {
   const content = await response.json().catch(() => ({ error: `TensorBoard's answer cannot be read (${response.status})` }));
   if (!response.ok || content.error) throw new Error(content.error || `TensorBoard answers with ${response.status}`);
   return content;
+}
+
+// What is asked for in one go is asked of the server in one go, and answered each for itself. `ask` gives a promise for each of some keys.
+function gathered(ask) {
+  let waiting = [];
+  const send = () => {
+    const all = waiting;
+    waiting = [];
+    for (const some of divided(all)) ask(some.map(({ key }) => key)).forEach((coming, at) => coming.then(some[at].resolve, some[at].reject));
+  };
+  return (key) => new Promise((resolve, reject) => {
+    if (!waiting.length) queueMicrotask(send);
+    waiting.push({ key, resolve, reject });
+  });
+}
+
+// Keys in the order in which they were asked for, as many as one address can hold.
+function divided(all) {
+  const parts = [];
+  let room = 0;
+  for (const each of all) {
+    const part = parts[parts.length - 1];
+    room -= each.key.length + BETWEEN;
+    if (part && part.length < MOST_KEYS && room >= 0) part.push(each);
+    else {
+      parts.push([each]);
+      room = MOST_LETTERS - each.key.length - BETWEEN;
+    }
+  }
+  return parts;
+}
+
+function pictures(keys) {
+  const coming = packed(keys);
+  return keys.map((_, at) => coming.then((all) => all[at]).then((each) => {
+    if (typeof each === "string") throw new Error(each);
+    return each;
+  }));
+}
+
+// The bytes of each key, or the sentence that says why they could not be had.
+async function packed(keys) {
+  const response = await fetch(`blobs?${new URLSearchParams(keys.map((key) => ["key", key]))}`).catch(() => { throw new Error("it did not come"); });
+  if (!response.ok) throw new Error(`TensorBoard answers with ${response.status}`);
+  return unpacked(await response.arrayBuffer().catch(() => { throw new Error("it did not come"); }));
+}
+
+// The length of a list, the list, and pictures: the list says how many bytes each has, or why it has none.
+function unpacked(buffer) {
+  const length = new DataView(buffer).getUint32(0, true);
+  let from = 4 + length;
+  return JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length))).map((told) => {
+    if (typeof told === "string") return told;
+    from += told;
+    return from > buffer.byteLength ? "it did not come" : new Uint8Array(buffer, from - told, told);
+  });
 }
 
 export function exportedSource(exported) {
