@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ ASSETS = {
 DAY = 86_400
 MOST_POINTS = 1000
 MOST_KEYS = 32
+MOST_READERS = 16
 
 Application = Callable[..., Iterable[bytes]]
 Answer = Callable[[wrappers.Request, Any, str], wrappers.Response]
@@ -49,6 +51,7 @@ class LightningVisPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorB
 
     def __init__(self, context: base_plugin.TBContext) -> None:
         self._provider = context.data_provider
+        self._readers = ThreadPoolExecutor(MOST_READERS, thread_name_prefix="lightning_vis")
 
     def is_active(self) -> bool:
         """Whether the tab is shown without there being data of ours: it is not; TensorBoard finds data by itself."""
@@ -116,18 +119,21 @@ class LightningVisPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorB
     def _pictures(self, places: list[tuple[str, str] | None], ctx: Any, experiment: str) -> list[bytes | str]:
         """Those of runs and their tags, each for itself: its bytes, or why it cannot be had."""
         known = [place for place in places if place is not None]
-        wanted = provider.RunTagFilter(runs={run for run, _ in known}, tags={tag for _, tag in known})
-        # The list is asked for by our plugin's name: nothing of other plugins is served.
-        about = {"experiment_id": experiment, "plugin_name": PLUGIN, "run_tag_filter": wanted}
-        ours = self._provider.list_blob_sequences(ctx, **about)
-        found = self._provider.read_blob_sequences(ctx, downsample=1, **about)
-        return [self._picture(place, ours, found, ctx) for place in places]
+        found = self._provider.read_blob_sequences(
+            ctx,
+            experiment_id=experiment,
+            plugin_name=PLUGIN,
+            downsample=1,
+            run_tag_filter=provider.RunTagFilter(runs={run for run, _ in known}, tags={tag for _, tag in known}),
+        )
+        # Side by side: TensorBoard's own line to its loader answers each of them up to a twentieth of a second late.
+        return list(self._readers.map(lambda place: self._picture(place, found, ctx), places))
 
-    def _picture(self, place: tuple[str, str] | None, ours: Any, found: Any, ctx: Any) -> bytes | str:
+    def _picture(self, place: tuple[str, str] | None, found: Any, ctx: Any) -> bytes | str:
         if place is None:
             return answers.NOT_OURS
         run, tag = place
-        events = found.get(run, {}).get(tag) if tag in ours.get(run, {}) else None
+        events = found.get(run, {}).get(tag)
         try:
             data = self._provider.read_blob(ctx, blob_key=events[-1].values[0].blob_key) if events else b""
         except errors.PublicError as error:

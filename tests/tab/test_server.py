@@ -32,6 +32,7 @@ def logdir(tmp_path_factory):
     write_run(root / "two", film_of(5, seed=1), inputs_of())
     writer = SummaryWriter(root / "others")
     writer.add_image("secret", inputs_of().pictures[0], dataformats="HWC")
+    writer.add_image("lightning_vis/secret picture", inputs_of().pictures[0], dataformats="HWC")
     writer.add_text("lightning_vis/secret", "words")
     writer.close()
     return root
@@ -197,6 +198,7 @@ KEYS = {
     "a key of a missing run": key_of("missing", "lightning_vis/x", 0),
     "a key of a missing tag": key_of("one", "lightning_vis/x", 0),
     "a picture of another plugin": key_of("others", "secret", 0),
+    "a picture of another plugin under our name": key_of("others", "lightning_vis/secret picture", 0),
     "a text of another plugin under our name": key_of("others", "lightning_vis/secret", 0),
     "a tag without end": key_of("one", "lightning_vis/" + "x" * 9000, 0),
 }
