@@ -12,7 +12,7 @@ import { layoutOf } from "./layout.js";
 import { rowsOf, shownOf, sourcesOf } from "./rows.js";
 import { describe, fillDifference, fillHead, fillTile } from "./tiles.js";
 
-const BLINK = 100; // milliseconds
+const BLINK = 200; // milliseconds: TensorBoard takes a tenth of a second for pictures that it has
 
 export class Compare {
   constructor(page) {
