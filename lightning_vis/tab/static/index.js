@@ -11,11 +11,11 @@ import { Controls } from "./page/controls.js";
 import { element, isFlowing } from "./page/dom.js";
 import { Help } from "./page/help.js";
 import { followMedia, followTheme, hostWindow, onReload, runFilterOf } from "./page/host.js";
-import { soundRuns, soundStreams } from "./page/intake.js";
 import { onKey } from "./page/keys.js";
 import { foundIn } from "./runs/run_list.js";
-import { inOrder, Marks } from "./runs/marks.js";
-import { mergedStreams, modelOf } from "./page/looks.js";
+import { Marks } from "./runs/marks.js";
+import { Stock } from "./runs/stock.js";
+import { modelOf } from "./page/looks.js";
 import { exportedSource, serverSource } from "./page/source.js";
 import { flushAddress, isForeign, linkTo, readState, writeState } from "./page/url_state.js";
 import { parsedConstants } from "./picture/colours.js";
@@ -25,6 +25,8 @@ import { Twins } from "./twins/twins.js";
 
 const POLL = 5000;
 const [FIRST_RUNS, MOST_RUNS] = [4, 12]; // shown where nobody has chosen; where TensorBoard's own filter has
+const SOON = 100; // milliseconds in which other runs may come that are on their way
+const LOADING = "Loading frames …";
 const FILM_SECONDS = 12;
 const FASTEST = 60; // milliseconds from look to look
 const SAID = 3000; // milliseconds for which it is said that a link was copied
@@ -41,13 +43,8 @@ class Page {
     this.source = source;
     this.host = hostWindow();
     this.state = readState(this.host);
-    this.listed = []; // all runs, in natural order
     this.marks = new Marks();
-    this.loaded = new Map(); // run -> streams
-    this.newest = new Map(); // run -> until when it has been loaded
-    this.recent = new Map(); // run -> what names the looks of the last minute, which are not sent again
-    this.failed = new Map(); // run -> why it could not be loaded
-    this.asked = new Set(); // runs that are being loaded
+    this.stock = new Stock(source, { onLoaded: (run) => this.timeline.forget(run), onNews: () => this.news() });
     this.gone = null; // since when TensorBoard has not answered
     this.isPlaying = false;
     this.isDue = false;
@@ -59,12 +56,12 @@ class Page {
     this.message = element("div", { className: "message", role: "status" });
     this.banner = new Banner(() => this.again());
     document.body.append(this.banner.root, this.message);
-    this.say("Loading frames …");
+    this.say(LOADING);
+    if (this.source.isLive) setInterval(() => document.hidden || this.poll(), POLL);
+    if (this.source.isLive && this.host !== window) onReload(this.host, () => this.poll());
     await this.poll();
     // TensorBoard opens a tab without its having the keyboard; keys should work before the first click.
     if (this.host !== window && this.host.document.activeElement === this.host.document.body) window.focus();
-    if (this.source.isLive) setInterval(() => document.hidden || this.poll(), POLL);
-    if (this.source.isLive && this.host !== window) onReload(this.host, () => this.poll());
   }
 
   build(constants) {
@@ -120,7 +117,7 @@ class Page {
 
   // Those that were chosen, else those that TensorBoard's own filter finds, else the first ones.
   get shownRuns() {
-    const names = this.listed.map((each) => each.run);
+    const { names } = this.stock;
     const chosen = (this.state.runs || []).filter((run) => names.includes(run));
     if (chosen.length) return chosen;
     const filter = runFilterOf(this.host);
@@ -129,9 +126,23 @@ class Page {
   }
 
   async poll() {
+    if (this.isPolling) return;
+    this.isPolling = true;
+    await this.ask();
+    this.isPolling = false;
+    const coming = this.painter && !this.gone ? this.refresh() : null;
+    if (this.painter) this.draw();
+    else this.say("Nothing has been loaded yet.");
+    this.banner.update(this);
+    await coming;
+  }
+
+  // Which runs there are.
+  async ask() {
     try {
       const answer = await this.source.runs();
-      this.list(soundRuns(answer));
+      this.stock.list(answer);
+      this.marks.add(this.stock.names);
       if (!this.painter) this.build(answer.constants);
       if (this.gone) this.painter.store.again();
       this.gone = null;
@@ -139,56 +150,27 @@ class Page {
       console.warn(error);
       this.gone ||= new Date().toLocaleTimeString();
     }
-    if (this.painter && !this.gone) await this.refresh();
-    this.banner.update(this);
-    if (!this.painter) this.say("Nothing has been loaded yet.");
   }
 
-  list(runs) {
-    const byName = new Map(runs.map((each) => [each.run, each]));
-    this.listed = inOrder(byName.keys()).map((name) => byName.get(name));
-    this.marks.add(this.listed.map((each) => each.run));
+  // Loads what is new of the runs that are shown; what has come is shown, whatever the others do.
+  refresh() {
+    return this.stock.refresh(this.shownRuns);
   }
 
-  // Loads what is new of the runs that are shown; each for itself.
-  async refresh() {
-    const stale = this.shownRuns.filter((run) => {
-      const listed = this.listed.find((each) => each.run === run);
-      return !this.newest.has(run) || listed.newest > this.newest.get(run);
-    });
-    await Promise.all(stale.map((run) => this.attempt(run)));
-    for (const run of this.failed.keys()) if (!this.shownRuns.includes(run)) this.failed.delete(run);
-    this.banner.update(this);
-    this.draw();
-  }
-
-  async attempt(run) {
-    this.asked.add(run);
-    try {
-      await this.load(run);
-      this.failed.delete(run);
-    } catch (error) {
-      this.failed.set(run, error.message);
-    } finally {
-      this.asked.delete(run);
-    }
-  }
-
-  async load(run) {
-    const { streams, newest, recent } = await this.source.looks(run, this.newest.get(run) || 0, this.recent.get(run));
-    let merged = mergedStreams(this.loaded.get(run) || [], soundStreams(streams));
-    // A look that stands under another name now is known under its old one alone: all are asked for again.
-    if (merged.some((stream) => stream.looks.length < stream.places.length)) merged = soundStreams((await this.source.looks(run, 0)).streams);
-    this.newest.set(run, Number.isFinite(newest) ? newest : 0);
-    this.recent.set(run, Array.isArray(recent) ? recent : []);
-    this.loaded.set(run, merged);
-    this.timeline.forget(run);
+  // Runs have come, or could not be had: several of them are drawn at once.
+  news() {
+    if (this.isNews) return;
+    this.isNews = true;
+    setTimeout(() => {
+      this.isNews = false;
+      this.draw();
+      this.banner.update(this);
+    }, this.stock.asked.size ? SOON : 0);
   }
 
   change(changes) {
     Object.assign(this.state, changes);
-    const needsData = this.shownRuns.some((run) => !this.newest.has(run) && !this.failed.has(run) && !this.asked.has(run));
-    if (needsData) this.refresh();
+    if (this.shownRuns.some((run) => this.stock.isNew(run))) this.refresh();
     this.draw();
   }
 
@@ -265,13 +247,14 @@ class Page {
   }
 
   draw() {
-    const shown = this.shownRuns.filter((run) => this.loaded.has(run));
+    const { stock } = this;
+    const shown = this.shownRuns.filter((run) => stock.loaded.has(run));
     const marks = new Map(shown.map((run) => [run, { colour: this.marks.colourOf(run), number: this.marks.numberOf(run) }]));
-    this.model = modelOf({ ...this.state, runs: shown }, this.loaded, marks);
+    this.model = modelOf({ ...this.state, runs: shown }, stock.loaded, marks);
     const isEmpty = !this.model.positions.length;
-    this.say(isEmpty ? emptyText(this.listed.length, this.failed.size) : "");
+    this.say(isEmpty ? emptyText(stock, this.shownRuns) : "");
     for (const part of [this.stage, this.timeline.root]) part.hidden = isEmpty;
-    this.controls.root.hidden = !this.listed.length;
+    this.controls.root.hidden = !stock.listed.length;
     this.controls.update(this.model);
     if (isEmpty) return;
     if (this.stage.firstChild !== this.current.root) this.turnTo(this.current.root);
@@ -335,8 +318,9 @@ function paceOf(count, speed) {
   return { pause: Math.max(FASTEST, each * stride), stride };
 }
 
-function emptyText(runs, failed) {
-  if (failed) return "None of these runs could be loaded.";
-  return runs ? "These runs have no frames yet. The first one is written before the first training step."
+function emptyText({ newest, failed }, runs) {
+  if (runs.some((run) => !newest.has(run) && !failed.has(run))) return LOADING;
+  if (runs.length && runs.every((run) => failed.has(run))) return "None of these runs could be loaded.";
+  return runs.length ? "These runs have no frames yet. The first one is written before the first training step."
     : "No frames yet: add ProbeCallback() to the Trainer's callbacks. The first frame is written before the first training step.";
 }

@@ -1,6 +1,7 @@
 // Where the data come from: TensorBoard, or the page itself where it was exported. Addresses are relative: they hold under any path prefix.
 
 const [MOST_KEYS, MOST_LETTERS] = [32, 6000]; // of one request: our server refuses more keys, and others longer addresses
+const PATIENCE = 20000; // milliseconds
 const BETWEEN = 9; // letters of "&key=", and what else a key may grow by
 
 export function serverSource() {
@@ -16,10 +17,23 @@ export function serverSource() {
 }
 
 async function answer(path, query = {}) {
-  const response = await fetch(`${path}?${new URLSearchParams(query)}`);
+  const response = await fetched(`${path}?${new URLSearchParams(query)}`);
   const content = await response.json().catch(() => ({ error: `TensorBoard's answer cannot be read (${response.status})` }));
   if (!response.ok || content.error) throw new Error(content.error || `TensorBoard answers with ${response.status}`);
   return content;
+}
+
+// Who has not begun to answer after a while is given up, and said to be silent: whatever waits for it would wait for ever.
+async function fetched(way) {
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), PATIENCE);
+  try {
+    return await fetch(way, { signal: stop.signal });
+  } catch {
+    throw new Error(stop.signal.aborted ? `TensorBoard has not answered for ${PATIENCE / 1000} seconds` : "it did not come");
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 // What is asked for in one go is asked of the server in one go, and answered each for itself. `ask` gives a promise for each of some keys.
@@ -62,9 +76,14 @@ function pictures(keys) {
 
 // The bytes of each key, or the sentence that says why they could not be had.
 async function packed(keys) {
-  const response = await fetch(`blobs?${new URLSearchParams(keys.map((key) => ["key", key]))}`).catch(() => { throw new Error("it did not come"); });
+  const response = await fetched(`blobs?${new URLSearchParams(keys.map((key) => ["key", key]))}`);
   if (!response.ok) throw new Error(`TensorBoard answers with ${response.status}`);
-  return unpacked(await response.arrayBuffer().catch(() => { throw new Error("it did not come"); }));
+  const buffer = await response.arrayBuffer().catch(() => { throw new Error("it did not come"); });
+  try {
+    return unpacked(buffer);
+  } catch {
+    throw new Error("TensorBoard's answer cannot be read");
+  }
 }
 
 // The length of a list, the list, and pictures: the list says how many bytes each has, or why it has none.

@@ -25,7 +25,7 @@ export class RunList {
   }
 
   get names() {
-    return this.page.listed.map((each) => each.run);
+    return this.page.stock.names;
   }
 
   get found() {
@@ -39,7 +39,8 @@ export class RunList {
     this.tools.hidden = names.length <= MANY;
     say(this.count, this.search.value ? `${found.length} found` : "");
     replace(this.rows, JSON.stringify([found, shown]), () => found.map((name) => this.row(name, shown.includes(name))));
-    this.updateOthers(names.filter((name) => !shown.includes(name)));
+    const { loaded, failed } = this.page.stock;
+    this.updateOthers(names.filter((name) => !shown.includes(name)), shown.filter((name) => !loaded.has(name) && !failed.has(name)));
   }
 
   row(name, checked) {
@@ -48,11 +49,12 @@ export class RunList {
     return element("div", { className: "entry" }, element("label", {}, box, markOf(this.page, name), element("span", { textContent: name })), only);
   }
 
-  // What is not shown stands below what is.
-  updateOthers(hidden) {
-    this.others.hidden = !hidden.length;
-    replace(this.others, JSON.stringify(hidden), () => [
-      element("span", { className: "quiet", textContent: `${hidden.length} more:` }),
+  // What is not shown, or not yet, stands below what is.
+  updateOthers(hidden, awaited) {
+    this.others.hidden = !hidden.length && !awaited.length;
+    replace(this.others, JSON.stringify([hidden, awaited]), () => [
+      ...(awaited.length ? [element("span", { className: "quiet", textContent: `loading ${awaited.join(", ")} …` })] : []),
+      ...(hidden.length ? [element("span", { className: "quiet", textContent: `${hidden.length} more:` })] : []),
       ...hidden.map((name) => element("button", { type: "button", title: `show ${name} too`, onclick: () => this.toggle(name, true) }, markOf(this.page, name), name)),
     ]);
     this.stops.settle();

@@ -4,6 +4,7 @@ import { known } from "../page/looks.js";
 import { errorOf, isWrong, measureOf, tagged } from "../page/words.js";
 
 const LOGGED = "logged:";
+const SAID = { loading: " (loading …)", failed: " (could not be had, asked again)", shown: "" };
 const RIGHT = "answers/right";
 const SURE = "answers/probability";
 const LABEL = "answers/label";
@@ -11,8 +12,8 @@ const ERROR = "answers/error";
 const MEASURES = ["answers/mean_error", "answers/mean_squared_error", "answers/mean_distance", "answers/mean_iou"];
 const PREFERRED = ["reliance/background_effect", "attribution/evidence/lift", "attribution/grad_cam/lift", LABEL, ...MEASURES, RIGHT, SURE];
 
-// Everything that these runs can show: { value, text, group }.
-export function namesOf(model, logged) {
+// Everything that these runs can show, and what was chosen of what is still on its way: { value, text, group }.
+export function namesOf(model, logged, chosen = null) {
   const found = new Set(model.runs.flatMap((run) => known(run.looks, "numbers", () => [...new Set(run.looks.flatMap((look) => Object.keys(look.numbers)))])));
   const values = [...found].sort().map((value) => ({ value, text: readable(value, model), group: "looks" }));
   if (model.runs.some(knowsRight)) values.push({ value: RIGHT, text: "right answers on the probe", group: "looks" });
@@ -24,7 +25,20 @@ export function namesOf(model, logged) {
   }
   const taken = new Set(values.map((each) => each.value));
   const others = [...new Set(model.runs.flatMap((run) => logged.tagsOf(run.name)))].filter((tag) => !taken.has(tag)).sort();
-  return [...values, ...others.map((tag) => ({ value: LOGGED + tag, text: tagged(tag), group: "logged by the training" }))];
+  const runs = model.runs.map((run) => run.name);
+  return [...values, ...others.map((tag) => loggedName(tag, SAID[logged.stateOf(runs, tag)])), ...awaited(logged.stateOf(runs), chosen, others)];
+}
+
+function loggedName(tag, state) {
+  return { value: LOGGED + tag, text: `${tag && tagged(tag)}${state}`, group: "logged by the training" };
+}
+
+// What cannot be offered yet, and why: the name that a link asks for, or that there are names which could not be had.
+function awaited(state, chosen, others) {
+  const tag = chosen?.startsWith(LOGGED) ? chosen.slice(LOGGED.length) : null;
+  if (state === "shown" || others.includes(tag)) return [];
+  if (tag !== null) return [loggedName(tag, SAID[state])];
+  return state === "failed" ? [{ ...loggedName("", `some names${SAID.failed}`), isOff: true }] : [];
 }
 
 function knowsRight(run) {
@@ -32,7 +46,7 @@ function knowsRight(run) {
 }
 
 export function preferred(names) {
-  const values = names.map((each) => each.value);
+  const values = names.filter((each) => !each.isOff).map((each) => each.value);
   const found = [...PREFERRED, ...values.filter((each) => each.endsWith("/lift") || /^logged:val/.test(each))].find((each) => values.includes(each));
   return found || values.find((each) => each !== `${LOGGED}epoch`) || values[0] || "";
 }

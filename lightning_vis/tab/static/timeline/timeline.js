@@ -95,7 +95,7 @@ export class Timeline {
   update(model) {
     this.updateButtons(model);
     this.updateTools(model);
-    const names = namesOf(model, this.logged);
+    const names = namesOf(model, this.logged, this.page.state.scalar);
     const scalar = this.scalarOf(names);
     replace(this.scalar, JSON.stringify(names), () => grouped(names));
     this.scalar.value = scalar;
@@ -225,6 +225,6 @@ function rawOf(value) {
 
 function grouped(names) {
   return [...new Set(names.map((each) => each.group))].map((label) => element(
-    "optgroup", { label }, ...names.filter((each) => each.group === label).map(({ value, text }) => element("option", { value, textContent: text, title: rawOf(value) })),
+    "optgroup", { label }, ...names.filter((each) => each.group === label).map(({ value, text, isOff }) => element("option", { value, textContent: text, title: rawOf(value), disabled: Boolean(isOff) })),
   ));
 }
