@@ -170,7 +170,7 @@ def test_a_network_that_sees_the_object_is_not(trainer):
 
 def test_a_network_that_sees_nothing_is_not_measured(trainer):
     callback, logged = run(trainer, Sees("nothing"))
-    assert "50% of the images are right, which is near chance" in verdicts(callback)[0].sentence
+    assert "50% of the 48 images are right, which is near chance" in verdicts(callback)[0].sentence
     assert all(value == 0 for each in logged for value in each.values())
     assert all(each.keys() == {*TAGS} for each in logged)
 
@@ -304,7 +304,7 @@ REFUSALS = {
     "alike": (alike, "middle", "what surrounds the objects looks alike in most images"),
     "few right": (lambda: scenes(8), "middle", "fewer than 6 images are right in all classes but one"),
     "the same images": (repeated, "middle", "fewer than 6 images are right in all classes but one"),
-    "near chance": (scenes, "nothing", "which is near chance. A network that has learned more would help"),
+    "near chance": (scenes, "nothing", "chance. The network may not have learned enough yet, or what it learned does"),
     "no index": (lambda: DataLoader(Stream(), 8), "middle", "the data have no index. A validation set whose items can be had"),
 }
 
