@@ -278,8 +278,11 @@ class ProbeCallback(LookCallback):
         """Says what was found, and leaves what is to be taken along."""
         if not self._served and self.session.probe is not None:
             self._say_verdict(trainer)
-            for path in self.looks.finish(trainer):
+            left = self.looks.finish(trainer)
+            for path in left.summaries:
                 log(trainer, f"what happened, in one picture: {path}")
+            if left.sheets:
+                log(trainer, f"sheets of the last look: {', '.join(left.sheets)}")
         self._leave_page(trainer)
 
     def _say_verdict(self, trainer: Any) -> None:
