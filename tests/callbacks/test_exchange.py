@@ -155,6 +155,19 @@ def test_whoever_asked_for_its_numbers_hears_of_its_alert_and_can_stop_by_it(tra
     assert stopped.film.frames[-1].epoch == 2
 
 
+def test_a_fit_that_goes_on_says_the_verdict_that_stopped_the_one_before(trainer, caplog):
+    callback = ProbeCallback(exchange=True, views=[], on_alert="stop")
+    training, module, data = trainer([callback], max_epochs=9), Sees("corners"), DataLoader(scenes(), 40)
+    with pytest.warns(UserWarning, match="The training stops here") as told:
+        training.fit(module, DataLoader(scenes(32), 8), data)
+    training.should_stop, training.fit_loop.max_epochs = False, training.current_epoch + 2
+    with caplog.at_level("INFO"):
+        training.fit(module, DataLoader(scenes(32), 8), data)
+    sentence = callback.looks.spoken.verdict.sentence
+    assert any(sentence in str(each.message) for each in told)
+    assert f"lightning_vis: {sentence}" in caplog.messages
+
+
 def test_by_itself_it_stops_nothing(trainer):
     heard = []
     run(trainer, Sees("corners"), callback=ProbeCallback(views=[], on_alert=heard.append), max_epochs=3)
