@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lightning_vis.constants import ALONE as ALONE
-from lightning_vis.constants import ERROR, EXCHANGE, FILTERS, LOG_ODDS, MULTICLASS, OUTPUT, UNKNOWN
+from lightning_vis.constants import ERROR, EXCHANGE, FILTERS, LOG_ODDS, MULTICLASS, OUTPUT, TWINS, UNKNOWN
 from lightning_vis.constants import place_of as place_of
 from lightning_vis.scale import Array as Array
 from lightning_vis.scale import Scale as Scale
@@ -154,6 +154,19 @@ class Verdict:
     def is_measured(self) -> bool:
         """Whether anything was found out."""
         return self.state != "not measured"
+
+    @property
+    def title(self) -> str:
+        """The state as a heading above the sentence: what was looked for, if that was not found."""
+        return _HEADINGS.get(self.state, self.state).format("background" if self.picture == TWINS else "surroundings")
+
+
+_HEADINGS = {
+    "seen": "answers by {} seen at this look",
+    "nothing": "no answers by {} found",
+    "not measured": "answers by {} not measured",
+}
+"""States that say too little by themselves."""
 
 
 @dataclass(frozen=True, repr=False)

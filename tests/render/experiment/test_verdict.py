@@ -66,6 +66,22 @@ def test_the_exchange_that_is_named_is_shown(written):  # noqa: F811
     assert "says bird 0.90" not in texts(written)
 
 
+@pytest.mark.parametrize(
+    ("state", "picture", "title"),
+    [
+        ("nothing", "twins", "no answers by background found"),
+        ("nothing", "exchange", "no answers by surroundings found"),
+        ("seen", "twins", "answers by background seen at this look"),
+        ("not measured", "exchange", "answers by surroundings not measured"),
+        ("red", "twins", "red"),
+        ("of a later version", "twins", "of a later version"),
+    ],
+)
+def test_its_heading_says_what_was_looked_for(written, state, picture, title):  # noqa: F811
+    verdict_sheet(looks(Verdict(state, "A sentence.", (), picture))[-1], inputs_of(twins=True))
+    assert f"epoch 2: {title}." in texts(written)
+
+
 def test_a_verdict_that_names_nothing_shows_nothing():
     inputs = inputs_of(twins=True)
     for verdict in (None, replace(TWINS, rows=())):
