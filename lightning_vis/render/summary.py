@@ -76,7 +76,8 @@ def summary(run: str, frames: Sequence[Frame], inputs: Inputs) -> Array:
 
 def _subject(first: Frame, last: Frame) -> str:
     """What the picture is of, below the run's name."""
-    what = "what the network looked at" if last.maps else "what the network answered"
+    key = next(iter(last.maps), "")
+    what = {"": "what the network answered", "error": "where the network errs"}.get(key, "what the network looked at")
     return f"{what}, {last.when if first.when == last.when else f'{first.when} to {last.when}'}"
 
 

@@ -82,6 +82,9 @@ def test_it_says_what_it_is_of_which_run_and_from_when_to_when(written):  # noqa
     summary("a run", [replace(each, maps={}) for each in frames], inputs())
     assert "what the network answered, start to epoch 3" in [text for text, *_ in written]
     written.clear()
+    summary("a run", [replace(each, maps={"error": each.maps["evidence"]}) for each in frames], inputs())
+    assert "where the network errs, start to epoch 3" in [text for text, *_ in written]
+    written.clear()
     summary("a run", frames[1:], inputs())
     assert "what the network looked at, epoch 3" in [text for text, *_ in written]
 
