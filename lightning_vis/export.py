@@ -149,7 +149,7 @@ def _strips(runs: Sequence[RunFrames], key: str) -> list[Array]:
     shown = [[film[at] for at in columns] for film, columns in zip(films, kept, strict=True)]
     if key.startswith(FILTERS):
         return [filter_strip(frames, key.removeprefix(FILTERS)) for frames in shown]
-    return [strip(frames, run.inputs, key) for frames, run in zip(shown, runs, strict=True)]
+    return [strip(frames, run.inputs, key, film=run.frames) for frames, run in zip(shown, runs, strict=True)]
 
 
 def _looks(run: RunFrames, key: str) -> list[Frame]:

@@ -154,9 +154,12 @@ def test_a_strip_shows_the_runs_below_each_other(tmp_path):
 
 def test_columns_of_several_runs_are_at_the_same_moments(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(
-        export, "strip", lambda frames, *rest: seen.append([each.when for each in frames]) or strip(frames, *rest)
-    )
+
+    def seeing(frames, *rest, **more):
+        seen.append([each.when for each in frames])
+        return strip(frames, *rest, **more)
+
+    monkeypatch.setattr(export, "strip", seeing)
     for name, looks in (("short", 9), ("long", 14)):
         write_run(tmp_path / name, film_of(looks), inputs_of())
     assert main(["strip", str(tmp_path), "-o", str(tmp_path / "both.png")]) == 0
