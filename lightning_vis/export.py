@@ -17,7 +17,7 @@ from PIL import Image
 from lightning_vis.constants import EXCHANGE, FILTERS, TWINS, VERDICT
 from lightning_vis.events.event_file import event_files
 from lightning_vis.events.frame_reader import RunFrames, StoredRun, read_run, whole_run
-from lightning_vis.frames import Array, Frame, thinned
+from lightning_vis.frames import Array, Frame, thinned_together
 from lightning_vis.page import PageRun, write_page
 from lightning_vis.progress_bar import progress_bar
 from lightning_vis.render.canvas.style import GAP, INK, PANEL, SMALL_TEXT, TEXT
@@ -93,7 +93,7 @@ def export_strip(logdir: Folders, output: str | Path, view: str | None = None) -
     runs = [whole_run(stored) for stored in _stored(logdir)]
     key = view_key(runs, view)
     shown = [run for run in runs if key in (*_views(run), *_filters(run), *_experiments(run))]
-    strips = [_strip(run, key) for run in shown]
+    strips = _strips(shown, key)
     named = [_named(run.name, each) for run, each in zip(shown, strips, strict=True)] if len(shown) > 1 else strips
     Image.fromarray(_stacked([*named, *_below(shown, key, max(each.shape[1] for each in named))])).save(output)
     return [*_without(logdir), *(f"{run.name}: {damage}" for run in runs for damage in run.damage)]
@@ -140,13 +140,26 @@ def _sheet(key: str, run: RunFrames, frame: Frame) -> Array | None:
     return SHEETS[key](frame, run.inputs)
 
 
-def _strip(run: RunFrames, key: str) -> Array:
+def _strips(runs: Sequence[RunFrames], key: str) -> list[Array]:
+    """A strip of each run, their columns at the same moments as far as they have these."""
     if key in SHEETS:
-        return next(sheet for frame in reversed(run.frames) if (sheet := _sheet(key, run, frame)) is not None)
-    is_filters = key.startswith(FILTERS)
-    frames = [frame for frame in (run.filters if is_filters else run.frames) if key in {**frame.maps, **frame.pictures}]
-    shown = [frames[at] for at in thinned(len(frames), COLUMNS)]
-    return filter_strip(shown, key.removeprefix(FILTERS)) if is_filters else strip(shown, run.inputs, key)
+        return [_last_sheet(key, run) for run in runs]
+    films = [_looks(run, key) for run in runs]
+    kept = thinned_together([[frame.when for frame in film] for film in films], COLUMNS)
+    shown = [[film[at] for at in columns] for film, columns in zip(films, kept, strict=True)]
+    if key.startswith(FILTERS):
+        return [filter_strip(frames, key.removeprefix(FILTERS)) for frames in shown]
+    return [strip(frames, run.inputs, key, film=run.frames) for frames, run in zip(shown, runs, strict=True)]
+
+
+def _looks(run: RunFrames, key: str) -> list[Frame]:
+    """The looks of a run that have a view."""
+    frames = run.filters if key.startswith(FILTERS) else run.frames
+    return [frame for frame in frames if key in {**frame.maps, **frame.pictures}]
+
+
+def _last_sheet(key: str, run: RunFrames) -> Array:
+    return next(sheet for frame in reversed(run.frames) if (sheet := _sheet(key, run, frame)) is not None)
 
 
 def _below(runs: Sequence[RunFrames], key: str, width: int) -> list[Array]:

@@ -130,7 +130,7 @@ class Film:
         if self.inputs is None:
             raise ValueError("this film does not know its pictures: set film.inputs, or read it by Film.from_logdir")
         frames = [frame for frame in self.frames if view in frame.maps]
-        return strip([frames[at] for at in thinned(len(frames), columns)], self.inputs, view)
+        return strip([frames[at] for at in thinned(len(frames), columns)], self.inputs, view, film=self.frames)
 
     def add(self, frame: Frame) -> None:
         """Adds a look; one more look at the end, at what the last one has seen, takes its place."""

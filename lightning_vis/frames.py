@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lightning_vis.constants import ALONE as ALONE
-from lightning_vis.constants import ERROR, EXCHANGE, FILTERS, LOG_ODDS, MULTICLASS, OUTPUT, UNKNOWN
+from lightning_vis.constants import ERROR, EXCHANGE, FILTERS, LOG_ODDS, MULTICLASS, OUTPUT, TWINS, UNKNOWN
 from lightning_vis.constants import place_of as place_of
 from lightning_vis.scale import Array as Array
 from lightning_vis.scale import Scale as Scale
@@ -154,6 +154,19 @@ class Verdict:
     def is_measured(self) -> bool:
         """Whether anything was found out."""
         return self.state != "not measured"
+
+    @property
+    def title(self) -> str:
+        """The state as a heading above the sentence: what was looked for, if that was not found."""
+        return _HEADINGS.get(self.state, self.state).format("background" if self.picture == TWINS else "surroundings")
+
+
+_HEADINGS = {
+    "seen": "answers by {} seen at this look",
+    "nothing": "no answers by {} found",
+    "not measured": "answers by {} not measured",
+}
+"""States that say too little by themselves."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -405,6 +418,42 @@ def thinned(count: int, limit: int) -> list[int]:
     if count <= limit:
         return list(range(count))
     return [round(position * (count - 1) / (limit - 1)) for position in range(limit)]
+
+
+def thinned_together(films: Sequence[Sequence[str]], limit: int) -> list[list[int]]:
+    """Of the moments of each run at most `limit`, first and last always among them: the same ones, as far as all runs have them.
+
+    Runs that part at some moment show what comes behind it each for itself. Those that have other first moments, the same ones
+    in another order, or none but the first in common are thinned each by itself.
+
+    Args:
+        films: the moments of each run in a reader's words, in order.
+        limit: at least 4.
+
+    Returns:
+        Positions, run by run.
+    """
+    shared = [each for each in films[0] if all(each in own for own in films)]
+    if len(shared) < 2 or not all(_is_in_step(own, shared) for own in films):
+        return [thinned(len(own), limit) for own in films]
+    starts = [own.index(shared[-1]) + 1 for own in films]
+    ends = [len(own) - start for own, start in zip(films, starts, strict=True)]
+    behind = _behind(len(shared), max(ends), limit)
+    kept = [shared[at] for at in thinned(len(shared), limit - behind)]
+    alike = [[own.index(each) for each in kept] for own in films]
+    others = [[start + at for at in thinned(end, behind)] for start, end in zip(starts, ends, strict=True)]
+    return [one + other for one, other in zip(alike, others, strict=True)]
+
+
+def _is_in_step(own: Sequence[str], shared: Sequence[str]) -> bool:
+    """Whether a run begins where all do, and has what they share in their order, each once."""
+    return own[0] == shared[0] and [each for each in own if each in shared] == [*dict.fromkeys(shared)]
+
+
+def _behind(shared: int, others: int, limit: int) -> int:
+    """How many columns are for what comes behind the shared moments: their share, at most half where those need theirs."""
+    share = round(limit * others / (shared + others))
+    return min(others, max(limit - shared, min(share, limit // 2), 2))
 
 
 _MOVED = {

@@ -14,12 +14,14 @@ import pytest
 from PIL import Image
 from tab_runs import film_of, inputs_of, write_run
 
+from lightning_vis import export
 from lightning_vis.cli import main
 from lightning_vis.events.frame_reader import read_frames
 from lightning_vis.page import STATIC, bundle
 from lightning_vis.render.canvas.tiles import drawn
 from lightning_vis.render.gif import animated
 from lightning_vis.render.legend import legend_of, reading_of
+from lightning_vis.render.strips import strip
 
 
 @pytest.fixture
@@ -137,7 +139,10 @@ def test_a_gif_stays_small_however_long_the_training_was(tmp_path):
     assert picture(tmp_path / "film.gif").n_frames == 48
 
 
-def test_a_strip_shows_the_runs_below_each_other(logdir, tmp_path):
+def test_a_strip_shows_the_runs_below_each_other(tmp_path):
+    logdir = tmp_path / "logs"
+    for seed, name in enumerate(("alpha", "beta")):
+        write_run(logdir / name, film_of(12, seed=seed), inputs_of())
     assert main(["strip", str(logdir), "-o", str(tmp_path / "both.png")]) == 0
     assert main(["strip", str(logdir / "alpha"), "-o", str(tmp_path / "one.png")]) == 0
     both, one = picture(tmp_path / "both.png"), picture(tmp_path / "one.png")
@@ -145,6 +150,22 @@ def test_a_strip_shows_the_runs_below_each_other(logdir, tmp_path):
     assert (both.height, head) == (2 * (one.height + head), 50)  # above each its name
     assert np.array_equal(np.asarray(both)[head : head + one.height, : one.width], np.asarray(one))
     assert np.ptp(np.asarray(both)[:head]) > 100
+
+
+def test_columns_of_several_runs_are_at_the_same_moments(tmp_path, monkeypatch):
+    seen = []
+
+    def seeing(frames, *rest, **more):
+        seen.append([each.when for each in frames])
+        return strip(frames, *rest, **more)
+
+    monkeypatch.setattr(export, "strip", seeing)
+    for name, looks in (("short", 9), ("long", 14)):
+        write_run(tmp_path / name, film_of(looks), inputs_of())
+    assert main(["strip", str(tmp_path), "-o", str(tmp_path / "both.png")]) == 0
+    long, short = seen
+    assert short == long[: len(short)]
+    assert (short[-1], long[-1], len(long)) == ("epoch 8", "epoch 13", 10)
 
 
 MISTAKES = {

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from lightning_vis.events.quantise import quantise, reduced, restored
 from lightning_vis.film import thumbnail
-from lightning_vis.frames import Frame, Inputs, Maps, Pictures, Scale, Verdict, spoken, thinned
+from lightning_vis.frames import Frame, Inputs, Maps, Pictures, Scale, Verdict, spoken, thinned, thinned_together
 
 maps = arrays(np.float32, (2, 3, 4), elements=st.floats(-(2.0**100), 2.0**100, width=32))
 
@@ -129,6 +129,62 @@ def test_moments_in_a_readers_words(finished, moment, epoch, said):
 def test_class_names():
     inputs = Inputs("probe", np.zeros((1, 2, 2, 3), np.uint8), class_names=("bird", "mammal"))
     assert [inputs.class_name(index) for index in (0, 1, 2, -1)] == ["bird", "mammal", "class 2", "class -1"]
+
+
+def shown_together(films, limit=10):
+    return [[names[at] for at in kept] for names, kept in zip(films, thinned_together(films, limit), strict=True)]
+
+
+def epochs(count, every=1):
+    return ["start", *(f"step {2**at}" for at in range(4)), *(f"epoch {at}" for at in range(every, count + 1, every))]
+
+
+@pytest.mark.parametrize("count", [2, 5, 8, 30])
+def test_one_run_alone_or_two_alike_are_thinned_as_ever(count):
+    names = epochs(count)
+    as_ever = [names[at] for at in thinned(len(names), 10)]
+    assert shown_together([names]) == [as_ever]
+    assert shown_together([names, names]) == [as_ever, as_ever]
+
+
+@pytest.mark.parametrize(("one", "other"), [(8, 12), (2, 20), (3, 4), (20, 21), (1, 300)])
+def test_runs_of_other_lengths_show_the_same_moments_in_the_same_columns(one, other):
+    short, long = shown_together([epochs(one), epochs(other)])
+    assert short == long[: len(short)]
+    assert len(short) >= 5
+    assert len(long) == min(10, len(epochs(other)))
+    assert (short[-1], long[-1]) == (f"epoch {one}", f"epoch {other}")
+
+
+def test_moments_that_only_one_run_has_are_left_out_between_those_that_both_have():
+    assert shown_together([epochs(20), epochs(20, 5)]) == [epochs(20, 5)] * 2
+
+
+def test_runs_that_end_otherwise_both_show_their_end():
+    one, other = shown_together([[*epochs(9), "step 99"], [*epochs(9), "epoch 10", "validate"]])
+    assert one[:8] == other[:8]
+    assert (one[8:], other[8:]) == (["step 99"], ["epoch 10", "validate"])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        epochs(12)[3:],  # begins later
+        ["start", "epoch 1", "step 8", *(f"epoch {at}" for at in range(2, 12))],  # has them in another order
+        ["start", *(f"step {3 * at}" for at in range(1, 12))],  # has none of them but the first
+        ["start", *["validate"] * 11],  # has one name for several
+    ],
+)
+def test_runs_that_cannot_be_shown_together_are_thinned_each_by_itself(other):
+    names = epochs(12)
+    assert shown_together([names, other]) == [[each[at] for at in thinned(len(each), 10)] for each in (names, other)]
+
+
+def test_looks_of_one_name_are_all_shown():
+    names = ["start", "epoch 1", "validate", "epoch 2", "validate"]
+    assert shown_together([names]) == [names]
+    assert shown_together([names, names]) == [names, names]
+    assert thinned_together([names, names], 10) == [[0, 1, 2, 3, 4]] * 2
 
 
 def test_the_verdict_that_stands_is_the_last_one_that_measured_something():

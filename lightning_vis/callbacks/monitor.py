@@ -47,6 +47,7 @@ class Monitor:
         state: of the alert.
         values: what was logged last, by tag.
         age: looks since they were measured; None until a look has failed.
+        told: the sentence with which this fit was stopped; "" if it was not.
     """
 
     on_alert: OnAlert = "warn"
@@ -55,6 +56,7 @@ class Monitor:
     state: AlertState = field(default_factory=AlertState)
     values: dict[str, float] = field(default_factory=dict)
     age: int | None = None
+    told: str = ""
     _change: Alert | None = None
 
     def __post_init__(self) -> None:
@@ -157,6 +159,7 @@ class Monitor:
             _call(self.on_alert, change)
         else:
             ends = " The training stops here, because on_alert='stop'." if stops else ""
+            self.told = change.sentence if stops else self.told
             warn(f"the alert is {LEVELS[change.level]}. {change.sentence}{ends}")
 
 

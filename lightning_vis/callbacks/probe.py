@@ -233,7 +233,7 @@ class ProbeCallback(LookCallback):
         self._common, self.looks.images = settings, settings.images
         self.failures.on_error, self.budget.max_overhead = settings.on_error, settings.max_overhead
         before = Monitor() if is_new else self.monitor
-        self.monitor = replace(before, on_alert=settings.on_alert, thresholds=settings.thresholds)
+        self.monitor = replace(before, on_alert=settings.on_alert, thresholds=settings.thresholds, told="")
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Refuses what cannot work, before anything is trained."""
@@ -278,16 +278,22 @@ class ProbeCallback(LookCallback):
         """Says what was found, and leaves what is to be taken along."""
         if not self._served and self.session.probe is not None:
             self._say_verdict(trainer)
-            for path in self.looks.finish(trainer):
+            left = self.looks.finish(trainer)
+            for path in left.summaries:
                 log(trainer, f"what happened, in one picture: {path}")
+            if left.sheets:
+                log(trainer, f"sheets of the last look: {', '.join(left.sheets)}")
         self._leave_page(trainer)
 
     def _say_verdict(self, trainer: Any) -> None:
-        """The verdict that stands, and when it was found if that was not at the end."""
+        """The verdict that stands, without what the warning said that stopped the training, and when it was found if not last."""
         found, last = self.looks.spoken, self.session.logger.last
-        if found is not None and found.verdict is not None:
-            is_last = last is not None and last.finished_steps == found.finished_steps
-            log(trainer, found.verdict.sentence if is_last else f"{found.when}: {found.verdict.sentence}")
+        if found is None or found.verdict is None:
+            return
+        is_last = last is not None and last.finished_steps == found.finished_steps
+        sentence = found.verdict.sentence.removeprefix(self.monitor.told).lstrip()
+        if sentence:
+            log(trainer, sentence if is_last else f"{found.when}: {sentence}")
 
     def _may_look(self, trainer: Any) -> bool:
         """Whether this callback looks for itself, in this process, and somebody wants to know."""

@@ -60,7 +60,9 @@ NARROW = StripSize(
 """As wide as a card, which TensorBoard shows at half its width; where these are drawn, pictures of experiments are not."""
 
 
-def strip(frames: Sequence[Frame], inputs: Inputs, key: str, size: StripSize = WIDE) -> Array:
+def strip(
+    frames: Sequence[Frame], inputs: Inputs, key: str, size: StripSize = WIDE, film: Sequence[Frame] | None = None
+) -> Array:
     """A view's film: a row per probe image, a column per look; the first column shows the images.
 
     Args:
@@ -68,10 +70,12 @@ def strip(frames: Sequence[Frame], inputs: Inputs, key: str, size: StripSize = W
         inputs: what people see of the probe.
         key: the view's key.
         size: how large.
+        film: all looks, of which `frames` are shown: the verdict below may be of any of them; None where all are shown.
 
     Returns:
         ``(H, W, 3)`` uint8.
     """
+    looks = frames if film is None else film
     frames, inputs = seen_by_head(frames, inputs, key)
     side, head, pitch = size.side, 2 * TEXT, size.side + size.name + GAP
     rows, columns = min(len(inputs.pictures), size.rows or len(inputs.pictures)), len(frames)
@@ -98,7 +102,9 @@ def strip(frames: Sequence[Frame], inputs: Inputs, key: str, size: StripSize = W
         write(sheet, (GAP + (column + 1) * (side + GAP), GAP), frame.when, INK, side, letters)
     if below is not None:
         put(sheet, (0, foot), below)
-    return np.concatenate([np.asarray(sheet), *(_verdict(frames, width, size) if says else [])])
+    return np.concatenate(
+        [np.asarray(sheet), *(_verdict([each.of(frames[-1].head) for each in looks], width, size) if says and frames else [])]
+    )
 
 
 def _left_out(rows: int, count: int) -> str:

@@ -27,6 +27,10 @@ CAPTION = 38
 TOP = 64
 
 
+HEAD = 92
+"""Where the sentences begin, below the title."""
+
+
 LEAST = 19
 """Letters of a caption on one line; smaller ones stand on two."""
 
@@ -65,8 +69,16 @@ def summary(run: str, frames: Sequence[Frame], inputs: Inputs) -> Array:
     elif is_scaled:
         legend(sheet, (GAP, SIZE[1] - 52), SIDE, last.maps[key].scale)
         write(sheet, (2 * GAP + SIDE, SIZE[1] - 48), reading, FAINT, 2 * SIDE, 24)
-    _write_sentences(sheet, (left, 18), bottom, run, said)
+    _write_title(sheet, left, run, _subject(first, last))
+    _write_sentences(sheet, (left, HEAD), bottom, said)
     return np.asarray(sheet)
+
+
+def _subject(first: Frame, last: Frame) -> str:
+    """What the picture is of, below the run's name."""
+    key = next(iter(last.maps), "")
+    what = {"": "what the network answered", "error": "where the network errs"}.get(key, "what the network looked at")
+    return f"{what}, {last.when if first.when == last.when else f'{first.when} to {last.when}'}"
 
 
 def _reading(maps: Sequence[Maps], inputs: Inputs) -> str:
@@ -255,10 +267,15 @@ def _letters(text: str, frame: Frame) -> int:
     return 26 if frame.task == MULTICLASS else fitting(text, SIDE - 12, (26, 22, LEAST, 16))
 
 
-def _write_sentences(sheet: Image.Image, corner: tuple[int, int], bottom: int, run: str, sentences: Sequence[str]) -> None:
+def _write_title(sheet: Image.Image, x: int, run: str, said: str) -> None:
+    width = SIZE[0] - x - GAP
+    write(sheet, (x, 8), run, INK, width, 36)
+    write(sheet, (x, 50), said, FAINT, width, fitting(said, width))
+
+
+def _write_sentences(sheet: Image.Image, corner: tuple[int, int], bottom: int, sentences: Sequence[str]) -> None:
     x, y = corner
-    width, y = SIZE[0] - x - GAP, y + 70
-    write(sheet, corner, run, INK, width, 40)
+    width = SIZE[0] - x - GAP
     letters = next((each for each in READABLE if _height(sentences, width, each) <= bottom - y), READABLE[-1])
     for lines in (lines_of(sentence, width, letters) for sentence in sentences):
         if y + _line(letters) * len(lines) > bottom:

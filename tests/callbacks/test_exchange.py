@@ -155,6 +155,19 @@ def test_whoever_asked_for_its_numbers_hears_of_its_alert_and_can_stop_by_it(tra
     assert stopped.film.frames[-1].epoch == 2
 
 
+def test_a_fit_that_goes_on_says_the_verdict_that_stopped_the_one_before(trainer, caplog):
+    callback = ProbeCallback(exchange=True, views=[], on_alert="stop")
+    training, module, data = trainer([callback], max_epochs=9), Sees("corners"), DataLoader(scenes(), 40)
+    with pytest.warns(UserWarning, match="The training stops here") as told:
+        training.fit(module, DataLoader(scenes(32), 8), data)
+    training.should_stop, training.fit_loop.max_epochs = False, training.current_epoch + 2
+    with caplog.at_level("INFO"):
+        training.fit(module, DataLoader(scenes(32), 8), data)
+    sentence = callback.looks.spoken.verdict.sentence
+    assert any(sentence in str(each.message) for each in told)
+    assert f"lightning_vis: {sentence}" in caplog.messages
+
+
 def test_by_itself_it_stops_nothing(trainer):
     heard = []
     run(trainer, Sees("corners"), callback=ProbeCallback(views=[], on_alert=heard.append), max_epochs=3)
@@ -170,7 +183,7 @@ def test_a_network_that_sees_the_object_is_not(trainer):
 
 def test_a_network_that_sees_nothing_is_not_measured(trainer):
     callback, logged = run(trainer, Sees("nothing"))
-    assert "50% of the images are right, which is near chance" in verdicts(callback)[0].sentence
+    assert "50% of the 48 images are right, which is near chance" in verdicts(callback)[0].sentence
     assert all(value == 0 for each in logged for value in each.values())
     assert all(each.keys() == {*TAGS} for each in logged)
 
@@ -304,7 +317,7 @@ REFUSALS = {
     "alike": (alike, "middle", "what surrounds the objects looks alike in most images"),
     "few right": (lambda: scenes(8), "middle", "fewer than 6 images are right in all classes but one"),
     "the same images": (repeated, "middle", "fewer than 6 images are right in all classes but one"),
-    "near chance": (scenes, "nothing", "which is near chance. A network that has learned more would help"),
+    "near chance": (scenes, "nothing", "chance. The network may not have learned enough yet, or what it learned does"),
     "no index": (lambda: DataLoader(Stream(), 8), "middle", "the data have no index. A validation set whose items can be had"),
 }
 

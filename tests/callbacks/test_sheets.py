@@ -6,6 +6,7 @@ import re
 
 import pytest
 import pytorch_lightning as pl
+import torch
 from PIL import Image
 
 from lightning_vis.attribution import exchange_map
@@ -64,6 +65,47 @@ def test_mistakes_stand_first_and_are_counted(trainer):
     shown = min(4, mistakes)
     assert [each.split()[0] for each in captions] == ["wrong"] * shown + ["right"] * 4
     assert f"right 1 of {48 - mistakes}: " in captions[shown]
+
+
+def of_four_classes():
+    """Of a network that tells two of them apart: an image in eight is of a third, none of the fourth."""
+    data, module = scenes(), Sees("middle")
+    data.tensors[1][::8] = 2
+    module.net.head.weight.data = torch.tensor([[-8.0], [8.0], [0.0], [0.0]])
+    return module, data
+
+
+def test_classes_that_the_patches_leave_out_are_named(trainer):
+    module, data = of_four_classes()
+    callback, _ = run(trainer, module, data, max_epochs=2)
+    headers = callback.session.logger.last.pictures["convinces"].captions[::2]
+    assert [headers[0], headers[2]] == [headers[1], headers[3]]
+    assert "not shown" not in headers[0]
+    assert headers[2].endswith(" Classes not shown: class 2 (0 of 15 images right, 6 needed), 1 without images here.")
+
+
+def test_nothing_is_said_of_classes_where_all_are_shown(trainer):
+    callback, _ = run(trainer, Sees("middle"), max_epochs=2)
+    assert not any("not shown" in each for each in callback.session.logger.last.pictures["convinces"].captions)
+
+
+def test_the_console_names_the_sheets_that_are_left_and_no_others(trainer, tmp_path, monkeypatch, caplog):
+    folder = tmp_path / "run"
+    with caplog.at_level("INFO"):
+        run(trainer, Sees("middle"), max_epochs=2)
+    both = f"{folder}/what_convinces_it.png, {folder}/sure_and_wrong.png"
+    assert f"lightning_vis: sheets of the last look: {both}" in caplog.messages
+    caplog.clear()
+    monkeypatch.setattr(ExchangeLooks, "_has_time", lambda *_: False)
+    with caplog.at_level("INFO"):
+        run(trainer, Sees("middle"))
+    assert [each for each in caplog.messages if "sheets" in each] == [
+        f"lightning_vis: sheets of the last look: {folder}/sure_and_wrong.png"
+    ]
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        run(trainer, Sees("middle"), callback=ProbeCallback(exchange=False, views=[]))
+    assert not any("sheets" in each for each in caplog.messages)
 
 
 class Stops(pl.Callback):

@@ -49,6 +49,18 @@ def test_one_sentence_everywhere(trainer, caplog, tmp_path):
     assert heard[-1].sentence == heard[-1].verdict.sentence
 
 
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_verdict_that_stopped_the_training_is_said_once(trainer, caplog, exchange):
+    callback = ProbeCallback(probe(), at_steps=(), on_alert="stop", exchange=exchange)
+    with caplog.at_level(logging.INFO), pytest.warns(UserWarning, match="The training stops here") as told:
+        trainer([callback], max_epochs=12).fit(Classifier(), loader(48, 1.0), loader(32, 1.0, seed=1))
+    sentence = callback.looks.spoken.verdict.sentence
+    assert "In one class alone" in sentence or "This network" in sentence
+    said = [*(str(each.message) for each in told), *caplog.messages]
+    for part in sentence.removesuffix(".").split(". "):
+        assert sum(part in each for each in said) == 1, part
+
+
 def test_the_sentence_counts_what_the_pictures_show(trainer):
     callback = trained(trainer, probe(), exchange=False)
     frame = callback.session.logger.last

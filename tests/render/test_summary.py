@@ -72,6 +72,23 @@ def test_nothing_is_written_beyond_the_edge_and_no_sentence_is_broken_off(writte
     assert "one more time" not in text
 
 
+def test_it_says_what_it_is_of_which_run_and_from_when_to_when(written):  # noqa: F811
+    frames = [replace(each, moment="start" if at == 0 else "epoch") for at, each in enumerate(film())]
+    summary("a run", frames, inputs())
+    shown = [text for text, *_ in written]
+    assert "a run" in shown
+    assert "what the network looked at, start to epoch 3" in shown
+    written.clear()
+    summary("a run", [replace(each, maps={}) for each in frames], inputs())
+    assert "what the network answered, start to epoch 3" in [text for text, *_ in written]
+    written.clear()
+    summary("a run", [replace(each, maps={"error": each.maps["evidence"]}) for each in frames], inputs())
+    assert "where the network errs, start to epoch 3" in [text for text, *_ in written]
+    written.clear()
+    summary("a run", frames[1:], inputs())
+    assert "what the network looked at, epoch 3" in [text for text, *_ in written]
+
+
 def test_a_map_without_content_is_called_empty(written):  # noqa: F811
     summary("run", [frame(values=np.zeros((2, 7, 7), np.float32))] * 2, inputs())
     assert [text for text, *_ in written].count("empty") == 4

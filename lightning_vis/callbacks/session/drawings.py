@@ -53,7 +53,7 @@ def of_maps(frame: Frame, frames: Sequence[Frame], inputs: Inputs, neighbours: i
     shown = [frames[at] for at in thinned(len(frames), COLUMNS)]
     count = min(len(frame.predicted), _room_for_cards(frames, inputs, neighbours))
     cards = {f"{inputs.name}/{index}": card(frame, inputs, index) for index in range(count)}
-    strips = {film_tag(inputs.name, key): strip(shown, inputs, key) for key in frame.maps}
+    strips = {film_tag(inputs.name, key): strip(shown, inputs, key, film=frames) for key in frame.maps}
     twins = twins_sheet(frame, inputs)
     sheets = {"twins": twins, EXCHANGE: exchange_sheet(frame)}
     found = {name: each for name, each in sheets.items() if each is not None}
@@ -69,7 +69,7 @@ def few_of_maps(frame: Frame, frames: Sequence[Frame], inputs: Inputs) -> Drawin
         inputs: what people see of the probe.
     """
     shown = [frames[at] for at in thinned(len(frames), FEW_COLUMNS)]
-    strips = {film_tag(inputs.name, key): strip(shown, inputs, key, NARROW) for key in frame.maps}
+    strips = {film_tag(inputs.name, key): strip(shown, inputs, key, NARROW, frames) for key in frame.maps}
     cards = {f"{inputs.name}/{index}": card(frame, inputs, index) for index in range(min(len(frame.predicted), FEW_CARDS))}
     return Drawing(strips | cards, descriptions(frame, inputs), is_small=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image
 
@@ -144,8 +144,8 @@ class FrameLogger:
         """What the look cost in all, as a scalar."""
         self.write_numbers(frame, {"lightning_vis/seconds": seconds})
 
-    def leave(self, inputs: Inputs, played: bool, spoken: Frame | None = None) -> list[str]:
-        """Leaves films, sheets and a summary in the run's folders, and returns where the summaries are.
+    def leave(self, inputs: Inputs, played: bool, spoken: Frame | None = None) -> Left:
+        """Leaves films, sheets and a summary in the run's folders, and returns where the pictures are.
 
         Args:
             inputs: what people see of the probe.
@@ -153,7 +153,9 @@ class FrameLogger:
             spoken: the look whose verdict stands, with its pictures.
         """
         if not self.film.frames:
-            return []
+            return Left()
+        summaries: list[str] = []
+        sheets: list[str] = []
         with self._failures.surviving("making the films to take along"), self._budget.timed("films"):
             for writer, _ in self._store.fits:
                 films = leave_films(str(writer.log_dir), self.film.frames, inputs)
@@ -161,10 +163,10 @@ class FrameLogger:
                     _write_film(writer, *next(iter(films.items())), self.film.frames[-1].log_step, inputs)
         with self._failures.surviving("making the sheets"), self._budget.timed("films"):
             for folder in self.folders:
-                leave_sheets(folder, self._frames()[-1], inputs)
+                sheets += leave_sheets(folder, self._frames()[-1], inputs)
         with self._failures.surviving("making the summary"), self._budget.timed("films"):
-            return [leave_summary(folder, self._frames(spoken), inputs) for folder in self.folders]
-        return []
+            summaries += [leave_summary(folder, self._frames(spoken), inputs) for folder in self.folders]
+        return Left(tuple(summaries), tuple(sheets))
 
     @property
     def folders(self) -> list[str]:
@@ -184,6 +186,13 @@ class FrameLogger:
             parts = ", ".join(map(repr, failures))
             what = f"of {self._what}, {parts} could not be stored for the tab"
             self._failures.tell(what, next(iter(failures.values())))
+
+
+class Left(NamedTuple):
+    """Where pictures of a whole training were left, in all folders of the run."""
+
+    summaries: tuple[str, ...] = ()
+    sheets: tuple[str, ...] = ()
 
 
 def _is_same(one: Frame, other: Frame) -> bool:

@@ -19,6 +19,7 @@ from lightning_vis.callbacks.monitor import Monitor, lift_view, progress
 from lightning_vis.callbacks.schedule import is_spaced, is_wide
 from lightning_vis.callbacks.session.drawings import few_of_maps, of_maps
 from lightning_vis.callbacks.session.exchange_looks import ExchangeLooks
+from lightning_vis.callbacks.session.frame_logger import Left
 from lightning_vis.callbacks.session.session import Session
 from lightning_vis.callbacks.settings import FEW, Images
 from lightning_vis.constants import ALONE
@@ -249,20 +250,20 @@ class MapLooks:
             session.logger.draw(frame, partial(of_maps, inputs=inputs, neighbours=neighbours))
         self._drawing = session.budget.spent - spent
 
-    def finish(self, trainer: Any) -> list[Any]:
-        """Draws the last look if that has not been done; leaves films and a summary, and returns the summaries' paths.
+    def finish(self, trainer: Any) -> Left:
+        """Draws the last look if that has not been done; leaves films, sheets and a summary, and returns where pictures are.
 
         All of it is done in any case, but for a training whose time is limited: there, as far as there is time.
         """
         logger, inputs, is_limited = self._session.logger, self._session.inputs, self._session.budget.is_limited
         if not self.images or inputs is None:
-            return []
+            return Left()
         is_free = not (is_limited and self._session.pauses("pictures", trainer, self._drawing))
         if is_free and logger.last is not None and logger.drawn < logger.film.count:
             self._draw(logger.last)
         if is_limited and self._session.pauses("films", trainer, logger.seconds_of_films(inputs)):
-            return []
-        return list(logger.leave(inputs, played=self.images is True, spoken=self.spoken))
+            return Left()
+        return logger.leave(inputs, played=self.images is True, spoken=self.spoken)
 
     def _heads(self, module: nn.Module, running: ForwardConfig) -> list[Head]:
         """The other heads, each with those of its views that do not rest."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch import Tensor
 from lightning_vis import clock
 from lightning_vis.constants import CONVINCES, SURE
 from lightning_vis.frames import Array, Pictures
-from lightning_vis.reliance.exchange.experiment import MOST, Ask, plain_answers
+from lightning_vis.reliance.exchange.experiment import MOST, RIGHT, Ask, plain_answers
 from lightning_vis.reliance.exchange.objects import Objects
 from lightning_vis.reliance.exchange.patches import SIDES, Carried, Patch, carried_by_patches
 from lightning_vis.reliance.exchange.surest import Surest, surest_of
@@ -40,7 +40,8 @@ def sheets_of(
     found = {SURE: _sure(surest_of(plain, objects.labels), objects, painted, named)}
     if has_time(seconds):
         classes = carried_by_patches(ask, objects.parts.images, objects.labels, plain)
-        found |= {CONVINCES: _patches(classes, objects, painted, named)} if classes else {}
+        left_out = _left_out([each.label for each in classes], objects.labels, plain, named)
+        found |= {CONVINCES: _patches(classes, objects, painted, named, left_out)} if classes else {}
     return found
 
 
@@ -55,7 +56,8 @@ def _sure(surest: Surest, objects: Objects, painted: Painted, named: Named) -> P
     return sure_pictures([*painted(objects.parts.images[rows])], captions)
 
 
-def _patches(classes: tuple[Carried, ...], objects: Objects, painted: Painted, named: Named) -> Pictures:
+def _patches(classes: tuple[Carried, ...], objects: Objects, painted: Painted, named: Named, left_out: str = "") -> Pictures:
+    """The classes in order; below the last one's sentence the ones that are left out."""
     best = sorted(classes, key=lambda each: -each.follows / each.of)
     pairs = [(each, example) for each in best for example in each.examples]
     shown = [_shown(example.patch, example.host, objects.parts.images, painted) for _, example in pairs]
@@ -65,7 +67,23 @@ def _patches(classes: tuple[Carried, ...], objects: Objects, painted: Painted, n
         for host, (_, example) in zip(hosts, pairs, strict=True)
     ]
     turned = [example.said == each.label for each, example in pairs]
-    return patch_pictures(shown, [_counted(each, named(each.label)) for each, _ in pairs], says, turned)
+    headers = [_counted(each, named(each.label)) + left_out * (each is best[-1]) for each, _ in pairs]
+    return patch_pictures(shown, headers, says, turned)
+
+
+def _left_out(shown: Sequence[int], labels: Tensor, plain: Tensor, named: Named) -> str:
+    """Which classes have no patch, and why; "" where all have."""
+    there = torch.unique(labels[labels >= 0]).tolist()
+    few = [_few_right(each, labels, plain, named) for each in there if each not in shown]
+    absent = plain.shape[1] - len(there)
+    others = [f"{absent} without images here"] if absent > 0 else []
+    return f" Classes not shown: {', '.join(few + others)}." if few + others else ""
+
+
+def _few_right(label: int, labels: Tensor, plain: Tensor, named: Named) -> str:
+    is_own = labels == label
+    right = int((plain.argmax(1)[is_own] == label).sum())
+    return f"{named(label)} ({right} of {int(is_own.sum())} images right, {RIGHT} needed)"
 
 
 def _shown(patch: Patch, host: int, images: Tensor, painted: Painted) -> tuple[Array, tuple[slice, slice], Array]:

@@ -148,10 +148,12 @@ def experiment(ask: Ask, objects: Objects, plain: Tensor) -> Findings | Refusal:
 
 
 def _refusal(labels: Tensor, right: Tensor, classes: int) -> Refusal | None:
-    accuracy = float(right.sum() / (labels >= 0).sum())
-    if accuracy < 1 / classes + ABOVE_CHANCE:
+    asked = int((labels >= 0).sum())
+    accuracy = int(right.sum()) / asked
+    if accuracy < 1 / classes + ABOVE_CHANCE:  # more learning helps in the first case alone, and nobody here knows which it is
         return Refusal(
-            f"{accuracy:.0%} of the images are right, which is near chance", "a network that has learned more would help"
+            f"{accuracy:.0%} of the {asked} images are right, which is near chance",
+            "the network may not have learned enough yet, or what it learned does not hold on these images",
         )
     if len(_asked_for(labels, right)) < 2:
         return Refusal(

@@ -49,7 +49,7 @@ def verdict_sheet(frame: Frame, inputs: Inputs) -> Array | None:
     if frame.verdict is None:
         return None
     rows, side = proofs(frame, inputs)[:MOST], (WIDTH - 4 * GAP) // COLUMNS
-    lines = [f"{frame.when}: {frame.verdict.state}.", *lines_of(frame.verdict.sentence, WIDTH - 2 * GAP, SMALL_TEXT)]
+    lines = [f"{frame.when}: {frame.verdict.title}.", *lines_of(frame.verdict.sentence, WIDTH - 2 * GAP, SMALL_TEXT)]
     head, pitch = GAP + len(lines) * (SMALL_TEXT + 6) + GAP, height_of(side)
     sheet = Image.new("RGB", (WIDTH, head + len(rows) * pitch), PANEL)
     for line, words in enumerate(lines):

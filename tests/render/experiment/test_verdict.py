@@ -9,9 +9,12 @@ import pytest
 from PIL import Image
 from tab_runs import film_of, frame_of, inputs_of, with_twins, write_run
 
+from lightning_vis import export
+from lightning_vis.callbacks.session.drawings import few_of_maps, of_maps
 from lightning_vis.cli import main
 from lightning_vis.events.frame_reader import read_frames
-from lightning_vis.frames import Verdict
+from lightning_vis.film import Film
+from lightning_vis.frames import Verdict, thinned
 from lightning_vis.render.canvas.style import WIDTH
 from lightning_vis.render.experiment.exchange import exchange_pictures, exchange_sheet
 from lightning_vis.render.experiment.verdict import height_of, proofs, verdict_sheet
@@ -58,12 +61,43 @@ def test_the_summary_shows_what_an_earlier_look_has_said_and_when(written):  # n
     assert "epoch 2: See exchange 2." in " ".join(texts(written))
 
 
+def test_a_strip_says_the_verdict_that_stands_though_its_look_has_no_column(written, monkeypatch, tmp_path):  # noqa: F811
+    """Of 14 looks the ninth was the last to say something; strips show ten of them or fewer, and this one not."""
+    frames = [replace(each, verdict=Verdict("nothing", f"Said at {each.when}.")) for each in film_of(9)]
+    frames = [*frames, *film_of(14)[9:]]
+    assert 8 not in thinned(14, export.COLUMNS)
+    film = Film(frames)
+    film.inputs = inputs_of()
+    film.plot("evidence", 5)
+    of_maps(frames[-1], frames, inputs_of(), 0)
+    few_of_maps(frames[-1], frames, inputs_of())
+    write_run(tmp_path / "run", frames, inputs_of())
+    assert main(["strip", str(tmp_path), "-o", str(tmp_path / "strip.png")]) == 0
+    assert [each for each in texts(written) if ": Said at" in each] == ["epoch 8: Said at epoch 8."] * 6
+
+
 def test_the_exchange_that_is_named_is_shown(written):  # noqa: F811
     frame = looks(Verdict("red", "See exchange 2.", (1,)))[-1]
     verdict_sheet(frame, inputs_of())
     assert "exchange 2, epoch 2: image, same class, other class" in texts(written)
     assert "says bird 0.60" in texts(written)
     assert "says bird 0.90" not in texts(written)
+
+
+@pytest.mark.parametrize(
+    ("state", "picture", "title"),
+    [
+        ("nothing", "twins", "no answers by background found"),
+        ("nothing", "exchange", "no answers by surroundings found"),
+        ("seen", "twins", "answers by background seen at this look"),
+        ("not measured", "exchange", "answers by surroundings not measured"),
+        ("red", "twins", "red"),
+        ("of a later version", "twins", "of a later version"),
+    ],
+)
+def test_its_heading_says_what_was_looked_for(written, state, picture, title):  # noqa: F811
+    verdict_sheet(looks(Verdict(state, "A sentence.", (), picture))[-1], inputs_of(twins=True))
+    assert f"epoch 2: {title}." in texts(written)
 
 
 def test_a_verdict_that_names_nothing_shows_nothing():
