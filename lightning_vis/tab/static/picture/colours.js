@@ -57,15 +57,18 @@ export function mixture(share, scale, settings, constants) {
   return [red * cover, green * cover, blue * cover, 1 - cover];
 }
 
-// For every code of one map, STEPS entries per code: the place of its strength in the mixtures below.
+// For every code of one map, STEPS entries per code: the place of its strength in the mixtures below. What speaks against stands as far
+// from nothing as what speaks for it, so that each strength is reckoned once.
 export function placesOfStrength(map, settings, constants) {
-  const zero = map.scale.signed ? 128 : 0;
+  const zero = map.scale.signed ? 128 * STEPS : 0;
   const places = new Uint16Array(255 * STEPS + 1);
   const shareOf = strengthOf(map.scale, map, settings, constants);
-  for (let at = 0; at < places.length; at += 1) {
-    const value = ((at / STEPS - zero) / (255 - zero)) * (map.maximum || 0);
-    const share = shareOf(value);
-    places[at] = Math.round((map.scale.signed ? (share + 1) / 2 : share) * MIXTURES) * 4;
+  const middle = map.scale.signed ? MIXTURES / 2 : 0;
+  const unit = (map.maximum || 0) / (255 * STEPS - zero);
+  for (let far = 0; far <= Math.max(zero, 255 * STEPS - zero); far += 1) {
+    const steps = Math.round(shareOf(far * unit) * (MIXTURES - middle));
+    if (zero + far < places.length) places[zero + far] = (middle + steps) * 4;
+    if (far <= zero) places[zero - far] = (middle - steps) * 4;
   }
   return places;
 }
