@@ -29,6 +29,9 @@ ASSETS = {
     path.relative_to(STATIC).as_posix(): KINDS[path.suffix] for path in sorted(STATIC.rglob("*.*")) if path.suffix in KINDS
 }
 """All that is ever read from the disk, listed once: no address decides on a path."""
+ALIAS = f"/plugin/{PLUGIN}"
+"""TensorBoard's page imports our module by a path below the base that it sets. WebKit goes by the page's own address instead: from there
+this path leads to where the files are, from that base to a second address of theirs."""
 DAY = 86_400
 MOST_POINTS = 1000
 MOST_KEYS = 32
@@ -63,11 +66,12 @@ class LightningVisPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorB
 
     def frontend_metadata(self) -> base_plugin.FrontendMetadata:
         """Where the page begins and what the tab is called."""
-        return base_plugin.FrontendMetadata(es_module_path="/static/index.js", tab_name="Lightning Vis")
+        return base_plugin.FrontendMetadata(es_module_path=f"{ALIAS}/static/index.js", tab_name="Lightning Vis")
 
     def get_plugin_apps(self) -> dict[str, Application]:
         """The addresses below ``data/plugin/lightning_vis``."""
-        apps = {f"/static/{name}": _asset(name, kind) for name, kind in ASSETS.items()}
+        assets = {f"/static/{name}": _asset(name, kind) for name, kind in ASSETS.items()}
+        apps = assets | {f"{ALIAS}{path}": asset for path, asset in assets.items()}
         routes = {
             "/runs": self._runs,
             "/data": self._data,

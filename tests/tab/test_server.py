@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 import struct
 import subprocess
 import sys
@@ -153,6 +154,13 @@ def test_assets_are_those_of_a_table_and_page_and_table_agree(server):
         status, headers, body = ask(f"{server}{PLUGIN}/static/{name}")
         assert (status, headers["Content-Type"].split(";")[0]) == (200, kind)
         assert body == (STATIC / name).read_bytes()
+
+
+def test_the_page_finds_its_module_whether_its_base_is_heeded_or_not(server):
+    page = ask(f"{server}/data/plugin_entry.html?name=lightning_vis")[2].decode()
+    base, path = re.search('<base href="(.*?)"', page)[1], re.search(r'import\("(.*?)"\)', page)[1]
+    for origin in (f"{server}/data/plugin_entry.html", urllib.parse.urljoin(f"{server}/data/plugin_entry.html", base)):
+        assert ask(urllib.parse.urljoin(origin, path))[2] == (STATIC / "index.js").read_bytes()
 
 
 def test_the_tab_is_announced_and_is_active_where_there_are_frames(server):
