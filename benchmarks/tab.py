@@ -165,7 +165,7 @@ def page(address, view, runs):
         session.send("Performance.enable", {"timeDomain": "threadTicks"})
         frame.evaluate(PRESS, "Home")
         tab.wait_for_timeout(2000)
-        fresh, decoded = (walk(tab, frame, session, key) for key in ("ArrowRight", "ArrowLeft"))
+        fresh, decoded, idle = (walk(tab, frame, session, key) for key in ("ArrowRight", "ArrowLeft", "F13"))
         heap = frame.evaluate("() => performance.memory.usedJSHeapSize / 1e6")
         memory = page_memory(browser)
         browser.close()
@@ -173,6 +173,7 @@ def page(address, view, runs):
         f"{view}: reloaded until painted": f"{opened:.1f} s",
         f"{view}: thread per step, decoded": steps_of(decoded),
         f"{view}: thread per step, seen first": steps_of(fresh),
+        f"{view}: thread where a key does nothing": steps_of(idle),
         f"{view}: memory of the page after {2 * STEPS} steps": f"{memory:.0f} MB ({empty:.0f} before; heap {heap:.0f})",
     }
 
