@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -103,24 +104,58 @@ def without_repeated(parts: Iterable[Part]) -> list[Part]:
 
 
 def with_own_names(parts: Iterable[Part]) -> list[Part]:
-    """Looks outside of fit at other images than the film's, under a name of their own: no picture stands for another."""
+    """Looks at other images than the film's last ones, or under other names, as a probe of their own: no picture, no name
+    stands for another. Of other images that nobody has looked at, nothing is left."""
     parts = list(parts)
-    inside_last = sorted(parts, key=lambda part: not part.alone)
-    known = {part.facts["probe"]: part.facts["images"] for part in inside_last if "images" in part.facts}
-    others: dict[str, list[str]] = {}
-    return [_named(part, others) if _is_other(part, known) else part for part in parts]
+    shown_to = _shown(parts)
+    seen = [part for part in parts if "images" in part.facts and "steps" in part.facts]
+    last = {part.facts["probe"]: shown_to(part) for part in sorted(seen, key=lambda part: not part.alone)}
+
+    def is_other(part: Part) -> bool:
+        return "images" in part.facts and shown_to(part) != last.get(part.facts["probe"], shown_to(part))
+
+    others = _names_of(filter(is_other, seen), shown_to)
+    named = [(part, others.get((_film(part), shown_to(part))) if is_other(part) else part.facts["probe"]) for part in parts]
+    return [replace(part, facts={**part.facts, "probe": name}) for part, name in named if name is not None]
 
 
-def _is_other(part: Part, known: Mapping[str, str]) -> bool:
-    return bool(part.alone) and "images" in part.facts and part.facts["images"] != known[part.facts["probe"]]
+def _names_of(looks: Iterable[Part], shown_to: Callable[[Part], str]) -> dict[tuple[tuple[str, str], str], str]:
+    """What other images are called, by the film and by what was shown."""
+    films: dict[tuple[str, str], dict[str, list[int]]] = {}
+    for part in looks:
+        films.setdefault(_film(part), {}).setdefault(shown_to(part), []).append(part.facts["steps"])
+    return {
+        (film, shown): _name(film, steps, at) for film, own in films.items() for at, (shown, steps) in enumerate(own.items())
+    }
 
 
-def _named(part: Part, others: dict[str, list[str]]) -> Part:
-    name, images = f"{part.facts['probe']}, {part.alone}", part.facts["images"]
-    known = others.setdefault(name, [])
-    known += [images] if images not in known else []
-    number = known.index(images) + 1
-    return replace(part, facts={**part.facts, "probe": name if number == 1 else f"{name} {number}"})
+def _shown(parts: Iterable[Part]) -> Callable[[Part], str]:
+    """Tells apart what was looked at, and what it was called: by its fit, or by its images where a fit has not stored it."""
+    words: dict[Any, str] = {}
+    for part in parts:
+        if part.name == "inputs" and "images" in part.facts:
+            said = json.dumps([part.facts["images"], part.facts.get("class_names"), part.facts.get("truth")])
+            words[part.facts["images"]] = words[part.facts["fit"], _film(part), part.facts["images"]] = said
+
+    def shown_to(part: Part) -> str:
+        images = part.facts["images"]
+        return words.get((part.facts["fit"], _film(part), images)) or words.get(images, images)
+
+    return shown_to
+
+
+def _film(part: Part) -> tuple[str, str]:
+    """Which looks stand behind each other: those of a probe in fits, or at one moment outside of them."""
+    return part.facts["probe"], part.alone
+
+
+def _name(film: tuple[str, str], steps: list[int], at: int) -> str:
+    """What other images are called: by the moment outside of fit, in the order in which they came, or by when they were seen."""
+    probe, alone = film
+    if alone:
+        return f"{probe}, {alone} {at + 1}" if at else f"{probe}, {alone}"
+    first, last = min(steps), max(steps)
+    return f"{probe}, steps {first} to {last}" if first < last else f"{probe}, step {first}"
 
 
 def _look(part: Part) -> tuple[Any, ...]:

@@ -11,8 +11,9 @@ from PIL import Image
 from tab_runs import alone_at, film_of, frame_of, inputs_of, pictures_of, with_twins, write_run
 
 from lightning_vis import Film
+from lightning_vis.events.decode import streams_of
 from lightning_vis.events.event_file import masked_crc, records
-from lightning_vis.events.frame_reader import read_frames
+from lightning_vis.events.frame_reader import read_frames, read_runs
 from lightning_vis.frames import Frame, Maps, Scale
 from lightning_vis.render.colormap import map_strength
 from lightning_vis.render.gif import animated
@@ -151,6 +152,34 @@ def test_a_look_outside_of_fit_at_other_images_has_a_name_of_its_own(tmp_path):
     assert [seen(run)[-1][:2] for run in found[1:]] == [*[("test", 20)] * 3, ("validate", 40), ("validate", 20)]
     assert [len(run.frames) for run in found] == [4, 4, 1, 1, 2, 1]
     assert all(len(frame.predicted) == len(run.inputs.pictures) for run in found for frame in run.frames)
+
+
+def test_looks_of_a_fit_stand_on_the_photos_and_names_that_they_were_taken_of(tmp_path):
+    """A fit goes on in the same folder with other photos, then with other class names, then with the first ones again."""
+    first, names = inputs_of(), ("cat", "dog")
+    others = replace(first, pictures=255 - first.pictures)
+    for steps, inputs in ((0, first), (30, others), (60, replace(others, class_names=names)), (90, first)):
+        write_run(tmp_path / "run", [frame_of(steps + 10 * at) for at in range(3)], inputs)
+    known = {
+        "probe": (first, [0, 10, 20, 90, 100, 110]),
+        "probe, steps 30 to 50": (others, [30, 40, 50]),
+        "probe, steps 60 to 80": (replace(others, class_names=names), [60, 70, 80]),
+    }
+    for name, (inputs, steps) in known.items():
+        (run,) = read_frames(tmp_path, name)
+        assert np.abs(run.inputs.pictures.astype(int) - inputs.pictures).max() <= 3  # JPEG
+        assert run.inputs.class_names == inputs.class_names
+        assert [frame.finished_steps for frame in run.frames] == steps
+    (run,) = read_frames(tmp_path)
+    assert [frame.finished_steps for frame in run.frames] == known["probe"][1]
+
+
+def test_photos_of_which_no_look_is_left_are_no_probe(tmp_path):
+    """A training begun anew in the same folder with other photos has replaced all looks at the former ones."""
+    write_run(tmp_path / "run", film_of(2), inputs_of(6))
+    write_run(tmp_path / "run", film_of(3), inputs_of())
+    (stored,) = read_runs(tmp_path)
+    assert [(stream.probe, len(stream.looks)) for stream in streams_of(stored.parts)] == [("probe", 3)]
 
 
 def test_a_gif_shows_a_look_outside_of_fit_behind_the_film_s(tmp_path):

@@ -169,3 +169,23 @@ def test_runs_that_tensorboard_s_own_filter_finds_are_shown_until_others_are_cho
         tab.wait()
         tab.painted()
         assert names(tab) == ["alpha", "beta", "gamma"]
+
+
+def test_looks_stand_on_the_photos_they_were_taken_of(browser, tmp_path):
+    """A fit goes on in the same folder with other photos of the same probe, while the page is open."""
+    first = inputs_of()
+    others = replaced(first, pictures=255 - first.pictures, class_names=("cat", "dog"))
+    write_run(tmp_path / "run", film_of(3), first)
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 3)
+        with Tab(browser, address) as tab:
+            tab.painted()
+            write_run(tmp_path / "run", [frame_of(10 * at) for at in range(3, 6)], others)
+            tab.until_when("epoch 5")
+            for probe, inputs, when in (("probe, steps 0 to 20", first, "epoch 2"), ("probe", others, "epoch 5")):
+                tab.frame.select_option("select[aria-label=probe]", probe)
+                tab.painted()
+                assert tab.texts(".run .facts > div:first-child") == [when]
+                assert tab.texts(".photo + figcaption .name") == [*inputs.class_names] * 2
+                photos = [tab.pixels(".photo canvas", at)[20, 20].astype(int) for at in range(4)]
+                assert np.abs(np.array(photos) - inputs.pictures[:, 16, 16]).max() <= 3
