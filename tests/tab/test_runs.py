@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace as replaced
 
 import numpy as np
@@ -121,6 +122,39 @@ def test_a_colour_stays_with_its_run_when_others_come(browser, tmp_path):
                     n: c for n, c in before.items() if n in after
                 }
                 assert len(set(after.values())) == len(after)
+
+
+def test_runs_that_had_one_colour_in_two_folders_get_a_second_sign_when_they_meet(browser, server):
+    """The browser keeps marks for all folders that a TensorBoard at one address has ever shown."""
+    folders = (["alpha"], ["beta"], ["alpha", "beta", "gamma"], ["gamma", "beta", "alpha"])
+    found, folder = [], []
+
+    def listed(route):
+        content = route.fetch().json()
+        by_name = {each["run"]: each for each in content["runs"]}
+        route.fulfill(json=content | {"runs": [by_name[name] for name in folder]})
+
+    with Tab(browser, server, polls=False) as tab:
+        tab.frame.evaluate(
+            "() => localStorage.setItem('lightning_vis.marks', JSON.stringify([['alpha', [3, 0]], ['beta', [3, 0]]]))"
+        )
+        tab.context.route(re.compile("lightning_vis/runs"), listed)
+        for each in folders:
+            folder[:] = each
+            tab.page.reload()
+            tab.wait()
+            found.append(
+                tab.frame.eval_on_selector_all(
+                    ".list label",
+                    "all => Object.fromEntries(all.map(each => [each.textContent.replace(/^\\d/, ''),"
+                    " each.querySelector('.mark').style.background + each.querySelector('.mark').textContent]))",
+                )
+            )
+        assert found[0] == {"alpha": "var(--run-3)"}
+        assert found[1] == {"beta": "var(--run-3)"}
+        assert (found[2]["alpha"], found[2]["beta"]) == ("var(--run-3)", "var(--run-3)2")
+        assert not found[2]["gamma"].startswith("var(--run-3)")
+        assert found[3] == found[2]  # and keep it
 
 
 def test_runs_of_the_same_photos_share_their_row_and_others_bring_their_own(browser, tmp_path):
