@@ -156,7 +156,7 @@ export class Film {
       const part = partOf(look, model.view);
       const wanted = [part?.key, before?.key, run.inputs?.key, this.settings].join();
       const stands = row.cells[column] === `shown ${wanted}`; // what is painted needs its pictures no more
-      const found = stands ? "shown" : part ? painter.stateOf([part, run.inputs, state.outline ? run.masks : null]) : "missing";
+      const found = stands ? "shown" : part ? painter.stateOf([part, run.inputs, state.outline ? run.masks : null]) : look ? "mapless" : "missing";
       if (row.cells[column] !== `${found} ${wanted}`) this.paintCell(row, column, tall, { run, look, before, part, found, settings: state });
       row.cells[column] = `${found} ${wanted}`;
       states.push(found);
@@ -184,7 +184,7 @@ export class Film {
     if (found !== "shown" || !painter.paintView(this.tile, shown)) {
       context.save();
       context.setTransform(ratio, 0, 0, ratio, 0, 0);
-      drawState(context, found === "shown" ? "missing" : found, { x: left / ratio, width: this.side, height: tall });
+      drawState(context, found === "shown" ? "mapless" : found, { x: left / ratio, width: this.side, height: tall });
       return context.restore();
     }
     context.globalAlpha = isRepeated ? FAINT : 1;
