@@ -118,6 +118,14 @@ def test_a_part_of_the_film_is_zoomed_into(browser, long):
         near = [int(each.split(" ")[-1]) for each in tab.texts(".film .times button")]
         assert near[0] < 1000 < near[-1]
         assert near[-1] - near[0] < 60
+        current = ".film .times button[aria-current=true]"
+        assert abs(int(tab.frame.inner_text(current).split(" ")[-1]) - 1000) <= 1
+        assert tab.frame.is_visible(".film .cursor")
+        tab.press("End")  # which lies outside
+        assert tab.frame.query_selector(current) is None
+        assert not tab.frame.is_visible(".film .cursor")
+        outside = f"The moment shown, epoch {LONG - 1}, lies outside of the part of the film that is zoomed into."
+        assert outside in tab.texts(".film .note")
         tab.drag_to(0)
         assert tab.when == f"epoch {near[0]}"
         tab.until("() => parent.location.hash.includes('from=')")
