@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tab_page import Tab
@@ -79,8 +81,6 @@ def test_a_run_is_taken_away_from_another_one(page):
 
 
 def test_maps_on_unlike_scales_are_not_subtracted(browser, tmp_path):
-    from dataclasses import replace
-
     other = [
         replace(frame, maps={"evidence": replace(frame.maps["evidence"], scale=Scale("log", 7.0, signed=True))})
         for frame in film_of(2)
@@ -140,9 +140,47 @@ def test_the_axis_counts_epochs_or_steps(page):
     assert tab.when == "epoch 11"
     tab.frame.click(".axis")
     assert tab.when == "step 110"
+    assert tab.frame.inner_text(".axis") == "steps"
     tab.press("2")
     tab.painted()
     assert tab.texts(".film .times button")[:2] == ["start", "step 10"]
+
+
+def test_the_axis_says_steps_where_epochs_of_the_runs_have_different_lengths(browser, tmp_path):
+    write_run(tmp_path / "ten", film_of(3), inputs_of())
+    write_run(tmp_path / "seven", [replace(each, finished_steps=7 * each.epoch) for each in film_of(3)], inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "ten", 3)
+        wait_for_looks(address, "seven", 3)
+        with Tab(browser, address) as tab:
+            tab.painted()
+            assert tab.when == "step 20"
+            assert tab.frame.inner_text(".axis") == "steps"
+            assert tab.frame.is_disabled(".axis")
+            assert tab.frame.get_attribute(".axis", "title") == "in steps: the epochs of these runs have different lengths"
+            tab.follow(link(runs="ten"))
+            tab.painted()
+            assert (tab.when, tab.frame.inner_text(".axis")) == ("epoch 2", "epochs")
+            assert tab.frame.is_enabled(".axis")
+
+
+def test_linked_moments_are_as_far_apart_again_behind_an_end_of_the_film(page):
+    tab = page.follow(link(runs="alpha", steps=30, against="moment", other=10, linked="true"))
+
+    def moments():
+        return tab.when, tab.frame.inner_text(".moment.B >> nth=-1")
+
+    assert moments() == ("epoch 3", "B epoch 1")
+    found = []
+    for key in ("ArrowLeft", "ArrowLeft", "ArrowLeft", "ArrowRight", "ArrowRight", "End", "ArrowLeft"):
+        tab.press(key)
+        found.append(moments())
+    a = ("epoch 2", "epoch 1", "start", "epoch 1", "epoch 2", "epoch 11", "epoch 10")
+    b = ("start", "start", "start", "start", "start", "epoch 9", "epoch 8")
+    assert found == [(one, f"B {other}") for one, other in zip(a, b, strict=True)]
+    tab.press("Shift+ArrowLeft")  # another distance
+    tab.press("ArrowLeft")
+    assert moments() == ("epoch 9", "B epoch 6")
 
 
 def test_the_chart_says_values_under_the_pointer_and_smooths(page):

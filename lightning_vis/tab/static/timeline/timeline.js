@@ -49,7 +49,7 @@ export class Timeline {
     this.against = element("select", { "aria-label": "compare with", title: "a second moment, or another run, and the difference (b)", onchange: () => page.change({ against: this.against.value || null }) });
     this.other = element("input", { type: "range", min: 0, step: 1, "aria-label": "moment B", oninput: () => page.goOther(Number(this.other.value)) });
     this.otherWhen = element("strong", { className: "moment B" });
-    this.linked = element("input", { type: "checkbox", onchange: () => page.change({ linked: this.linked.checked }) });
+    this.linked = element("input", { type: "checkbox", onchange: () => page.change({ linked: this.linked.checked, apart: null }) });
     this.second = element("span", { className: "beside" }, this.otherWhen, this.other, labelled("linked", this.linked));
     this.moments = element("span", { className: "moments" }, this.against, this.second);
     this.axis = button("", AXIS, () => page.change({ axis: page.state.axis === "step" ? "epoch" : "step" }));
