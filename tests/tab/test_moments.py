@@ -80,13 +80,22 @@ def test_a_run_is_taken_away_from_another_one(page):
     assert not np.array_equal(values[1], values[2])
 
 
-def test_maps_on_unlike_scales_are_not_subtracted(browser, tmp_path):
-    other = [
-        replace(frame, maps={"evidence": replace(frame.maps["evidence"], scale=Scale("log", 7.0, signed=True))})
-        for frame in film_of(2)
-    ]
-    write_run(tmp_path / "one", film_of(2), inputs_of())
-    write_run(tmp_path / "other", other, inputs_of())
+def spoiled(frame, **facts):
+    return replace(frame, maps={"evidence": replace(frame.maps["evidence"], **facts)})
+
+
+def test_maps_that_cannot_be_compared_are_not_subtracted_and_it_is_said_why(browser, tmp_path):
+    frames = film_of(2)
+    holed = frames[1].maps["evidence"].values.copy()
+    holed[1, 2, 2] = np.nan
+    runs = {
+        "one": frames,
+        "scale": [spoiled(frame, scale=Scale("log", 7.0, signed=True)) for frame in frames],
+        "unit": [spoiled(frame, unit="years") for frame in frames],
+        "zholed": [frames[0], spoiled(frames[1], values=holed)],
+    }
+    for name, each in runs.items():
+        write_run(tmp_path / name, each, inputs_of())
     with tensorboard(tmp_path) as address:
         wait_for_looks(address, "one", 2)
         wait_for_looks(address, "other", 2)

@@ -3,6 +3,7 @@
 import { Stops } from "../access/stops.js";
 import { mark } from "../picture/cell.js";
 import { element, fitCanvas, isFlowing, NO_MAPS, notesIn, nthOf, pager, pressable, put, replace } from "../page/dom.js";
+import { unlikeOf } from "../picture/difference.js";
 import { limitOf } from "../picture/colours.js";
 import { groupsOf } from "../runs/groups.js";
 import { withMaps } from "../page/looks.js";
@@ -287,7 +288,7 @@ export class Compare {
     const map = taken ? painter.difference(painted) : part.maximum ? painter.maps(part)?.[tile.image] : null;
     const isPainted = !this.isNew(tile, [part.key, minus?.key, run.inputs?.key, run.masks?.key])
       || (taken ? painter.paintDifference(tile.canvas, painted) : painter.paintView(tile.canvas, painted));
-    mark(tile, isPainted ? "shown" : taken ? "unlike" : "missing", isPainted ? map?.state : taken ? "" : "no map");
+    mark(tile, isPainted ? "shown" : taken ? "unlike" : "missing", isPainted ? map?.state : taken ? unlikeOf(part, minus, tile.image) : "no map");
     return describe(tile, isPainted ? map : null, { width: this.layout.side, quantity: quantityOf(model.view) });
   }
 }

@@ -43,7 +43,7 @@ const PARTS = [
     ["no map", "the look has no map of this view."],
     ["empty, constant, not finite", "the map is 0, has one value, or holds numbers that are none."],
     ["too weak to be seen", "in a tile opened large: the map is not empty, but its strongest place shows no colour on this scale."],
-    ["cannot be compared", "a difference of maps that stand on unlike scales."],
+    ["cannot be compared", "a difference of maps on unlike scales or units, or of one that is not finite: behind it stands why."],
   ]],
   ["Keys", [
     ["← →", "one look back or on"], ["Page up, Page down", "ten looks"], ["Home, End", "first and last look"], ["space", "play and pause"],
