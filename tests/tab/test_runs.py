@@ -175,6 +175,17 @@ def test_runs_of_the_same_photos_share_their_row_and_others_bring_their_own(brow
             truth = tab.texts(".photo + figcaption .name")
             assert truth == ["bird", "mammal"] * 4 + ["bird", "mammal", "bird"] + ["mammal"] * 4
             assert names(tab) == list(probes)
+            tab.frame.select_option("select[aria-label='compare with']", "run:a1")
+            tab.painted()
+            assert [each for each in tab.texts(".run strong") if "minus" in each] == ["a2 minus a1"]
+            why = "only runs that look at the same photos, with the same labels, are subtracted."
+            assert f"No difference to a1 of b, c, d: {why}" in tab.texts(".compare .note")
+            tab.frame.select_option("select[aria-label='compare with']", "run:b")
+            tab.painted()
+            notes = tab.texts(".compare .note")
+            assert f"No difference to b of a1, a2, c, d: {why}" in notes
+            assert not any(each.startswith("Rows of one minus another") for each in notes)
+            tab.frame.select_option("select[aria-label='compare with']", "")
             tab.press("2")
             tab.painted()
             assert len(tab.frame.query_selector_all(".film .row.first")) == 15

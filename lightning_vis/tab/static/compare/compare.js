@@ -10,7 +10,7 @@ import { withMaps } from "../page/looks.js";
 import { markOf } from "../runs/run_list.js";
 import { answersOf, differenceReadingOf, quantityOf, truthOf } from "../page/words.js";
 import { layoutOf } from "./layout.js";
-import { rowsOf, shownOf, sourcesOf } from "./rows.js";
+import { apartOf, nameOf, rowsOf, shownOf, sourcesOf } from "./rows.js";
 import { describe, fillDifference, fillHead, fillTile } from "./tiles.js";
 
 const BLINK = 200; // milliseconds: TensorBoard takes a tenth of a second for pictures that it has
@@ -38,12 +38,13 @@ export class Compare {
   update(model) {
     if (!model.views.length) return this.updateEmpty(model);
     const { shown, notes } = withMaps(model);
-    this.show(shown, [...notes, ...this.readingOf(model)]);
+    this.show(shown, notes);
   }
 
-  show(model, notes) {
+  show(model, verdicts) {
     const { state, stage } = this.page;
     const groups = groupsOf(model, state).map((group) => ({ ...group, rows: rowsOf(group.runs, model, state.against) }));
+    const notes = [...verdicts, ...this.readingOf(model, groups)];
     const height = isFlowing() ? window.innerHeight - 160 : stage.clientHeight;
     const space = { width: this.root.clientWidth || stage.clientWidth - 28, height, notes: notes.length, others: !this.page.controls.runs.others.hidden, isGlance: state.glance };
     this.layout = layoutOf(groups, space);
@@ -63,11 +64,15 @@ export class Compare {
     this.paint(model);
   }
 
-  readingOf({ view, runs }) {
+  // What differences are, and which there are none of.
+  readingOf({ view }, groups) {
     const { state, painter } = this.page;
-    const isShown = state.against === "moment" || runs.some((run) => `run:${run.name}` === state.against);
-    if (!isShown || view.isPicture) return [];
-    return [`Rows that begin with minus are differences: ${differenceReadingOf(view, limitOf(view.scale, state, painter.constants), state.mode)}`];
+    const isShown = groups.some(({ rows }) => rows.some((row) => row.minus)) && !view.isPicture;
+    const apart = apartOf(groups, state.against);
+    return [
+      ...(isShown ? [`Rows of one minus another are differences: ${differenceReadingOf(view, limitOf(view.scale, state, painter.constants), state.mode)}`] : []),
+      ...(apart ? [`No difference to ${apart.from} of ${apart.names.join(", ")}: only runs that look at the same photos, with the same labels, are subtracted.`] : []),
+    ];
   }
 
   updateEmpty(model) {
