@@ -41,6 +41,9 @@ def test_two_moments_of_a_run_stand_below_each_other_with_their_difference(logdi
     tab = page.follow(asked)
     tab.painted()
     assert tab.texts(".run .facts > div:first-child") == ["epoch 9", "epoch 3", "epoch 9 minus epoch 3"]
+    assert tab.texts(".run strong") == ["alphaA", "alphaB", "A minus B"]
+    assert tab.texts(".picture + figcaption .name")[2 * COUNT :] == ["bird", "✗ bird", "bird", "mammal"]
+    assert tab.texts(".measures .number")[-COUNT:] == ["p 0.59 → 0.77"] * COUNT
     for row, epoch in ((0, 9), (1, 3)):
         shown = tab.pixels(at=row * COUNT + 2)
         flat = np.broadcast_to(run.inputs.pictures[2][16, 16], shown.shape)
@@ -73,9 +76,16 @@ def test_a_run_is_taken_away_from_another_one(page):
     tab.painted()
     tab.frame.select_option("select[aria-label='compare with']", "run:alpha")
     tab.painted()
-    assert tab.texts(".run strong") == ["alpha", "beta", "minus alpha"]
+    assert tab.texts(".run strong") == ["alpha", "beta", "beta minus alpha"]
     labels = tab.frame.eval_on_selector_all(".picture canvas", "all => all.map(each => each.getAttribute('aria-label'))")
-    assert labels[2 * COUNT + 1] == "image 2, difference, run beta, epoch 11, minus epoch 11, run alpha: bird → mammal"
+    assert (
+        labels[2 * COUNT + 1]
+        == "image 2, difference, run beta, epoch 11, minus epoch 11, run alpha: says bird, wrong → says mammal"
+    )
+    assert tab.texts(".picture + figcaption .name")[2 * COUNT + 1] == "✗ bird → mammal"
+    assert tab.frame.eval_on_selector_all(
+        ".picture + figcaption .name", "all => all.every(each => each.scrollWidth <= each.clientWidth)"
+    )
     values = [tab.pixels(at=at).astype(int) for at in (0, COUNT, 2 * COUNT)]
     assert not np.array_equal(values[1], values[2])
 
@@ -97,12 +107,20 @@ def test_maps_that_cannot_be_compared_are_not_subtracted_and_it_is_said_why(brow
     for name, each in runs.items():
         write_run(tmp_path / name, each, inputs_of())
     with tensorboard(tmp_path) as address:
-        wait_for_looks(address, "one", 2)
-        wait_for_looks(address, "other", 2)
-        with Tab(browser, address, link(against="run:one")) as tab:
+        for name in runs:
+            wait_for_looks(address, name, 2)
+        with Tab(browser, address, link(runs="one,scale,unit,zholed", against="run:one")) as tab:
             tab.painted()
-            assert tab.texts(".picture .state")[2 * COUNT :] == ["cannot be compared"] * COUNT
+            rows = [tab.texts(".picture .state")[at * COUNT : (at + 1) * COUNT] for at in range(7)]
+            assert rows[2] == ["cannot be compared: unlike scales"] * COUNT
             assert tab.pixels(at=2 * COUNT, channels=4)[..., 3].max() == 0
+            assert rows[4] == ["cannot be compared: unlike units"] * COUNT
+            assert rows[5] == ["", "not finite", "", ""]
+            assert rows[6] == ["no difference", "cannot be compared: not finite", "no difference", "no difference"]
+            halves = tab.texts(".measures")[5 * COUNT : 6 * COUNT]
+            assert ["half" in each for each in halves] == [True, False, True, True]
+            tab.frame.click(f".picture canvas >> nth={6 * COUNT + 1}")
+            tab.frame.wait_for_selector(".cell .state >> text=cannot be compared: not finite")
 
 
 def test_a_film_of_three_thousand_looks_is_played_to_its_end_in_seconds(browser, long):

@@ -124,7 +124,7 @@ export class Compare {
 
   runRow(row, images, isFirst) {
     const { run, moment, minus } = row;
-    const title = element("strong", { textContent: minus ? `minus ${minus.name}` : run.name, title: run.name });
+    const title = element("strong", { textContent: nameOf(row, this.page.model.runs), title: minus && minus.run !== run ? `${run.name} minus ${minus.run.name}` : run.name });
     if (run.number) title.prepend(markOf(this.page, run.name));
     if (moment) title.append(element("span", { className: `moment ${moment}`, textContent: moment }));
     if (minus) title.classList.add("minus");
@@ -142,7 +142,7 @@ export class Compare {
     return head;
   }
 
-  tile({ id, run }, image) {
+  tile({ id, run, minus }, image) {
     const canvas = this.picture(image, () => this.page.open(run.name, image));
     const state = element("span", { className: "state" });
     const name = element("span", { className: "name" });
@@ -158,7 +158,7 @@ export class Compare {
     const caption = element("figcaption", {}, nthOf(image), name, probability);
     const measures = element("div", { className: "measures" }, lift, half);
     const figure = element("figure", { role: "gridcell" }, element("div", { className: "picture" }, canvas, state), caption, error, bar, measures);
-    this.tiles.push({ kind: "map", row: id, run: run.name, image, figure, canvas, state, name, probability, fill, bar, lift, half, caption, measures, error, errorFill });
+    this.tiles.push({ kind: "map", isDifference: Boolean(minus), row: id, run: run.name, image, figure, canvas, state, name, probability, fill, bar, lift, half, caption, measures, error, errorFill });
     return figure;
   }
 
@@ -185,13 +185,13 @@ export class Compare {
     grid.style.gridTemplateRows = isTurned ? `repeat(${grid.firstChild.children.length}, auto)` : "";
   }
 
-  // Below a narrow tile a name has a line of its own.
+  // Below a narrow tile a name has a line of its own; two names have one below any tile.
   arrange(isNarrow) {
     if (this.isNarrow === isNarrow && this.tiles.every((tile) => !tile.caption || tile.isArranged)) return;
     this.isNarrow = isNarrow;
     this.root.classList.toggle("narrow", isNarrow);
     for (const tile of this.tiles.filter((each) => each.caption)) {
-      if (isNarrow) tile.measures.prepend(tile.probability, tile.half);
+      if (isNarrow || tile.isDifference) tile.measures.prepend(tile.probability, tile.half);
       else {
         tile.caption.append(tile.probability);
         tile.measures.append(tile.half);
@@ -277,7 +277,7 @@ export class Compare {
       if (tile.kind === "head") fillHead(tile, run, look, about);
       if (tile.kind !== "map") continue;
       tile.figure.classList.toggle("old", Boolean(awaited) && found === "shown");
-      if (row.minus) fillDifference(tile, run, look, { ...row.minus, look: other });
+      if (row.minus) fillDifference(tile, run, shown, { ...row.minus, look: other, part: shown.minus });
       else fillTile(tile, run, look, model.view);
       this.paintTile(tile, row, model, shown);
     }
