@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tab_page import Tab
@@ -39,6 +41,9 @@ def test_two_moments_of_a_run_stand_below_each_other_with_their_difference(logdi
     tab = page.follow(asked)
     tab.painted()
     assert tab.texts(".run .facts > div:first-child") == ["epoch 9", "epoch 3", "epoch 9 minus epoch 3"]
+    assert tab.texts(".run strong") == ["alphaA", "alphaB", "A minus B"]
+    assert tab.texts(".picture + figcaption .name")[2 * COUNT :] == ["bird", "✗ bird", "bird", "mammal"]
+    assert tab.texts(".measures .number")[-COUNT:] == ["p 0.59 → 0.77"] * COUNT
     for row, epoch in ((0, 9), (1, 3)):
         shown = tab.pixels(at=row * COUNT + 2)
         flat = np.broadcast_to(run.inputs.pictures[2][16, 16], shown.shape)
@@ -71,29 +76,51 @@ def test_a_run_is_taken_away_from_another_one(page):
     tab.painted()
     tab.frame.select_option("select[aria-label='compare with']", "run:alpha")
     tab.painted()
-    assert tab.texts(".run strong") == ["alpha", "beta", "minus alpha"]
+    assert tab.texts(".run strong") == ["alpha", "beta", "beta minus alpha"]
     labels = tab.frame.eval_on_selector_all(".picture canvas", "all => all.map(each => each.getAttribute('aria-label'))")
-    assert labels[2 * COUNT + 1] == "image 2, difference, run beta, epoch 11, minus epoch 11, run alpha: bird → mammal"
+    assert (
+        labels[2 * COUNT + 1]
+        == "image 2, difference, run beta, epoch 11, minus epoch 11, run alpha: says bird, wrong → says mammal"
+    )
+    assert tab.texts(".picture + figcaption .name")[2 * COUNT + 1] == "✗ bird → mammal"
+    assert tab.frame.eval_on_selector_all(
+        ".picture + figcaption .name", "all => all.every(each => each.scrollWidth <= each.clientWidth)"
+    )
     values = [tab.pixels(at=at).astype(int) for at in (0, COUNT, 2 * COUNT)]
     assert not np.array_equal(values[1], values[2])
 
 
-def test_maps_on_unlike_scales_are_not_subtracted(browser, tmp_path):
-    from dataclasses import replace
+def spoiled(frame, **facts):
+    return replace(frame, maps={"evidence": replace(frame.maps["evidence"], **facts)})
 
-    other = [
-        replace(frame, maps={"evidence": replace(frame.maps["evidence"], scale=Scale("log", 7.0, signed=True))})
-        for frame in film_of(2)
-    ]
-    write_run(tmp_path / "one", film_of(2), inputs_of())
-    write_run(tmp_path / "other", other, inputs_of())
+
+def test_maps_that_cannot_be_compared_are_not_subtracted_and_it_is_said_why(browser, tmp_path):
+    frames = film_of(2)
+    holed = frames[1].maps["evidence"].values.copy()
+    holed[1, 2, 2] = np.nan
+    runs = {
+        "one": frames,
+        "scale": [spoiled(frame, scale=Scale("log", 7.0, signed=True)) for frame in frames],
+        "unit": [spoiled(frame, unit="years") for frame in frames],
+        "zholed": [frames[0], spoiled(frames[1], values=holed)],
+    }
+    for name, each in runs.items():
+        write_run(tmp_path / name, each, inputs_of())
     with tensorboard(tmp_path) as address:
-        wait_for_looks(address, "one", 2)
-        wait_for_looks(address, "other", 2)
-        with Tab(browser, address, link(against="run:one")) as tab:
+        for name in runs:
+            wait_for_looks(address, name, 2)
+        with Tab(browser, address, link(runs="one,scale,unit,zholed", against="run:one")) as tab:
             tab.painted()
-            assert tab.texts(".picture .state")[2 * COUNT :] == ["cannot be compared"] * COUNT
+            rows = [tab.texts(".picture .state")[at * COUNT : (at + 1) * COUNT] for at in range(7)]
+            assert rows[2] == ["cannot be compared: unlike scales"] * COUNT
             assert tab.pixels(at=2 * COUNT, channels=4)[..., 3].max() == 0
+            assert rows[4] == ["cannot be compared: unlike units"] * COUNT
+            assert rows[5] == ["", "not finite", "", ""]
+            assert rows[6] == ["no difference", "cannot be compared: not finite", "no difference", "no difference"]
+            halves = tab.texts(".measures")[5 * COUNT : 6 * COUNT]
+            assert ["half" in each for each in halves] == [True, False, True, True]
+            tab.frame.click(f".picture canvas >> nth={6 * COUNT + 1}")
+            tab.frame.wait_for_selector(".cell .state >> text=cannot be compared: not finite")
 
 
 def test_a_film_of_three_thousand_looks_is_played_to_its_end_in_seconds(browser, long):
@@ -118,6 +145,14 @@ def test_a_part_of_the_film_is_zoomed_into(browser, long):
         near = [int(each.split(" ")[-1]) for each in tab.texts(".film .times button")]
         assert near[0] < 1000 < near[-1]
         assert near[-1] - near[0] < 60
+        current = ".film .times button[aria-current=true]"
+        assert abs(int(tab.frame.inner_text(current).split(" ")[-1]) - 1000) <= 1
+        assert tab.frame.is_visible(".film .cursor")
+        tab.press("End")  # which lies outside
+        assert tab.frame.query_selector(current) is None
+        assert not tab.frame.is_visible(".film .cursor")
+        outside = f"The moment shown, epoch {LONG - 1}, lies outside of the part of the film that is zoomed into."
+        assert outside in tab.texts(".film .note")
         tab.drag_to(0)
         assert tab.when == f"epoch {near[0]}"
         tab.until("() => parent.location.hash.includes('from=')")
@@ -132,9 +167,47 @@ def test_the_axis_counts_epochs_or_steps(page):
     assert tab.when == "epoch 11"
     tab.frame.click(".axis")
     assert tab.when == "step 110"
+    assert tab.frame.inner_text(".axis") == "steps"
     tab.press("2")
     tab.painted()
     assert tab.texts(".film .times button")[:2] == ["start", "step 10"]
+
+
+def test_the_axis_says_steps_where_epochs_of_the_runs_have_different_lengths(browser, tmp_path):
+    write_run(tmp_path / "ten", film_of(3), inputs_of())
+    write_run(tmp_path / "seven", [replace(each, finished_steps=7 * each.epoch) for each in film_of(3)], inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "ten", 3)
+        wait_for_looks(address, "seven", 3)
+        with Tab(browser, address) as tab:
+            tab.painted()
+            assert tab.when == "step 20"
+            assert tab.frame.inner_text(".axis") == "steps"
+            assert tab.frame.is_disabled(".axis")
+            assert tab.frame.get_attribute(".axis", "title") == "in steps: the epochs of these runs have different lengths"
+            tab.follow(link(runs="ten"))
+            tab.painted()
+            assert (tab.when, tab.frame.inner_text(".axis")) == ("epoch 2", "epochs")
+            assert tab.frame.is_enabled(".axis")
+
+
+def test_linked_moments_are_as_far_apart_again_behind_an_end_of_the_film(page):
+    tab = page.follow(link(runs="alpha", steps=30, against="moment", other=10, linked="true"))
+
+    def moments():
+        return tab.when, tab.frame.inner_text(".moment.B >> nth=-1")
+
+    assert moments() == ("epoch 3", "B epoch 1")
+    found = []
+    for key in ("ArrowLeft", "ArrowLeft", "ArrowLeft", "ArrowRight", "ArrowRight", "End", "ArrowLeft"):
+        tab.press(key)
+        found.append(moments())
+    a = ("epoch 2", "epoch 1", "start", "epoch 1", "epoch 2", "epoch 11", "epoch 10")
+    b = ("start", "start", "start", "start", "start", "epoch 9", "epoch 8")
+    assert found == [(one, f"B {other}") for one, other in zip(a, b, strict=True)]
+    tab.press("Shift+ArrowLeft")  # another distance
+    tab.press("ArrowLeft")
+    assert moments() == ("epoch 9", "B epoch 6")
 
 
 def test_the_chart_says_values_under_the_pointer_and_smooths(page):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace as replaced
 
 import numpy as np
@@ -123,6 +124,39 @@ def test_a_colour_stays_with_its_run_when_others_come(browser, tmp_path):
                 assert len(set(after.values())) == len(after)
 
 
+def test_runs_that_had_one_colour_in_two_folders_get_a_second_sign_when_they_meet(browser, server):
+    """The browser keeps marks for all folders that a TensorBoard at one address has ever shown."""
+    folders = (["alpha"], ["beta"], ["alpha", "beta", "gamma"], ["gamma", "beta", "alpha"])
+    found, folder = [], []
+
+    def listed(route):
+        content = route.fetch().json()
+        by_name = {each["run"]: each for each in content["runs"]}
+        route.fulfill(json=content | {"runs": [by_name[name] for name in folder]})
+
+    with Tab(browser, server, polls=False) as tab:
+        tab.frame.evaluate(
+            "() => localStorage.setItem('lightning_vis.marks', JSON.stringify([['alpha', [3, 0]], ['beta', [3, 0]]]))"
+        )
+        tab.context.route(re.compile("lightning_vis/runs"), listed)
+        for each in folders:
+            folder[:] = each
+            tab.page.reload()
+            tab.wait()
+            found.append(
+                tab.frame.eval_on_selector_all(
+                    ".list label",
+                    "all => Object.fromEntries(all.map(each => [each.textContent.replace(/^\\d/, ''),"
+                    " each.querySelector('.mark').style.background + each.querySelector('.mark').textContent]))",
+                )
+            )
+        assert found[0] == {"alpha": "var(--run-3)"}
+        assert found[1] == {"beta": "var(--run-3)"}
+        assert (found[2]["alpha"], found[2]["beta"]) == ("var(--run-3)", "var(--run-3)2")
+        assert not found[2]["gamma"].startswith("var(--run-3)")
+        assert found[3] == found[2]  # and keep it
+
+
 def test_runs_of_the_same_photos_share_their_row_and_others_bring_their_own(browser, tmp_path):
     same, other, fewer = inputs_of(), inputs_of(), inputs_of(3)
     other = replaced(other, pictures=255 - other.pictures)
@@ -141,6 +175,17 @@ def test_runs_of_the_same_photos_share_their_row_and_others_bring_their_own(brow
             truth = tab.texts(".photo + figcaption .name")
             assert truth == ["bird", "mammal"] * 4 + ["bird", "mammal", "bird"] + ["mammal"] * 4
             assert names(tab) == list(probes)
+            tab.frame.select_option("select[aria-label='compare with']", "run:a1")
+            tab.painted()
+            assert [each for each in tab.texts(".run strong") if "minus" in each] == ["a2 minus a1"]
+            why = "only runs that look at the same photos, with the same labels, are subtracted."
+            assert f"No difference to a1 of b, c, d: {why}" in tab.texts(".compare .note")
+            tab.frame.select_option("select[aria-label='compare with']", "run:b")
+            tab.painted()
+            notes = tab.texts(".compare .note")
+            assert f"No difference to b of a1, a2, c, d: {why}" in notes
+            assert not any(each.startswith("Rows of one minus another") for each in notes)
+            tab.frame.select_option("select[aria-label='compare with']", "")
             tab.press("2")
             tab.painted()
             assert len(tab.frame.query_selector_all(".film .row.first")) == 15

@@ -192,6 +192,23 @@ def test_other_labels_are_named_in_the_film_without_numbers_of_classes(page):
     assert named == [[True, was != now, False, False] for was, now in zip(first, last, strict=True)]
 
 
+def test_a_difference_says_where_its_maps_explain_different_things(page):
+    tab = page.follow(link("multilabel", steps=30, against="moment", other=0))
+    tab.painted()
+    apart = ["", "what explains cat minus what explains dog", "", "what explains bicycle minus what explains tree"]
+    tiles = tab.frame.query_selector_all(".picture canvas")[2 * COUNT :]
+    ends = [each.get_attribute("aria-label").rpartition(", what ")[2] for each in tiles]
+    assert [f"what {end}" if end.startswith("explains") else "" for end in ends] == apart
+    assert [each for each in tab.texts(".measures span:not([hidden])") if " minus " in each] == [
+        "cat minus dog",
+        "bicycle minus tree",
+    ]
+    tab.frame.click(f".picture canvas >> nth={2 * COUNT + 1}")
+    captions = tab.texts(".cell figcaption")
+    assert captions[-1].endswith(f" · {apart[1]}")
+    tab.press("Escape")
+
+
 def test_what_is_predicted_is_looked_through_as_a_view(page):
     tab = page.follow(link("segmentation"))
     tab.click("predicted")

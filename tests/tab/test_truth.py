@@ -7,6 +7,7 @@ import os
 import random
 import re
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -139,6 +140,35 @@ def test_the_film_says_of_each_cell_what_is_missing_and_mends_it(browser, server
         tab.until("() => !document.querySelector('.film .again')")
         tab.painted()
         assert (tab.pixels(".film .row > canvas", 0, channels=4)[20, : pitch - 4, 3] == 255).all()
+
+
+WRITTEN = """() => {
+    const own = CanvasRenderingContext2D.prototype.fillText;
+    window.written = [];
+    CanvasRenderingContext2D.prototype.fillText = function (text, ...more) {
+        if (this.canvas.closest(".film .row")) window.written.push(text);
+        return own.call(this, text, ...more);
+    };
+}"""
+
+
+def test_the_film_tells_a_look_without_a_map_of_the_view_from_no_look(browser, tmp_path):
+    frames = [
+        replace(frame, maps={"grad_cam": frame.maps["grad_cam"]}) if at % 2 == 0 else frame
+        for at, frame in enumerate(film_of(4))
+    ]
+    write_run(tmp_path / "gaps", frames, inputs_of())
+    write_run(tmp_path / "late", film_of(4)[2:], inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "gaps", 4)
+        wait_for_looks(address, "late", 2)
+        with Tab(browser, address, "&p.lightning_vis.runs=gaps") as tab:
+            for run, words in (("gaps", {"no map"}), ("late,gaps", {"no map", "no look"})):
+                tab.follow(f"&p.lightning_vis.runs={run}&p.lightning_vis.view=evidence")
+                tab.frame.evaluate(WRITTEN)
+                tab.press("2")
+                tab.painted()
+                assert {text for text in tab.frame.evaluate("() => window.written") if text.startswith("no ")} == words
 
 
 def test_a_server_that_is_gone_is_said_and_the_page_goes_on_when_it_is_back(browser, server):

@@ -176,11 +176,17 @@ class Page {
 
   // Shows a position of the timeline. At the last one the page follows the training. A linked moment B goes along.
   go(index) {
+    const { positions } = this.model;
+    const at = Math.min(positions.length - 1, Math.max(0, index));
+    this.change({ steps: at === positions.length - 1 ? null : positions[at], epoch: null, ...this.along(at) });
+  }
+
+  // At an end of the film B waits there until A is as far from it again as the two were linked.
+  along(at) {
     const { model, state } = this;
-    const last = model.positions.length - 1;
-    const at = Math.min(last, Math.max(0, index));
-    const along = state.against === "moment" && state.linked ? { other: model.positions[Math.min(last, Math.max(0, model.other + at - model.index))] } : {};
-    this.change({ steps: at === last ? null : model.positions[at], epoch: null, ...along });
+    if (state.against !== "moment" || !state.linked) return {};
+    const apart = state.apart ?? model.other - model.index;
+    return { apart, other: model.positions[Math.min(model.positions.length - 1, Math.max(0, at + apart))] };
   }
 
   // The twins and exchanges of a run as they were at a look, that run first.
@@ -199,7 +205,7 @@ class Page {
 
   goOther(index) {
     const { positions } = this.model;
-    this.change({ against: "moment", other: positions[Math.min(positions.length - 1, Math.max(0, index))] });
+    this.change({ against: "moment", apart: null, other: positions[Math.min(positions.length - 1, Math.max(0, index))] });
   }
 
   // Halves the part of the film that is seen, around the moment; or doubles it again.

@@ -4,6 +4,7 @@ import { element, fitCanvas } from "../page/dom.js";
 import { isWrong, likeliestOf, quantityOf } from "../page/words.js";
 import { mark } from "../picture/cell.js";
 import { isUnseen } from "../picture/colours.js";
+import { unlikeOf } from "../picture/difference.js";
 import { MASK, shownIn, wordsOf } from "./panels.js";
 import { shares } from "./shares.js";
 import { differenceUnder, valueUnder } from "./values.js";
@@ -46,7 +47,7 @@ export class Panel {
     const found = isThere ? painter.stateOf([shown.part, shown.minus, run.inputs, masks]) : "missing";
     if (found !== "shown") return mark(this, found, found === "missing" ? whyNot(shown, minus) : "");
     const painted = { inputs: run.inputs, part: shown.part, minus: shown.minus, index: this.image, masks: run.masks, settings: kind === MASK ? { ...state, outline: true } : state };
-    if (!this.draw(kind, painted, masks)) return mark(this, minus ? "unlike" : "missing", minus ? "" : "no map");
+    if (!this.draw(kind, painted, masks)) return mark(this, minus ? "unlike" : "missing", minus ? unlikeOf(shown.part, shown.minus, this.image) : "no map");
     this.map = minus ? painter.difference(painted) : shown.part.maximum ? painter.maps(shown.part)?.[this.image] : null;
     if (this.map) drawGrid(this.canvas, this.map);
     return mark(this, "shown", this.map ? seenOf(this.map, quantityOf(this.view), painted.settings, painter.constants) : "");

@@ -1,7 +1,7 @@
 // Which pictures stand in an opened cell: the photo, the map or the two that are compared, their difference, a predicted mask. Pure.
 
 import { lookAt, partOf } from "../page/looks.js";
-import { captionOf, explainedOf, isWrong, truthOf, turnOf } from "../page/words.js";
+import { captionOf, explainedApart, explainedOf, isWrong, truthOf, turnOf } from "../page/words.js";
 import { rowsOf } from "../compare/rows.js";
 import { groupsOf } from "../runs/groups.js";
 
@@ -51,9 +51,10 @@ function mapWords({ run }, { look, part }, image) {
   return [whenOf(look), says, share, explained && `explains ${explained}`];
 }
 
-function differenceWords({ run, minus }, { look, other }, image) {
+function differenceWords({ run, minus }, { look, part, other, minus: partMinus }, image) {
   const { text, share } = turnOf(run.inputs, look, other, image, minus.run.inputs);
-  return [`${whenOf(look)} minus ${whenOf(other)}`, text, share];
+  const apart = explainedApart(run.inputs, part, partMinus, image, minus.run.inputs);
+  return [`${whenOf(look)} minus ${whenOf(other)}`, text, share, apart && `what explains ${apart[0]} minus what explains ${apart[1]}`];
 }
 
 function maskWords({ run }, { look, part }, image) {

@@ -3,13 +3,14 @@
 import { Stops } from "../access/stops.js";
 import { mark } from "../picture/cell.js";
 import { element, fitCanvas, isFlowing, NO_MAPS, notesIn, nthOf, pager, pressable, put, replace } from "../page/dom.js";
+import { unlikeOf } from "../picture/difference.js";
 import { limitOf } from "../picture/colours.js";
 import { groupsOf } from "../runs/groups.js";
 import { withMaps } from "../page/looks.js";
 import { markOf } from "../runs/run_list.js";
 import { answersOf, differenceReadingOf, quantityOf, truthOf } from "../page/words.js";
 import { layoutOf } from "./layout.js";
-import { rowsOf, shownOf, sourcesOf } from "./rows.js";
+import { apartOf, nameOf, rowsOf, shownOf, sourcesOf } from "./rows.js";
 import { describe, fillDifference, fillHead, fillTile } from "./tiles.js";
 
 const BLINK = 200; // milliseconds: TensorBoard takes a tenth of a second for pictures that it has
@@ -37,12 +38,13 @@ export class Compare {
   update(model) {
     if (!model.views.length) return this.updateEmpty(model);
     const { shown, notes } = withMaps(model);
-    this.show(shown, [...notes, ...this.readingOf(model)]);
+    this.show(shown, notes);
   }
 
-  show(model, notes) {
+  show(model, verdicts) {
     const { state, stage } = this.page;
     const groups = groupsOf(model, state).map((group) => ({ ...group, rows: rowsOf(group.runs, model, state.against) }));
+    const notes = [...verdicts, ...this.readingOf(model, groups)];
     const height = isFlowing() ? window.innerHeight - 160 : stage.clientHeight;
     const space = { width: this.root.clientWidth || stage.clientWidth - 28, height, notes: notes.length, others: !this.page.controls.runs.others.hidden, isGlance: state.glance };
     this.layout = layoutOf(groups, space);
@@ -62,11 +64,15 @@ export class Compare {
     this.paint(model);
   }
 
-  readingOf({ view, runs }) {
+  // What differences are, and which there are none of.
+  readingOf({ view }, groups) {
     const { state, painter } = this.page;
-    const isShown = state.against === "moment" || runs.some((run) => `run:${run.name}` === state.against);
-    if (!isShown || view.isPicture) return [];
-    return [`Rows that begin with minus are differences: ${differenceReadingOf(view, limitOf(view.scale, state, painter.constants), state.mode)}`];
+    const isShown = groups.some(({ rows }) => rows.some((row) => row.minus)) && !view.isPicture;
+    const apart = apartOf(groups, state.against);
+    return [
+      ...(isShown ? [`Rows of one minus another are differences: ${differenceReadingOf(view, limitOf(view.scale, state, painter.constants), state.mode)}`] : []),
+      ...(apart ? [`No difference to ${apart.from} of ${apart.names.join(", ")}: only runs that look at the same photos, with the same labels, are subtracted.`] : []),
+    ];
   }
 
   updateEmpty(model) {
@@ -118,7 +124,7 @@ export class Compare {
 
   runRow(row, images, isFirst) {
     const { run, moment, minus } = row;
-    const title = element("strong", { textContent: minus ? `minus ${minus.name}` : run.name, title: run.name });
+    const title = element("strong", { textContent: nameOf(row, this.page.model.runs), title: minus && minus.run !== run ? `${run.name} minus ${minus.run.name}` : run.name });
     if (run.number) title.prepend(markOf(this.page, run.name));
     if (moment) title.append(element("span", { className: `moment ${moment}`, textContent: moment }));
     if (minus) title.classList.add("minus");
@@ -136,7 +142,7 @@ export class Compare {
     return head;
   }
 
-  tile({ id, run }, image) {
+  tile({ id, run, minus }, image) {
     const canvas = this.picture(image, () => this.page.open(run.name, image));
     const state = element("span", { className: "state" });
     const name = element("span", { className: "name" });
@@ -152,7 +158,7 @@ export class Compare {
     const caption = element("figcaption", {}, nthOf(image), name, probability);
     const measures = element("div", { className: "measures" }, lift, half);
     const figure = element("figure", { role: "gridcell" }, element("div", { className: "picture" }, canvas, state), caption, error, bar, measures);
-    this.tiles.push({ kind: "map", row: id, run: run.name, image, figure, canvas, state, name, probability, fill, bar, lift, half, caption, measures, error, errorFill });
+    this.tiles.push({ kind: "map", isDifference: Boolean(minus), row: id, run: run.name, image, figure, canvas, state, name, probability, fill, bar, lift, half, caption, measures, error, errorFill });
     return figure;
   }
 
@@ -179,13 +185,13 @@ export class Compare {
     grid.style.gridTemplateRows = isTurned ? `repeat(${grid.firstChild.children.length}, auto)` : "";
   }
 
-  // Below a narrow tile a name has a line of its own.
+  // Below a narrow tile a name has a line of its own; two names have one below any tile.
   arrange(isNarrow) {
     if (this.isNarrow === isNarrow && this.tiles.every((tile) => !tile.caption || tile.isArranged)) return;
     this.isNarrow = isNarrow;
     this.root.classList.toggle("narrow", isNarrow);
     for (const tile of this.tiles.filter((each) => each.caption)) {
-      if (isNarrow) tile.measures.prepend(tile.probability, tile.half);
+      if (isNarrow || tile.isDifference) tile.measures.prepend(tile.probability, tile.half);
       else {
         tile.caption.append(tile.probability);
         tile.measures.append(tile.half);
@@ -271,7 +277,7 @@ export class Compare {
       if (tile.kind === "head") fillHead(tile, run, look, about);
       if (tile.kind !== "map") continue;
       tile.figure.classList.toggle("old", Boolean(awaited) && found === "shown");
-      if (row.minus) fillDifference(tile, run, look, { ...row.minus, look: other });
+      if (row.minus) fillDifference(tile, run, shown, { ...row.minus, look: other, part: shown.minus });
       else fillTile(tile, run, look, model.view);
       this.paintTile(tile, row, model, shown);
     }
@@ -287,7 +293,7 @@ export class Compare {
     const map = taken ? painter.difference(painted) : part.maximum ? painter.maps(part)?.[tile.image] : null;
     const isPainted = !this.isNew(tile, [part.key, minus?.key, run.inputs?.key, run.masks?.key])
       || (taken ? painter.paintDifference(tile.canvas, painted) : painter.paintView(tile.canvas, painted));
-    mark(tile, isPainted ? "shown" : taken ? "unlike" : "missing", isPainted ? map?.state : taken ? "" : "no map");
+    mark(tile, isPainted ? "shown" : taken ? "unlike" : "missing", isPainted ? map?.state : taken ? unlikeOf(part, minus, tile.image) : "no map");
     return describe(tile, isPainted ? map : null, { width: this.layout.side, quantity: quantityOf(model.view) });
   }
 }

@@ -2,7 +2,7 @@
 
 import { element, put, replace, say } from "../page/dom.js";
 import { known, partOf } from "../page/looks.js";
-import { captionOf, countRight, errorOf, explainedOf, isWrong, measuredOf, movedOf, spoken, turnOf } from "../page/words.js";
+import { captionOf, countRight, errorOf, explainedApart, explainedOf, isWrong, measuredOf, movedOf, spoken, turnOf } from "../page/words.js";
 import { alertAt } from "../timeline/alerts.js";
 import { errorShare, liftShare } from "../timeline/axes.js";
 import { NARROW } from "./layout.js";
@@ -41,17 +41,24 @@ function differenceLine(look, minus) {
   return `${look?.when || "not yet"} minus ${minus.look?.when || "not yet"}`;
 }
 
-// Of a difference: from which answer to which one, and by how much its probability moved.
-export function fillDifference(tile, run, look, minus) {
+// Of a difference: from which answer to which one, from which probability to which, and what its maps explain where that differs.
+export function fillDifference(tile, run, { look, part }, minus) {
   const { image } = tile;
   const { text, share } = turnOf(run.inputs, look, minus.look, image, minus.run.inputs);
-  tile.bar.hidden = tile.lift.hidden = tile.error.hidden = true;
+  const apart = explainedApart(run.inputs, part, minus.part, image, minus.run.inputs);
+  tile.bar.hidden = tile.error.hidden = true;
+  tile.lift.hidden = !apart;
   tile.hasLift = false;
-  tile.name.classList.remove("wrong");
+  tile.name.classList.toggle("wrong", isWrong(run.inputs, look, image) === true);
+  tile.name.classList.add("words"); // two answers may need two lines
   say(tile.name, text, text);
   say(tile.probability, share);
+  const explains = apart ? `what explains ${apart[0]} minus what explains ${apart[1]}` : "";
+  say(tile.lift, apart ? `${apart[0]} minus ${apart[1]}` : "", explains);
   const whose = minus.run === run ? "" : `, run ${minus.run.name}`;
-  tile.canvas.setAttribute("aria-label", `image ${image + 1}, difference, run ${run.name}, ${look?.when || "not yet"}, minus ${minus.look?.when || "not yet"}${whose}: ${tile.name.textContent}`);
+  const said = [spoken(minus.run.inputs, minus.look, image), spoken(run.inputs, look, image)];
+  const words = [said[0] === said[1] ? said[0] : said.join(" → "), explains].filter(Boolean).join(", ");
+  put(tile.canvas, "aria-label", `image ${image + 1}, difference, run ${run.name}, ${look?.when || "not yet"}, minus ${minus.look?.when || "not yet"}${whose}: ${words}`);
 }
 
 export function fillTile(tile, run, look, view) {

@@ -52,7 +52,7 @@ export class Film {
     const times = this.columns.map((at) => [at, model.positions[at], whenAt(model, at)]);
     const structure = JSON.stringify([model.probe, images, count, first, times, this.side, this.isRepeating(model)]);
     replace(this.body, structure, () => [...leaves, ...this.build(model)]);
-    notesIn(this.notes, notes, this.page);
+    notesIn(this.notes, [...notes, ...this.outsideOf(model)], this.page);
     this.mark(model);
     this.stops.settle();
     this.paint(model);
@@ -116,10 +116,20 @@ export class Film {
   mark(model) {
     const distance = (at) => Math.abs(at - model.index);
     const nearest = this.columns.reduce((best, at, column) => (distance(at) < distance(this.columns[best]) ? column : best), 0);
+    const isInside = this.isInside(model);
+    this.cursor.hidden = !isInside;
     this.cursor.style.left = `${LEFT + nearest * (this.side + GAP) - 3}px`;
     this.cursor.style.width = `${this.side + 6}px`;
     for (const row of this.rows) row.input?.setAttribute("aria-pressed", String(row.image === model.image));
-    this.heads.forEach((head, column) => head.setAttribute("aria-current", String(column === nearest)));
+    this.heads.forEach((head, column) => head.setAttribute("aria-current", String(isInside && column === nearest)));
+  }
+
+  outsideOf(model) {
+    return this.isInside(model) ? [] : [`The moment shown, ${whenAt(model, model.index)}, lies outside of the part of the film that is zoomed into.`];
+  }
+
+  isInside({ index, low, high }) {
+    return index >= low && index <= high;
   }
 
   // The strips change with the looks and the settings, not with the position: going through the film repaints nothing.
@@ -156,7 +166,7 @@ export class Film {
       const part = partOf(look, model.view);
       const wanted = [part?.key, before?.key, run.inputs?.key, this.settings].join();
       const stands = row.cells[column] === `shown ${wanted}`; // what is painted needs its pictures no more
-      const found = stands ? "shown" : part ? painter.stateOf([part, run.inputs, state.outline ? run.masks : null]) : "missing";
+      const found = stands ? "shown" : part ? painter.stateOf([part, run.inputs, state.outline ? run.masks : null]) : look ? "mapless" : "missing";
       if (row.cells[column] !== `${found} ${wanted}`) this.paintCell(row, column, tall, { run, look, before, part, found, settings: state });
       row.cells[column] = `${found} ${wanted}`;
       states.push(found);
@@ -184,7 +194,7 @@ export class Film {
     if (found !== "shown" || !painter.paintView(this.tile, shown)) {
       context.save();
       context.setTransform(ratio, 0, 0, ratio, 0, 0);
-      drawState(context, found === "shown" ? "missing" : found, { x: left / ratio, width: this.side, height: tall });
+      drawState(context, found === "shown" ? "mapless" : found, { x: left / ratio, width: this.side, height: tall });
       return context.restore();
     }
     context.globalAlpha = isRepeated ? FAINT : 1;

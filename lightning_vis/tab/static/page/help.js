@@ -23,7 +23,8 @@ const PARTS = [
   ]],
   ["What the numbers are", [
     ["2 · bird", "the image's number, the same in every order, page and sentence; behind it what is true of it, or what is answered."],
-    ["p", "the probability of the class that is answered."],
+    ["p", "the probability of the class that is answered; of a difference from which one to which."],
+    ["bird minus mammal", "below a difference: its first map explains the one, its second map the other."],
     ["✗", "the answer is not the label. There is none where right and wrong are not known."],
     ["object 2.3 ×", "the map's share on the object over the object's share of the image: 1 × is chance, the tick on the bar."],
     ["lift", "another word for the number before: how many times chance the map lies on the object."],
@@ -43,7 +44,7 @@ const PARTS = [
     ["no map", "the look has no map of this view."],
     ["empty, constant, not finite", "the map is 0, has one value, or holds numbers that are none."],
     ["too weak to be seen", "in a tile opened large: the map is not empty, but its strongest place shows no colour on this scale."],
-    ["cannot be compared", "a difference of maps that stand on unlike scales."],
+    ["cannot be compared", "a difference of maps on unlike scales or units, or of one that is not finite: behind it stands why."],
   ]],
   ["Keys", [
     ["← →", "one look back or on"], ["Page up, Page down", "ten looks"], ["Home, End", "first and last look"], ["space", "play and pause"],

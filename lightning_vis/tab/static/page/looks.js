@@ -64,7 +64,7 @@ export function modelOf(state, loaded, marks) {
   const other = state.other === null ? 0 : indexOf({ steps: state.other, epoch: null }, positions, runs);
   return {
     runs, wholes, probes, probe, positions, places, exact, views, view, index, steps: positions[index], count, image,
-    isByStep: state.axis === "step" || isDisagreed, other, otherSteps: positions[other], ...rangeOf(state, positions),
+    isByStep: state.axis === "step" || isDisagreed, isDisagreed, other, otherSteps: positions[other], ...rangeOf(state, positions),
   };
 }
 

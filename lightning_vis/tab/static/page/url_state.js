@@ -6,14 +6,14 @@ const STORE = "lightning_vis";
 export const START = {
   tab: null, runs: null, probe: null, view: null, steps: null, epoch: null, page: 0, mode: "evidence", gain: 0, opacity: 1,
   photo: "grey", palette: "inferno", outline: false, scalar: null, layer: null, image: null,
-  order: "given", only: null, glance: false, against: null, other: null, linked: false, speed: "1", axis: "epoch", smooth: 0, from: null, to: null, cell: null,
+  order: "given", only: null, glance: false, against: null, other: null, linked: false, apart: null, speed: "1", axis: "epoch", smooth: 0, from: null, to: null, cell: null,
 };
 
 const CHOICES = {
   tab: ["compare", "film", "filters", "twins"], mode: ["evidence", "shape"], photo: ["grey", "colour", "spotlight"],
   palette: ["inferno", "cividis"], axis: ["epoch", "step"], speed: ["0.25", "0.5", "1", "2", "4", "every"], order: ["given", "class", "wrong", "changed", "unsure", "off"],
 };
-const LIMITS = { page: [0, 9999], gain: [-3, 3], opacity: [0, 1], steps: [0, 1e15], epoch: [0, 1e9], image: [0, 1e6], other: [0, 1e15], from: [0, 1e15], to: [0, 1e15], smooth: [0, 0.99] };
+const LIMITS = { page: [0, 9999], gain: [-3, 3], opacity: [0, 1], steps: [0, 1e15], epoch: [0, 1e9], image: [0, 1e6], other: [0, 1e15], apart: [-1e9, 1e9], from: [0, 1e15], to: [0, 1e15], smooth: [0, 0.99] };
 
 // That of the address; that of the session where nothing stands there, or where the address was about to be written anew.
 export function readState(host) {

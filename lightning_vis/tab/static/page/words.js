@@ -23,12 +23,19 @@ export function captionOf(inputs, look, image) {
   return { text: className(inputs, predicted), share: Number.isFinite(probability) ? `p ${probability.toFixed(2)}` : "" };
 }
 
-// From which answer to which one, and by how much its probability moved; both runs look at the same photo.
+// From which answer to which one, crossed where they are wrong, and from which probability to which, each of the class that is answered.
+// Both runs look at the same photo.
 export function turnOf(inputs, look, before, image, inputsBefore = inputs) {
-  const [now, then] = [captionOf(inputs, look, image), captionOf(inputsBefore, before, image)];
-  if (now.text !== then.text) return { text: `${then.text || "?"} → ${now.text || "?"}`, share: "" };
-  const by = look?.probability[image] - before?.probability[image];
-  return { text: now.text, share: now.share && then.share && Number.isFinite(by) ? `p ${by < 0 ? "−" : "+"}${Math.abs(by).toFixed(2)}` : "" };
+  const [now, then] = [[inputs, look], [inputsBefore, before]].map(([known, each]) => ({ ...captionOf(known, each, image), cross: isWrong(known, each, image) ? "✗ " : "" }));
+  const [from, to] = [then, now].map(({ cross, text }) => `${cross}${text || "?"}`);
+  const share = now.share && then.share ? `${then.share} → ${now.share.slice("p ".length)}` : "";
+  return { text: from === to ? now.text && to : `${from} → ${to}`, share };
+}
+
+// What the two maps of a difference explain, where that is not the same: of one and of the other.
+export function explainedApart(inputs, part, minus, image, inputsBefore = inputs) {
+  const [one, other] = [explainedOf(inputs, part, image), explainedOf(inputsBefore, minus, image)];
+  return one && other && one !== other ? [one, other] : null;
 }
 
 // The same in a sentence, for those who hear the page.

@@ -22,7 +22,7 @@ export function drawState(context, state, { x, width, height }) {
   context.fillStyle = "#8d929a";
   context.font = `${Math.max(9, Math.min(11, width / 8))}px system-ui, sans-serif`;
   context.textAlign = "center";
-  const words = state === "failed" ? ["could not", "be had"] : [{ loading: "loading …", missing: "no look" }[state]];
+  const words = state === "failed" ? ["could not", "be had"] : [{ loading: "loading …", missing: "no look", mapless: "no map" }[state]];
   words.forEach((word, at) => context.fillText(word, x + width / 2, height / 2 + 13 * at));
   context.textAlign = "left";
 }

@@ -1,8 +1,19 @@
 // The difference of two maps of one image: what there is more of in the first one, on the same scale. Pure arithmetic.
 
-// Null where the two cannot be compared: maps on different scales, or none at all.
+// Why an image's maps in two parts cannot be compared; "" where they can. Maps that explain different things can be: their caption says so.
+export function unlikeOf(one, other, image) {
+  const reason = reasonOf(one, other, image);
+  return reason && `cannot be compared: ${reason}`;
+}
+
+function reasonOf(one, other, image) {
+  if (!one.maximum || !other.maximum) return "no maps";
+  if (one.maximum[image] === null || other.maximum[image] === null) return "not finite";
+  if (one.scale.kind !== other.scale.kind || one.scale.limit !== other.scale.limit) return "unlike scales";
+  return one.scale.kind === "log" && one.unit !== other.unit ? "unlike units" : "";
+}
+
 export function differenceOf(one, other, mode) {
-  if (!one || !other || one.scale.kind !== other.scale.kind || one.scale.limit !== other.scale.limit || one.maximum === null || other.maximum === null) return null;
   const [height, width] = [Math.max(one.height, other.height), Math.max(one.width, other.width)];
   const [first, second] = [one, other].map((map) => resampled(valuesOf(map, mode), map, height, width));
   const values = first.map((value, at) => value - second[at]);

@@ -8,7 +8,7 @@ export function mapOf(part, index, codes) {
   const sum = counts.reduce((total, count, level) => total + count * level, 0);
   return {
     codes, height: part.size[0], width: part.size[1], scale: part.scale, area: part.area, maximum, mean: part.mean[index],
-    magnitude: ((sum / codes.length) * (maximum || 0)) / (255 - zero), half: halfOf(counts, sum, codes.length),
+    magnitude: ((sum / codes.length) * (maximum || 0)) / (255 - zero), half: maximum === null ? null : halfOf(counts, sum, codes.length),
     state: stateOf(codes, maximum),
   };
 }

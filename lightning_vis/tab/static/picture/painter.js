@@ -3,7 +3,7 @@
 import { Budget, kept } from "./cache.js";
 import { mixture, mixturesOf, placesOfStrength } from "./colours.js";
 import { mapOf } from "./maps.js";
-import { differenceOf } from "./difference.js";
+import { differenceOf, unlikeOf } from "./difference.js";
 import { blend, borderOf, dim } from "./pixels.js";
 import { allCodes, codesOf, drawTile, scratch } from "./sprites.js";
 import { Store } from "./store.js";
@@ -58,10 +58,11 @@ export class Painter {
 
   // The difference of an image's maps in two parts; null while they are not there, or cannot be compared.
   difference({ part, minus, index, settings }) {
+    if (unlikeOf(part, minus, index)) return null;
     const [one, other] = [part, minus].map((each) => this.maps(each)?.[index]);
     if (!one || !other) return null;
     const name = `${part.key}/${minus.key}/${index}/${settings.mode}`;
-    return this.tiles.kept(name, () => ({ map: differenceOf(one, other, settings.mode) }), ({ map }) => map?.codes.length || 1).map;
+    return this.tiles.kept(name, () => differenceOf(one, other, settings.mode), (map) => map.codes.length);
   }
 
   paintDifference(canvas, { inputs, part, minus, index, masks, settings }) {

@@ -44,11 +44,20 @@ export class Marks {
     this.known = new Map(remembered()); // name -> [colour, number]
   }
 
-  // Gives each new name a colour of its own as far as there are some; nobody else's changes by that.
+  // Gives each new name a colour of its own as far as there are some; nobody else's changes by that. Of names that were never listed
+  // together before, two may have the same mark: the second one keeps its colour and gets a number.
   add(names) {
-    const listed = new Set(names);
-    const isNew = (name) => !this.known.has(name);
-    for (const name of names.filter(isNew)) this.known.set(name, freeMark(name, [...this.known].filter(([each]) => listed.has(each)).map(([, mark]) => mark)));
+    const placed = new Map(); // name -> mark, each mark once
+    const taken = new Set();
+    const own = names.filter((name) => this.known.has(name));
+    for (const name of own) {
+      const mark = this.known.get(name);
+      if (!taken.has(String(mark))) placed.set(name, mark);
+      taken.add(String(mark));
+    }
+    for (const name of own) if (!placed.has(name)) placed.set(name, numbered(this.known.get(name)[0], [...placed.values()]));
+    for (const name of names) if (!placed.has(name)) placed.set(name, freeMark(name, [...placed.values()]));
+    for (const [name, mark] of placed) this.known.set(name, mark);
     try {
       localStorage.setItem(STORE, JSON.stringify([...this.known].slice(-MOST)));
     } catch { /* a page from a file may not keep anything */ }
@@ -69,6 +78,10 @@ function freeMark(name, taken) {
   const from = hashOf(name) % COLOURS;
   const tried = [...Array(COLOURS).keys()].map((step) => (from + step) % COLOURS);
   const colour = tried.find((each) => uses[each] === Math.min(...uses));
+  return numbered(colour, taken);
+}
+
+function numbered(colour, taken) {
   const numbers = new Set(taken.filter(([each]) => each === colour).map(([, number]) => number));
   return [colour, [...Array(numbers.size + 1).keys()].find((number) => !numbers.has(number))];
 }

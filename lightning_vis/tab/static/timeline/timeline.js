@@ -11,6 +11,7 @@ import { scaleOf } from "./axes.js";
 import { Logged } from "./training_scalars.js";
 
 const SPEEDS = [["0.25", "¼ ×"], ["0.5", "½ ×"], ["1", "1 ×"], ["2", "2 ×"], ["4", "4 ×"], ["every", "every look"]];
+const AXIS = "moments by epochs or by steps";
 const FEW = 16; // looks from which on there is something to zoom into
 
 export class Timeline {
@@ -48,10 +49,10 @@ export class Timeline {
     this.against = element("select", { "aria-label": "compare with", title: "a second moment, or another run, and the difference (b)", onchange: () => page.change({ against: this.against.value || null }) });
     this.other = element("input", { type: "range", min: 0, step: 1, "aria-label": "moment B", oninput: () => page.goOther(Number(this.other.value)) });
     this.otherWhen = element("strong", { className: "moment B" });
-    this.linked = element("input", { type: "checkbox", onchange: () => page.change({ linked: this.linked.checked }) });
+    this.linked = element("input", { type: "checkbox", onchange: () => page.change({ linked: this.linked.checked, apart: null }) });
     this.second = element("span", { className: "beside" }, this.otherWhen, this.other, labelled("linked", this.linked));
     this.moments = element("span", { className: "moments" }, this.against, this.second);
-    this.axis = button("", "moments by epochs or by steps", () => page.change({ axis: page.state.axis === "step" ? "epoch" : "step" }));
+    this.axis = button("", AXIS, () => page.change({ axis: page.state.axis === "step" ? "epoch" : "step" }));
     this.axis.className = "axis";
     // In a small window the pictures need the room more than what is seldom changed.
     this.more = button("⋯", "more of the timeline: speed, moments, axis, lines", () => this.more.setAttribute("aria-expanded", String(this.root.classList.toggle("open"))));
@@ -79,7 +80,8 @@ export class Timeline {
     say(this.otherWhen, `B ${whenAt(model, model.other)}`);
     this.other.setAttribute("aria-valuetext", whenAt(model, model.other));
     this.linked.checked = state.linked;
-    say(this.axis, state.axis === "step" ? "steps" : "epochs");
+    say(this.axis, model.isByStep ? "steps" : "epochs", model.isDisagreed ? "in steps: the epochs of these runs have different lengths" : AXIS);
+    this.axis.disabled = model.isDisagreed;
     this.smooth.value = state.smooth;
   }
 
