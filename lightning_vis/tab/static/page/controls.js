@@ -72,7 +72,7 @@ export class Controls {
     this.only.value = state.only || "";
     this.order.value = state.order;
     this.order.title = "By the newest look of the runs shown";
-    this.glance.hidden = this.page.tab !== "compare";
+    if (this.page.tab !== "compare") this.glance.hidden = true; // there it is offered where it changes something
     this.glance.setAttribute("aria-pressed", String(state.glance));
   }
 

@@ -5,7 +5,8 @@ import { element } from "./dom.js";
 
 const PARTS = [
   ["What is to be seen", [
-    ["Compare", "all images at one moment: the photos above, below them a row for each run. Press a tile to see it large."],
+    ["Compare", "all images at one moment: the photos above, below them a row for each run; of a single run each map may stand beside its photo. Press a tile to see it large."],
+    ["all at a glance", "offered where not all images are seen: all at once, as large as the window allows; or it says how many are."],
     ["Film", "each image over time, the untrained network first; press a column to go there."],
     ["copy link", "a link to just what is shown, always with its moment; the address bar follows the training until a moment is chosen."],
     ["verdict", "the sentence below the rows: the newest one up to the moment shown, with its look in front."],
