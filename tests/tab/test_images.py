@@ -28,11 +28,12 @@ def images(tmp_path_factory):
         *(frame_of(10 * at, share=0.5, **shown) for at in (1, 2)),
     ]
     frames = [replaced(each, probability=probability, per_image=lift) for each in turned]
+    write_run(root / "five", film_of(5, count=8), inputs_of(8))
     for run in ("few", "twice"):
         write_run(root / run, frames, inputs_of(8))
     with tensorboard(root) as address:
-        for run in ("many", "more", "most", "few", "twice"):
-            wait_for_looks(address, run, 3)
+        for run in ("many", "more", "most", "few", "twice", "five"):
+            wait_for_looks(address, run, 5 if run == "five" else 3)
         yield address
 
 
@@ -300,3 +301,15 @@ def test_on_a_telephone_two_runs_stand_side_by_side_with_their_photo_on_the_firs
         tab.press("ArrowRight")
         focused = "() => document.activeElement.getAttribute('aria-label').split(',').slice(0, 2).join()"
         assert tab.frame.evaluate(focused) == "image 1, run beta"
+
+
+@pytest.mark.parametrize("runs", ["five", "five,few"])
+def test_a_film_of_few_looks_uses_the_width_and_two_rows_of_it_are_seen(page, runs):
+    tab = page.resize(1440, 900).follow(link(runs, tab="film"))
+    tab.painted()
+    stage = tab.frame.query_selector("main").bounding_box()
+    strips = [each.bounding_box() for each in tab.frame.query_selector_all(".film .row > canvas")]
+    assert strips[0]["width"] > 0.8 * stage["width"]
+    assert strips[1]["y"] + strips[1]["height"] <= stage["y"] + stage["height"]
+    tab.resize(700, 1200)
+    tab.until("() => document.querySelector('.film .row > canvas').clientWidth > 0.8 * (innerWidth - 120)")

@@ -2,14 +2,15 @@
 
 import { Stops } from "../access/stops.js";
 import { drawState } from "../picture/cell.js";
-import { cssColour, element, elided, fitCanvas, NO_MAPS, notesIn, pager, pressable, replace } from "../page/dom.js";
+import { cssColour, element, elided, fitCanvas, isFlowing, NO_MAPS, notesIn, pager, pressable, replace } from "../page/dom.js";
 import { groupsOf } from "../runs/groups.js";
 import { lookAt, partOf, thinned, whenAt, withMaps } from "../page/looks.js";
 import { markOf } from "../runs/run_list.js";
 import { answersOf, errorOf, explainedOf, explainsAnew, isWrong, spoken, truthOf } from "../page/words.js";
 import { errorShare } from "../timeline/axes.js";
 
-const [LEAST, MOST] = [72, 112]; // a tile fills the width as far as that goes
+const [LEAST, MOST] = [72, 320]; // a tile fills the width as far as that goes
+const HEADS = 120; // pixels of a stage that are not for tiles
 const GAP = 4;
 const LEFT = 92;
 const PER_PAGE = 8;
@@ -41,7 +42,7 @@ export class Film {
     const seen = new Set(model.runs.flatMap((run) => run.looks.map((look) => look.steps)));
     const places = [...model.positions.keys()].filter((at) => seen.has(model.positions[at]) && at >= model.low && at <= model.high);
     this.columns = thinned(places.length, Math.max(2, Math.floor(width / (LEAST + GAP)))).map((at) => places[at]);
-    this.side = Math.max(LEAST, Math.min(MOST, Math.floor(width / this.columns.length) - GAP));
+    this.side = Math.max(LEAST, Math.min(MOST, this.half(model), Math.floor(width / this.columns.length) - GAP));
     const groups = groupsOf(model, this.page.state);
     const count = Math.max(0, ...groups.map((group) => group.images.length));
     const pages = Math.max(1, Math.ceil(count / PER_PAGE));
@@ -56,6 +57,13 @@ export class Film {
     this.mark(model);
     this.stops.settle();
     this.paint(model);
+  }
+
+  // Two rows are seen at least.
+  half({ runs }) {
+    const height = isFlowing() ? window.innerHeight - 160 : this.page.stage.clientHeight;
+    const tall = Math.max(...runs.map(({ inputs }) => (inputs ? inputs.size[0] / inputs.size[1] : 1)));
+    return Math.floor((height - HEADS) / 2 / tall);
   }
 
   updateEmpty(model) {
