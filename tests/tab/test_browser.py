@@ -210,3 +210,13 @@ def test_the_screenshot_of_a_dead_page_would_be_noticed(browser, server):
         tab.painted()
         picture = np.asarray(Image.open(io.BytesIO(tab.page.screenshot())).convert("RGB")).reshape(-1, 3)
         assert len(np.unique(picture // 8, axis=0)) > 150
+
+
+def test_rows_of_a_film_name_their_run_where_there_are_several(page):
+    page.follow("&p.lightning_vis.tab=film").painted()
+    assert page.texts(".film .named") == ["alpha", "beta", "gamma"] * 4
+    tops = "all => all.map(each => each.getBoundingClientRect().top)"
+    names, strips = (page.frame.eval_on_selector_all(each, tops) for each in (".film .named", ".film .row > canvas"))
+    assert all(0 < strip - name < 20 for name, strip in zip(names, strips, strict=True))
+    page.follow("&p.lightning_vis.tab=film&p.lightning_vis.runs=beta").painted()
+    assert page.texts(".film .named") == []

@@ -80,7 +80,7 @@ export class Film {
     const head = element("div", { className: "times", role: "group", "aria-label": "moments: go there" }, element("span"), ...this.heads);
     for (const button of this.heads) button.style.width = `${this.side}px`;
     this.cursor = element("div", { className: "cursor" });
-    const rows = this.groups.flatMap(({ images, runs }) => images.flatMap((image) => runs.map((run, at) => this.row(run, image, at === 0))));
+    const rows = this.groups.flatMap(({ images, runs }) => images.flatMap((image) => runs.map((run, at) => this.row(run, image, { isFirst: at === 0, isNamed: model.runs.length > 1 }))));
     const body = element("div", { className: "rows", role: "table", "aria-label": "each image over time, a row for each run" }, ...rows, this.cursor);
     const note = this.isRepeating(model) ? [element("p", { className: "quiet", textContent: READING })] : [];
     return [head, body, ...note];
@@ -95,7 +95,8 @@ export class Film {
     return model.runs.some((run) => new Set(looks(run)).size < looks(run).length);
   }
 
-  row(run, image, isFirst) {
+  // Of several runs each row has its run's name above it: colours alone tell few of them apart.
+  row(run, image, { isFirst, isNamed }) {
     const name = truthOf(run.inputs, image);
     const called = `image ${image + 1}${name && `: ${name}`}`;
     const input = pressable(() => this.page.timeline.choose(image));
@@ -107,7 +108,7 @@ export class Film {
     mark.title = run.name;
     this.rows.push({ run: run.name, image, strip, input: isFirst ? input : null, cells: [] });
     const left = element("div", { className: "left", role: "rowheader" }, isFirst ? photo : "", mark);
-    return element("div", { className: isFirst ? "row first" : "row", role: "row", title: `${called}, ${run.name}` }, left, strip);
+    return element("div", { className: isFirst ? "row first" : "row", role: "row", title: `${called}, ${run.name}` }, left, ...(isNamed ? [element("span", { className: "quiet small named", textContent: run.name, "aria-hidden": "true" })] : []), strip);
   }
 
   // What is answered in the columns, said where it turns.
