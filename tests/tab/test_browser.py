@@ -220,3 +220,24 @@ def test_rows_of_a_film_name_their_run_where_there_are_several(page):
     assert all(0 < strip - name < 20 for name, strip in zip(names, strips, strict=True))
     page.follow("&p.lightning_vis.tab=film&p.lightning_vis.runs=beta").painted()
     assert page.texts(".film .named") == []
+
+
+def test_views_of_one_title_have_buttons_that_can_be_told_apart(browser, tmp_path):
+    frames = [
+        replaced(
+            frame, maps=frame.maps | {"fine": replaced(frame.maps["saliency"], layer="conv1"), "late": frame.maps["grad_cam"]}
+        )
+        for frame in film_of(2)
+    ]
+    write_run(tmp_path / "run", frames, inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 2)
+        with Tab(browser, address) as tab:
+            tab.painted()
+            assert sorted(tab.texts("[aria-label=view] button")) == [
+                "Evidence",
+                "Grad-CAM (grad_cam)",
+                "Grad-CAM (late)",
+                "Saliency (<input>)",
+                "Saliency (conv1)",
+            ]
