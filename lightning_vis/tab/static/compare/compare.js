@@ -3,7 +3,7 @@
 import { Stops } from "../access/stops.js";
 import { mark } from "../picture/cell.js";
 import { element, fitCanvas, isFlowing, NO_MAPS, notesIn, nthOf, pager, pressable, put, replace } from "../page/dom.js";
-import { limitOf } from "../picture/colours.js";
+import { isUnseen, limitOf } from "../picture/colours.js";
 import { groupsOf } from "../runs/groups.js";
 import { withMaps } from "../page/looks.js";
 import { markOf } from "../runs/run_list.js";
@@ -297,9 +297,14 @@ export class Compare {
     const map = taken ? painter.difference(painted) : part.maximum ? painter.maps(part)?.[tile.image] : null;
     const isPainted = !this.isNew(tile, [part.key, minus?.key, run.inputs?.key, run.masks?.key])
       || (taken ? painter.paintDifference(tile.canvas, painted) : painter.paintView(tile.canvas, painted));
-    mark(tile, isPainted ? "shown" : taken ? "unlike" : "missing", isPainted ? map?.state : taken ? "" : "no map");
-    return describe(tile, isPainted ? map : null, { width: this.layout.side, quantity: quantityOf(model.view) });
+    const isWeak = Boolean(isPainted && map && !map.state && isUnseen(map, state, painter.constants));
+    mark(tile, isPainted ? "shown" : taken ? "unlike" : "missing", isPainted ? map?.state || (isWeak ? weakIn(this.layout) : "") : taken ? "" : "no map");
+    return describe(tile, isPainted ? map : null, { width: this.layout.side, quantity: quantityOf(model.view), isWeak });
   }
+}
+
+function weakIn({ isNarrow, isTiny }) {
+  return isTiny ? "weak" : isNarrow ? "too weak" : "too weak to be seen";
 }
 
 // Each map beside its photo: of two lines one, without another order for who hears it.

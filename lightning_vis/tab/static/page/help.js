@@ -43,7 +43,7 @@ const PARTS = [
     ["not looked at", "there was no look of this run at that moment or before."],
     ["no map", "the look has no map of this view."],
     ["empty, constant, not finite", "the map is 0, has one value, or holds numbers that are none."],
-    ["too weak to be seen", "in a tile opened large: the map is not empty, but its strongest place shows no colour on this scale."],
+    ["too weak to be seen", "in a small tile too weak, or weak: the map is not empty, but its strongest place shows no colour on this scale; where it lies is said faintly."],
     ["cannot be compared", "a difference of maps that stand on unlike scales."],
   ]],
   ["Keys", [
