@@ -210,3 +210,58 @@ def test_the_screenshot_of_a_dead_page_would_be_noticed(browser, server):
         tab.painted()
         picture = np.asarray(Image.open(io.BytesIO(tab.page.screenshot())).convert("RGB")).reshape(-1, 3)
         assert len(np.unique(picture // 8, axis=0)) > 150
+
+
+def test_rows_of_a_film_name_their_run_where_there_are_several(page):
+    page.follow("&p.lightning_vis.tab=film").painted()
+    assert page.texts(".film .named") == ["alpha", "beta", "gamma"] * 4
+    tops = "all => all.map(each => each.getBoundingClientRect().top)"
+    names, strips = (page.frame.eval_on_selector_all(each, tops) for each in (".film .named", ".film .row > canvas"))
+    assert all(0 < strip - name < 20 for name, strip in zip(names, strips, strict=True))
+    page.follow("&p.lightning_vis.tab=film&p.lightning_vis.runs=beta").painted()
+    assert page.texts(".film .named") == []
+
+
+def test_views_of_one_title_have_buttons_that_can_be_told_apart(browser, tmp_path):
+    frames = [
+        replaced(
+            frame, maps=frame.maps | {"fine": replaced(frame.maps["saliency"], layer="conv1"), "late": frame.maps["grad_cam"]}
+        )
+        for frame in film_of(2)
+    ]
+    write_run(tmp_path / "run", frames, inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 2)
+        with Tab(browser, address) as tab:
+            tab.painted()
+            assert sorted(tab.texts("[aria-label=view] button")) == [
+                "Evidence",
+                "Grad-CAM (grad_cam)",
+                "Grad-CAM (late)",
+                "Saliency (<input>)",
+                "Saliency (conv1)",
+            ]
+
+
+def test_a_map_too_weak_to_be_seen_says_so_and_its_numbers_are_no_findings(browser, tmp_path):
+    frames = film_of(2)
+    maps = frames[1].maps["evidence"]
+    weak = replaced(maps, values=maps.values * np.array([1e-3, 1, 1e-3, 1], np.float32).reshape(4, 1, 1))
+    write_run(tmp_path / "run", [frames[0], replaced(frames[1], maps={"evidence": weak})], inputs_of())
+    dims = "all => all.map(each => getComputedStyle(each).opacity)"
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 2)
+        with Tab(browser, address) as tab:
+            tab.painted()
+            assert tab.texts(".picture .state") == ["too weak to be seen", "", "too weak to be seen", ""]
+            for measured in (".lift:not(.spread)", ".measures span:first-child"):
+                assert tab.frame.eval_on_selector_all(measured, dims) == ["0.45", "1", "0.45", "1"]
+            said = tab.frame.eval_on_selector_all(".picture canvas", "all => all.map(each => each.getAttribute('aria-label'))")
+            assert [each.endswith("; its map is too weak to be seen") for each in said] == [True, False, True, False]
+            tab.click("shape only")  # every map is seen by its own mean
+            tab.until("() => [...document.querySelectorAll('.picture .state')].every(each => !each.textContent)")
+            assert set(tab.frame.eval_on_selector_all(".lift:not(.spread)", dims)) == {"1"}
+            tab.click("evidence")
+            tab.resize(390, 844)
+            tab.until("() => document.querySelector('.picture .state').textContent.startsWith('too weak')")
+            assert tab.frame.evaluate("() => document.documentElement.scrollWidth <= innerWidth")

@@ -183,3 +183,22 @@ def test_the_verdict_names_twins_by_the_numbers_that_the_page_has(browser, tmp_p
             assert objects[verdict.rows[0]] == "twin 2: mammal"
             shown = tab.frame.eval_on_selector_all(".object", "all => all.map(each => each.querySelectorAll('.flips').length)")
             assert [at + 1 for at, flips in enumerate(shown) if flips][1] == 2
+
+
+def test_forty_filters_of_long_names_leave_the_film_in_the_window(browser, tmp_path):
+    names = [f"n{at:08d} a long name of a class, and another one, as in ImageNet" for at in range(40)]
+    write_run(tmp_path / "long", [classes_of(at, names) for at in range(2)], None)
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "long", 2)
+        for width, height in ((1440, 900), (390, 844)):
+            with Tab(browser, address, "&p.lightning_vis.tab=filters", width=width, height=height) as tab:
+                tab.painted()
+                caption = "() => document.querySelector('.now figcaption').title"
+                tab.until(f"() => ({caption})().includes('ImageNet')")  # cut to the eye, whole to the pointer
+                assert tab.frame.eval_on_selector(".now figcaption", "each => each.clientHeight < 40")
+                film = tab.frame.query_selector(".sheets details").bounding_box()
+                assert film["y"] < (tab.frame.query_selector("footer").bounding_box()["y"] if width > 700 else 2 * height)
+
+
+def classes_of(look, names):
+    return sheet_of(look, "<output>", [Filter(name, 2.0, 1.0, kind="class") for name in names], range(40, 200, 4))

@@ -4,7 +4,7 @@ import { Stops } from "../access/stops.js";
 import { mark } from "../picture/cell.js";
 import { element, fitCanvas, isFlowing, NO_MAPS, notesIn, nthOf, pager, pressable, put, replace } from "../page/dom.js";
 import { unlikeOf } from "../picture/difference.js";
-import { limitOf } from "../picture/colours.js";
+import { isUnseen, limitOf } from "../picture/colours.js";
 import { groupsOf } from "../runs/groups.js";
 import { withMaps } from "../page/looks.js";
 import { markOf } from "../runs/run_list.js";
@@ -48,15 +48,16 @@ export class Compare {
     const height = isFlowing() ? window.innerHeight - 160 : stage.clientHeight;
     const space = { width: this.root.clientWidth || stage.clientWidth - 28, height, notes: notes.length, others: !this.page.controls.runs.others.hidden, isGlance: state.glance };
     this.layout = layoutOf(groups, space);
-    const { columns, perPage } = this.layout;
+    this.page.controls.glance.hidden = (space.isGlance ? layoutOf(groups, { ...space, isGlance: false }) : this.layout).isWhole;
+    const { columns, perPage, isPaired } = this.layout;
     const most = Math.max(0, ...groups.map((group) => group.images.length));
     const pages = Math.max(1, Math.ceil(most / perPage));
     const first = Math.min(state.page, pages - 1) * perPage;
     const shown = groups.map((group) => ({ ...group, images: group.images.slice(first, first + perPage) }));
     const structure = JSON.stringify([
-      model.probe, columns, pages, first, most, shown.map(({ images, rows }) => [images, rows.map(({ id, run }) => [id, run.colour, run.inputs?.key])]),
+      model.probe, columns, isPaired, this.seenOf(most), pages, first, most, shown.map(({ images, rows }) => [images, rows.map(({ id, run }) => [id, run.colour, run.inputs?.key])]),
     ]);
-    replace(this.body, structure, () => [...(pages > 1 ? [pager(this.page, { pages, first, last: Math.min(most, first + perPage), count: most })] : []), ...this.build(shown, columns)]);
+    replace(this.body, structure, () => [...(pages > 1 ? [pager(this.page, { pages, first, last: Math.min(most, first + perPage), count: most })] : []), ...this.seenOf(most).map((textContent) => element("p", { className: "quiet seen", textContent })), ...this.build(shown, columns)]);
     notesIn(this.notes, notes, this.page);
     this.rows = shown.flatMap((group) => group.rows);
     this.fit(model);
@@ -73,6 +74,12 @@ export class Compare {
       ...(isShown ? [`Rows of one minus another are differences: ${differenceReadingOf(view, limitOf(view.scale, state, painter.constants), state.mode)}`] : []),
       ...(apart ? [`No difference to ${apart.from} of ${apart.names.join(", ")}: only runs that look at the same photos, with the same labels, are subtracted.`] : []),
     ];
+  }
+
+  // At a glance it is said where not all can be seen at once.
+  seenOf(count) {
+    const { isWhole, seen } = this.layout;
+    return this.page.state.glance && !isWhole && count ? [`${seen} of ${count} images are seen at once, as small as tiles can be; the others stand below.`] : [];
   }
 
   updateEmpty(model) {
@@ -98,6 +105,7 @@ export class Compare {
     const grid = element("div", { className: isFirst ? "grid first" : "grid", role: "grid", "aria-label": "columns are images, rows are runs; arrows go from tile to tile" });
     if (group.run.inputs) grid.append(line(this.inputRow(group, images, isFirst)));
     for (const row of group.rows) grid.append(line(this.runRow(row, images, isFirst)));
+    if (this.layout.isPaired) pair(grid);
     return grid;
   }
 
@@ -163,9 +171,11 @@ export class Compare {
   }
 
   fit(model) {
-    const { side, labels, isNarrow, isTiny, isTurned } = this.layout;
+    const { side, labels, isNarrow, isTiny, isTurned, isPaired, isBare } = this.layout;
     this.arrange(isNarrow);
     this.root.classList.toggle("tiny", isTiny);
+    this.root.classList.toggle("bare", isBare);
+    this.root.classList.toggle("paired", isPaired);
     this.root.classList.toggle("stacked", !labels && !isTurned);
     this.root.classList.toggle("turned", isTurned);
     for (const grid of this.root.querySelectorAll(".grid")) this.fitGrid(grid);
@@ -179,8 +189,8 @@ export class Compare {
 
   // Turned, each line of the grid is a column: its head, then image below image.
   fitGrid(grid) {
-    const { side, columns, labels, isTurned } = this.layout;
-    const beside = isTurned ? grid.children.length : columns;
+    const { side, columns, labels, isTurned, isPaired } = this.layout;
+    const beside = isTurned ? grid.children.length : isPaired ? 2 * columns : columns;
     grid.style.gridTemplateColumns = `${labels ? `${labels}px ` : ""}repeat(${beside}, ${side}px)`;
     grid.style.gridTemplateRows = isTurned ? `repeat(${grid.firstChild.children.length}, auto)` : "";
   }
@@ -293,7 +303,17 @@ export class Compare {
     const map = taken ? painter.difference(painted) : part.maximum ? painter.maps(part)?.[tile.image] : null;
     const isPainted = !this.isNew(tile, [part.key, minus?.key, run.inputs?.key, run.masks?.key])
       || (taken ? painter.paintDifference(tile.canvas, painted) : painter.paintView(tile.canvas, painted));
-    mark(tile, isPainted ? "shown" : taken ? "unlike" : "missing", isPainted ? map?.state : taken ? unlikeOf(part, minus, tile.image) : "no map");
-    return describe(tile, isPainted ? map : null, { width: this.layout.side, quantity: quantityOf(model.view) });
+    const isWeak = Boolean(isPainted && map && !map.state && isUnseen(map, state, painter.constants));
+    mark(tile, isPainted ? "shown" : taken ? "unlike" : "missing", isPainted ? map?.state || (isWeak ? weakIn(this.layout) : "") : taken ? unlikeOf(part, minus, tile.image) : "no map");
+    return describe(tile, isPainted ? map : null, { width: this.layout.side, quantity: quantityOf(model.view), isWeak });
   }
+}
+
+function weakIn({ isNarrow, isTiny }) {
+  return isTiny ? "weak" : isNarrow ? "too weak" : "too weak to be seen";
+}
+
+// Each map beside its photo: of two lines one, without another order for who hears it.
+function pair(grid) {
+  [...grid.children].forEach(({ children: [, ...figures] }, line) => figures.forEach((figure, at) => { figure.style.order = 2 * at + line; }));
 }

@@ -104,8 +104,11 @@ function signed(value) {
   return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
 }
 
-// What is known of a map once its picture has come.
-export function describe(tile, map, { width, quantity }) {
+// What is known of a map once its picture has come. Where one that nobody can see lies is true, but no finding.
+export function describe(tile, map, { width, quantity, isWeak = false }) {
+  tile.figure.classList.toggle("weak", isWeak);
+  say(tile.state, tile.state.textContent, isWeak ? "Its strongest place shows no colour on this scale: what is said below of where it lies is true of next to nothing" : "");
+  if (isWeak) put(tile.canvas, "aria-label", `${tile.canvas.getAttribute("aria-label")}; its map is too weak to be seen`);
   const where = map?.half ? percent(map.half) : "";
   const isLong = !tile.hasLift && width >= ROOMY;
   const text = isLong ? `half of it in ${where} of the image` : width < NARROW ? `half ${where}` : `half in ${where}`;

@@ -2,14 +2,15 @@
 
 import { Stops } from "../access/stops.js";
 import { drawState } from "../picture/cell.js";
-import { cssColour, element, elided, fitCanvas, NO_MAPS, notesIn, pager, pressable, replace } from "../page/dom.js";
+import { cssColour, element, elided, fitCanvas, isFlowing, NO_MAPS, notesIn, pager, pressable, replace } from "../page/dom.js";
 import { groupsOf } from "../runs/groups.js";
 import { lookAt, partOf, thinned, whenAt, withMaps } from "../page/looks.js";
 import { markOf } from "../runs/run_list.js";
 import { answersOf, errorOf, explainedOf, explainsAnew, isWrong, spoken, truthOf } from "../page/words.js";
 import { errorShare } from "../timeline/axes.js";
 
-const [LEAST, MOST] = [72, 112]; // a tile fills the width as far as that goes
+const [LEAST, MOST] = [72, 320]; // a tile fills the width as far as that goes
+const HEADS = 120; // pixels of a stage that are not for tiles
 const GAP = 4;
 const LEFT = 92;
 const PER_PAGE = 8;
@@ -41,7 +42,7 @@ export class Film {
     const seen = new Set(model.runs.flatMap((run) => run.looks.map((look) => look.steps)));
     const places = [...model.positions.keys()].filter((at) => seen.has(model.positions[at]) && at >= model.low && at <= model.high);
     this.columns = thinned(places.length, Math.max(2, Math.floor(width / (LEAST + GAP)))).map((at) => places[at]);
-    this.side = Math.max(LEAST, Math.min(MOST, Math.floor(width / this.columns.length) - GAP));
+    this.side = Math.max(LEAST, Math.min(MOST, this.half(model), Math.floor(width / this.columns.length) - GAP));
     const groups = groupsOf(model, this.page.state);
     const count = Math.max(0, ...groups.map((group) => group.images.length));
     const pages = Math.max(1, Math.ceil(count / PER_PAGE));
@@ -58,6 +59,13 @@ export class Film {
     this.paint(model);
   }
 
+  // Two rows are seen at least.
+  half({ runs }) {
+    const height = isFlowing() ? window.innerHeight - 160 : this.page.stage.clientHeight;
+    const tall = Math.max(...runs.map(({ inputs }) => (inputs ? inputs.size[0] / inputs.size[1] : 1)));
+    return Math.floor((height - HEADS) / 2 / tall);
+  }
+
   updateEmpty(model) {
     const textContent = answersOf(model) || NO_MAPS;
     notesIn(this.notes, [], this.page);
@@ -72,7 +80,7 @@ export class Film {
     const head = element("div", { className: "times", role: "group", "aria-label": "moments: go there" }, element("span"), ...this.heads);
     for (const button of this.heads) button.style.width = `${this.side}px`;
     this.cursor = element("div", { className: "cursor" });
-    const rows = this.groups.flatMap(({ images, runs }) => images.flatMap((image) => runs.map((run, at) => this.row(run, image, at === 0))));
+    const rows = this.groups.flatMap(({ images, runs }) => images.flatMap((image) => runs.map((run, at) => this.row(run, image, { isFirst: at === 0, isNamed: model.runs.length > 1 }))));
     const body = element("div", { className: "rows", role: "table", "aria-label": "each image over time, a row for each run" }, ...rows, this.cursor);
     const note = this.isRepeating(model) ? [element("p", { className: "quiet", textContent: READING })] : [];
     return [head, body, ...note];
@@ -87,7 +95,8 @@ export class Film {
     return model.runs.some((run) => new Set(looks(run)).size < looks(run).length);
   }
 
-  row(run, image, isFirst) {
+  // Of several runs each row has its run's name above it: colours alone tell few of them apart.
+  row(run, image, { isFirst, isNamed }) {
     const name = truthOf(run.inputs, image);
     const called = `image ${image + 1}${name && `: ${name}`}`;
     const input = pressable(() => this.page.timeline.choose(image));
@@ -99,7 +108,7 @@ export class Film {
     mark.title = run.name;
     this.rows.push({ run: run.name, image, strip, input: isFirst ? input : null, cells: [] });
     const left = element("div", { className: "left", role: "rowheader" }, isFirst ? photo : "", mark);
-    return element("div", { className: isFirst ? "row first" : "row", role: "row", title: `${called}, ${run.name}` }, left, strip);
+    return element("div", { className: isFirst ? "row first" : "row", role: "row", title: `${called}, ${run.name}` }, left, ...(isNamed ? [element("span", { className: "quiet small named", textContent: run.name, "aria-hidden": "true" })] : []), strip);
   }
 
   // What is answered in the columns, said where it turns.

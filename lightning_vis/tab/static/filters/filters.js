@@ -1,14 +1,15 @@
 // Filters: what excites each of them most, at the moment and over time.
 
 import { mark } from "../picture/cell.js";
-import { choice, element, fitCanvas, replace } from "../page/dom.js";
+import { choice, element, fitCanvas, isFlowing, replace } from "../page/dom.js";
 import { lookAt } from "../page/looks.js";
 import { FilterFilm, LEFT, SMALL } from "./filter_film.js";
 
 const PREFIX = "filters/";
-const LARGE = 128;
+const [LARGE, LEAST] = [128, 64]; // so that the film begins in the window, however many filters there are
+const WORDS = 38; // pixels of a caption and the gap below it
 const MIDDLE = 96; // over time: as large as the width allows
-const GAP = 4;
+const [GAP, BETWEEN] = [4, 8];
 const EMPTY = "No filters in these runs: add FilterMaximizationCallback() to the Trainer's callbacks.";
 const ORANGE = "Orange frame: the filter is dead, or a probe image excites it more than its own picture does.";
 const OTHERS = "Over time: the filters of the look shown; empty where a look had others.";
@@ -78,7 +79,7 @@ export class Filters {
     const when = element("span", { className: "quiet" });
     const head = element("h2", {}, element("strong", { textContent: run.name }), when);
     head.style.borderColor = `var(${run.colour})`;
-    const now = element("div", { className: "tiles" });
+    const now = element("div", { className: "tiles now" });
     const film = new FilterFilm(run.name, count > 1, (look) => this.page.go(this.page.model.positions.indexOf(look.steps)));
     const body = count ? [now, film.root] : [element("p", { className: "quiet", textContent: "nothing of this kind in this run" })];
     return { run: run.name, when, now, film, tiles: [], root: element("section", {}, head, ...body) };
@@ -87,6 +88,8 @@ export class Filters {
   fill(section, { looks, name, steps, layout }) {
     const look = lookAt(looks, steps);
     const part = look?.pictures[name];
+    const side = this.sideOf(part);
+    section.now.classList.toggle("small", side < LARGE);
     section.when.textContent = look ? ` ${look.when}` : " not yet";
     replace(section.now, String(part?.count || 0), () => {
       section.tiles = [...Array(part?.count || 0).keys()].map((index) => this.tile(index));
@@ -95,9 +98,17 @@ export class Filters {
     for (const tile of section.tiles) {
       Object.assign(tile, { part, label: `${name} ${part.names?.[tile.index]}, run ${section.run}, ${look.when}` });
       tile.figure.classList.toggle("marked", isMarked(part, tile.index));
-      fitCanvas(tile.canvas, LARGE, Math.round((LARGE * part.size[0]) / part.size[1]));
+      tile.figure.style.width = `${side}px`;
+      fitCanvas(tile.canvas, side, Math.round((side * part.size[0]) / part.size[1]));
     }
     if (looks.length) section.film.update(looks, name, part || looks[0].pictures[name], layout);
+  }
+
+  // The largest size at which all pictures of now take three fifths of the window, at least the least one.
+  sideOf(part) {
+    const { stage } = this.page;
+    const room = { width: this.root.clientWidth || stage.clientWidth, height: 0.6 * (isFlowing() ? window.innerHeight : stage.clientHeight) };
+    return largestSide(part?.count || 0, part ? part.size[0] / part.size[1] : 1, room);
   }
 
   tile(index) {
@@ -127,6 +138,13 @@ export class Filters {
     tile.canvas.setAttribute("aria-label", caption ? `${tile.label}: ${caption}` : tile.label);
     return captions.isLoading(tile.part) ? "loading" : "shown";
   }
+}
+
+function largestSide(count, tall, { width, height }) {
+  const lines = (side) => Math.ceil(count / Math.max(1, Math.floor((width + BETWEEN) / (side + BETWEEN))));
+  let side = LARGE;
+  while (side > LEAST && lines(side) * (side * tall + WORDS) > height) side -= 4;
+  return side;
 }
 
 // What has to be said of the frames and gaps that some look brings. Parts come by run.

@@ -72,7 +72,7 @@ export class Controls {
     this.only.value = state.only || "";
     this.order.value = state.order;
     this.order.title = "By the newest look of the runs shown";
-    this.glance.hidden = this.page.tab !== "compare";
+    if (this.page.tab !== "compare") this.glance.hidden = true; // there it is offered where it changes something
     this.glance.setAttribute("aria-pressed", String(state.glance));
   }
 
@@ -112,7 +112,7 @@ export class Controls {
   }
 
   updateViews({ view, views }) {
-    const options = views.map((each) => ({ value: each.key, text: titleOf(each), title: each.layer && `layer ${each.layer}` }));
+    const options = views.map((each) => ({ value: each.key, text: nameIn(views, each), title: each.layer && `layer ${each.layer}` }));
     replace(this.views, JSON.stringify([options, view.key]), () => choice("view", options, view.key, (key) => this.page.change({ view: key })));
   }
 
@@ -181,6 +181,14 @@ export function titleOf(view) {
   const key = view.head ? view.key.slice(0, -view.head.length - 1) : view.key; // the title names the head
   const extra = /[.+]/.test(key) ? ` ${key.slice(key.search(/[.+]/))}` : "";
   return view.title.includes(extra.trim()) ? view.title : `${view.title}${extra}`;
+}
+
+// Views of one title are told apart by their layers, else by their keys.
+function nameIn(views, view) {
+  const same = views.filter((each) => titleOf(each) === titleOf(view));
+  if (same.length < 2) return titleOf(view);
+  const areApart = new Set(same.map((each) => each.layer)).size === same.length;
+  return `${titleOf(view)} (${areApart ? view.layer : view.key})`;
 }
 
 function round(value) {

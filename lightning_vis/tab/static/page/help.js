@@ -5,7 +5,8 @@ import { element } from "./dom.js";
 
 const PARTS = [
   ["What is to be seen", [
-    ["Compare", "all images at one moment: the photos above, below them a row for each run. Press a tile to see it large."],
+    ["Compare", "all images at one moment: the photos above, below them a row for each run; of a single run each map may stand beside its photo. Press a tile to see it large."],
+    ["all at a glance", "offered where not all images are seen: all at once, as large as the window allows; or it says how many are."],
     ["Film", "each image over time, the untrained network first; press a column to go there."],
     ["copy link", "a link to just what is shown, always with its moment; the address bar follows the training until a moment is chosen."],
     ["verdict", "the sentence below the rows: the newest one up to the moment shown, with its look in front."],
@@ -43,7 +44,7 @@ const PARTS = [
     ["not looked at", "there was no look of this run at that moment or before."],
     ["no map", "the look has no map of this view."],
     ["empty, constant, not finite", "the map is 0, has one value, or holds numbers that are none."],
-    ["too weak to be seen", "in a tile opened large: the map is not empty, but its strongest place shows no colour on this scale."],
+    ["too weak to be seen", "in a small tile too weak, or weak: the map is not empty, but its strongest place shows no colour on this scale; where it lies is said faintly."],
     ["cannot be compared", "a difference of maps on unlike scales or units, or of one that is not finite: behind it stands why."],
   ]],
   ["Keys", [
