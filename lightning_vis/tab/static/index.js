@@ -1,6 +1,7 @@
 // The page: loads what is shown, keeps it up to date, and hands every change to the parts of the page.
 
 import { copied } from "./access/clipboard.js";
+import { handBack } from "./access/fields.js";
 import { Cell } from "./cell/cell.js";
 import { Compare } from "./compare/compare.js";
 import { Film } from "./film/film.js";
@@ -80,6 +81,7 @@ class Page {
     this.cell = new Cell(this);
     this.banner.root.after(this.controls.root, this.stage, this.timeline.root);
     document.addEventListener("keydown", (event) => onKey(this, event));
+    handBack(document, () => this.stage.focus({ preventScroll: true }));
     new ResizeObserver(() => requestAnimationFrame(() => this.draw())).observe(this.stage); // drawing at once would change what is observed
     window.addEventListener("resize", () => this.draw());
     window.addEventListener("blur", () => this.flush()); // who goes to the address bar finds what is shown there

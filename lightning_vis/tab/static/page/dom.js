@@ -48,12 +48,12 @@ function moveChoice(event, group) {
     .find((button) => button.value === next.value)?.focus();
 }
 
-// A picture that can be pressed: by the mouse, and by Enter or space where it has the focus.
+// A picture that can be pressed: by the mouse, and by Enter where it has the focus; space plays the film there, too.
 export function pressable(onPress) {
   return element("canvas", {
     role: "button", tabIndex: 0, onclick: onPress,
     onkeydown: (event) => {
-      if (event.key !== "Enter" && event.key !== " ") return;
+      if (event.key !== "Enter") return;
       event.preventDefault();
       event.stopPropagation();
       onPress();

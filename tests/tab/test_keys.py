@@ -1,0 +1,116 @@
+"""The keyboard in a real browser: who has it after a choice, a redraw or a window, and what it reaches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tab_page import Tab
+from tab_runs import film_of, frame_of, inputs_of, pictures_of, with_twins, write_run
+from tab_server import tensorboard, wait_for_looks
+
+from lightning_vis.frames import Frame
+
+pytest_plugins = ("tab_fixtures",)
+FOCUSED = """() => {
+    const each = document.activeElement;
+    return each.dataset.name || each.getAttribute("aria-label") || (each.localName === "input" ? each.value : each.textContent);
+}"""
+HAS = "selector => document.activeElement.matches(selector)"
+MANY = 30
+
+
+@pytest.fixture(scope="module")
+def crowd(browser, tmp_path_factory):
+    """Thirty runs of many images, each with an alert that stands; the first one has more twins and filters than a window holds."""
+    root = tmp_path_factory.mktemp("crowd")
+    nobody = np.full(0, -1), np.full(0, np.nan, np.float32)
+    found = {f"filters/conv{at}": pictures_of(96) for at in range(2)}
+    filters = Frame("probe", *nobody, pictures=found, finished_steps=10, log_step=9, moment="step")
+    write_run(root / "run_0", [*with_twins(film_of(3, count=80)), filters], inputs_of(80, twins=True))
+    for at in range(1, MANY):
+        frames = [frame_of(10 * epoch, 80, share=0.5, seed=at, alert=1.0) for epoch in range(2)]
+        write_run(root / f"run_{at}", frames, inputs_of(80))
+    with tensorboard(root) as address:
+        wait_for_looks(address, f"run_{MANY - 1}", 2)
+        yield address
+
+
+@pytest.fixture(scope="module")
+def many(browser, crowd):
+    with Tab(browser, crowd) as tab:
+        yield tab
+
+
+def runs(*numbers, **more):
+    chosen = ",".join(f"run_{at}" for at in numbers)
+    return f"&p.lightning_vis.runs={chosen}" + "".join(f"&p.lightning_vis.{name}={value}" for name, value in more.items())
+
+
+def has(tab, selector):
+    return tab.frame.evaluate(HAS, selector)
+
+
+def focused(tab):
+    return tab.frame.evaluate(FOCUSED)
+
+
+def chosen(tab):
+    return tab.frame.inner_text("[aria-label=page] [aria-checked=true]")
+
+
+def test_after_a_choice_in_a_select_the_page_has_its_keys_again(many):
+    tab = many.follow(runs(1, tab="compare"))
+    order = "select[aria-label='order of images']"
+    tab.frame.focus(order)
+    for key in ("Space", "ArrowDown", "Enter"):  # opens it, goes on, and chooses
+        tab.press(key)
+    assert tab.frame.input_value(order) == "class"
+    tab.press("Home")
+    assert tab.when == "start"
+    tab.press("Space")
+    tab.until_when("epoch 1")
+    tab.press("2")
+    assert chosen(tab) == "Film"
+
+
+def test_arrows_go_through_a_select_and_escape_leaves_it(many):
+    tab = many.follow(runs(1, tab="compare"))
+    order = "select[aria-label='order of images']"
+    tab.frame.focus(order)
+    for key in ("ArrowDown", "ArrowDown"):
+        tab.press(key)
+        assert has(tab, order)
+    assert tab.frame.input_value(order) == "wrong"
+    tab.press("Escape")
+    tab.press("Home")
+    assert (tab.when, tab.frame.input_value(order)) == ("start", "wrong")
+
+
+def test_a_range_keeps_its_own_keys_alone(page):
+    tab = page.follow()
+    smooth = "input[aria-label='smoothing of the lines']"
+    tab.frame.focus(smooth)
+    before = float(tab.frame.input_value(smooth))
+    tab.press("ArrowRight")
+    assert float(tab.frame.input_value(smooth)) > before
+    assert tab.when == "epoch 11"
+    tab.press("2")
+    assert chosen(tab) == "Film"
+    tab.frame.focus(smooth)
+    tab.press("Escape")
+    tab.press("ArrowLeft")
+    assert tab.when == "epoch 10"
+
+
+def test_space_plays_where_a_tile_has_the_keyboard_and_enter_opens_it(page):
+    tab = page.follow("&p.lightning_vis.tab=compare&p.lightning_vis.steps=90")
+    tab.painted()
+    tab.frame.focus("main canvas[tabindex='0']")
+    tab.press("ArrowDown")
+    tab.press("Enter")
+    assert tab.frame.query_selector(".cell[open]")
+    tab.press("Escape")
+    assert has(tab, "[aria-label^='image 1, run alpha']")
+    tab.press("Space")
+    tab.until_when("epoch 11")
+    assert tab.frame.query_selector(".cell[open]") is None
