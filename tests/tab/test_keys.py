@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tab_page import Tab
+from tab_page import HostedTab, Tab
 from tab_runs import film_of, frame_of, inputs_of, pictures_of, with_twins, write_run
 from tab_server import tensorboard, wait_for_looks
 
@@ -114,3 +114,25 @@ def test_space_plays_where_a_tile_has_the_keyboard_and_enter_opens_it(page):
     tab.press("Space")
     tab.until_when("epoch 11")
     assert tab.frame.query_selector(".cell[open]") is None
+
+
+@pytest.mark.parametrize("tab", ["twins", "filters"])
+def test_up_and_down_scroll_a_page_that_is_taller_than_the_window(many, tab):
+    many.follow(runs(0, tab=tab)).painted()
+    most = many.frame.evaluate(
+        "() => { const each = document.querySelector('main'); return each.scrollHeight - each.clientHeight; }"
+    )
+    assert most > 500
+    for _ in range(most // 80 + 1):
+        many.press("ArrowDown")
+    many.until("most => document.querySelector('main').scrollTop >= most - 1", most)
+    assert many.when == "epoch 2"
+    many.press("ArrowUp")
+    many.until("most => document.querySelector('main').scrollTop < most - 40", most)
+
+
+def test_inside_of_tensorboard_up_and_down_scroll_the_page_too(browser, crowd):
+    with HostedTab(browser, crowd, runs(0, tab="twins")) as tab:
+        tab.painted()
+        tab.press("ArrowDown")
+        tab.until("() => document.querySelector('main').scrollTop > 40")

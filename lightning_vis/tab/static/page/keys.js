@@ -1,17 +1,20 @@
 // What the keyboard does.
 
 import { isField, takesKey } from "../access/fields.js";
+import { isFlowing } from "./dom.js";
 
 const TABS = ["compare", "film", "filters", "twins"];
+const LINE = 80; // pixels
 
 export function onKey(page, event) {
   if (event.ctrlKey || event.metaKey || event.altKey || !page.model?.positions.length || page.help.dialog.isOpen) return;
   if (event.key === "Escape" && isField(event.target)) return page.stage.focus({ preventScroll: true });
   if (takesKey(event.target, event.key)) return;
-  const action = actionOf(page, event);
+  const scroll = scrollOf(page, event);
+  const action = scroll || actionOf(page, event);
   if (!action) return;
   event.preventDefault();
-  if (event.key.length > 1 && page.isPlaying) page.stop();
+  if (!scroll && event.key.length > 1 && page.isPlaying) page.stop();
   action();
 }
 
@@ -38,4 +41,12 @@ function actionOf(page, event) {
   };
   const tab = TABS[Number(event.key) - 1];
   return actions[event.key] || (tab && (() => page.change({ tab, cell: null }))); // another page closes what lies over this one
+}
+
+// Up and down where they mean nothing else: a page that is taller than the window is read by the keyboard alone.
+// A small window scrolls as a whole, and a list or an opened tile does, by itself.
+function scrollOf(page, { key, target }) {
+  const way = { ArrowUp: -1, ArrowDown: 1 }[key];
+  if (!way || isFlowing() || page.cell.dialog.isOpen || target.closest("[role=slider], details.over")) return null;
+  return () => page.stage.scrollBy({ top: way * LINE });
 }
