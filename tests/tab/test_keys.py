@@ -136,3 +136,82 @@ def test_inside_of_tensorboard_up_and_down_scroll_the_page_too(browser, crowd):
         tab.painted()
         tab.press("ArrowDown")
         tab.until("() => document.querySelector('main').scrollTop > 40")
+
+
+def test_the_keyboard_stays_where_it_was_when_what_it_was_on_is_made_anew(many):
+    tab = many.follow(runs(0, 1, tab="compare"))
+    tab.painted()
+    tab.frame.focus("[aria-label='next images']")
+    tab.press("Enter")
+    assert tab.texts(".pager span") != []
+    assert focused(tab) == "next images"
+    tab.frame.focus("[aria-label^='image'][aria-label*='run run_1']")
+    tile = focused(tab)
+    tab.press("b")
+    assert tab.frame.query_selector(".moment.B")
+    assert focused(tab) == tile
+    tab.press("b")
+    assert focused(tab) == tile
+    tab.frame.focus(".others button >> nth=0")
+    tab.press("Enter")
+    assert tab.frame.inner_text(".runs summary").startswith("3 of")
+    assert has(tab, ".others button")
+    tab.frame.focus(".runs summary")
+    tab.press("Enter")
+    tab.frame.focus("[aria-label='show run_5 only']")
+    tab.press("Enter")
+    assert tab.frame.inner_text(".runs summary").startswith("1 of")
+    assert focused(tab) == "show run_5 only"
+
+
+def test_the_keyboard_stays_in_an_opened_tile(page):
+    tab = page.follow("&p.lightning_vis.tab=compare")
+    tab.painted()
+    tab.frame.focus("[aria-label^='image 2, run beta']")
+    tab.press("Enter")
+    tab.frame.focus("text=next image")
+    for title in ("image 3, beta", "image 4, beta"):
+        tab.press("Enter")
+        assert tab.frame.inner_text(".cell h2") == title
+    tab.press("b")
+    assert focused(tab) == "next image ›"
+    tab.press("Escape")  # the tile that it was opened from was made anew meanwhile
+    tab.until(HAS, "[aria-label^='image 2, run beta']")
+
+
+def test_the_keyboard_stays_on_the_page_where_what_it_was_on_is_gone(page):
+    tab = page.follow("&p.lightning_vis.tab=compare&p.lightning_vis.image=1")
+    tab.painted()
+    tab.frame.focus(".one")
+    tab.press("Enter")
+    assert tab.frame.query_selector(".one[hidden]")
+    assert has(tab, "main")
+    tab.frame.focus("main canvas[tabindex='0']")
+    tab.press("2")
+    assert has(tab, "main")
+
+
+def test_the_keyboard_stays_on_a_moment_while_the_film_grows(browser, tmp_path):
+    frames = film_of(20)
+    write_run(tmp_path / "run", frames[:18], inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 18)
+        with Tab(browser, address, "&p.lightning_vis.tab=film", width=2560) as tab:
+            tab.painted()
+            tab.frame.focus(".times button >> text='epoch 17'")
+            tab.press("ArrowLeft")
+            assert focused(tab) == "epoch 16"
+            write_run(tmp_path / "run", frames[18:], inputs_of())
+            tab.until("() => document.querySelector('footer .bar').textContent.includes('of 20')")
+            assert focused(tab) == "epoch 16"
+            tab.press("+")
+            tab.until("() => document.querySelectorAll('.times button').length < 18")
+            assert has(tab, ".times button")
+
+
+def test_a_pointer_leaves_the_page_its_keys(page):
+    tab = page.follow("&p.lightning_vis.tab=compare&p.lightning_vis.steps=50")
+    tab.painted()
+    tab.click("Film")
+    tab.press("ArrowRight")
+    assert (tab.when, chosen(tab)) == ("epoch 6", "Film")

@@ -2,6 +2,7 @@
 
 import { copied } from "./access/clipboard.js";
 import { handBack } from "./access/fields.js";
+import { keeping } from "./access/focus.js";
 import { Cell } from "./cell/cell.js";
 import { Compare } from "./compare/compare.js";
 import { Film } from "./film/film.js";
@@ -102,7 +103,7 @@ class Page {
       if (this.painter.store.pending && performance.now() < until) return this.gather(until);
       this.isDue = false;
       if (!this.model?.positions.length) return undefined;
-      this.current.update(this.model);
+      keeping(this.stage, () => this.current.update(this.model));
       return this.cell.update(this.model);
     }, GATHER);
   }
@@ -267,6 +268,10 @@ class Page {
   }
 
   draw() {
+    keeping(this.stage, () => this.drawAll());
+  }
+
+  drawAll() {
     const shown = this.shownRuns.filter((run) => this.loaded.has(run));
     const marks = new Map(shown.map((run) => [run, { colour: this.marks.colourOf(run), number: this.marks.numberOf(run) }]));
     this.model = modelOf({ ...this.state, runs: shown }, this.loaded, marks);
