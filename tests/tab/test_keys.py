@@ -215,3 +215,43 @@ def test_a_pointer_leaves_the_page_its_keys(page):
     tab.click("Film")
     tab.press("ArrowRight")
     assert (tab.when, chosen(tab)) == ("epoch 6", "Film")
+
+
+def test_escape_a_press_elsewhere_and_another_page_close_lists(many):
+    tab = many.follow(runs(1, 2, 3, tab="compare"))
+    tab.painted()
+    for summary in (".runs summary", ".alerts summary"):
+        is_open = f"{summary.split(' ')[0]} details[open], details{summary.split(' ')[0]}[open]"
+        tab.frame.focus(summary)
+        tab.press("Enter")
+        assert tab.frame.query_selector(is_open)
+        tab.press("Tab")
+        tab.press("Escape")
+        assert tab.frame.query_selector(is_open) is None
+        assert has(tab, summary)
+        tab.press("Enter")
+        tab.frame.click("main", position={"x": 700, "y": 5})
+        assert tab.frame.query_selector(is_open) is None
+        tab.frame.click(summary)
+        assert tab.frame.query_selector(is_open)
+        tab.press("2")
+        assert tab.frame.query_selector(is_open) is None
+        tab.press("1")
+        tab.painted()
+
+
+def test_a_list_of_flags_stays_open_while_they_change(many):
+    tab = many.follow(runs(1, 2, 3, tab="compare"))
+    tab.frame.click(".alerts summary")
+    tab.frame.eval_on_selector(".others button[title='show run_4 too']", "each => each.click()")  # no press elsewhere
+    tab.until("() => document.querySelectorAll('.flag').length === 4")
+    assert tab.frame.query_selector(".alerts details[open]")
+
+
+def test_another_page_closes_an_opened_tile(page):
+    tab = page.follow("&p.lightning_vis.tab=compare&p.lightning_vis.cell=1,beta")
+    assert tab.frame.query_selector(".cell[open]")
+    tab.press("2")
+    assert chosen(tab) == "Film"
+    assert tab.frame.query_selector(".cell[open]") is None
+    assert has(tab, "main")

@@ -3,6 +3,7 @@
 import { copied } from "./access/clipboard.js";
 import { handBack } from "./access/fields.js";
 import { keeping } from "./access/focus.js";
+import { closeOverlays, watchOverlays } from "./access/overlays.js";
 import { Cell } from "./cell/cell.js";
 import { Compare } from "./compare/compare.js";
 import { Film } from "./film/film.js";
@@ -82,6 +83,7 @@ class Page {
     this.cell = new Cell(this);
     this.banner.root.after(this.controls.root, this.stage, this.timeline.root);
     document.addEventListener("keydown", (event) => onKey(this, event));
+    watchOverlays(document);
     handBack(document, () => this.stage.focus({ preventScroll: true }));
     new ResizeObserver(() => requestAnimationFrame(() => this.draw())).observe(this.stage); // drawing at once would change what is observed
     window.addEventListener("resize", () => this.draw());
@@ -315,6 +317,7 @@ class Page {
   turnTo(root) {
     this.stage.replaceChildren(root, this.controls.runs.others);
     this.stage.scrollTop = 0;
+    closeOverlays();
     if (isFlowing()) window.scrollTo(0, 0);
   }
 
