@@ -1,6 +1,9 @@
 // The page: loads what is shown, keeps it up to date, and hands every change to the parts of the page.
 
 import { copied } from "./access/clipboard.js";
+import { handBack } from "./access/fields.js";
+import { keeping } from "./access/focus.js";
+import { closeOverlays, watchOverlays } from "./access/overlays.js";
 import { Cell } from "./cell/cell.js";
 import { Compare } from "./compare/compare.js";
 import { Film } from "./film/film.js";
@@ -77,6 +80,8 @@ class Page {
     this.cell = new Cell(this);
     this.banner.root.after(this.controls.root, this.stage, this.timeline.root);
     document.addEventListener("keydown", (event) => onKey(this, event));
+    watchOverlays(document);
+    handBack(document, () => this.stage.focus({ preventScroll: true }));
     new ResizeObserver(() => requestAnimationFrame(() => this.draw())).observe(this.stage); // drawing at once would change what is observed
     window.addEventListener("resize", () => this.draw());
     window.addEventListener("blur", () => this.flush()); // who goes to the address bar finds what is shown there
@@ -97,7 +102,7 @@ class Page {
       if (this.painter.store.pending && performance.now() < until) return this.gather(until);
       this.isDue = false;
       if (!this.model?.positions.length) return undefined;
-      this.current.update(this.model);
+      keeping(this.stage, () => this.current.update(this.model));
       return this.cell.update(this.model);
     }, GATHER);
   }
@@ -253,6 +258,10 @@ class Page {
   }
 
   draw() {
+    keeping(this.stage, () => this.drawAll());
+  }
+
+  drawAll() {
     const { stock } = this;
     const shown = this.shownRuns.filter((run) => stock.loaded.has(run));
     const marks = new Map(shown.map((run) => [run, { colour: this.marks.colourOf(run), number: this.marks.numberOf(run) }]));
@@ -297,6 +306,7 @@ class Page {
   turnTo(root) {
     this.stage.replaceChildren(root, this.controls.runs.others);
     this.stage.scrollTop = 0;
+    closeOverlays();
     if (isFlowing()) window.scrollTo(0, 0);
   }
 

@@ -1,5 +1,6 @@
 // One cell, large: photo, maps and what they differ by, of one image of one run, its numbers, its line over time, a link, a picture to keep.
 
+import { isLost } from "../access/focus.js";
 import { Dialog } from "../page/dialog.js";
 import { element, replace } from "../page/dom.js";
 import { lookAt } from "../page/looks.js";
@@ -27,13 +28,22 @@ export class Cell {
     const { cell } = this.page.state;
     const run = cell && model.runs.find((each) => each.name === cell.run);
     if (!run || !(cell.image < run.count)) return this.dialog.close();
+    if (!this.dialog.isOpen) this.opener = document.activeElement.dataset.name;
     this.dialog.open(`image ${cell.image + 1}, ${run.name}`);
     this.show(model, run, cell.image);
     return undefined;
   }
 
   onClosed() {
+    if (isLost()) this.leave();
     if (this.page.state.cell) this.page.change({ cell: null });
+  }
+
+  // The tile that it was opened from may have been made anew meanwhile.
+  leave() {
+    const { stage } = this.page;
+    const tile = [...stage.querySelectorAll("canvas[data-name]")].find((each) => each.dataset.name === this.opener);
+    (tile || stage).focus({ preventScroll: true });
   }
 
   show(model, run, image) {

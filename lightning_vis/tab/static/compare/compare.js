@@ -152,6 +152,7 @@ export class Compare {
 
   tile({ id, run, minus }, image) {
     const canvas = this.picture(image, () => this.page.open(run.name, image));
+    canvas.dataset.name = `${id} ${image}`; // what it says comes with its picture
     const state = element("span", { className: "state" });
     const name = element("span", { className: "name" });
     const probability = element("span", { className: "quiet number", title: "probability of the predicted class" });

@@ -1,5 +1,7 @@
 // Building blocks of the page. Text only ever gets into the page as text nodes and attributes, never as markup.
 
+import { giveBack, heldIn } from "../access/focus.js";
+
 export function element(tag, properties = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -48,12 +50,12 @@ function moveChoice(event, group) {
     .find((button) => button.value === next.value)?.focus();
 }
 
-// A picture that can be pressed: by the mouse, and by Enter or space where it has the focus.
+// A picture that can be pressed: by the mouse, and by Enter where it has the focus; space plays the film there, too.
 export function pressable(onPress) {
   return element("canvas", {
     role: "button", tabIndex: 0, onclick: onPress,
     onkeydown: (event) => {
-      if (event.key !== "Enter" && event.key !== " ") return;
+      if (event.key !== "Enter") return;
       event.preventDefault();
       event.stopPropagation();
       onPress();
@@ -105,12 +107,14 @@ export function elided(context, text, width) {
   return text.slice(0, 1);
 }
 
-// Makes children anew only when what they show has changed, so that focus stays where it is.
+// Makes children anew only when what they show has changed; what had the keyboard among them has it again.
 export function replace(parent, name, make) {
   if (parent.dataset.shows === name) return;
   parent.dataset.shows = name;
+  const held = heldIn(parent);
   const made = make();
   parent.replaceChildren(...(Array.isArray(made) ? made : [made]));
+  if (held) giveBack(parent, held);
 }
 
 // What is said below the rows of runs, made anew where that has become something else.

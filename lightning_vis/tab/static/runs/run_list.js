@@ -16,12 +16,9 @@ export class RunList {
     this.count = element("span", { className: "quiet" });
     this.tools = element("div", { className: "tools" }, this.search, this.all, this.none, this.count);
     this.rows = element("div");
-    this.root = element("details", { className: "runs" }, this.summary, element("div", { className: "list" }, this.tools, this.rows));
+    this.root = element("details", { className: "runs over" }, this.summary, element("div", { className: "list" }, this.tools, this.rows));
     this.others = element("div", { className: "others", role: "group", "aria-label": "runs that are not shown" });
     this.stops = new Stops(this.others, "button");
-    document.addEventListener("click", (event) => {
-      if (event.isTrusted && !event.composedPath().includes(this.root)) this.root.open = false;
-    });
   }
 
   get names() {
@@ -65,7 +62,6 @@ export class RunList {
     if (isShown) chosen.add(name);
     else chosen.delete(name);
     this.choose(chosen);
-    [...this.rows.querySelectorAll("input")].find((box) => box.value === name)?.focus();
   }
 
   choose(runs) {

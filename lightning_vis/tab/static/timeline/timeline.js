@@ -1,5 +1,6 @@
 // The timeline: one chart that is also the scrubber of all pages. Any scalar of the runs can be drawn on it, or one image's own.
 
+import { closeOverlays } from "../access/overlays.js";
 import { element, labelled, replace, say } from "../page/dom.js";
 import { whenAt } from "../page/looks.js";
 import { leastMoved, truthOf } from "../page/words.js";
@@ -129,14 +130,19 @@ export class Timeline {
       if (flags.length < 2) return flags;
       const now = lit.filter((each) => !each.isPast).length;
       const summary = element("summary", { title: "press for one line of each run", textContent: `⚑ background: ${now} of ${model.runs.length} runs now${now < lit.length ? `, ${lit.length - now} before` : ""}` });
-      return [element("details", {}, summary, element("div", { className: "lines" }, ...flags))];
+      const open = Boolean(this.alerts.querySelector("[open]")); // who reads the list while a training goes on has it still
+      return [element("details", { className: "over", open }, summary, element("div", { className: "lines" }, ...flags))];
     });
   }
 
   flagOf({ run, look, text, isPast }) {
     const hasProof = run.looks.some((each) => each.verdict);
     const title = `${text}\nThe first look at which the alert stood: go there${hasProof ? ", to this run on the page Twins" : ""}`;
-    const onclick = () => (hasProof ? this.page.prove(run.name, look.steps) : this.page.go(this.page.model.places.get(look.steps)));
+    const go = () => (hasProof ? this.page.prove(run.name, look.steps) : this.page.go(this.page.model.places.get(look.steps)));
+    const onclick = () => {
+      closeOverlays();
+      go();
+    };
     return element("button", { type: "button", className: isPast ? "flag past" : "flag", textContent: text, title, onclick });
   }
 
