@@ -1,7 +1,7 @@
 // One cell, large: photo, maps and what they differ by, of one image of one run, its numbers, its line over time, a link, a picture to keep.
 
 import { Dialog } from "../page/dialog.js";
-import { element, replace } from "../page/dom.js";
+import { element, replace, say } from "../page/dom.js";
 import { lookAt } from "../page/looks.js";
 import { differenceReadingOf, readingOf } from "../page/words.js";
 import { limitOf } from "../picture/colours.js";
@@ -38,9 +38,10 @@ export class Cell {
 
   show(model, run, image) {
     const shown = panelsOf(run, model, this.page.state.against);
-    replace(this.dialog.body, JSON.stringify([run.name, image, shown.map(({ kind, name }) => [kind, name])]), () => this.build(shown.length));
+    replace(this.dialog.body, JSON.stringify([run.name, image, shown.map(({ kind, name }) => [kind, name])]), () => this.build(shown));
     const side = sideOf(shown.length);
     this.panels.forEach((panel, at) => panel.update(shown[at], { model, image, side }));
+    this.sayUnder();
     this.reading.textContent = [readingOf(model), this.differenceReading(model)].filter(Boolean).join(" ");
     this.facts.replaceChildren(...factsOf(shown.find((each) => each.kind === "map"), lookAt(run.looks, model.steps), image, model.view));
     drawLine(this.line, { run, image, model, width: Math.min(720, window.innerWidth - 80) });
@@ -55,8 +56,18 @@ export class Cell {
     return this.difference && !view.isPicture ? `The difference: ${differenceReadingOf(view, limitOf(view.scale, state, painter.constants), state.mode)}` : "";
   }
 
-  build(count) {
-    this.panels = [...Array(count)].map(() => new Panel(this.page, (text) => { this.under.textContent = text; }));
+  // One place of one picture is read at a time; with the picture its value becomes another one.
+  point(panel, place) {
+    for (const each of this.panels) each.point(each === panel ? place : null);
+    this.sayUnder();
+  }
+
+  sayUnder() {
+    say(this.under, this.panels.map((each) => each.under).find(Boolean) || "");
+  }
+
+  build(shown) {
+    this.panels = shown.map(({ kind }, at) => new Panel(this.page, kind, (place) => this.point(this.panels[at], place)));
     this.facts = element("dl", { className: "facts" });
     this.line = element("canvas", { className: "line", role: "img" });
     this.reading = element("p", { className: "quiet" });

@@ -5,21 +5,29 @@ import { isWrong, likeliestOf, quantityOf } from "../page/words.js";
 import { mark } from "../picture/cell.js";
 import { isUnseen } from "../picture/colours.js";
 import { MASK, shownIn, wordsOf } from "./panels.js";
+import { beside, frame, pointing } from "./pointer.js";
 import { shares } from "./shares.js";
 import { differenceUnder, valueUnder } from "./values.js";
 
 const FINE = 32; // cells of a map's edge, up to which they are drawn
 
 export class Panel {
-  constructor(page, onSay) {
+  // `onPoint` is told where in it something is asked for; nothing is to be read from a photo.
+  constructor(page, kind, onPoint) {
     this.page = page;
-    this.canvas = element("canvas", {
-      role: "img", onpointermove: (event) => onSay(this.under(event.offsetX / this.canvas.clientWidth, event.offsetY / this.canvas.clientHeight)), onpointerleave: () => onSay(""),
-    });
+    this.place = null;
+    const reading = { role: "application", "aria-roledescription": "map; arrows read its values", tabIndex: 0, ...pointing(onPoint, (way) => this.map && onPoint(beside(this.place, this.map, way))) };
+    this.canvas = element("canvas", kind === "input" ? { role: "img" } : reading);
     this.state = element("span", { className: "state" });
+    this.spot = element("div", { className: "spot", hidden: true });
     this.words = element("figcaption");
     this.likeliest = element("div", { className: "likeliest", hidden: true });
-    this.figure = element("figure", {}, element("div", { className: "photo" }, this.canvas, this.state), this.words, this.likeliest);
+    this.figure = element("figure", {}, element("div", { className: "photo" }, this.canvas, this.state, this.spot), this.words, this.likeliest);
+  }
+
+  point(place) {
+    this.place = place;
+    frame(this.spot, place, this.map);
   }
 
   update(panel, { model, image, side }) {
@@ -30,6 +38,7 @@ export class Panel {
     this.figure.style.width = `${side}px`; // a long caption makes no panel wider than its picture
     Object.assign(this, { kind, name: panel.name, image, map: null, view: kind === MASK ? shown.part : model.view, part: shown.part });
     this.paint(panel, shown);
+    this.point(this.place); // on what is shown now
     this.words.textContent = wordsOf(panel, shown, image);
     const isMap = kind === "map";
     this.words.classList.toggle("wrong", (isMap || kind === MASK) && isWrong(run.inputs, shown.look, image) === true);
@@ -58,9 +67,10 @@ export class Panel {
     return kind === "difference" ? painter.paintDifference(this.canvas, painted) : painter.paintView(this.canvas, painted);
   }
 
-  // What its map is at a place, given as shares of its width and height.
-  under(x, y) {
-    if (!this.map) return "";
+  // What its map is at the place that is pointed to.
+  get under() {
+    if (!this.map || !this.place) return "";
+    const { x, y } = this.place;
     const words = { quantity: quantityOf(this.view), unit: this.part.unit ?? "log-odds" };
     if (this.kind !== "difference") return valueUnder(this.map, x, y, words);
     return differenceUnder(this.map, x, y, { ...words, name: this.name, mode: this.page.state.mode });
