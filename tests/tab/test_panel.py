@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tab_cell import at_cell, link, shown_cell
+from tab_cell import BLOBS, at_cell, facts, link, shown_cell
 from tab_page import Tab
 
 from lightning_vis.events.frame_reader import read_frames
@@ -86,3 +86,34 @@ def test_what_a_finger_has_touched_stays_and_can_be_seen_in_a_small_window(brows
         assert tab.frame.evaluate(SPOT) == [4, 2]
         said = tab.frame.query_selector(UNDER).bounding_box()
         assert said["y"] + said["height"] <= 844 - 64
+
+
+def test_words_change_with_the_picture_and_what_is_awaited_is_said(browser, server):
+    with Tab(browser, server, link(runs="alpha", view="evidence", steps=110, cell="1,alpha")) as tab:
+        shown_cell(tab, 2)
+        before = whole(tab)
+        assert before[0] == "epoch 11 · ✗ bird · p 0.83 · explains mammal"
+        held, holds = [], True
+        tab.context.route(BLOBS, lambda route: held.append(route) if holds else route.continue_())
+        tab.press("Home")
+        tab.until("() => document.querySelectorAll('.cell .state')[1].textContent === 'loading start …'")
+        assert whole(tab) == before
+        assert tab.frame.query_selector_all(".cell .old")
+        tab.until("() => parent.location.hash.includes('steps=0')")
+        tab.press("v")  # there is no picture of this view yet
+        tab.until("() => document.querySelector('.cell canvas[data-state=loading]')")
+        words, known, pixels = whole(tab)
+        assert (words, known) == ("", {})
+        assert pixels != before[2]
+        holds = False
+        for route in held:
+            route.continue_()
+        shown_cell(tab, 2)
+        assert whole(tab)[0].startswith("start · ✗ bird")
+        assert whole(tab)[1]["moment"].startswith("start")
+        assert tab.frame.query_selector(".cell .old") is None
+
+
+def whole(tab):
+    """What stands below the map, what is known of it, and its picture."""
+    return tab.texts(".cell figcaption")[1], facts(tab), tab.pixels(".cell .photo canvas", 1).tobytes()

@@ -2,7 +2,6 @@
 
 import { Dialog } from "../page/dialog.js";
 import { element, replace, say } from "../page/dom.js";
-import { lookAt } from "../page/looks.js";
 import { differenceReadingOf, readingOf } from "../page/words.js";
 import { limitOf } from "../picture/colours.js";
 import { drawLine } from "./line.js";
@@ -43,8 +42,14 @@ export class Cell {
     this.panels.forEach((panel, at) => panel.update(shown[at], { model, image, side }));
     this.sayUnder();
     this.reading.textContent = [readingOf(model), this.differenceReading(model)].filter(Boolean).join(" ");
-    this.facts.replaceChildren(...factsOf(shown.find((each) => each.kind === "map"), lookAt(run.looks, model.steps), image, model.view));
+    this.facts.replaceChildren(...this.factsOfShown());
     drawLine(this.line, { run, image, model, width: Math.min(720, window.innerWidth - 80) });
+  }
+
+  // Of the look whose map is shown; of one that is on its way nothing is said.
+  factsOfShown() {
+    const { shown, found } = this.panels.find((each) => each.kind === "map");
+    return found === "loading" ? [] : factsOf(shown.panel, shown.look, shown.image, shown.view);
   }
 
   get difference() {
