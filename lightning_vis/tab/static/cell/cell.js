@@ -1,7 +1,7 @@
 // One cell, large: photo, maps and what they differ by, of one image of one run, its numbers, its line over time, a link, a picture to keep.
 
 import { Dialog } from "../page/dialog.js";
-import { element, replace, say } from "../page/dom.js";
+import { againIn, element, replace, say } from "../page/dom.js";
 import { differenceReadingOf, readingOf } from "../page/words.js";
 import { limitOf } from "../picture/colours.js";
 import { drawLine } from "./line.js";
@@ -41,6 +41,7 @@ export class Cell {
     const side = sideOf(shown.length);
     this.panels.forEach((panel, at) => panel.update(shown[at], { model, image, side }));
     this.sayUnder();
+    againIn(this.again, this.page, this.panels.map((each) => each.reason).find(Boolean) || "");
     this.reading.textContent = [readingOf(model), this.differenceReading(model)].filter(Boolean).join(" ");
     this.facts.replaceChildren(...this.factsOfShown());
     drawLine(this.line, { run, image, model, width: Math.min(720, window.innerWidth - 80) });
@@ -76,6 +77,7 @@ export class Cell {
     this.facts = element("dl", { className: "facts" });
     this.line = element("canvas", { className: "line", role: "img" });
     this.reading = element("p", { className: "quiet" });
+    this.again = element("div");
     const button = (textContent, onclick) => element("button", { type: "button", textContent, onclick });
     const tools = element(
       "div", { className: "tools" }, button("‹ image before", () => this.step(-1)), button("next image ›", () => this.step(1)),
@@ -83,7 +85,7 @@ export class Cell {
       button("its line in the chart", () => this.page.timeline.choose(this.page.state.cell.image)), button("copy link", (event) => this.page.copyLink(event.currentTarget)),
       button("download as PNG", () => this.download()),
     );
-    return [element("div", { className: "panels" }, ...this.panels.map((each) => each.figure)), this.under, tools, this.facts, this.line, this.reading];
+    return [element("div", { className: "panels" }, ...this.panels.map((each) => each.figure)), this.again, this.under, tools, this.facts, this.line, this.reading];
   }
 
   step(by) {
