@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
+from tab_cell import BLOBS, at_cell, facts, link, shown_cell
 from tab_page import Tab
 from tab_runs import film_of, inputs_of, write_run
 from tab_server import tensorboard, wait_for_looks
@@ -20,16 +20,6 @@ from lightning_vis.frames import Maps, Scale
 from lightning_vis.render.canvas.tiles import drawn
 
 pytest_plugins = ("tab_fixtures",)
-BLOBS = re.compile(r"/blobs\?")
-
-
-def link(**more):
-    return "".join(f"&p.lightning_vis.{name}={value}" for name, value in more.items())
-
-
-def facts(tab):
-    words = tab.texts(".cell dl > *")
-    return dict(zip(words[::2], words[1::2], strict=True))
 
 
 def test_a_press_opens_a_tile_large_with_all_that_is_known_of_it(browser, logdir, server):
@@ -73,17 +63,6 @@ def kept_picture(tab):
         tab.frame.click("text=download as PNG")
     file = download.value
     return file.suggested_filename, np.asarray(Image.open(io.BytesIO(file.path().read_bytes())).convert("RGB")).astype(int)
-
-
-def shown_cell(tab, count):
-    tab.until("count => document.querySelectorAll('.cell canvas[data-state=shown]').length === count", count)
-
-
-def at_cell(tab, panel, row, column):
-    """What is said where a pointer lies on a cell of a panel's map."""
-    box = tab.frame.query_selector(f".cell .photo canvas >> nth={panel}").bounding_box()
-    tab.page.mouse.move(box["x"] + (column + 0.5) * box["width"] / 7, box["y"] + (row + 0.5) * box["height"] / 7)
-    return tab.frame.inner_text(".cell .under").replace("−", "-")  # noqa: RUF001
 
 
 @pytest.mark.parametrize("view", ["evidence", "grad_cam"])
@@ -140,6 +119,21 @@ def test_a_large_cell_says_what_could_not_be_had(browser, server):
         assert tab.texts(".cell .state") == ["", "could not be had"]
         tab.context.unroute_all()
         tab.until("() => document.querySelectorAll('.cell canvas[data-state=shown]').length === 2")
+
+
+def test_an_opened_view_begins_at_its_top(page):
+    scrolled = "() => document.querySelector('.cell').scrollTop"
+    tab = page.follow(link(runs="alpha", cell="1,alpha"))
+    shown_cell(tab, 2)
+    tab.resize(1440, 500)
+    tab.frame.evaluate("() => { document.querySelector('.cell').scrollTop = 200; }")
+    assert tab.frame.evaluate(scrolled) == 200
+    tab.press("Escape")
+    tab.frame.click(".picture canvas >> nth=0")
+    shown_cell(tab, 2)
+    assert tab.frame.evaluate(scrolled) == 0
+    tab.press("Escape")
+    tab.resize(1440, 900)
 
 
 def test_tiles_are_one_stop_of_the_keyboard_and_arrows_go_between_them(page):

@@ -2,8 +2,7 @@
 
 import { isLost } from "../access/focus.js";
 import { Dialog } from "../page/dialog.js";
-import { element, replace } from "../page/dom.js";
-import { lookAt } from "../page/looks.js";
+import { againIn, element, replace, say } from "../page/dom.js";
 import { differenceReadingOf, readingOf } from "../page/words.js";
 import { limitOf } from "../picture/colours.js";
 import { drawLine } from "./line.js";
@@ -48,12 +47,20 @@ export class Cell {
 
   show(model, run, image) {
     const shown = panelsOf(run, model, this.page.state.against);
-    replace(this.dialog.body, JSON.stringify([run.name, image, shown.map(({ kind, name }) => [kind, name])]), () => this.build(shown.length));
+    replace(this.dialog.body, JSON.stringify([run.name, image, shown.map(({ kind, name }) => [kind, name])]), () => this.build(shown));
     const side = sideOf(shown.length);
     this.panels.forEach((panel, at) => panel.update(shown[at], { model, image, side }));
+    this.sayUnder();
+    againIn(this.again, this.page, this.panels.map((each) => each.reason).find(Boolean) || "");
     this.reading.textContent = [readingOf(model), this.differenceReading(model)].filter(Boolean).join(" ");
-    this.facts.replaceChildren(...factsOf(shown.find((each) => each.kind === "map"), lookAt(run.looks, model.steps), image, model.view));
+    this.facts.replaceChildren(...this.factsOfShown());
     drawLine(this.line, { run, image, model, width: Math.min(720, window.innerWidth - 80) });
+  }
+
+  // Of the look whose map is shown; of one that is on its way nothing is said.
+  factsOfShown() {
+    const { shown, found } = this.panels.find((each) => each.kind === "map");
+    return found === "loading" ? [] : factsOf(shown.panel, shown.look, shown.image, shown.view);
   }
 
   get difference() {
@@ -65,11 +72,22 @@ export class Cell {
     return this.difference && !view.isPicture ? `The difference: ${differenceReadingOf(view, limitOf(view.scale, state, painter.constants), state.mode)}` : "";
   }
 
-  build(count) {
-    this.panels = [...Array(count)].map(() => new Panel(this.page, (text) => { this.under.textContent = text; }));
+  // One place of one picture is read at a time; with the picture its value becomes another one.
+  point(panel, place) {
+    for (const each of this.panels) each.point(each === panel ? place : null);
+    this.sayUnder();
+  }
+
+  sayUnder() {
+    say(this.under, this.panels.map((each) => each.under).find(Boolean) || "");
+  }
+
+  build(shown) {
+    this.panels = shown.map(({ kind }, at) => new Panel(this.page, kind, (place) => this.point(this.panels[at], place)));
     this.facts = element("dl", { className: "facts" });
     this.line = element("canvas", { className: "line", role: "img" });
     this.reading = element("p", { className: "quiet" });
+    this.again = element("div");
     const button = (textContent, onclick) => element("button", { type: "button", textContent, onclick });
     const tools = element(
       "div", { className: "tools" }, button("‹ image before", () => this.step(-1)), button("next image ›", () => this.step(1)),
@@ -77,7 +95,7 @@ export class Cell {
       button("its line in the chart", () => this.page.timeline.choose(this.page.state.cell.image)), button("copy link", (event) => this.page.copyLink(event.currentTarget)),
       button("download as PNG", () => this.download()),
     );
-    return [element("div", { className: "panels" }, ...this.panels.map((each) => each.figure)), this.under, tools, this.facts, this.line, this.reading];
+    return [element("div", { className: "panels" }, ...this.panels.map((each) => each.figure)), this.again, this.under, tools, this.facts, this.line, this.reading];
   }
 
   step(by) {

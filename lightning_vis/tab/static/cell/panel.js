@@ -1,71 +1,105 @@
 // One picture of an opened cell with its caption: painted in its state, and the value of what it shows under the pointer.
 
-import { element, fitCanvas } from "../page/dom.js";
+import { element, fitCanvas, put, say } from "../page/dom.js";
 import { isWrong, likeliestOf, quantityOf } from "../page/words.js";
 import { mark } from "../picture/cell.js";
 import { isUnseen } from "../picture/colours.js";
 import { unlikeOf } from "../picture/difference.js";
-import { MASK, shownIn, wordsOf } from "./panels.js";
+import { MASK, shownIn, whenOf, wordsOf } from "./panels.js";
+import { beside, frame, pointing } from "./pointer.js";
 import { shares } from "./shares.js";
 import { differenceUnder, valueUnder } from "./values.js";
 
 const FINE = 32; // cells of a map's edge, up to which they are drawn
 
 export class Panel {
-  constructor(page, onSay) {
-    this.page = page;
-    this.canvas = element("canvas", {
-      role: "img", onpointermove: (event) => onSay(this.under(event.offsetX / this.canvas.clientWidth, event.offsetY / this.canvas.clientHeight)), onpointerleave: () => onSay(""),
-    });
+  // `onPoint` is told where in it something is asked for; nothing is to be read from a photo.
+  constructor(page, kind, onPoint) {
+    Object.assign(this, { page, kind, place: null, map: null });
+    const reading = { role: "application", "aria-roledescription": "map; arrows read its values", tabIndex: 0, ...pointing(onPoint, (way) => this.map && onPoint(beside(this.place, this.map, way))) };
+    this.canvas = element("canvas", kind === "input" ? { role: "img" } : reading);
     this.state = element("span", { className: "state" });
+    this.spot = element("div", { className: "spot", hidden: true });
     this.words = element("figcaption");
     this.likeliest = element("div", { className: "likeliest", hidden: true });
-    this.figure = element("figure", {}, element("div", { className: "photo" }, this.canvas, this.state), this.words, this.likeliest);
+    this.figure = element("figure", {}, element("div", { className: "photo" }, this.canvas, this.state, this.spot), this.words, this.likeliest);
   }
 
+  point(place) {
+    this.place = place;
+    frame(this.spot, place, this.map);
+  }
+
+  // Picture and words change together: until the picture has come, those before it stay, and say what is awaited.
   update(panel, { model, image, side }) {
-    const { run, kind } = panel;
-    const shown = shownIn(panel, model.view);
-    const [height, width] = run.inputs?.size || [1, 1];
+    const [height, width] = panel.run.inputs?.size || [1, 1];
     fitCanvas(this.canvas, side, Math.round((side * height) / width));
     this.figure.style.width = `${side}px`; // a long caption makes no panel wider than its picture
-    Object.assign(this, { kind, name: panel.name, image, map: null, view: kind === MASK ? shown.part : model.view, part: shown.part });
-    this.paint(panel, shown);
-    this.words.textContent = wordsOf(panel, shown, image);
+    const asked = { panel, image, view: model.view, ...shownIn(panel, model.view) };
+    const isLoading = this.stateOf(asked) === "loading";
+    const isOld = isLoading && this.shown?.view?.key === model.view?.key && this.stateOf(this.shown) === "shown";
+    this.shown = isOld ? this.shown : asked;
+    this.found = this.stateOf(this.shown);
+    this.reason = this.found === "failed" ? this.page.painter.reasonOf(this.sourcesOf(asked)) : "";
+    this.figure.classList.toggle("old", isOld);
+    this.paint(this.shown, isOld ? `loading ${whenOf(asked.look)} …` : "");
+    this.write(this.shown);
+    this.point(this.place); // on what is shown now
+  }
+
+  // Of a picture that is on its way nothing is said but which one it is.
+  write({ panel, look, image, ...shown }) {
+    const { run, kind, name } = panel;
+    const isKnown = this.found !== "loading";
     const isMap = kind === "map";
-    this.words.classList.toggle("wrong", (isMap || kind === MASK) && isWrong(run.inputs, shown.look, image) === true);
-    this.canvas.setAttribute("aria-label", kind === "input" ? `the photo: ${this.words.textContent}` : this.words.textContent);
-    shares(this.likeliest, isMap ? likeliestOf(run.inputs, shown.look, image) : [], run.colour);
+    say(this.words, isKnown || kind === "input" ? wordsOf(panel, { look, ...shown }, image) : name);
+    this.words.classList.toggle("wrong", isKnown && (isMap || kind === MASK) && isWrong(run.inputs, look, image) === true);
+    put(this.canvas, "aria-label", kind === "input" ? `the photo: ${this.words.textContent}` : this.words.textContent);
+    shares(this.likeliest, isMap && isKnown ? likeliestOf(run.inputs, look, image) : [], run.colour);
+  }
+
+  sourcesOf({ panel, part, minus }) {
+    const { run, kind } = panel;
+    return [part, minus, run.inputs, this.page.state.outline || kind === MASK ? run.masks : null].filter(Boolean);
+  }
+
+  stateOf(shown) {
+    const isThere = shown.part && (!shown.panel.minus || shown.minus);
+    return isThere ? this.page.painter.stateOf(this.sourcesOf(shown)) : "missing";
   }
 
   // Its picture, or why there is none: never another one.
-  paint(panel, shown) {
+  paint(shown, waiting) {
     const { painter, state } = this.page;
-    const { run, kind, minus } = panel;
-    const masks = state.outline || kind === MASK ? run.masks : null;
-    const isThere = shown.part && (!minus || shown.minus);
-    const found = isThere ? painter.stateOf([shown.part, shown.minus, run.inputs, masks]) : "missing";
-    if (found !== "shown") return mark(this, found, found === "missing" ? whyNot(shown, minus) : "");
-    const painted = { inputs: run.inputs, part: shown.part, minus: shown.minus, index: this.image, masks: run.masks, settings: kind === MASK ? { ...state, outline: true } : state };
-    if (!this.draw(kind, painted, masks)) return mark(this, minus ? "unlike" : "missing", minus ? unlikeOf(shown.part, shown.minus, this.image) : "no map");
-    this.map = minus ? painter.difference(painted) : shown.part.maximum ? painter.maps(shown.part)?.[this.image] : null;
+    const { run, kind, minus } = shown.panel;
+    this.map = null;
+    if (this.found !== "shown") return mark(this, this.found, this.found === "missing" ? whyNot(shown, minus) : "");
+    const painted = { inputs: run.inputs, part: shown.part, minus: shown.minus, index: shown.image, masks: run.masks, settings: kind === MASK ? { ...state, outline: true } : state };
+    if (!this.draw(kind, painted, state.outline ? run.masks : null)) return mark(this, minus ? "unlike" : "missing", minus ? unlikeOf(shown.part, shown.minus, shown.image) : "no map");
+    this.map = minus ? painter.difference(painted) : shown.part.maximum ? painter.maps(shown.part)?.[shown.image] : null;
     if (this.map) drawGrid(this.canvas, this.map);
-    return mark(this, "shown", this.map ? seenOf(this.map, quantityOf(this.view), painted.settings, painter.constants) : "");
+    return mark(this, "shown", waiting || (this.map ? seenOf(this.map, quantityOf(viewOf(shown)), painted.settings, painter.constants) : ""));
   }
 
   draw(kind, painted, masks) {
     const { painter } = this.page;
-    if (kind === "input") return painter.paintPicture(this.canvas, painted.inputs, this.image, masks);
+    if (kind === "input") return painter.paintPicture(this.canvas, painted.inputs, painted.index, masks);
     return kind === "difference" ? painter.paintDifference(this.canvas, painted) : painter.paintView(this.canvas, painted);
   }
 
-  // What its map is at a place, given as shares of its width and height.
-  under(x, y) {
-    if (!this.map) return "";
-    const words = { quantity: quantityOf(this.view), unit: this.part.unit ?? "log-odds" };
+  // What its map is at the place that is pointed to.
+  get under() {
+    if (!this.map || !this.place) return "";
+    const { x, y } = this.place;
+    const { panel, part } = this.shown;
+    const words = { quantity: quantityOf(viewOf(this.shown)), unit: part.unit ?? "log-odds" };
     if (this.kind !== "difference") return valueUnder(this.map, x, y, words);
-    return differenceUnder(this.map, x, y, { ...words, name: this.name, mode: this.page.state.mode });
+    return differenceUnder(this.map, x, y, { ...words, name: panel.name, mode: this.page.state.mode });
   }
+}
+
+function viewOf({ panel, view, part }) {
+  return panel.kind === MASK ? part : view;
 }
 
 function whyNot({ look, other }, isDifference) {

@@ -63,6 +63,6 @@ function maskWords({ run }, { look, part }, image) {
   return [whenOf(look), `predicted mask${explained && ` of ${explained}`}`, Number.isFinite(iou) ? `overlap (IoU) ${iou.toFixed(2)}` : "", run.masks ? "white line: the true one" : ""];
 }
 
-function whenOf(look) {
+export function whenOf(look) {
   return look ? look.when : "not looked at";
 }

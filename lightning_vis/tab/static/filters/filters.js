@@ -1,7 +1,7 @@
 // Filters: what excites each of them most, at the moment and over time.
 
 import { mark } from "../picture/cell.js";
-import { choice, element, fitCanvas, isFlowing, replace } from "../page/dom.js";
+import { againIn, choice, element, fitCanvas, isFlowing, replace } from "../page/dom.js";
 import { lookAt } from "../page/looks.js";
 import { FilterFilm, LEFT, SMALL } from "./filter_film.js";
 
@@ -80,9 +80,10 @@ export class Filters {
     const head = element("h2", {}, element("strong", { textContent: run.name }), when);
     head.style.borderColor = `var(${run.colour})`;
     const now = element("div", { className: "tiles now" });
+    const again = element("div");
     const film = new FilterFilm(run.name, count > 1, (look) => this.page.go(this.page.model.positions.indexOf(look.steps)));
-    const body = count ? [now, film.root] : [element("p", { className: "quiet", textContent: "nothing of this kind in this run" })];
-    return { run: run.name, when, now, film, tiles: [], root: element("section", {}, head, ...body) };
+    const body = count ? [again, now, film.root] : [element("p", { className: "quiet", textContent: "nothing of this kind in this run" })];
+    return { run: run.name, when, again, now, film, tiles: [], root: element("section", {}, head, ...body) };
   }
 
   fill(section, { looks, name, steps, layout }) {
@@ -120,6 +121,7 @@ export class Filters {
 
   paint() {
     const states = this.sections.flatMap((section) => [...section.tiles, ...section.film.tiles]).map((tile) => this.paintTile(tile));
+    for (const { again, tiles, film } of this.sections) againIn(again, this.page, this.page.painter.reasonOf([...tiles, ...film.tiles].map((tile) => tile.part)));
     this.root.setAttribute("aria-busy", String(states.includes("loading")));
   }
 

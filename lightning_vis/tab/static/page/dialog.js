@@ -25,7 +25,9 @@ export class Dialog {
   open(title) {
     this.title.textContent = title;
     this.root.setAttribute("aria-label", title);
-    if (!this.root.open) this.root.showModal();
+    if (this.root.open) return;
+    this.root.showModal();
+    this.root.scrollTop = 0; // browsers keep how far it was scrolled when it was closed
   }
 
   close() {

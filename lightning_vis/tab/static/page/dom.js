@@ -117,6 +117,12 @@ export function replace(parent, name, make) {
   if (held) giveBack(parent, held);
 }
 
+// What asks anew for pictures that could not be had, where there is a reason why.
+export function againIn(parent, page, reason) {
+  const button = () => element("button", { type: "button", className: "again", textContent: "again", title: `A picture could not be had: ${reason}`, onclick: () => page.again() });
+  replace(parent, reason, () => (reason ? [button()] : []));
+}
+
 // What is said below the rows of runs, made anew where that has become something else.
 export function notesIn(parent, notes, page) {
   replace(parent, JSON.stringify(notes), () => notes.map((each) => noteOf(each, (run, steps) => page.prove(run, steps))));

@@ -33,7 +33,7 @@ export class Painter {
   }
 
   reasonOf(parts) {
-    return parts.filter(Boolean).map((part) => this.store.entry(part).reason).find(Boolean) || "";
+    return parts.filter(Boolean).map((part) => this.store.entry(part)).find(({ state }) => state === "failed")?.reason || "";
   }
 
   // Until all of them are there, or could not be had.

@@ -14,6 +14,7 @@ export class Exchanges {
     this.page = page;
     this.run = run;
     this.tiles = [];
+    this.shown = []; // the parts whose pictures stand here
     this.sentence = element("p", { className: "effects verdict" });
     this.rows = element("div", { className: "tiles exchanges" });
     this.sheets = new Sheets(page, run);
@@ -25,6 +26,7 @@ export class Exchanges {
     const look = lookAt(run.looks.filter((each) => each.verdict), steps);
     const part = look?.pictures[EXCHANGE];
     this.root.hidden = !look;
+    this.shown = look ? [part, ...this.sheets.partsOf(run, steps)] : [];
     if (!look) return "shown";
     this.sentence.textContent = `${look.when}: ${look.verdict.sentence}`;
     this.sentence.dataset.state = String(look.verdict.state);

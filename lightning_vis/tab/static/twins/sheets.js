@@ -29,6 +29,10 @@ export class Sheets {
     return this.parts.map(({ name, root }) => this.show(name, root, lookAt(run.looks.filter((each) => each.pictures[name]), steps)));
   }
 
+  partsOf(run, steps) {
+    return this.parts.map(({ name }) => lookAt(run.looks.filter((each) => each.pictures[name]), steps)?.pictures[name]);
+  }
+
   show(name, root, look) {
     const part = look?.pictures[name];
     root.hidden = !part;

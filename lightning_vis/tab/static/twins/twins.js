@@ -1,7 +1,7 @@
 // Twins: one object on several backgrounds, and what is answered on each. The proof beside the maps.
 
 import { mark } from "../picture/cell.js";
-import { element, fitCanvas, replace } from "../page/dom.js";
+import { againIn, element, fitCanvas, replace } from "../page/dom.js";
 import { className, labelOf, lookAt } from "../page/looks.js";
 import { Exchanges } from "./exchanges.js";
 import { leastMoved, movedOf, onTwins, truthOf, whatMoves } from "../page/words.js";
@@ -62,12 +62,13 @@ export class Twins {
     const effects = element("p", { className: "effects" });
     const head = element("h2", {}, element("strong", { textContent: run.name }), when);
     head.style.borderColor = `var(${run.colour})`;
-    this.tiles.push({ kind: "head", run: run.name, when, effects });
+    const again = element("div");
+    this.tiles.push({ kind: "head", run: run.name, when, effects, again });
     const objects = [...Array(run.twins?.objects || 0).keys()].map((object) => this.object(run, object));
     const exchanges = new Exchanges(this.page, run.name);
     this.exchanges.set(run.name, exchanges);
     const none = run.twins || hasVerdict(run) ? [] : [element("p", { className: "quiet", textContent: "no twins in this run" })];
-    return element("section", {}, head, effects, element("div", { className: "tiles" }, ...objects), ...none, exchanges.root);
+    return element("section", {}, head, again, effects, element("div", { className: "tiles" }, ...objects), ...none, exchanges.root);
   }
 
   object(run, object) {
@@ -149,6 +150,10 @@ export class Twins {
       mark(tile, isShown ? "shown" : state === "shown" ? "missing" : state);
     }
     const exchanged = model.runs.map((run) => this.exchanges.get(run.name)?.update(run, model.steps));
+    for (const tile of this.tiles.filter((each) => each.kind === "head")) {
+      const run = model.runs.find((each) => each.name === tile.run);
+      againIn(tile.again, this.page, painter.reasonOf([run.twins, ...(this.exchanges.get(run.name)?.shown || [])]));
+    }
     this.root.setAttribute("aria-busy", String([...found.values(), ...exchanged].includes("loading")));
   }
 }
