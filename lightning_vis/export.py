@@ -57,14 +57,22 @@ def export_html(logdir: Folders, output: str | Path, looks: int | None = None) -
         _refuse_nothing(runs, logdir)
         with _whole(Path(output)) as file:
             write_page(file, runs, looks, bar.update)
-    return [*_without(logdir), *(f"{run.stored.name}: {damage}" for run in runs for damage in run.stored.damage)]
+    return [*_without(logdir), *(f"{run.stored.name}: {damage}" for run in read for damage in run.stored.damage)]
 
 
 @contextlib.contextmanager
 def _whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes its place when all of it has been written; what stood there before stays until then."""
+    """A file that takes its place when all of it has been written; what stood there before stays until then.
+
+    Through a link it takes the place of what the link leads to, and what is no file, a pipe or a device, is written into.
+    """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            yield file
+        return
     part = path.with_name(f"{path.name}.part")
     try:
         with part.open("wb") as file:
@@ -76,7 +84,8 @@ def _whole(path: Path) -> Iterator[IO[bytes]]:
 
 def export_gif(logdir: Folders, output: str | Path, view: str | None = None) -> list[str]:
     """Writes a GIF of one view (the first one if None), all runs below each other. Otherwise as `export_html`."""
-    runs = [whole_run(stored) for stored in _stored(logdir)]
+    known, empty = _stored(logdir)
+    runs = [whole_run(stored) for stored in known]
     key = view_key(runs, view)
     if key in SHEETS:
         data = animated_sheets([(run.name, run.frames, partial(_sheet, key, run)) for run in runs])
@@ -85,18 +94,19 @@ def export_gif(logdir: Folders, output: str | Path, view: str | None = None) -> 
     else:
         data = animated([(run.name, run.inputs, run.frames) for run in runs], key)
     Path(output).write_bytes(data)
-    return [*_without(logdir), *(f"{run.name}: {damage}" for run in runs for damage in run.damage)]
+    return [*_without(logdir), *empty, *(f"{run.name}: {damage}" for run in runs for damage in run.damage)]
 
 
 def export_strip(logdir: Folders, output: str | Path, view: str | None = None) -> list[str]:
     """Writes a strip of one view (the first one if None), all runs below each other. Otherwise as `export_html`."""
-    runs = [whole_run(stored) for stored in _stored(logdir)]
+    known, empty = _stored(logdir)
+    runs = [whole_run(stored) for stored in known]
     key = view_key(runs, view)
     shown = [run for run in runs if key in (*_views(run), *_filters(run), *_experiments(run))]
     strips = _strips(shown, key)
     named = [_named(run.name, each) for run, each in zip(shown, strips, strict=True)] if len(shown) > 1 else strips
     Image.fromarray(_stacked([*named, *_below(shown, key, max(each.shape[1] for each in named))])).save(output)
-    return [*_without(logdir), *(f"{run.name}: {damage}" for run in runs for damage in run.damage)]
+    return [*_without(logdir), *empty, *(f"{run.name}: {damage}" for run in runs for damage in run.damage)]
 
 
 def view_key(runs: Sequence[RunFrames], view: str | None) -> str:
@@ -190,14 +200,15 @@ def _bar(size: int) -> Any:
     return progress_bar(total=size, desc="reading runs", unit="B", unit_scale=True, disable=not sys.stderr.isatty())
 
 
-def _stored(logdir: Folders) -> list[StoredRun]:
-    """What the runs below a folder hold, read with a bar that counts bytes."""
+def _stored(logdir: Folders) -> tuple[list[StoredRun], list[str]]:
+    """What the runs below a folder hold, read with a bar that counts bytes; and why some hold nothing, in sentences."""
     files = _files(logdir)
     size = sum(path.stat().st_size for paths in files.values() for path in paths)
     with _bar(size) as bar:
-        runs = [run for name, paths in files.items() if (run := read_run(name, paths, bar.update)).parts]
+        read = [read_run(name, paths, bar.update) for name, paths in files.items()]
+    runs = [run for run in read if run.parts]
     _refuse_nothing(runs, logdir)
-    return runs
+    return runs, [f"{run.name}: {damage}" for run in read if not run.parts for damage in run.damage]
 
 
 def _files(logdir: Folders) -> dict[str, list[Path]]:

@@ -88,19 +88,31 @@ def read_run(
         tell: gets the bytes of each record read.
         keep: what is kept of each part, in the order in which they were written.
     """
-    from tensorboard.compat.proto import event_pb2
-
     run = StoredRun(name)
     for path in files:
+        if isinstance(path, Path) and path.exists() and not path.is_file():
+            run.damage.append(f"{path.name}: left out, as it is no file")  # whoever reads a pipe may wait for ever
+            continue
+        bad: list[str] = []
         try:
             for data in records(path):
-                _take(run, event_pb2.Event.FromString(data), keep)
+                _take(run, _event_of(data, bad), keep)
                 tell(len(data) + AROUND)
         except ValueError as error:
             run.damage.append(f"{path.name}: {error}; what lies before it was read")
-        except Exception as error:  # protobuf's own error has different names in different versions
-            run.damage.append(f"{path.name}: a record is no event ({error}); what lies before it was read")
+        run.damage += [f"{path.name}: a record is no event ({error}); the others were read" for error in bad[:1]]
     return run
+
+
+def _event_of(data: bytes, bad: list[str]) -> Any:
+    """An event, an empty one of what is none: its length was right, so that the records behind it can be read."""
+    from tensorboard.compat.proto import event_pb2
+
+    try:
+        return event_pb2.Event.FromString(data)
+    except Exception as error:  # protobuf's own error has different names in different versions
+        bad.append(str(error))
+        return event_pb2.Event()
 
 
 def _take(run: StoredRun, event: Any, keep: Callable[[Part], Part]) -> None:

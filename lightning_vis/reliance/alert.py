@@ -83,6 +83,7 @@ class Measurement:
         objects: how many objects there are.
         different: how many of them are not another one over again; None: all.
         classes: each class with enough different objects.
+        when: the moment in a reader's words, as `Frame.when`.
     """
 
     effect: float
@@ -96,6 +97,7 @@ class Measurement:
     objects: int = 0
     different: int | None = None
     classes: tuple[ClassEffect, ...] = ()
+    when: str = ""
 
     def worst(self) -> ClassEffect | None:
         """The class that the background moves most."""
@@ -109,6 +111,12 @@ class Run:
     sign: int
     epoch: int
     at: float
+    when: str = ""
+
+    @property
+    def beginning(self) -> str:
+        """The moment in words; checkpoints of before 0.1 know its epoch alone."""
+        return self.when or f"epoch {self.epoch}"
 
 
 @dataclass(frozen=True)
@@ -120,12 +128,11 @@ class AlertState:
     amber: Run | None = None
     classes: tuple[tuple[int, Run | None], ...] = ()
 
-    def since(self) -> int | None:
-        """The epoch since when what the level says holds; None where it says nothing."""
-        if self.level == OFF:
-            return None
+    def since(self) -> str:
+        """The look, in words, from which on each one found what the level says; "" where it says nothing."""
         runs = [self.red, *(red for _, red in self.classes)] if self.level == RED else [self.amber]
-        return min((run.epoch for run in runs if run is not None), default=None)
+        known = [run for run in runs if run is not None] if self.level != OFF else []
+        return min(known, key=lambda run: run.at).beginning if known else ""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
@@ -195,7 +202,7 @@ def _extended(
     sign = 1 if effect > 0 else -1
     if not reaches(effect, share, thresholds, level):
         return None
-    return run if run is not None and run.sign == sign else Run(sign, seen.epoch, seen.at)
+    return run if run is not None and run.sign == sign else Run(sign, seen.epoch, seen.at, seen.when)
 
 
 def _lasts(run: Run | None, seen: Measurement, apart: float) -> bool:

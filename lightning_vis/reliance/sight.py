@@ -59,6 +59,7 @@ class Sight:
             objects=len(effects),
             different=sum(self.once),
             classes=classes_of(self.labels, home, effects, objects, self.once) if objects else (),
+            when=frame.when,
         )
 
     def answers(self, frame: Frame) -> TwinAnswers:

@@ -119,12 +119,12 @@ def verdict_of_twins(
     """
     if refusal or abs(seen.effect) + abs(seen.object_effect) < MOVES:
         return Verdict("not measured", _refused(seen, refusal), (), TWINS)
-    measured = measured_of(seen, state.since(), named)
+    measured = measured_of(seen, named)
     if state.level == OFF and not _reached(seen, thresholds):
         return Verdict("nothing", f"{measured[:-1]}: {_nothing(seen, thresholds)}", (), TWINS)
     flips = flips_of(answers)
     rows = _telling(seen, flips, answers)
-    words = [*_in_counts(flips, answers, named), measured, _judged(seen, state, named), see(rows)]
+    words = [*_in_counts(flips, answers, named), measured, _judged(seen, state, thresholds, named), see(rows)]
     return Verdict(STATES[state.level], " ".join(filter(None, words)), rows, TWINS)
 
 
@@ -139,11 +139,13 @@ def _reached(seen: Measurement, thresholds: Thresholds) -> bool:
 
 
 def _refused(seen: Measurement, refusal: str) -> str:
-    reason = refusal or (
-        f"swapping the background moves the answer by {_counted(seen.effect)} and swapping the object by"
-        f" {_points(seen.object_effect)}, so it follows neither. A network that has learned more would help"
+    if refusal:
+        return f"Whether the answer follows the background was not measured: {refusal}."
+    return (
+        "Whether the answer follows the background cannot be said:"
+        f" swapping the background moves the answer by {_counted(seen.effect)} and swapping the object by"
+        f" {_points(seen.object_effect)}, so it follows neither. A network that has learned more would help."
     )
-    return f"Whether the answer follows the background was not measured: {reason}."
 
 
 def _nothing(seen: Measurement, thresholds: Thresholds) -> str:
@@ -180,32 +182,33 @@ def _telling(seen: Measurement, flips: Sequence[Flips], answers: TwinAnswers) ->
     return tuple(each for each in objects if each < answers.shown)[:NAMED]
 
 
-def _judged(seen: Measurement, state: AlertState, named: Named) -> str:
-    """What that makes of the network, or of one class of it."""
+def _judged(seen: Measurement, state: AlertState, thresholds: Thresholds, named: Named) -> str:
+    """What that makes of the network, or of one class of it; or what it takes to say so."""
     if state.level == OFF:
-        return "Seen at this look only."
+        lasting = f"all looks over {100 * thresholds.apart:.3g} % of the training, two at least,"
+        looks = "two looks in a row" if seen.total is None else lasting
+        return f"A network is said to answer by background when {looks} find that; none before epoch 1 counts."
+    since = f", as at every look from {state.since()} on"
     if state.level == AMBER:
-        return "This network partly answers by background."
+        return f"This network partly answers by background{since}."
     worst = seen.worst()
     who = "This network" if state.red is not None or worst is None else f"For {named(worst.label)} this network"
-    return f"{who} answers by background."
+    return f"{who} answers by background{since}."
 
 
-def measured_of(seen: Measurement, since: int | None, named: Named) -> str:
+def measured_of(seen: Measurement, named: Named) -> str:
     """The numbers of a look in words.
 
     Args:
         seen: the numbers.
-        since: the epoch since when they are like that; None: of this look.
         named: what a class is called.
     """
-    when = _when(seen.epoch if since is None else since, seen.epoch)
     objects = f", {seen.objects} objects{_repeated(seen)}" if seen.objects else ""
     away = ", away from the class that is typical of it," if seen.effect < 0 else ""
     control = "" if seen.control is None else f"; moving the object by 3 pixels moves it by {_points(seen.control)}"
     return (
         f"Swapping the background moves the answer{away} by {_counted(seen.effect)}, swapping the object by"
-        f" {_points(seen.object_effect)}{control} ({when}{objects}){_most_for(seen, named)}."
+        f" {_points(seen.object_effect)}{control} ({seen.when}{objects}){_most_for(seen, named)}."
     )
 
 
@@ -259,9 +262,3 @@ def _counted(value: float) -> str:
 
 def _points(value: float) -> int:
     return round(100 * abs(value))
-
-
-def _when(first: int, last: int) -> str:
-    if first == last:
-        return f"epoch {last}"
-    return f"epochs {first} and {last}" if last == first + 1 else f"epochs {first} to {last}"

@@ -39,7 +39,7 @@ def verdict_of(found: Findings | Refusal, named: Named, *, was_seen: bool) -> Ve
         return Verdict(NOT_MEASURED, _refused(found))
     doubt = doubt_of(found)
     if doubt is not None:
-        said = Verdict(NOT_MEASURED, _refused(doubt), (0,) * bool(found.rows))
+        said = Verdict(NOT_MEASURED, _doubtful_refusal(doubt), (0,) * bool(found.rows))
     elif follows(found):
         said = _seen(found, named, RED if was_seen else SEEN)
     else:
@@ -109,8 +109,14 @@ def _seen(found: Findings, named: Named, state: str) -> Verdict:
     rows = () if cell is None else _showing(found, cell)
     words = [_in_counts(cell, named)] if cell is not None else []
     words += [f"What surrounds the object moves the answer by {_measured(found)}{_most_for(found, named)}."]
-    words += [f"See exchange {rows[0] + 1}."] if rows else []
+    words += [see(rows)] if rows else []
     return Verdict(state, " ".join(words), rows)
+
+
+def see(rows: tuple[int, ...]) -> str:
+    """Where to look: all rows that show what is said; pictures and sentences count from 1."""
+    *names, last = [str(each + 1) for each in rows]
+    return f"See exchanges {', '.join(names)} and {last}." if names else f"See exchange {last}."
 
 
 def _showing(found: Findings, cell: Cell) -> tuple[int, ...]:
@@ -153,8 +159,16 @@ def _measured(found: Findings) -> str:
 
 
 def _refused(refusal: Refusal) -> str:
+    return f"Whether the answer follows what surrounds the object was not measured: {_reason(refusal)}."
+
+
+def _doubtful_refusal(refusal: Refusal) -> str:
+    return f"Whether the answer follows what surrounds the object cannot be said: {_reason(refusal)}."
+
+
+def _reason(refusal: Refusal) -> str:
     remedy = f". {refusal.remedy[0].upper()}{refusal.remedy[1:]}" if refusal.remedy else ""
-    return f"Whether the answer follows what surrounds the object was not measured: {refusal.reason}{remedy}."
+    return f"{refusal.reason}{remedy}"
 
 
 def _counted(value: float) -> str:

@@ -266,7 +266,7 @@ def test_on_alert_calls_a_function_with_what_happened_and_survives_it(trainer):
     fit(trainer, [watching(twin_probe(), on_alert=heard.append)], max_epochs=4)
     assert [alert.level for alert in heard][-1] == 1
     assert heard[-1].epoch <= 3
-    assert f"and {heard[-1].epoch}, 8 objects" in heard[-1].sentence
+    assert f"(epoch {heard[-1].epoch}, 8 objects" in heard[-1].sentence
     assert heard[-1].numbers["reliance/alert"] == 1
     with pytest.warns(UserWarning, match=r"on_alert failed \(division by zero\)"):
         made, _ = fit(trainer, [watching(twin_probe(), on_alert=lambda alert: 1 / 0)], max_epochs=4)

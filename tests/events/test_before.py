@@ -153,8 +153,9 @@ def test_the_alert_stays_red_and_knows_since_when(trainer):
     red = kept_state("probe", callback)["monitor"]["alert"]["red"]
     resumed(trainer, "probe", callback)
     assert [frame.numbers["reliance/alert"] for frame in callback.film.frames] == [0, 0, 0, 0, 0, 1, 1, 1]
-    assert callback.state_dict()["monitor"]["alert"]["red"] == red
+    assert callback.state_dict()["monitor"]["alert"]["red"] == {**red, "when": ""}
     assert red["epoch"] == 1
+    assert "as at every look from epoch 1 on" in callback.film.frames[-1].verdict.sentence
 
 
 def test_weights_are_still_drawn_on_the_scale_of_the_first_look(trainer):

@@ -21,7 +21,7 @@ CLASSES = (ClassEffect(0, 0.01, 0.5, 8), ClassEffect(1, 0.99, 0.5, 8))
 
 
 def seen(effect, obj=0.04, share=0.9, epoch=1, total=10, **others):
-    return Measurement(effect, obj, share, epoch, epoch, total, **others)
+    return Measurement(effect, obj, share, epoch, epoch, total, **{"when": f"epoch {epoch}", **others})
 
 
 def said(*looks, answers=SIDED, names=NAMES, refusal=""):
@@ -40,8 +40,8 @@ def test_one_sided_reliance_by_hand():
     assert verdict == Verdict(
         "red",
         "On leaves, mammal is called bird in 8 of 8 twins; bird is right in every twin. Swapping the background moves the"
-        " answer by 50 points, swapping the object by 50 (epochs 2 and 3, 16 objects), most for mammal: 99 points (8 objects)."
-        " This network answers by background. See twins 16 and 2.",
+        " answer by 50 points, swapping the object by 50 (epoch 3, 16 objects), most for mammal: 99 points (8 objects)."
+        " This network answers by background, as at every look from epoch 2 on. See twins 16 and 2.",
         (15, 1),
         "twins",
     )
@@ -50,7 +50,7 @@ def test_one_sided_reliance_by_hand():
 def test_the_class_alone_is_named_where_all_together_are_not_red():
     looks = [replace(sided(epoch), share=0.2) for epoch in (2, 3)]
     assert said(*looks).state == "red"
-    assert "For mammal this network answers by background." in said(*looks).sentence
+    assert "For mammal this network answers by background, as at every look from epoch 2 on." in said(*looks).sentence
 
 
 def test_both_classes_by_hand():
@@ -58,8 +58,8 @@ def test_both_classes_by_hand():
     verdict = said(seen(0.7, epoch=2), seen(0.72, epoch=3, control=0.02, objects=4), answers=both)
     assert verdict.sentence == (
         "On leaves, mammal is called bird in 2 of 2 twins. Swapping the background moves the answer by 72 points, swapping the"
-        " object by 4; moving the object by 3 pixels moves it by 2 (epochs 2 and 3, 4 objects). This network answers by"
-        " background. See twins 2 and 4."
+        " object by 4; moving the object by 3 pixels moves it by 2 (epoch 3, 4 objects). This network answers by"
+        " background, as at every look from epoch 2 on. See twins 2 and 4."
     )
     assert verdict.rows == (1, 3)
 
@@ -101,12 +101,43 @@ def test_where_nothing_flips_those_that_move_most_are_named():
 
 def test_amber_seen_and_the_wrong_way_in_plain_words():
     assert said(seen(0.22), seen(0.22, epoch=2)).state == "amber"
-    assert "This network partly answers by background." in said(seen(0.22), seen(0.22, epoch=2)).sentence
+    assert (
+        "This network partly answers by background, as at every look from epoch 1 on."
+        in said(seen(0.22), seen(0.22, epoch=2)).sentence
+    )
     assert said(seen(0.7)).state == "seen"
-    assert "Seen at this look only." in said(seen(0.7)).sentence
     away = said(seen(-0.7), seen(-0.7, epoch=2)).sentence
     assert "away from the class that is typical of it, by 70 points" in away
-    assert "(epochs 1 to 3)" in said(*(seen(0.7, epoch=each) for each in (1, 2, 3))).sentence
+
+
+@pytest.mark.parametrize(
+    ("total", "takes"), [(10, "all looks over 5 % of the training, two at least,"), (None, "two looks in a row")]
+)
+def test_one_look_is_not_enough_and_says_what_is(total, takes):
+    """The looks before it may have found the same: within the first epoch they do not count, and two may lie too close."""
+    early = [seen(0.5, epoch=0, total=total, when=when) for when in ("step 8", "step 16")]
+    for looks in ([seen(0.7, total=total)], early, [*early, seen(0.87, total=total)]):
+        assert said(*looks).state == "seen"
+        assert said(*looks).sentence.endswith(
+            f" A network is said to answer by background when {takes} find that; none before epoch 1 counts. See twins 16 and 2."
+        )
+    assert "by 50 points, swapping the object by 4 (step 16)." in said(*early).sentence
+    late = [seen(0.7, epoch=each, total=total and 100) for each in (1, 2)]
+    assert said(*late).state == ("seen" if total else "red")
+
+
+def test_numbers_are_of_their_look_and_the_look_since_when_it_is_so_is_named():
+    looks = [seen(0.7, epoch=1, when="step 24"), seen(0.5, epoch=2), seen(0.48, epoch=3)]
+    sentence = said(*looks).sentence
+    assert "by 48 points, swapping the object by 4 (epoch 3). This network answers by background, as at every look" in sentence
+    assert "as at every look from step 24 on." in sentence
+    state = AlertState()
+    for each in looks[:2]:
+        state = advance(state, each, USUAL)
+    kept = state.as_dict()
+    assert AlertState.from_dict(kept).since() == "step 24"
+    del kept["red"]["when"]  # as checkpoints of before have it
+    assert AlertState.from_dict(kept).since() == "epoch 1"
 
 
 def test_nothing_is_said_with_its_limit_and_never_that_all_is_well():
@@ -124,6 +155,7 @@ def test_nothing_is_said_with_its_limit_and_never_that_all_is_well():
 def test_what_was_not_measured_is_not_called_nothing():
     blind = said(seen(0.01, 0.02, 0.02))
     assert blind.state == "not measured"
+    assert blind.sentence.startswith("Whether the answer follows the background cannot be said: swapping the background moves")
     assert "so it follows neither" in blind.sentence
     alike = said(seen(0.01, 0.9, 0.02), refusal="the backgrounds look alike")
     assert alike.state == "not measured"

@@ -64,6 +64,13 @@ def test_a_picture_is_named_only_if_it_shows_what_is_said():
     assert "See" not in said(unseen).sentence
 
 
+def test_all_pictures_that_show_what_is_said_are_named():
+    for count, named in ((1, "See exchange 2."), (2, "See exchanges 2 and 3."), (3, "See exchanges 2, 3 and 4.")):
+        verdict = said(replace(FOUND, rows=(FOUND.rows[0], *[ROW] * count)))
+        assert verdict.rows == tuple(range(1, 1 + count))
+        assert verdict.sentence.endswith(named)
+
+
 def test_one_class_alone_is_enough():
     sided = replace(FOUND, effect=Effect(0.15, 0.02, 0.8, 0.16), frame=0.04)
     assert said(sided).state == "red"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from tab_boxes import BOXES
 from tab_page import Tab
 from tab_runs import film_of, inputs_of, write_run
@@ -109,3 +110,20 @@ def test_the_verdict_stands_with_its_pictures_those_that_it_names_first(browser,
             tab.painted()
             assert tab.texts(".twins h2 strong") == ["run", "silent"]
             assert tab.frame.evaluate(IS_SEEN)
+
+
+@pytest.mark.parametrize(("state", "named"), [("seen", 2), ("not measured", 0)])
+def test_a_border_stands_at_what_the_verdict_counts_alone(browser, tmp_path, state, named):
+    """A verdict that proves nothing has a row to look at, too, which it does not speak of."""
+    write_run(tmp_path / "run", [*film_of(2), exchanged(film_of(3)[2], state, (0, 2))], inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 3)
+        with Tab(browser, address, "&p.lightning_vis.tab=twins") as tab:
+            tab.painted()
+            assert any("A red border: it shows what the verdict counts." in each for each in tab.texts(".twins > .effects"))
+            assert sorted(tab.texts(".exchanges .object > .small:first-child")[:3]) == [
+                "exchange 1",
+                "exchange 2",
+                "exchange 3",
+            ]
+            assert len(tab.frame.query_selector_all(".exchanges .named")) == named

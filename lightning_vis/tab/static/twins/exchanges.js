@@ -41,7 +41,8 @@ export class Exchanges {
     this.tiles = [];
     const numbers = [...Array(Math.floor((part?.count || 0) / COLUMNS.length)).keys()];
     const isOfThese = Array.isArray(verdict.rows) && verdict.picture !== "twins"; // else its numbers are those of twins
-    const named = isOfThese ? verdict.rows.filter((row) => numbers.includes(row)) : [];
+    const isCounted = isOfThese && verdict.state !== "not measured"; // such a verdict has a row to look at, and counts nothing
+    const named = isCounted ? verdict.rows.filter((row) => numbers.includes(row)) : [];
     return [...new Set([...named, ...numbers])].map((number) => this.row(number, named.includes(number)));
   }
 

@@ -9,7 +9,7 @@ import { leastMoved, movedOf, onTwins, truthOf, whatMoves } from "../page/words.
 const [LEAST, MOST] = [72, 112]; // so that all objects of a run stand in one row where there is room
 const [BETWEEN, FRAME] = [6, 22]; // between an object's pictures, and around them
 const READING = "Each object on each background: what is answered there, and the probability of the object's own class as number and bar. A red frame: the background alone turns a right answer into a wrong one.";
-const EXCHANGES = "Exchanges: an object in its own photo, then in what surrounds another image of its class and one of another class. An orange frame: the answer is not the object's class. A red border: the verdict names this exchange.";
+const EXCHANGES = "Exchanges: an object in its own photo, then in what surrounds another image of its class and one of another class. An orange frame: the answer is not the object's class. A red border: it shows what the verdict counts.";
 const NUMBERS = "Each object on each background. Below: ";
 const EMPTY = "No twins in these runs: give the Probe labels and masks, so that its objects can be pasted on other backgrounds.";
 
