@@ -113,7 +113,23 @@ const TAGS = {
 
 // A number's name in words; of one that nobody has named, the tag itself.
 export function tagged(tag) {
-  return TAGS[tag] || tag;
+  const [name, head] = tag.split("@");
+  return TAGS[name] ? `${TAGS[name]}${head ? ` (${head})` : ""}` : tag;
+}
+
+// What is measured of the maps of a view.
+const OF_MAPS = {
+  lift: (title) => `on the object: ${title}, × chance`, background_lift: (title) => `on the background: ${title}, × chance`,
+  pointing: (title) => `strongest place on the object: ${title}`, empty: (title) => `empty maps: ${title}`,
+  explained: (title) => `share of the score explained by ${title}`, completeness: (title) => `share of the score's rise that adds up: ${title}`,
+  prefix: (title) => `share in tokens without a place: ${title}`, random_weights: (title) => `likeness to maps of shuffled weights: ${title}`,
+};
+
+// A number of a view in words; undefined of other numbers.
+export function measureOfMaps(tag, views) {
+  const [, key, what] = /^attribution\/(.+)\/([^/]+)$/.exec(tag) || [];
+  const title = key === "edges" ? "edges of the photo" : views.find((view) => view.key === key)?.title || key;
+  return OF_MAPS[what]?.(title);
 }
 
 // How far answers that are more or less right are off, with what was measured: "mean absolute error (years) 2.52".
@@ -142,6 +158,7 @@ function taskOf(look) {
   return look?.task || CLASSES;
 }
 
+  "lightning_vis/seconds": "seconds that the look took",
 // What is said of all runs alike, else of each by its name.
 export function agreed(said) {
   const known = said.filter(([, text]) => text);

@@ -1,7 +1,7 @@
 // What can stand on the chart: the numbers of the looks, of all images or of one, and the training's own scalars.
 
 import { known } from "../page/looks.js";
-import { errorOf, isWrong, measureOf, tagged } from "../page/words.js";
+import { errorOf, isWrong, measureOf, measureOfMaps, tagged } from "../page/words.js";
 
 const LOGGED = "logged:";
 const RIGHT = "answers/right";
@@ -24,7 +24,7 @@ export function namesOf(model, logged) {
   }
   const taken = new Set(values.map((each) => each.value));
   const others = [...new Set(model.runs.flatMap((run) => logged.tagsOf(run.name)))].filter((tag) => !taken.has(tag)).sort();
-  return [...values, ...others.map((tag) => ({ value: LOGGED + tag, text: tagged(tag), group: "logged by the training" }))];
+  return [...values, ...others.map((tag) => ({ value: LOGGED + tag, text: readable(tag, model), group: "logged by the training" }))];
 }
 
 function knowsRight(run) {
@@ -110,10 +110,7 @@ function placeOf(axis, step) {
 
 function readable(tag, model) {
   if (MEASURES.includes(tag)) return measured(tag, model);
-  const [group, key, what] = tag.split("/");
-  if (group !== "attribution" || !what) return tagged(tag);
-  const title = model.views.find((view) => view.key === key)?.title || key;
-  return { lift: `on the object: ${title}, × chance`, empty: `empty maps: ${title}`, explained: `explained by ${title}` }[what] || `${what}: ${title}`;
+  return measureOfMaps(tag, model.views) || tagged(tag);
 }
 
 // What was measured, in the units of the runs.
