@@ -178,7 +178,7 @@ def test_an_error_is_a_bar_from_the_line_in_the_middle(page):
 def test_one_image_s_own_line_is_named_by_its_truth_and_may_be_its_error(page):
     tab = page.follow(link("regression", image=2, scalar="answers/error"))
     tab.painted()
-    assert tab.frame.inner_text("button.one") == "image 3 only, 67.0 years ✕"
+    assert tab.frame.inner_text("button.one") == "line of image 3, 67.0 years ✕"
     assert tab.frame.input_value("select.scalar") == "answers/error"
 
 

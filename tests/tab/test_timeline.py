@@ -273,7 +273,7 @@ def test_a_tile_brings_its_own_line_to_the_chart(browser, tmp_path):
             tab.frame.click(".picture canvas >> nth=3")
             tab.press("Escape")  # closes the tile that it opened large, and leaves its line
             assert tab.frame.input_value("select.scalar") == "attribution/evidence/lift"
-            assert tab.frame.inner_text(".one") == "image 4 only, mammal ✕"
+            assert tab.frame.inner_text(".one") == "line of image 4, mammal ✕"
             assert tab.frame.get_attribute(".picture canvas >> nth=3", "aria-pressed") == "true"
             assert line_at(tab) == pytest.approx(12, abs=1)  # 4 x stands at the top
             tab.frame.focus(".picture canvas >> nth=0")
@@ -324,7 +324,7 @@ def test_a_training_without_masks_has_the_probability_of_the_label_on_its_chart(
             tab.frame.click(".picture canvas >> nth=2")
             tab.press("Escape")
             assert tab.frame.input_value("select.scalar") == "answers/label"
-            assert tab.frame.inner_text(".one") == "image 3 only, class 2 ✕"
+            assert tab.frame.inner_text(".one") == "line of image 3, class 2 ✕"
 
 
 def test_an_open_page_finds_looks_that_stand_under_another_name_since(browser, tmp_path, monkeypatch):
