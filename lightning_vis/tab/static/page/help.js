@@ -7,7 +7,7 @@ const PARTS = [
   ["What is to be seen", [
     ["Compare", "all images at one moment: the photos above, below them a row for each run. Press a tile to see it large."],
     ["Film", "each image over time, the untrained network first; press a column to go there."],
-    ["copy link", "a link to just what is shown, always with its moment; the address bar follows the training until a moment is chosen."],
+    ["copy link", "a link to just what is shown, always with its moment; the address bar follows the training until a moment before the newest one is chosen."],
     ["verdict", "the sentence below the rows: the newest one up to the moment shown, with its look in front."],
     ["Filters", "pictures that excite a channel most."],
     ["Twins", "one object on several backgrounds, and what is answered on each: proof beside the maps. Exchanges stand below them."],
