@@ -192,6 +192,34 @@ def test_other_labels_are_named_in_the_film_without_numbers_of_classes(page):
     assert named == [[True, was != now, False, False] for was, now in zip(first, last, strict=True)]
 
 
+@pytest.mark.parametrize(
+    ("name", "changed", "orders"),
+    [
+        ("multiclass", [1, 2, 3, 4], ["given", "class", "changed", "wrong", "unsure"]),
+        ("binary", [1, 4, 2, 3], ["given", "class", "changed", "wrong", "unsure"]),
+        ("multilabel", [1, 2, 4, 3], ["given", "class", "changed", "wrong"]),
+        ("ordinal", [1, 3, 4, 2], ["given", "class", "changed", "wrong"]),
+        ("regression", [3, 2, 1, 4], ["given", "changed"]),
+        ("reconstruction", [1, 3, 2, 4], ["given", "changed"]),
+        ("unknown", [4, 1, 2, 3], ["given", "changed"]),
+    ],
+)
+def test_images_are_put_in_the_orders_that_the_task_knows(page, name, changed, orders):
+    tab = page.follow(link(name, order="changed"))
+    tab.painted()
+    assert [int(each) for each in tab.texts(".picture + figcaption .nth")] == changed
+    values = "all => all.map(each => each.value)"
+    assert tab.frame.eval_on_selector_all("select[aria-label='order of images'] option", values) == orders
+    judged = {"wrong", "right"} & set(tab.frame.eval_on_selector_all("select[aria-label='which images'] option", values))
+    assert judged == ({"wrong", "right"} if "wrong" in orders else set())
+    tab = page.follow(link(name, order="off", only="right"))
+    tab.painted()
+    assert tab.frame.input_value("select[aria-label='order of images']") == "given"  # nothing is known of objects
+    last = TASKS[name].wrong_last if name != PLAIN else (False, False, False, True)
+    right = [at + 1 for at in range(COUNT) if last[at] is False] if "wrong" in orders else [1, 2, 3, 4]
+    assert [int(each) for each in tab.texts(".picture + figcaption .nth")] == right
+
+
 def test_a_difference_says_where_its_maps_explain_different_things(page):
     tab = page.follow(link("multilabel", steps=30, against="moment", other=0))
     tab.painted()

@@ -35,7 +35,7 @@ const PARTS = [
     ["background, surroundings", "twins stand on the backgrounds that are named below them; exchanges in what surrounds an object of another image. What is right in every twin may still follow surroundings."],
     ["(label)", "in a tile opened large: the class that the image has, among the most probable ones."],
     ["overlap (IoU)", "of a predicted mask and the true one: what both cover over what either covers."],
-    ["changed most", "images whose answer turned most often, then those whose probability moved most."],
+    ["changed most", "images whose answer turned most often, then those whose probability, error, IoU, similarity or number moved most, over all looks. Right and wrong, least sure and evidence off the object go by the newest look."],
   ]],
   ["What a tile may say", [
     ["loading", "the picture is on its way; what is dimmed is still of the look before, and so are its words."],
