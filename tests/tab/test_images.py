@@ -274,6 +274,12 @@ def test_images_are_chosen_by_class_and_by_right_and_wrong(page):
     tab.press("2")
     tab.painted()
     assert len(tab.frame.query_selector_all(".film .row")) == 2
+    title = "At the newest look of the runs shown, whatever moment is shown"
+    assert tab.frame.get_attribute("select[aria-label='which images']", "title") == title
+    assert (
+        tab.frame.eval_on_selector("select[aria-label='which images'] [value=wrong]", "each => each.text")
+        == "wrong (newest look)"
+    )
     tab = page.follow(link("few", only="class:nothing"))
     assert tab.frame.inner_text(".empty") == "No image is like that: choose others above."
 

@@ -175,6 +175,12 @@ def test_runs_of_the_same_photos_share_their_row_and_others_bring_their_own(brow
             truth = tab.texts(".photo + figcaption .name")
             assert truth == ["bird", "mammal"] * 4 + ["bird", "mammal", "bird"] + ["mammal"] * 4
             assert names(tab) == list(probes)
+            tab.frame.click(".photo canvas >> nth=0")
+            assert tab.frame.inner_text(".one").startswith("line of image 1, bird (a1 and 3 more), mammal (d) ✕")
+            assert tab.frame.get_attribute(".one", "title").startswith(
+                "The chart's lines are of image 1, bird (a1 and 3 more), mammal (d) alone, the pale ones of all images."
+            )
+            tab.press("Escape")
             tab.frame.select_option("select[aria-label='compare with']", "run:a1")
             tab.painted()
             assert [each for each in tab.texts(".run strong") if "minus" in each] == ["a2 minus a1"]

@@ -178,7 +178,7 @@ def test_an_error_is_a_bar_from_the_line_in_the_middle(page):
 def test_one_image_s_own_line_is_named_by_its_truth_and_may_be_its_error(page):
     tab = page.follow(link("regression", image=2, scalar="answers/error"))
     tab.painted()
-    assert tab.frame.inner_text("button.one") == "image 3 only, 67.0 years ✕"
+    assert tab.frame.inner_text("button.one") == "line of image 3, 67.0 years ✕"
     assert tab.frame.input_value("select.scalar") == "answers/error"
 
 
@@ -190,6 +190,34 @@ def test_other_labels_are_named_in_the_film_without_numbers_of_classes(page):
     named = [[bool((row[-14:, at * pitch : at * pitch + 20].max(axis=2) < 70).any()) for at in range(4)] for row in rows]
     first, last = TASKS["multilabel"].explains, TASKS["multilabel"].explains_last
     assert named == [[True, was != now, False, False] for was, now in zip(first, last, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "orders"),
+    [
+        ("multiclass", [1, 2, 3, 4], ["given", "class", "changed", "wrong", "unsure"]),
+        ("binary", [1, 4, 2, 3], ["given", "class", "changed", "wrong", "unsure"]),
+        ("multilabel", [1, 2, 4, 3], ["given", "class", "changed", "wrong"]),
+        ("ordinal", [1, 3, 4, 2], ["given", "class", "changed", "wrong"]),
+        ("regression", [3, 2, 1, 4], ["given", "changed"]),
+        ("reconstruction", [1, 3, 2, 4], ["given", "changed"]),
+        ("unknown", [4, 1, 2, 3], ["given", "changed"]),
+    ],
+)
+def test_images_are_put_in_the_orders_that_the_task_knows(page, name, changed, orders):
+    tab = page.follow(link(name, order="changed"))
+    tab.painted()
+    assert [int(each) for each in tab.texts(".picture + figcaption .nth")] == changed
+    values = "all => all.map(each => each.value)"
+    assert tab.frame.eval_on_selector_all("select[aria-label='order of images'] option", values) == orders
+    judged = {"wrong", "right"} & set(tab.frame.eval_on_selector_all("select[aria-label='which images'] option", values))
+    assert judged == ({"wrong", "right"} if "wrong" in orders else set())
+    tab = page.follow(link(name, order="off", only="right"))
+    tab.painted()
+    assert tab.frame.input_value("select[aria-label='order of images']") == "given"  # nothing is known of objects
+    last = TASKS[name].wrong_last if name != PLAIN else (False, False, False, True)
+    right = [at + 1 for at in range(COUNT) if last[at] is False] if "wrong" in orders else [1, 2, 3, 4]
+    assert [int(each) for each in tab.texts(".picture + figcaption .nth")] == right
 
 
 def test_a_difference_says_where_its_maps_explain_different_things(page):

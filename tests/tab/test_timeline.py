@@ -229,6 +229,39 @@ def test_tensorboard_s_own_reload_brings_what_is_new(browser, tmp_path):
     writer.close()
 
 
+def test_every_number_of_ours_has_words_and_its_name_where_the_pointer_lies(browser, tmp_path):
+    from torch.utils.tensorboard import SummaryWriter
+
+    words = {
+        "attribution/evidence/background_lift": "on the background: Evidence, × chance",  # noqa: RUF001
+        "attribution/evidence/pointing": "strongest place on the object: Evidence",
+        "attribution/evidence/completeness": "share of the score's rise that adds up: Evidence",
+        "attribution/evidence/prefix": "share in tokens without a place: Evidence",
+        "attribution/evidence/random_weights": "likeness to maps of shuffled weights: Evidence",
+        "attribution/edges/lift": "on the object: edges of the photo, × chance",  # noqa: RUF001
+        "reliance/home_effect": "own class on its typical background, minus elsewhere",
+        "reliance/background_effect@age": "effect of the background on the answer (age)",
+        "logged:lightning_vis/seconds": "seconds that the look took",
+        "logged:hp_metric": "hp_metric",  # the user's own
+    }
+    looks = [tag for tag in words if not tag.startswith("logged:")]
+    frames = [replaced(frame, numbers={**frame.numbers, **dict.fromkeys(looks, 0.5)}) for frame in film_of(2)]
+    write_run(tmp_path / "run", frames, inputs_of())
+    writer = SummaryWriter(tmp_path / "run")
+    for tag in ("lightning_vis/seconds", "hp_metric"):
+        writer.add_scalar(tag, 0.5, 9)
+    writer.close()
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 2)
+        with Tab(browser, address) as tab:
+            tab.frame.wait_for_selector("select.scalar option[value='logged:hp_metric']", state="attached")
+            options = tab.frame.eval_on_selector_all(
+                "select.scalar option", "all => all.map(each => [each.value, [each.textContent, each.title]])"
+            )
+            found = {value: said for value, said in options if value in words}
+            assert found == {tag: [text, tag.removeprefix("logged:")] for tag, text in words.items()}
+
+
 def test_a_tile_brings_its_own_line_to_the_chart(browser, tmp_path):
     lifts = {"attribution/evidence/lift": np.array([0.25, 1.0, 1.0, 4.0])}
     frames = [replaced(frame, per_image=lifts) for frame in film_of(3)]
@@ -240,7 +273,7 @@ def test_a_tile_brings_its_own_line_to_the_chart(browser, tmp_path):
             tab.frame.click(".picture canvas >> nth=3")
             tab.press("Escape")  # closes the tile that it opened large, and leaves its line
             assert tab.frame.input_value("select.scalar") == "attribution/evidence/lift"
-            assert tab.frame.inner_text(".one") == "image 4 only, mammal ✕"
+            assert tab.frame.inner_text(".one") == "line of image 4, mammal ✕"
             assert tab.frame.get_attribute(".picture canvas >> nth=3", "aria-pressed") == "true"
             assert line_at(tab) == pytest.approx(12, abs=1)  # 4 x stands at the top
             tab.frame.focus(".picture canvas >> nth=0")
@@ -291,7 +324,7 @@ def test_a_training_without_masks_has_the_probability_of_the_label_on_its_chart(
             tab.frame.click(".picture canvas >> nth=2")
             tab.press("Escape")
             assert tab.frame.input_value("select.scalar") == "answers/label"
-            assert tab.frame.inner_text(".one") == "image 3 only, class 2 ✕"
+            assert tab.frame.inner_text(".one") == "line of image 3, class 2 ✕"
 
 
 def test_an_open_page_finds_looks_that_stand_under_another_name_since(browser, tmp_path, monkeypatch):

@@ -92,7 +92,7 @@ export class Compare {
   build(groups, columns) {
     this.tiles = [];
     this.shown = new Map(); // row -> the look whose pictures stand there
-    if (!groups.some((group) => group.images.length)) return [element("p", { className: "empty", textContent: "No image is like that: choose others above." })];
+    if (!groups.some((group) => group.images.length)) return [element("p", { className: "empty", textContent: `No image is like that${["wrong", "right"].includes(this.page.state.only) ? " at the newest look" : ""}: choose others above.` })];
     return groups.flatMap((group) => {
       const blocks = [...Array(Math.ceil(group.images.length / columns)).keys()].map((at) => group.images.slice(at * columns, (at + 1) * columns));
       return blocks.map((images, at) => this.block(group, images, at === 0));

@@ -3,7 +3,8 @@
 import { legendWords } from "../access/legend.js";
 import { limitOf, ticksOf } from "../picture/colours.js";
 import { choice, element, fitCanvas, labelled, replace, say } from "./dom.js";
-import { classesOf, ORDERS } from "../runs/groups.js";
+import { classesOf } from "../runs/groups.js";
+import { isKnown, ORDERS } from "../runs/orders.js";
 import { RunList } from "../runs/run_list.js";
 import { answersOf, quantityOf, readingOf } from "./words.js";
 
@@ -18,6 +19,7 @@ const PHOTOS = [
   { value: "colour", text: "colour", title: "The map over the photo in colour" },
   { value: "spotlight", text: "spotlight", title: "The photo itself, lit where the map is strong; for signed maps only what speaks for" },
 ];
+const JUDGED = [{ value: "wrong", text: "wrong (newest look)" }, { value: "right", text: "right (newest look)" }];
 const LEGEND = 264;
 const SOME = 5; // images from which on they are ordered and chosen
 const LONG = 220; // letters: more have a line of their own, as where runs have different tasks
@@ -51,7 +53,6 @@ export class Controls {
   makeImages() {
     const { page } = this;
     this.order = element("select", { "aria-label": "order of images", onchange: () => page.change({ order: this.order.value, page: 0 }) });
-    this.order.append(...ORDERS.map(({ value, text }) => element("option", { value, textContent: text })));
     this.only = element("select", { "aria-label": "which images", onchange: () => page.change({ only: this.only.value || null, page: 0 }) });
     this.glance = element("button", {
       type: "button", textContent: "all at a glance", title: "all images at once, as large as the window allows", onclick: () => page.change({ glance: !page.state.glance, page: 0 }),
@@ -65,13 +66,18 @@ export class Controls {
     const isAsked = state.only !== null || state.order !== "given" || state.glance;
     this.images.hidden = this.views.hidden || (model.count < SOME && !isAsked);
     if (this.images.hidden) return;
-    replace(this.only, JSON.stringify(classes), () => [
-      element("option", { value: "", textContent: "all images" }), element("option", { value: "wrong", textContent: "wrong ones" }), element("option", { value: "right", textContent: "right ones" }),
-      element("optgroup", { label: "class" }, ...classes.map((name) => element("option", { value: `class:${name}`, textContent: name }))),
+    const orders = ORDERS.filter(({ value }) => isKnown(value, model));
+    const isJudged = orders.some(({ value }) => value === "wrong");
+    replace(this.only, JSON.stringify([classes, isJudged]), () => [
+      element("option", { value: "", textContent: "all images" }), ...(isJudged ? [groupOf("at the newest look", JUDGED)] : []),
+      ...(classes.length ? [groupOf("class", classes.map((name) => ({ value: `class:${name}`, text: name })))] : []),
     ]);
-    this.only.value = state.only || "";
-    this.order.value = state.order;
-    this.order.title = "By the newest look of the runs shown";
+    this.only.value = !isJudged && isJudgement(state.only) ? "" : state.only || "";
+    const [newest, others] = [orders.filter(({ isNewest }) => isNewest), orders.filter(({ isNewest }) => !isNewest)];
+    replace(this.order, JSON.stringify(orders), () => [...others.map(optionOf), ...(newest.length ? [groupOf("by the newest look", newest)] : [])]);
+    this.order.value = orders.some(({ value }) => value === state.order) ? state.order : "given";
+    this.order.title = newest.some(({ value }) => value === state.order) ? "By the newest look of the runs shown, whatever moment is shown" : "";
+    this.only.title = isJudged && isJudgement(state.only) ? "At the newest look of the runs shown, whatever moment is shown" : "";
     if (this.page.tab !== "compare") this.glance.hidden = true; // there it is offered where it changes something
     this.glance.setAttribute("aria-pressed", String(state.glance));
   }
@@ -161,6 +167,18 @@ export class Controls {
     if (isFitted || this.legend.dataset.shows !== shows) this.page.painter.paintLegend(this.legend, scale, state);
     this.legend.dataset.shows = shows;
   }
+}
+
+function isJudgement(only) {
+  return JUDGED.some(({ value }) => value === only);
+}
+
+function groupOf(label, options) {
+  return element("optgroup", { label }, ...options.map(optionOf));
+}
+
+function optionOf({ value, text }) {
+  return element("option", { value, textContent: text });
 }
 
 function legendCaption(model, state) {

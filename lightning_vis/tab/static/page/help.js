@@ -8,7 +8,7 @@ const PARTS = [
     ["Compare", "all images at one moment: the photos above, below them a row for each run; of a single run each map may stand beside its photo. Press a tile to see it large."],
     ["all at a glance", "offered where not all images are seen: all at once, as large as the window allows; or it says how many are."],
     ["Film", "each image over time, the untrained network first; press a column to go there."],
-    ["copy link", "a link to just what is shown, always with its moment; the address bar follows the training until a moment is chosen."],
+    ["copy link", "a link to just what is shown, always with its moment; the address bar follows the training until a moment before the newest one is chosen."],
     ["verdict", "the sentence below the rows: the newest one up to the moment shown, with its look in front."],
     ["Filters", "pictures that excite a channel most."],
     ["Twins", "one object on several backgrounds, and what is answered on each: proof beside the maps. Exchanges stand below them."],
@@ -36,7 +36,7 @@ const PARTS = [
     ["background, surroundings", "twins stand on the backgrounds that are named below them; exchanges in what surrounds an object of another image. What is right in every twin may still follow surroundings."],
     ["(label)", "in a tile opened large: the class that the image has, among the most probable ones."],
     ["overlap (IoU)", "of a predicted mask and the true one: what both cover over what either covers."],
-    ["changed most", "images whose answer turned most often, then those whose probability moved most."],
+    ["changed most", "images whose answer turned most often, then those whose probability, error, IoU, similarity or number moved most, over all looks. Right and wrong, least sure and evidence off the object go by the newest look."],
   ]],
   ["What a tile may say", [
     ["loading", "the picture is on its way; what is dimmed is still of the look before, and so are its words."],

@@ -1,7 +1,7 @@
 // What is said of answers and maps, in the words of their task: each thing in one function, for all pages. The same as Frame, Maps and
 // Inputs say in Python. Facts of tasks are stored only where they differ from those of classes.
 
-import { className, labelOf } from "./looks.js";
+import { className, known, labelOf } from "./looks.js";
 
 const CLASSES = "multiclass";
 const LOG_ODDS = "log-odds";
@@ -86,6 +86,39 @@ export function explainsAnew(part, before, image) {
   return part.explains || before.explains ? part.explains?.[image] !== before.explains?.[image] : part.classes[image] !== before.classes[image];
 }
 
+const NUMBER = /[-−]?\d+(\.\d+)?(e[-+]?\d+)?/;
+const SHARES = /[-−]?\d+\.\d+/g; // within words: how sure, how alike; a grade or an image has none
+const OF_NUMBERS = ["regression", "reconstruction", "unknown"]; // tasks whose answer is the number itself
+
+// By how much the answer to an image has moved over all looks: how often it became another one, and how far its probability, error, IoU or
+// similarity has gone in all. NaN where there are no two answers.
+export function movesOf({ looks }, image) {
+  return known(looks, `moves ${image}`, () => {
+    const answered = looks.filter((look) => captionOf(null, look, image).text);
+    if (answered.length < 2) return NaN;
+    const words = answered.map((look) => sortOf(look, image));
+    const shares = answered.map((look) => extentOf(look, image)).filter(Number.isFinite);
+    return words.filter((each, at) => at && each !== words[at - 1]).length + (shares.length ? Math.max(...shares) - Math.min(...shares) : 0);
+  });
+}
+
+// Whether what is true of an image can be a class, and is no number.
+export function hasClasses(look) {
+  return !OF_NUMBERS.includes(taskOf(look));
+}
+
+// What tells an answer from another one: its words, or its class; of a number nothing.
+function sortOf(look, image) {
+  if (!hasClasses(look)) return "";
+  return look.said ? look.said[image].replace(SHARES, "") : look.predicted[image];
+}
+
+function extentOf(look, image) {
+  const tag = ["answers/label", "answers/error", "answers/iou", "answers/nearest"].find((each) => Number.isFinite(look.per_image[each]?.[image]));
+  if (tag) return look.per_image[tag][image];
+  return hasClasses(look) ? look.probability[image] : Number.parseFloat(NUMBER.exec(look.said?.[image])?.[0].replace("−", "-"));
+}
+
 // How many answers are right, of how many of which that is known.
 export function countRight(inputs, look) {
   const known = (look?.predicted || []).map((_, image) => isWrong(inputs, look, image)).filter((wrong) => wrong !== null);
@@ -109,11 +142,28 @@ const TAGS = {
   "reliance/surroundings_effect_error": "standard error of the surroundings' effect", "reliance/surroundings_share": "the surroundings' share of both effects",
   "reliance/surroundings_alert": "alert: surroundings", "reliance/surroundings_measured": "whether exchanges have been measured", "reliance/surroundings_age": "epochs and validations since exchanges were measured",
   "answers/label": "probability of the label", "answers/error": "error over the spread of the targets", "answers/iou": "IoU", "answers/nearest": "similarity to the nearest image",
+  "lightning_vis/seconds": "seconds that the look took",
 };
 
-// A number's name in words; of one that nobody has named, the tag itself.
+// A number's name in words, with the head of the network that it is of; of one that nobody has named, the tag itself.
 export function tagged(tag) {
-  return TAGS[tag] || tag;
+  const [name, head] = tag.split("@");
+  return TAGS[name] ? `${TAGS[name]}${head ? ` (${head})` : ""}` : tag;
+}
+
+// What is measured of the maps of a view.
+const OF_MAPS = {
+  lift: (title) => `on the object: ${title}, × chance`, background_lift: (title) => `on the background: ${title}, × chance`,
+  pointing: (title) => `strongest place on the object: ${title}`, empty: (title) => `empty maps: ${title}`,
+  explained: (title) => `share of the score explained by ${title}`, completeness: (title) => `share of the score's rise that adds up: ${title}`,
+  prefix: (title) => `share in tokens without a place: ${title}`, random_weights: (title) => `likeness to maps of shuffled weights: ${title}`,
+};
+
+// A number of a view in words; undefined of other numbers.
+export function measureOfMaps(tag, views) {
+  const [, key, what] = /^attribution\/(.+)\/([^/]+)$/.exec(tag) || [];
+  const title = key === "edges" ? "edges of the photo" : views.find((view) => view.key === key)?.title || key;
+  return OF_MAPS[what]?.(title);
 }
 
 // How far answers that are more or less right are off, with what was measured: "mean absolute error (years) 2.52".

@@ -1,7 +1,7 @@
 // What can stand on the chart: the numbers of the looks, of all images or of one, and the training's own scalars.
 
 import { known } from "../page/looks.js";
-import { errorOf, isWrong, measureOf, tagged } from "../page/words.js";
+import { errorOf, isWrong, measureOf, measureOfMaps, tagged } from "../page/words.js";
 
 const LOGGED = "logged:";
 const SAID = { loading: " (loading …)", failed: " (could not be had, asked again)", shown: "" };
@@ -26,18 +26,18 @@ export function namesOf(model, logged, chosen = null) {
   const taken = new Set(values.map((each) => each.value));
   const others = [...new Set(model.runs.flatMap((run) => logged.tagsOf(run.name)))].filter((tag) => !taken.has(tag)).sort();
   const runs = model.runs.map((run) => run.name);
-  return [...values, ...others.map((tag) => loggedName(tag, SAID[logged.stateOf(runs, tag)])), ...awaited(logged.stateOf(runs), chosen, others)];
+  return [...values, ...others.map((tag) => loggedName(tag, `${readable(tag, model)}${SAID[logged.stateOf(runs, tag)]}`)), ...awaited(logged.stateOf(runs), chosen, others)];
 }
 
-function loggedName(tag, state) {
-  return { value: LOGGED + tag, text: `${tag && tagged(tag)}${state}`, group: "logged by the training" };
+function loggedName(tag, text) {
+  return { value: LOGGED + tag, text, group: "logged by the training" };
 }
 
 // What cannot be offered yet, and why: the name that a link asks for, or that there are names which could not be had.
 function awaited(state, chosen, others) {
   const tag = chosen?.startsWith(LOGGED) ? chosen.slice(LOGGED.length) : null;
   if (state === "shown" || others.includes(tag)) return [];
-  if (tag !== null) return [loggedName(tag, SAID[state])];
+  if (tag !== null) return [loggedName(tag, `${tagged(tag)}${SAID[state]}`)];
   return state === "failed" ? [{ ...loggedName("", `some names${SAID.failed}`), isOff: true }] : [];
 }
 
@@ -124,10 +124,7 @@ function placeOf(axis, step) {
 
 function readable(tag, model) {
   if (MEASURES.includes(tag)) return measured(tag, model);
-  const [group, key, what] = tag.split("/");
-  if (group !== "attribution" || !what) return tagged(tag);
-  const title = model.views.find((view) => view.key === key)?.title || key;
-  return { lift: `on the object: ${title}, × chance`, empty: `empty maps: ${title}`, explained: `explained by ${title}` }[what] || `${what}: ${title}`;
+  return measureOfMaps(tag, model.views) || tagged(tag);
 }
 
 // What was measured, in the units of the runs.

@@ -13,6 +13,7 @@ import { Logged } from "./training_scalars.js";
 
 const SPEEDS = [["0.25", "¼ ×"], ["0.5", "½ ×"], ["1", "1 ×"], ["2", "2 ×"], ["4", "4 ×"], ["every", "every look"]];
 const AXIS = "moments by epochs or by steps";
+const BACK = "Press for the line of all images (Esc)";
 const FEW = 16; // looks from which on there is something to zoom into
 
 export class Timeline {
@@ -24,7 +25,7 @@ export class Timeline {
     this.count = element("span", { className: "quiet" });
     this.alerts = element("span", { className: "alerts" });
     this.one = element("button", {
-      type: "button", className: "one", title: "back to the line of all images (Esc)", onclick: () => page.change({ image: null }),
+      type: "button", className: "one", onclick: () => page.change({ image: null }),
     });
     this.scalar = element("select", { className: "scalar", "aria-label": "what the chart shows", onchange: () => page.change({ scalar: this.scalar.value }) });
     this.canvas = element("canvas", {
@@ -149,10 +150,9 @@ export class Timeline {
   updateOne(model, scalar) {
     this.one.hidden = model.image === null;
     if (model.image === null) return;
-    const inputs = model.runs.find((run) => run.inputs)?.inputs;
-    const isOf = isOfImages(scalar, model);
-    const name = [`image ${model.image + 1}${isOf ? " only" : ""}`, truthOf(inputs, model.image)].filter(Boolean).join(", ");
-    say(this.one, `${name}${isOf ? "" : ": not known of one image"} ✕`);
+    const name = [`image ${model.image + 1}`, truthsOf(model.runs, model.image)].filter(Boolean).join(", ");
+    if (isOfImages(scalar, model)) say(this.one, `line of ${name} ✕`, `The chart's lines are of ${name} alone, the pale ones of all images. ${BACK}`);
+    else say(this.one, `${name}: not known of one image ✕`, BACK);
   }
 
   scalarOf(names) {
@@ -220,6 +220,17 @@ export class Timeline {
     if (this.isOther) this.page.goOther(at);
     else this.page.go(at);
   }
+}
+
+// What is true of an image; where runs look at different photos, of which of them.
+function truthsOf(runs, image) {
+  const named = new Map();
+  for (const run of runs.filter(({ count }) => image < count)) {
+    const truth = truthOf(run.inputs, image);
+    if (truth) named.set(truth, [...(named.get(truth) || []), run.name]);
+  }
+  if (named.size < 2) return [...named.keys()].join("");
+  return [...named].map(([truth, [first, ...others]]) => `${truth} (${first}${others.length ? ` and ${others.length} more` : ""})`).join(", ");
 }
 
 function leastOf(runs) {
