@@ -109,3 +109,15 @@ def test_the_verdict_stands_with_its_pictures_those_that_it_names_first(browser,
             tab.painted()
             assert tab.texts(".twins h2 strong") == ["run", "silent"]
             assert tab.frame.evaluate(IS_SEEN)
+
+
+def test_nothing_of_the_exchanges_leaves_a_narrow_window(browser, tmp_path):
+    write_run(tmp_path / "run", [film_of(2)[0], exchanged(film_of(2)[1])], inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 2)
+        for width in (320, 390):
+            with Tab(browser, address, "&p.lightning_vis.tab=twins", width=width, height=844) as tab:
+                tab.frame.wait_for_selector(".matrix caption")
+                tab.painted()
+                wide = "each => each.scrollWidth - each.clientWidth"
+                assert [tab.frame.eval_on_selector(each, wide) for each in ("html", "main", ".matrix")] == [0, 0, 0]

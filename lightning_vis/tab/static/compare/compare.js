@@ -2,7 +2,7 @@
 
 import { Stops } from "../access/stops.js";
 import { mark } from "../picture/cell.js";
-import { element, fitCanvas, isFlowing, NO_MAPS, notesIn, nthOf, pager, pressable, put, replace } from "../page/dom.js";
+import { element, fitCanvas, heightOf, NO_MAPS, notesIn, nthOf, pager, pressable, put, replace } from "../page/dom.js";
 import { isUnseen, limitOf } from "../picture/colours.js";
 import { groupsOf } from "../runs/groups.js";
 import { withMaps } from "../page/looks.js";
@@ -43,8 +43,7 @@ export class Compare {
   show(model, notes) {
     const { state, stage } = this.page;
     const groups = groupsOf(model, state).map((group) => ({ ...group, rows: rowsOf(group.runs, model, state.against) }));
-    const height = isFlowing() ? window.innerHeight - 160 : stage.clientHeight;
-    const space = { width: this.root.clientWidth || stage.clientWidth - 28, height, notes: notes.length, others: !this.page.controls.runs.others.hidden, isGlance: state.glance };
+    const space = { width: this.root.clientWidth || stage.clientWidth - 28, height: heightOf(stage), notes: notes.length, others: !this.page.controls.runs.others.hidden, isGlance: state.glance };
     this.layout = layoutOf(groups, space);
     this.page.controls.glance.hidden = (space.isGlance ? layoutOf(groups, { ...space, isGlance: false }) : this.layout).isWhole;
     const { columns, perPage, isPaired } = this.layout;

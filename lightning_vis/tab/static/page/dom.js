@@ -83,6 +83,14 @@ export function isFlowing() {
   return flowing.matches;
 }
 
+const low = window.matchMedia("(max-height: 520px)");
+
+// How high what is shown may be, to be seen at once between the bars.
+export function heightOf(stage) {
+  if (!isFlowing()) return stage.clientHeight;
+  return window.innerHeight - (low.matches ? 90 : 160);
+}
+
 const forced = window.matchMedia("(forced-colors: active)");
 const sample = element("span", { hidden: true });
 sample.style.forcedColorAdjust = "none";
