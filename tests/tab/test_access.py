@@ -173,3 +173,22 @@ def test_fingers_open_tiles_and_go_through_the_film(browser, server):
             touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": box["x"] + x, "y": box["y"] + 40}]})
         touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
         tab.until_when("start")
+
+
+@pytest.mark.parametrize(("width", "height"), [(720, 450), (720, 514), (844, 454)])
+def test_a_low_window_shows_photos_and_maps_on_its_first_screen(browser, server, width, height):
+    """1440 x 900 at 200 %, by itself and inside of TensorBoard, and a telephone held across."""
+    with Tab(browser, server, width=width, height=height, has_touch=width == 844) as tab:
+        tab.painted()
+        footer = tab.frame.query_selector("footer").bounding_box()
+        shown = tab.frame.query_selector(".picture canvas").bounding_box()
+        assert shown["y"] + shown["height"] <= footer["y"]
+        assert not tab.frame.is_visible(".legend")
+        assert not tab.frame.is_visible("canvas.chart")
+        tab.frame.click(".unfold")
+        assert tab.frame.is_visible(".legend")
+        assert tab.frame.is_visible("text=copy link")
+        tab.frame.click(".more")
+        assert tab.frame.is_visible("canvas.chart")
+        tab.drag_to(4 / 11)
+        assert tab.when == "epoch 4"

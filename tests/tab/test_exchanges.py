@@ -127,3 +127,13 @@ def test_a_border_stands_at_what_the_verdict_counts_alone(browser, tmp_path, sta
                 "exchange 3",
             ]
             assert len(tab.frame.query_selector_all(".exchanges .named")) == named
+def test_nothing_of_the_exchanges_leaves_a_narrow_window(browser, tmp_path):
+    write_run(tmp_path / "run", [film_of(2)[0], exchanged(film_of(2)[1])], inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 2)
+        for width in (320, 390):
+            with Tab(browser, address, "&p.lightning_vis.tab=twins", width=width, height=844) as tab:
+                tab.frame.wait_for_selector(".matrix caption")
+                tab.painted()
+                wide = "each => each.scrollWidth - each.clientWidth"
+                assert [tab.frame.eval_on_selector(each, wide) for each in ("html", "main", ".matrix")] == [0, 0, 0]

@@ -319,3 +319,24 @@ def test_a_film_of_few_looks_uses_the_width_and_two_rows_of_it_are_seen(page, ru
     assert strips[1]["y"] + strips[1]["height"] <= stage["y"] + stage["height"]
     tab.resize(700, 1200)
     tab.until("() => document.querySelector('.film .row > canvas').clientWidth > 0.8 * (innerWidth - 120)")
+
+
+def test_paper_has_all_images_and_no_page_of_them(page):
+    tab = page.resize(760, 1000).follow(link("many"))
+    tab.painted()
+    assert tab.frame.query_selector(".pager")
+    tab.page.emulate_media(media="print")
+    try:
+        tab.until("count => document.querySelectorAll('.picture canvas').length === count", MANY)
+        assert tab.frame.query_selector(".pager") is None
+        tab.until("() => [...document.querySelectorAll('.picture canvas')].every(each => each.dataset.state === 'shown')")
+        assert tab.frame.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+        named = tab.frame.eval_on_selector_all(".run strong", "all => all.map(each => each.checkVisibility())")
+        assert len(named) == len(tab.frame.query_selector_all(".grid")) > 1  # each block of images says whose they are
+        assert all(named)
+        tab.page.emulate_media(media="null")
+        tab.frame.wait_for_selector(".pager")
+        assert tab.page.pdf().count(b"/Subtype /Image") > 2 * MANY  # what a browser prints is drawn before it is asked
+    finally:
+        tab.page.emulate_media(media="null")
+    tab.frame.wait_for_selector(".pager")

@@ -2,15 +2,15 @@
 
 import { Stops } from "../access/stops.js";
 import { mark } from "../picture/cell.js";
-import { element, fitCanvas, isFlowing, NO_MAPS, notesIn, nthOf, pager, pressable, put, replace } from "../page/dom.js";
-import { unlikeOf } from "../picture/difference.js";
+import { element, fitCanvas, heightOf, isPaper, NO_MAPS, notesIn, nthOf, pager, pressable, put, replace } from "../page/dom.js";
 import { isUnseen, limitOf } from "../picture/colours.js";
+import { unlikeOf } from "../picture/difference.js";
 import { groupsOf } from "../runs/groups.js";
 import { withMaps } from "../page/looks.js";
 import { markOf } from "../runs/run_list.js";
 import { answersOf, differenceReadingOf, quantityOf, truthOf } from "../page/words.js";
-import { layoutOf } from "./layout.js";
 import { apartOf, nameOf, rowsOf, shownOf, sourcesOf } from "./rows.js";
+import { layoutOf, PAIR } from "./layout.js";
 import { describe, fillDifference, fillHead, fillTile } from "./tiles.js";
 
 const BLINK = 200; // milliseconds: TensorBoard takes a tenth of a second for pictures that it has
@@ -45,8 +45,7 @@ export class Compare {
     const { state, stage } = this.page;
     const groups = groupsOf(model, state).map((group) => ({ ...group, rows: rowsOf(group.runs, model, state.against) }));
     const notes = [...verdicts, ...this.readingOf(model, groups)];
-    const height = isFlowing() ? window.innerHeight - 160 : stage.clientHeight;
-    const space = { width: this.root.clientWidth || stage.clientWidth - 28, height, notes: notes.length, others: !this.page.controls.runs.others.hidden, isGlance: state.glance };
+    const space = { width: this.root.clientWidth || stage.clientWidth - 28, height: heightOf(stage), notes: notes.length, others: !this.page.controls.runs.others.hidden, isGlance: state.glance && !isPaper(), isPaper: isPaper() };
     this.layout = layoutOf(groups, space);
     this.page.controls.glance.hidden = (space.isGlance ? layoutOf(groups, { ...space, isGlance: false }) : this.layout).isWhole;
     const { columns, perPage, isPaired } = this.layout;
@@ -79,7 +78,7 @@ export class Compare {
   // At a glance it is said where not all can be seen at once.
   seenOf(count) {
     const { isWhole, seen } = this.layout;
-    return this.page.state.glance && !isWhole && count ? [`${seen} of ${count} images are seen at once, as small as tiles can be; the others stand below.`] : [];
+    return this.page.state.glance && !isPaper() && !isWhole && count ? [`${seen} of ${count} images are seen at once, as small as tiles can be; the others stand below.`] : [];
   }
 
   updateEmpty(model) {
@@ -145,7 +144,7 @@ export class Compare {
   }
 
   again(run, title) {
-    const head = element("div", { className: "head", role: "rowheader" }, element("div", { className: "run more" }, title));
+    const head = element("div", { className: "head", role: "rowheader" }, element("div", { className: "run repeated" }, title));
     head.firstChild.style.borderColor = `var(${run.colour})`;
     return head;
   }
@@ -191,8 +190,9 @@ export class Compare {
   // Turned, each line of the grid is a column: its head, then image below image.
   fitGrid(grid) {
     const { side, columns, labels, isTurned, isPaired } = this.layout;
-    const beside = isTurned ? grid.children.length : isPaired ? 2 * columns : columns;
-    grid.style.gridTemplateColumns = `${labels ? `${labels}px ` : ""}repeat(${beside}, ${side}px)`;
+    const beside = isTurned ? grid.children.length : columns;
+    const tiles = isPaired ? `${side}px ${side + PAIR}px` : `${side}px`;
+    grid.style.gridTemplateColumns = `${labels ? `${labels}px ` : ""}repeat(${beside}, ${tiles})`;
     grid.style.gridTemplateRows = isTurned ? `repeat(${grid.firstChild.children.length}, auto)` : "";
   }
 

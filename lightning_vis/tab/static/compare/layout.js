@@ -9,8 +9,10 @@ export const NARROW = 138; // pixels: below them a name has a line of its own
 const TINY = 84; // pixels: below them there is room for a name alone
 const [LABELS, NARROWEST] = [158, 640]; // a column for what is said of runs, in windows from so many pixels on
 const FEW = 8; // images of a page
+const PAPER = 700; // pixels of a sheet's width
 const USED = 2 / 3; // of the width, where one has to scroll anyway
-const [GAP, BARE, BETWEEN, PAIR] = [8, 2, 10, 8]; // between tiles, between those without captions, and from photos to other photos, from pair to pair besides
+const [GAP, BARE, BETWEEN] = [8, 2, 10]; // between tiles, between those without captions, and from photos to other photos besides
+export const PAIR = 8; // from pair to pair besides
 const CAPTION = 20;
 const [NOTES, OTHERS, PAGER, SEEN, HEAD] = [30, 40, 36, 26, 58];
 const [WORDS, LONG] = [17, 18]; // a second line of a caption, and from how many letters on there is one
@@ -20,7 +22,7 @@ const [MEASURES, STACKED] = [25, 36]; // what is written below a caption, on one
 // { side, columns, perPage, labels, isNarrow, isTiny, isTurned, isPaired, isBare, isWhole, seen }: `columns` images stand side by side;
 // turned, below each other; paired, each map beside its photo; bare, without captions. Whole, all are seen at once, else `seen` of them.
 export function layoutOf(groups, { isGlance, isPaper, ...space }) {
-  const room = roomOf(space);
+  const room = roomOf(isPaper ? { ...space, width: Math.min(space.width, PAPER) } : space);
   const beside = isGlance || room.labels ? 0 : sideBySide(groups, room);
   if (beside >= TINY) return turned(groups, beside);
   if (isPaper) return layoutIn(room, groups, { side: scrolled(groups, room), perPage: mostOf(groups) });

@@ -2,7 +2,7 @@
 
 import { Stops } from "../access/stops.js";
 import { drawState } from "../picture/cell.js";
-import { cssColour, element, elided, fitCanvas, isFlowing, NO_MAPS, notesIn, pager, pressable, replace } from "../page/dom.js";
+import { cssColour, element, elided, fitCanvas, heightOf, NO_MAPS, notesIn, pager, pressable, replace } from "../page/dom.js";
 import { groupsOf } from "../runs/groups.js";
 import { lookAt, partOf, thinned, whenAt, withMaps } from "../page/looks.js";
 import { markOf } from "../runs/run_list.js";
@@ -61,9 +61,8 @@ export class Film {
 
   // Two rows are seen at least.
   half({ runs }) {
-    const height = isFlowing() ? window.innerHeight - 160 : this.page.stage.clientHeight;
     const tall = Math.max(...runs.map(({ inputs }) => (inputs ? inputs.size[0] / inputs.size[1] : 1)));
-    return Math.floor((height - HEADS) / 2 / tall);
+    return Math.floor((heightOf(this.page.stage) - HEADS) / 2 / tall);
   }
 
   updateEmpty(model) {

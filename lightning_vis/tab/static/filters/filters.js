@@ -1,7 +1,7 @@
 // Filters: what excites each of them most, at the moment and over time.
 
 import { mark } from "../picture/cell.js";
-import { againIn, choice, element, fitCanvas, isFlowing, replace } from "../page/dom.js";
+import { againIn, choice, element, fitCanvas, heightOf, replace } from "../page/dom.js";
 import { lookAt } from "../page/looks.js";
 import { FilterFilm, LEFT, SMALL } from "./filter_film.js";
 
@@ -108,7 +108,7 @@ export class Filters {
   // The largest size at which all pictures of now take three fifths of the window, at least the least one.
   sideOf(part) {
     const { stage } = this.page;
-    const room = { width: this.root.clientWidth || stage.clientWidth, height: 0.6 * (isFlowing() ? window.innerHeight : stage.clientHeight) };
+    const room = { width: this.root.clientWidth || stage.clientWidth, height: 0.6 * heightOf(stage) };
     return largestSide(part?.count || 0, part ? part.size[0] / part.size[1] : 1, room);
   }
 

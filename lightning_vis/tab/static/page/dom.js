@@ -85,6 +85,23 @@ export function isFlowing() {
   return flowing.matches;
 }
 
+const low = window.matchMedia("(max-height: 520px)");
+
+// How high what is shown may be, to be seen at once between the bars.
+export function heightOf(stage) {
+  if (!isFlowing()) return stage.clientHeight;
+  return window.innerHeight - (low.matches ? 90 : 160);
+}
+
+const paper = window.matchMedia("print");
+let isPrinted = false; // the page is drawn for paper while it is still measured on the screen
+for (const [name, value] of [["beforeprint", true], ["afterprint", false]]) window.addEventListener(name, () => { isPrinted = value; });
+
+// On paper nobody turns pages of images.
+export function isPaper() {
+  return isPrinted || paper.matches;
+}
+
 const forced = window.matchMedia("(forced-colors: active)");
 const sample = element("span", { hidden: true });
 sample.style.forcedColorAdjust = "none";

@@ -33,6 +33,7 @@ export function followTheme(host, onChange) {
 // On paper and in the system's colours canvases are drawn anew: their colours do not follow by themselves.
 export function followMedia(onChange) {
   for (const query of ["print", "(forced-colors: active)"]) window.matchMedia(query).addEventListener("change", onChange);
+  for (const name of ["beforeprint", "afterprint"]) window.addEventListener(name, onChange);
 }
 
 // TensorBoard says when its reload button was pressed. It calls its protocol experimental; where that has changed nothing is lost,

@@ -57,7 +57,7 @@ export class Timeline {
     this.axis = button("", AXIS, () => page.change({ axis: page.state.axis === "step" ? "epoch" : "step" }));
     this.axis.className = "axis";
     // In a small window the pictures need the room more than what is seldom changed.
-    this.more = button("⋯", "more of the timeline: speed, moments, axis, lines", () => this.more.setAttribute("aria-expanded", String(this.root.classList.toggle("open"))));
+    this.more = button("⋯", "more of the timeline: speed, moments, axis, lines; in a low window the chart", () => this.more.setAttribute("aria-expanded", String(this.root.classList.toggle("open"))));
     this.more.className = "more";
     this.more.setAttribute("aria-expanded", "false");
     this.smooth = element("input", { type: "range", min: 0, max: 0.95, step: 0.05, title: "smoothing of the lines", "aria-label": "smoothing of the lines", oninput: () => page.change({ smooth: Number(this.smooth.value) }) });

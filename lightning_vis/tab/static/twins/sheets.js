@@ -16,7 +16,7 @@ export class Sheets {
     this.page = page;
     this.run = run;
     this.tiles = {};
-    this.matrix = element("div", { className: "small" });
+    this.matrix = element("div", { className: "small across" });
     this.parts = Object.keys(SHEETS).map((name) => ({ name, root: element("div", { className: "sheet" }) }));
     this.root = element("div", { className: "exchanges" }, this.matrix, ...this.parts.map((each) => each.root));
   }
