@@ -11,7 +11,7 @@ export function alertAt(look) {
   return known.length ? Math.max(...known) : null;
 }
 
-// { run, look, isPast, text } of the runs that were ever lit: those that are red now first, then those that are amber, then the past.
+// { run, look, isPast, text, worst } of the runs that were ever lit: those that are red now first, then those that are amber, then the past.
 export function alertsOf(runs) {
   const lit = runs.map(alertOf).filter(Boolean);
   return lit.sort((one, other) => other.level - one.level);
@@ -23,8 +23,8 @@ function alertOf(run) {
   const first = stories.reduce((one, other) => (other.first.steps < one.first.steps ? other : one)).first;
   const level = Math.max(...stories.map((story) => story.level));
   const what = stories.some((story) => story.tag === TAGS[0]) ? "background" : "surroundings";
-  const text = `⚑ ${run.name}: ${what}, from ${first.when}${untilOf(stories, first, level)}${level ? worstOf(run.looks, latestOf(stories, level)) : ""}`;
-  return { run, look: first, level, isPast: !level, text };
+  const text = `⚑ ${run.name}: ${what}, from ${first.when}${untilOf(stories, first, level)}`;
+  return { run, look: first, level, isPast: !level, text, worst: level ? worstOf(run.looks, latestOf(stories, level)) : "" };
 }
 
 // Since when one alert stood, how it stands at the newest look that asked, and, where it is gone, since when.
