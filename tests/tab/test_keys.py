@@ -277,7 +277,7 @@ def test_all_flags_can_be_read_within_the_window(many):
 
 def test_one_flag_says_all_of_the_alert_without_a_pointer(page):
     tab = page.follow("&p.lightning_vis.tab=compare&p.lightning_vis.runs=beta")
-    for width, height in ((1440, 900), (1000, 760), (390, 844)):
+    for width, height in ((1440, 900), (1000, 760)):
         tab.resize(width, height)
         size = tab.frame.eval_on_selector(".flag", "each => [each.textContent, each.clientWidth - each.scrollWidth]")
         assert size == ["⚑ beta: background, from epoch 5, still at epoch 11", 0]
