@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tab_page import HostedTab, Tab
@@ -174,7 +176,7 @@ def test_the_keyboard_stays_in_an_opened_tile(page):
         tab.press("Enter")
         assert tab.frame.inner_text(".cell h2") == title
     tab.press("b")
-    assert focused(tab) == "next image ›"
+    assert focused(tab).startswith("next image ")
     tab.press("Escape")  # the tile that it was opened from was made anew meanwhile
     tab.until(HAS, "[aria-label^='image 2, run beta']")
 
@@ -255,3 +257,53 @@ def test_another_page_closes_an_opened_tile(page):
     assert chosen(tab) == "Film"
     assert tab.frame.query_selector(".cell[open]") is None
     assert has(tab, "main")
+
+
+def test_all_flags_can_be_read_within_the_window(many):
+    tab = many.follow(runs(*range(1, MANY), tab="compare"))
+    tab.frame.click(".alerts summary")
+    lines = tab.frame.eval_on_selector_all(
+        ".alerts .lines .flag",
+        "all => all.map(each => [each.clientHeight, each.scrollHeight, each.clientWidth, each.scrollWidth])",
+    )
+    assert len(lines) == MANY - 1
+    assert all(height >= 20 and height >= inner and width >= across for height, inner, width, across in lines)
+    box = tab.frame.query_selector(".alerts .lines").bounding_box()
+    assert box["y"] >= 0
+    tab.frame.focus(".flag >> nth=-1")
+    last = tab.frame.query_selector(".flag >> nth=-1").bounding_box()
+    assert box["y"] <= last["y"] <= box["y"] + box["height"] - last["height"]
+
+
+def test_one_flag_says_all_of_the_alert_without_a_pointer(page):
+    tab = page.follow("&p.lightning_vis.tab=compare&p.lightning_vis.runs=beta")
+    for width, height in ((1440, 900), (1000, 760)):
+        tab.resize(width, height)
+        size = tab.frame.eval_on_selector(".flag", "each => [each.textContent, each.clientWidth - each.scrollWidth]")
+        assert size == ["⚑ beta: background, from epoch 5, still at epoch 11", 0]
+        assert tab.frame.is_visible(".flag")
+    tab.resize(1440, 900)
+
+
+def test_the_words_of_an_alert_say_what_makes_them(browser, tmp_path):
+    """Amber, then red at the last look; another run whose alert is that of the surroundings."""
+    levels = [frame_of(10 * at, alert=at / 2) for at in range(3)]
+    write_run(tmp_path / "twins", levels, inputs_of())
+    exchanged = [replace(each, numbers={"reliance/surroundings_alert": each.numbers["reliance/alert"]}) for each in levels]
+    write_run(tmp_path / "exchanged", exchanged, inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "twins", 3)
+        wait_for_looks(address, "exchanged", 3)
+        with Tab(browser, address, "&p.lightning_vis.tab=compare&p.lightning_vis.runs=twins") as tab:
+            tab.painted()
+            assert tab.texts(".alert") == ["alert: background"]
+            assert "0.25 or more, and its share 0.5 or more" in tab.frame.get_attribute(".alert", "title")
+            tab.press("ArrowLeft")
+            tab.until("() => document.querySelector('.alert').textContent === 'background?'")
+            assert "0.2 or more, and its share 0.25 or more" in tab.frame.get_attribute(".alert", "title")
+            tab.follow("&p.lightning_vis.tab=compare&p.lightning_vis.runs=exchanged").painted()
+            assert tab.texts(".alert") == ["alert: surroundings"]
+            assert "two exchanges in a row" in tab.frame.get_attribute(".alert", "title")
+            tab.press("?")
+            said = tab.frame.inner_text(".help")
+            assert all(f"\n{word}\n" in said for word in ("alert: background", "background?", "alert: surroundings"))

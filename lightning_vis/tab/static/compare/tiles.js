@@ -3,7 +3,7 @@
 import { element, put, replace, say } from "../page/dom.js";
 import { known, partOf } from "../page/looks.js";
 import { captionOf, countRight, errorOf, explainedApart, explainedOf, isWrong, measuredOf, movedOf, spoken, turnOf } from "../page/words.js";
-import { alertAt } from "../timeline/alerts.js";
+import { standingAt } from "../timeline/alerts.js";
 import { errorShare, liftShare } from "../timeline/axes.js";
 import { NARROW } from "./layout.js";
 
@@ -12,13 +12,13 @@ const ROOMY = 180; // pixels: from them on a sentence has room
 // `awaited` is the look whose pictures are on their way; until they are there, all that is said is of the look before it.
 export function fillHead(tile, run, look, about) {
   const { awaited, reason, onAgain } = about;
-  const { lines, lit } = about.minus ? { lines: [differenceLine(look, about.minus)], lit: "" } : linesOf(run, look, about);
+  const { lines, lit } = about.minus ? { lines: [differenceLine(look, about.minus)], lit: null } : linesOf(run, look, about);
   const waiting = awaited && awaited !== look ? [`loading ${awaited.when} …`] : [];
   replace(tile.facts, JSON.stringify([lines, lit, waiting, reason]), () => [
     ...waiting.map((line) => element("div", { className: "waiting", textContent: line })),
     ...(reason ? [element("button", { type: "button", className: "again", textContent: "again", title: `The picture could not be had: ${reason}`, onclick: onAgain })] : []),
     ...lines.map((line) => element("div", { textContent: line })),
-    ...(lit ? [element("div", { className: `alert ${lit}`, textContent: lit === "red" ? "alert: background" : "background?" })] : []),
+    ...(lit ? [element("div", { className: `alert ${lit.state}`, textContent: lit.text, title: lit.title })] : []),
   ]);
   tile.facts.title = look?.notes.join("\n") || "";
 }
@@ -33,8 +33,7 @@ function linesOf(run, look, { key, steps, awaited }) {
   if (Number.isFinite(lift)) lines.push(`object ${times(lift)} chance`);
   const effect = look?.numbers["reliance/background_effect"];
   if (Number.isFinite(effect)) lines.push(`background effect ${movedOf(look, effect, "%")}`);
-  const alert = alertAt(look);
-  return { lines, lit: alert >= 1 ? "red" : alert >= 0.5 ? "amber" : "" };
+  return { lines, lit: standingAt(look) };
 }
 
 function differenceLine(look, minus) {

@@ -1,6 +1,7 @@
 // What the words, numbers and keys of the page mean, on the page itself.
 
 import { Dialog } from "./dialog.js";
+import { AMBER, RED, SURROUNDINGS } from "../timeline/alerts.js";
 import { element } from "./dom.js";
 
 const PARTS = [
@@ -31,6 +32,9 @@ const PARTS = [
     ["lift", "another word for the number before: how many times chance the map lies on the object."],
     ["half in 19 %", "the smallest share of the image that holds half of the map: small is concentrated."],
     ["background effect", "by how much the answer moves when an object's background is swapped. The alert stands where that, beside what the object itself moves, says that the background is relied on."],
+    ["alert: background", RED],
+    ["background?", AMBER],
+    ["alert: surroundings", SURROUNDINGS],
     ["twin", "the same object on another background, pasted by its mask or given with the probe. A red frame: the background alone turns a right answer into a wrong one."],
     ["exchange", "the object stays, what surrounds it in its own photo is replaced by what surrounds an object of another image. An orange frame: the answer leaves the label. A red border: it shows what the sentence counts."],
     ["background, surroundings", "twins stand on the backgrounds that are named below them; exchanges in what surrounds an object of another image. What is right in every twin may still follow surroundings."],

@@ -3,6 +3,11 @@
 import { firstSentence, known } from "../page/looks.js";
 
 const TAGS = ["reliance/alert", "reliance/surroundings_alert"];
+const BY = "At every look over at least 5 % of the training, two looks at the least and none before the end of the first epoch, the background effect was, with one sign,";
+const UNLESS = "These are the thresholds where the training was given no others.";
+export const RED = `${BY} 0.25 or more, and its share 0.5 or more: of all objects, or of the six or more of one class. ${UNLESS}`;
+export const AMBER = `Amber, less than the alert. ${BY} 0.2 or more, and its share 0.25 or more. A large effect with a small share, where the object moves the answer as well, is no alert. ${UNLESS}`;
+export const SURROUNDINGS = "The answer followed the surroundings at two exchanges in a row.";
 const FOUND = ["red", "amber", "seen"]; // states of a verdict that has found something
 
 // The worst of the alerts that were asked for at a look: 1 where it is red, 0.5 where it is amber; null where none was.
@@ -11,7 +16,15 @@ export function alertAt(look) {
   return known.length ? Math.max(...known) : null;
 }
 
-// { run, look, isPast, text } of the runs that were ever lit: those that are red now first, then those that are amber, then the past.
+// { state, text, title } of the worst alert that stands at a look; null where none does.
+export function standingAt(look) {
+  const level = alertAt(look);
+  if (!(level >= 0.5)) return null;
+  if (look.numbers[TAGS[0]] !== level) return { state: "red", text: "alert: surroundings", title: SURROUNDINGS };
+  return level < 1 ? { state: "amber", text: "background?", title: AMBER } : { state: "red", text: "alert: background", title: RED };
+}
+
+// { run, look, isPast, text, worst } of the runs that were ever lit: those that are red now first, then those that are amber, then the past.
 export function alertsOf(runs) {
   const lit = runs.map(alertOf).filter(Boolean);
   return lit.sort((one, other) => other.level - one.level);
@@ -23,8 +36,8 @@ function alertOf(run) {
   const first = stories.reduce((one, other) => (other.first.steps < one.first.steps ? other : one)).first;
   const level = Math.max(...stories.map((story) => story.level));
   const what = stories.some((story) => story.tag === TAGS[0]) ? "background" : "surroundings";
-  const text = `⚑ ${run.name}: ${what}, from ${first.when}${untilOf(stories, first, level)}${level ? worstOf(run.looks, latestOf(stories, level)) : ""}`;
-  return { run, look: first, level, isPast: !level, text };
+  const text = `⚑ ${run.name}: ${what}, from ${first.when}${untilOf(stories, first, level)}`;
+  return { run, look: first, level, isPast: !level, text, worst: level ? worstOf(run.looks, latestOf(stories, level)) : "" };
 }
 
 // Since when one alert stood, how it stands at the newest look that asked, and, where it is gone, since when.

@@ -125,9 +125,9 @@ export class Timeline {
   // One line of each run: since when the alert stood, and how it stands at the newest look. Many of them open at a press.
   updateAlerts(model) {
     const lit = alertsOf(model.runs);
-    const known = lit.map(({ run, text, isPast }) => [run.name, text, isPast]);
+    const known = lit.map(({ run, text, worst, isPast }) => [run.name, text, worst, isPast]);
     replace(this.alerts, JSON.stringify(known), () => {
-      const flags = lit.map((each) => this.flagOf(each));
+      const flags = lit.map((each) => this.flagOf(each, lit.length > 1));
       if (flags.length < 2) return flags;
       const now = lit.filter((each) => !each.isPast).length;
       const summary = element("summary", { title: "press for one line of each run", textContent: `⚑ background: ${now} of ${model.runs.length} runs now${now < lit.length ? `, ${lit.length - now} before` : ""}` });
@@ -136,15 +136,16 @@ export class Timeline {
     });
   }
 
-  flagOf({ run, look, text, isPast }) {
+  // In the list there is room for what the verdict begins with; in the bar a pointer has it.
+  flagOf({ run, look, text, worst, isPast }, isListed) {
     const hasProof = run.looks.some((each) => each.verdict);
-    const title = `${text}\nThe first look at which the alert stood: go there${hasProof ? ", to this run on the page Twins" : ""}`;
+    const title = `${text}${worst}\nThe first look at which the alert stood: go there${hasProof ? ", to this run on the page Twins" : ""}`;
     const go = () => (hasProof ? this.page.prove(run.name, look.steps) : this.page.go(this.page.model.places.get(look.steps)));
     const onclick = () => {
       closeOverlays();
       go();
     };
-    return element("button", { type: "button", className: isPast ? "flag past" : "flag", textContent: text, title, onclick });
+    return element("button", { type: "button", className: isPast ? "flag past" : "flag", textContent: isListed ? `${text}${worst}` : text, title, onclick });
   }
 
   updateOne(model, scalar) {
