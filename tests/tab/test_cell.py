@@ -223,6 +223,32 @@ def test_the_classes_and_their_probabilities_stand_below_the_map_of_their_moment
             assert tab.frame.evaluate(wide)
 
 
+def test_the_label_stands_among_the_bars_however_improbable_it_is(browser, tmp_path):
+    own = {"answers/label": np.array([0.9, 0.003, 0.9, 0.9])}
+    frames = [replace(frame, top=(((0, 0.99),),) * 4, per_image={**frame.per_image, **own}) for frame in film_of(2)]
+    write_run(tmp_path / "run", frames, inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 2)
+        with Tab(browser, address, link(cell="1,run")) as tab:
+            shown_cell(tab, 2)
+            assert tab.texts(".cell .likeliest .name") == ["bird", "mammal (label)"]
+            assert tab.texts(".cell .likeliest .number") == ["0.99", "< 0.01"]
+
+
+@pytest.mark.parametrize(("task", "knows"), [("multiclass", True), ("regression", False)])
+def test_the_line_speaks_of_wrong_only_where_that_is_known_and_in_the_moments_of_the_axis(browser, tmp_path, task, knows):
+    write_run(tmp_path / "run", film_for(task, 3), inputs_for(task))
+    said = "() => document.querySelector('.cell canvas.line').getAttribute('aria-label')"
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 3)
+        with Tab(browser, address, link(cell="1,run")) as tab:
+            shown_cell(tab, 2)
+            assert ("✗: wrong" in tab.frame.evaluate(said)) == knows
+            assert "from start to epoch 2" in tab.frame.evaluate(said)
+            tab.follow(link(cell="1,run", axis="step"))
+            tab.until("() => document.querySelector('.cell canvas.line').getAttribute('aria-label').includes('to step 20')")
+
+
 def test_the_predicted_mask_of_a_segmentation_stands_beside_with_the_true_one_and_the_overlap(browser, tmp_path):
     predicted = Maps(masks(56), np.full(4, -1), "<output>", Scale(limit=1.0), "predicted mask", "label", ("class 3",) * 4, "")
     overlap = {"answers/iou": np.array([0.71, 0.83, 0.64, 0.12])}

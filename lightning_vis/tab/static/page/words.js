@@ -51,10 +51,16 @@ export function likeliestOf(inputs, look, image) {
   const label = labelOf(inputs, image);
   const kind = taskOf(look) === "multilabel" ? "label" : "class";
   const truths = truthOf(inputs, image).split(", "); // of several labels all that are true
-  return (look?.top?.[image] || []).map(([index, share]) => {
+  return withLabel(look?.top?.[image] || [], label, look?.per_image["answers/label"]?.[image]).map(([index, share]) => {
     const name = inputs?.class_names?.[index] ?? `${kind} ${index}`;
     return { name, share, isTrue: index === label || truths.includes(name) };
   });
+}
+
+// The label is among them, however improbable it is: next to none of it is what counts most.
+function withLabel(top, label, share) {
+  const isThere = !top.length || label === null || top.some(([index]) => index === label);
+  return isThere || !Number.isFinite(share) ? top : [...top, [label, share]];
 }
 
 // What is true of an image; "" where nobody knows.
