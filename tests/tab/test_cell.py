@@ -86,7 +86,7 @@ def test_both_moments_and_their_difference_stand_side_by_side_and_can_be_kept(pa
     assert under.startswith(f"row {row + 1} of 7, column {column + 1} of 7: A minus B, evidence +")
     assert float(under.split("evidence ")[1].split(" ")[0]) == pytest.approx(value[row, column], rel=0.05)
     name, picture = kept_picture(tab)
-    assert name == "alpha_image_2.png"
+    assert name == f"alpha_image_2_{view}_A_epoch_9_B_epoch_3.png"
     height, width = panel.shape[:2]
     left = 16 + 3 * (width + 16)
     assert np.abs(picture[36 : 36 + height, left : left + width] - tab.pixels(".cell .photo canvas", 3)).max() <= 3
@@ -96,6 +96,34 @@ def test_both_moments_and_their_difference_stand_side_by_side_and_can_be_kept(pa
     assert max(each["x"] + each["width"] for each in boxes) <= 390
     assert len({round(each["x"]) for each in boxes}) == 2  # two of them side by side
     tab.resize(1440, 900)
+    tab.press("Escape")
+
+
+@pytest.mark.parametrize(
+    ("settings", "reading", "name"),
+    [
+        ({}, "Evidence in log-odds: warm speaks for the label, blue against it.", "alpha_image_2_evidence_epoch_9.png"),
+        (
+            {"mode": "shape"},
+            "Evidence in multiples of each map's own mean: warm speaks for the label, blue against it. "
+            "Only the shape counts, strong and weak maps look alike.",
+            "alpha_image_2_evidence_shape_only_epoch_9.png",
+        ),
+        (
+            {"photo": "spotlight"},
+            "Evidence in log-odds: lit where it speaks for the label; what speaks against it does not show.",
+            "alpha_image_2_evidence_epoch_9.png",
+        ),
+    ],
+)
+def test_the_unit_is_that_of_the_settings_and_a_download_is_named_by_what_it_holds(page, settings, reading, name):
+    tab = page.follow(link(runs="alpha", view="evidence", steps=90, cell="1,alpha", **settings))
+    shown_cell(tab, 2)
+    assert tab.texts(".cell .reading") == [reading]
+    assert tab.texts(".caption")[0].startswith(reading)
+    said = at_cell(tab, 1, 4, 2)
+    assert ("times the map's mean" in said) == ("mode" in settings)
+    assert kept_picture(tab)[0] == name
     tab.press("Escape")
 
 

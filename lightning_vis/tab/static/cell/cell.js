@@ -8,7 +8,7 @@ import { drawLine } from "./line.js";
 import { factsOf } from "./facts.js";
 import { keep } from "./download.js";
 import { Panel } from "./panel.js";
-import { panelsOf } from "./panels.js";
+import { panelsOf, whenOf } from "./panels.js";
 
 const [MOST, LEAST, GAP] = [560, 160, 16];
 const FRAME = 52; // pixels of the window's edges and of its scroll bar
@@ -42,7 +42,7 @@ export class Cell {
     this.panels.forEach((panel, at) => panel.update(shown[at], { model, image, side }));
     this.sayUnder();
     againIn(this.again, this.page, this.panels.map((each) => each.reason).find(Boolean) || "");
-    this.reading.textContent = [readingOf(model), this.differenceReading(model)].filter(Boolean).join(" ");
+    this.reading.textContent = [readingOf(model, this.page.state), this.differenceReading(model)].filter(Boolean).join(" ");
     this.facts.replaceChildren(...this.factsOfShown());
     drawLine(this.line, { run, image, model, width: Math.min(720, window.innerWidth - 80) });
   }
@@ -59,7 +59,7 @@ export class Cell {
 
   differenceReading({ view }) {
     const { state, painter } = this.page;
-    return this.difference && !view.isPicture ? `The difference: ${differenceReadingOf(view, limitOf(view.scale, state, painter.constants), state.mode)}` : "";
+    return this.difference && !view.isPicture ? `The difference: ${differenceReadingOf(view, limitOf(view.scale, state, painter.constants), state)}` : "";
   }
 
   // One place of one picture is read at a time; with the picture its value becomes another one.
@@ -76,7 +76,7 @@ export class Cell {
     this.panels = shown.map(({ kind }, at) => new Panel(this.page, kind, (place) => this.point(this.panels[at], place)));
     this.facts = element("dl", { className: "facts" });
     this.line = element("canvas", { className: "line", role: "img" });
-    this.reading = element("p", { className: "quiet" });
+    this.reading = element("p", { className: "quiet reading" });
     this.again = element("div");
     const button = (textContent, onclick) => element("button", { type: "button", textContent, onclick });
     const tools = element(
@@ -98,9 +98,19 @@ export class Cell {
     const { model, painter, state } = this.page;
     const { cell } = state;
     keep({
-      name: `${cell.run} image ${cell.image + 1}`, title: `image ${cell.image + 1}, ${cell.run}, ${model.view.title}`, panels: this.panels,
+      name: [cell.run, `image ${cell.image + 1}`, ...this.lookNames(model.view)], title: `image ${cell.image + 1}, ${cell.run}, ${model.view.title}${this.isShape(model.view) ? ", shape only" : ""}`, panels: this.panels,
       reading: this.reading.textContent, legends: this.legendsOf(model.view).map((each) => ({ ...each, settings: state, painter })),
     });
+  }
+
+  // What tells one picture of an image from another one: the view, and the moments whose maps are shown.
+  lookNames(view) {
+    const maps = this.panels.filter((each) => each.kind === "map").map(({ shown }) => shown);
+    return [view.key, ...(this.isShape(view) ? ["shape only"] : []), ...maps.map(({ panel, look }) => `${panel.name} ${whenOf(look)}`)];
+  }
+
+  isShape({ scale, isPicture }) {
+    return !isPicture && scale.kind === "log" && this.page.state.mode === "shape";
   }
 
   // That of the maps; a difference has a sign, whether its maps have one or not.

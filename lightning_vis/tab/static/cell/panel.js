@@ -91,9 +91,10 @@ export class Panel {
     if (!this.map || !this.place) return "";
     const { x, y } = this.place;
     const { panel, part } = this.shown;
-    const words = { quantity: quantityOf(viewOf(this.shown)), unit: part.unit ?? "log-odds" };
+    const { mode } = this.page.state;
+    const words = { quantity: quantityOf(viewOf(this.shown)), unit: part.unit ?? "log-odds", mode };
     if (this.kind !== "difference") return valueUnder(this.map, x, y, words);
-    return differenceUnder(this.map, x, y, { ...words, name: panel.name, mode: this.page.state.mode });
+    return differenceUnder(this.map, x, y, { ...words, name: panel.name });
   }
 }
 
@@ -109,6 +110,7 @@ function whyNot({ look, other }, isDifference) {
 function seenOf(map, quantity, settings, constants) {
   if (map.state === "empty") return `no ${quantity}: 0 everywhere`;
   if (map.state || !isUnseen(map, settings, constants)) return map.state;
+  if (settings.mode === "shape") return `at most ${Number((map.maximum / Math.max(map.magnitude, 1e-30)).toPrecision(2))} times its own mean: too weak to be seen`;
   return `at most ${Number((map.scale.by_area ? map.area * map.maximum : map.maximum).toPrecision(2))}: too weak to be seen`;
 }
 

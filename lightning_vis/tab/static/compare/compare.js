@@ -66,7 +66,7 @@ export class Compare {
     const { state, painter } = this.page;
     const isShown = state.against === "moment" || runs.some((run) => `run:${run.name}` === state.against);
     if (!isShown || view.isPicture) return [];
-    return [`Rows that begin with minus are differences: ${differenceReadingOf(view, limitOf(view.scale, state, painter.constants), state.mode)}`];
+    return [`Rows that begin with minus are differences: ${differenceReadingOf(view, limitOf(view.scale, state, painter.constants), state)}`];
   }
 
   updateEmpty(model) {

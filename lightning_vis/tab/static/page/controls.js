@@ -169,8 +169,7 @@ function legendCaption(model, state) {
   const shares = latest.filter(Number.isFinite);
   const note = [...new Set(model.runs.map((run) => run.inputs?.note).filter(Boolean))].join(", ");
   return [
-    state.mode === "shape" && view.scale.kind === "log" ? "Multiples of each map's own mean: only the shape counts, strong and weak maps look alike."
-      : readingOf(model),
+    readingOf(model, state),
     shares.length && state.mode !== "shape" ? `Explains ${Math.round(100 * Math.min(...shares))} % of the score.` : "",
     answersOf(model),
     note ? `Photos: ${note}.` : "",
