@@ -40,6 +40,7 @@ def test_a_press_opens_a_tile_large_with_all_that_is_known_of_it(browser, logdir
         assert (error.max(axis=2) <= 3).mean() > 0.9  # but for the lines between its cells
         box = tab.frame.query_selector(".cell .photo canvas >> nth=1").bounding_box()
         tab.page.mouse.move(box["x"] + 2.5 * box["width"] / 7, box["y"] + 4.5 * box["height"] / 7)
+        tab.until("() => document.querySelector('.cell .under').textContent")
         said = tab.frame.inner_text(".cell .under")
         value = run.frames[7].maps["evidence"].values[1, 4, 2]
         assert said.startswith("row 5 of 7, column 3 of 7: evidence ")
@@ -54,6 +55,7 @@ def test_a_press_opens_a_tile_large_with_all_that_is_known_of_it(browser, logdir
         assert tab.frame.query_selector(".cell[open]") is None
     with Tab(browser, server, address) as tab:
         assert tab.frame.inner_text(".cell h2") == "image 3, alpha"
+        shown_cell(tab, 2)
         assert tab.texts(".cell figcaption")[1].startswith("epoch 6")
 
 
@@ -118,9 +120,19 @@ def test_both_moments_and_their_difference_stand_side_by_side_and_can_be_kept(pa
 )
 def test_the_unit_is_that_of_the_settings_and_a_download_is_named_by_what_it_holds(page, settings, reading, name):
     tab = page.follow(link(runs="alpha", view="evidence", steps=90, cell="1,alpha", **settings))
+    tab.until("said => document.querySelector('.cell[open] .reading')?.textContent === said", reading)
     shown_cell(tab, 2)
-    assert tab.texts(".cell .reading") == [reading]
     assert tab.texts(".caption")[0].startswith(reading)
+    assert tab.texts(".cell .signs")[1] == (
+        "lit: speaks for mammal" if "photo" in settings else "warm speaks for mammal, blue against it"
+    )
+    legends = ["header .legend", ".cell .legend"]
+    ticks, bars = ([tab.texts(f"{each} .ticks span") for each in legends], [tab.pixels(f"{each} canvas") for each in legends])
+    assert ticks[0] == ticks[1] != []
+    assert np.array_equal(*bars)
+    map_, bar = (tab.frame.query_selector(each).bounding_box() for each in (".cell .photo canvas >> nth=1", ".cell .legend"))
+    assert 0 < bar["y"] - map_["y"] - map_["height"] < 160
+    assert bar["y"] + bar["height"] < 836  # on the first screen
     said = at_cell(tab, 1, 4, 2)
     assert ("times the map's mean" in said) == ("mode" in settings)
     assert kept_picture(tab)[0] == name
@@ -198,6 +210,7 @@ def test_help_says_what_everything_means(page):
     said = tab.frame.inner_text(".help")
     for word in (
         "Evidence",
+        "white lines over a map",
         "Saliency",
         "half in 19 %",
         "object 2.3 ×",  # noqa: RUF001

@@ -4,6 +4,7 @@ import { Dialog } from "../page/dialog.js";
 import { againIn, element, replace, say } from "../page/dom.js";
 import { differenceReadingOf, readingOf } from "../page/words.js";
 import { limitOf } from "../picture/colours.js";
+import { Legend } from "../picture/legend.js";
 import { drawLine } from "./line.js";
 import { factsOf } from "./facts.js";
 import { keep } from "./download.js";
@@ -42,6 +43,7 @@ export class Cell {
     this.panels.forEach((panel, at) => panel.update(shown[at], { model, image, side }));
     this.sayUnder();
     againIn(this.again, this.page, this.panels.map((each) => each.reason).find(Boolean) || "");
+    this.updateScales(model.view);
     this.reading.textContent = [readingOf(model, this.page.state), this.differenceReading(model)].filter(Boolean).join(" ");
     this.facts.replaceChildren(...this.factsOfShown());
     drawLine(this.line, { run, image, model, width: Math.min(720, window.innerWidth - 80) });
@@ -78,6 +80,7 @@ export class Cell {
     this.line = element("canvas", { className: "line", role: "img" });
     this.reading = element("p", { className: "quiet reading" });
     this.again = element("div");
+    this.scales = element("div", { className: "scales" });
     const button = (textContent, onclick) => element("button", { type: "button", textContent, onclick });
     const tools = element(
       "div", { className: "tools" }, button("‹ image before", () => this.step(-1)), button("next image ›", () => this.step(1)),
@@ -85,7 +88,7 @@ export class Cell {
       button("its line in the chart", () => this.page.timeline.choose(this.page.state.cell.image)), button("copy link", (event) => this.page.copyLink(event.currentTarget)),
       button("download as PNG", () => this.download()),
     );
-    return [element("div", { className: "panels" }, ...this.panels.map((each) => each.figure)), this.again, this.under, tools, this.facts, this.line, this.reading];
+    return [element("div", { className: "panels" }, ...this.panels.map((each) => each.figure)), this.again, element("div", { className: "key" }, this.scales, this.reading), this.under, tools, this.facts, this.line];
   }
 
   step(by) {
@@ -101,6 +104,17 @@ export class Cell {
       name: [cell.run, `image ${cell.image + 1}`, ...this.lookNames(model.view)], title: `image ${cell.image + 1}, ${cell.run}, ${model.view.title}${this.isShape(model.view) ? ", shape only" : ""}`, panels: this.panels,
       reading: this.reading.textContent, legends: this.legendsOf(model.view).map((each) => ({ ...each, settings: state, painter })),
     });
+  }
+
+  // The bars of what is shown, the same as in the bar of the page, near the maps.
+  updateScales(view) {
+    const { state, painter } = this.page;
+    const shown = this.legendsOf(view);
+    replace(this.scales, JSON.stringify(shown.map(({ name }) => name)), () => {
+      this.bars = shown.map(() => new Legend());
+      return shown.map(({ name }, at) => element("div", { className: "scale" }, this.bars[at].root, element("span", { className: "quiet", textContent: name })));
+    });
+    shown.forEach(({ scale }, at) => this.bars[at].update(scale, state, painter));
   }
 
   // What tells one picture of an image from another one: the view, and the moments whose maps are shown.

@@ -28,7 +28,7 @@ export function fileNameOf(words) {
 export function sheetOf({ title, panels, reading, legends }) {
   const sheet = document.createElement("canvas");
   const context = sheet.getContext("2d");
-  const shown = panels.map(({ canvas, words, state }) => ({ canvas, text: [words.textContent, state.textContent].filter(Boolean).join(" · ") }));
+  const shown = panels.map(({ canvas, words, signs, state }) => ({ canvas, text: [words.textContent, signs.textContent, state.textContent].filter(Boolean).join(" · ") }));
   const width = Math.max(480, shown.reduce((sum, { canvas }) => sum + canvas.width + GAP, GAP));
   const tall = Math.max(...shown.map(({ canvas }) => canvas.height));
   context.font = "13px sans-serif";

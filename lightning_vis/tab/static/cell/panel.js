@@ -1,7 +1,7 @@
 // One picture of an opened cell with its caption: painted in its state, and the value of what it shows under the pointer.
 
 import { element, fitCanvas, put, say } from "../page/dom.js";
-import { isWrong, likeliestOf, quantityOf } from "../page/words.js";
+import { explainedOf, isWrong, likeliestOf, quantityOf, signsOf } from "../page/words.js";
 import { mark } from "../picture/cell.js";
 import { isUnseen } from "../picture/colours.js";
 import { MASK, shownIn, whenOf, wordsOf } from "./panels.js";
@@ -20,8 +20,9 @@ export class Panel {
     this.state = element("span", { className: "state" });
     this.spot = element("div", { className: "spot", hidden: true });
     this.words = element("figcaption");
+    this.signs = element("div", { className: "quiet signs" });
     this.likeliest = element("div", { className: "likeliest", hidden: true });
-    this.figure = element("figure", {}, element("div", { className: "photo" }, this.canvas, this.state, this.spot), this.words, this.likeliest);
+    this.figure = element("figure", {}, element("div", { className: "photo" }, this.canvas, this.state, this.spot), this.words, this.signs, this.likeliest);
   }
 
   point(place) {
@@ -53,6 +54,7 @@ export class Panel {
     const isMap = kind === "map";
     say(this.words, isKnown || kind === "input" ? wordsOf(panel, { look, ...shown }, image) : name);
     this.words.classList.toggle("wrong", isKnown && (isMap || kind === MASK) && isWrong(run.inputs, look, image) === true);
+    say(this.signs, isMap && isKnown && shown.part ? signsOf(shown.part, explainedOf(run.inputs, shown.part, image), this.page.state) : "");
     put(this.canvas, "aria-label", kind === "input" ? `the photo: ${this.words.textContent}` : this.words.textContent);
     shares(this.likeliest, isMap && isKnown ? likeliestOf(run.inputs, look, image) : [], run.colour);
   }

@@ -1,8 +1,8 @@
 // The bar at the top: what is compared, through which view, in which colours, and how to read them.
 
-import { legendWords } from "../access/legend.js";
-import { limitOf, ticksOf } from "../picture/colours.js";
-import { choice, element, fitCanvas, labelled, replace, say } from "./dom.js";
+import { limitOf } from "../picture/colours.js";
+import { Legend, round } from "../picture/legend.js";
+import { choice, element, labelled, replace, say } from "./dom.js";
 import { classesOf, ORDERS } from "../runs/groups.js";
 import { RunList } from "../runs/run_list.js";
 import { answersOf, quantityOf, readingOf } from "./words.js";
@@ -18,7 +18,6 @@ const PHOTOS = [
   { value: "colour", text: "colour", title: "The map over the photo in colour" },
   { value: "spotlight", text: "spotlight", title: "The photo itself, lit where the map is strong; for signed maps only what speaks for" },
 ];
-const LEGEND = 264;
 const SOME = 5; // images from which on they are ordered and chosen
 const LONG = 220; // letters: more have a line of their own, as where runs have different tasks
 
@@ -30,8 +29,7 @@ export class Controls {
     this.probe = element("select", { "aria-label": "probe", onchange: () => page.change({ probe: this.probe.value, page: 0, image: null }) });
     this.views = element("div");
     this.looks = element("div", { className: "bar second" });
-    this.legend = element("canvas", { "aria-hidden": "true" });
-    this.ticks = element("div", { className: "ticks" });
+    this.legend = new Legend();
     this.caption = element("p", { className: "caption" });
     this.makeLooks();
     this.makeImages();
@@ -87,10 +85,9 @@ export class Controls {
     this.mode = element("div");
     this.palette = element("div");
     this.outlined = labelled("outline", this.outline);
-    this.described = element("div", { className: "legend", role: "img" }, this.legend, this.ticks);
     this.looks.append(
       this.photo, this.mode, this.palette, labelled("opacity", this.opacity), labelled("gain", this.gain, this.range), this.outlined,
-      this.described, this.caption,
+      this.legend.root, this.caption,
     );
   }
 
@@ -142,24 +139,9 @@ export class Controls {
     const { scale } = model.view;
     const limit = limitOf(scale, state, constants);
     say(this.range, `to ${round(limit)}${isLog ? "" : " × mean"}`);
-    this.paintLegend(scale, state);
-    const ticks = ticksOf(scale, state, constants);
-    this.described.setAttribute("aria-label", legendWords(ticks, { scale, isLog, settings: state }));
-    replace(this.ticks, JSON.stringify(ticks), () => ticks.map(({ value, at }) => {
-      const tick = element("span", { textContent: `${value < 0 ? "−" : ""}${round(Math.abs(value))}` });
-      tick.style.left = `${at * 100}%`;
-      return tick;
-    }));
+    this.legend.update(scale, state, this.page.painter);
     say(this.caption, legendCaption(model, state));
     this.caption.classList.toggle("long", this.caption.textContent.length > LONG);
-  }
-
-  paintLegend(scale, state) {
-    const isFitted = fitCanvas(this.legend, LEGEND, 10);
-    const { mode, gain, opacity, photo, palette } = state;
-    const shows = JSON.stringify([scale, mode, gain, opacity, photo, palette]);
-    if (isFitted || this.legend.dataset.shows !== shows) this.page.painter.paintLegend(this.legend, scale, state);
-    this.legend.dataset.shows = shows;
   }
 }
 
@@ -180,8 +162,4 @@ export function titleOf(view) {
   const key = view.head ? view.key.slice(0, -view.head.length - 1) : view.key; // the title names the head
   const extra = /[.+]/.test(key) ? ` ${key.slice(key.search(/[.+]/))}` : "";
   return view.title.includes(extra.trim()) ? view.title : `${view.title}${extra}`;
-}
-
-function round(value) {
-  return value >= 10 ? String(Math.round(value)) : String(Number(value.toPrecision(2)));
 }

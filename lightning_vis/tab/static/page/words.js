@@ -163,6 +163,13 @@ export function differenceReadingOf({ scale }, limit, { mode, photo }) {
   return `warm where there is more in the first one, blue where there is less, in full colour from ${Number(limit.toPrecision(2))}${unit} on.`;
 }
 
+// What the colours of one map of evidence say of what it explains; "" where its scale has no sign.
+export function signsOf({ scale, ...part }, explained, { photo }) {
+  if (!explained || isOutput(part) || scale?.kind !== "log" || !scale.signed) return "";
+  const [up, down] = unitOf([part]) === LOG_ODDS ? ["speaks for", "against"] : ["raises", "lowers"];
+  return photo === "spotlight" ? `lit: ${up} ${explained}` : `warm ${up} ${explained}, blue ${down} it`;
+}
+
 function readingOfParts(parts, { title, scale }, { mode, photo }) {
   const isShape = scale.kind === "log" && mode === "shape";
   const isLit = photo === "spotlight";
