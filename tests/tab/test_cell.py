@@ -40,6 +40,7 @@ def test_a_press_opens_a_tile_large_with_all_that_is_known_of_it(browser, logdir
         assert (error.max(axis=2) <= 3).mean() > 0.9  # but for the lines between its cells
         box = tab.frame.query_selector(".cell .photo canvas >> nth=1").bounding_box()
         tab.page.mouse.move(box["x"] + 2.5 * box["width"] / 7, box["y"] + 4.5 * box["height"] / 7)
+        tab.until("() => document.querySelector('.cell .under').textContent")
         said = tab.frame.inner_text(".cell .under")
         value = run.frames[7].maps["evidence"].values[1, 4, 2]
         assert said.startswith("row 5 of 7, column 3 of 7: evidence ")
@@ -54,6 +55,7 @@ def test_a_press_opens_a_tile_large_with_all_that_is_known_of_it(browser, logdir
         assert tab.frame.query_selector(".cell[open]") is None
     with Tab(browser, server, address) as tab:
         assert tab.frame.inner_text(".cell h2") == "image 3, alpha"
+        shown_cell(tab, 2)
         assert tab.texts(".cell figcaption")[1].startswith("epoch 6")
 
 
@@ -86,7 +88,7 @@ def test_both_moments_and_their_difference_stand_side_by_side_and_can_be_kept(pa
     assert under.startswith(f"row {row + 1} of 7, column {column + 1} of 7: A minus B, evidence +")
     assert float(under.split("evidence ")[1].split(" ")[0]) == pytest.approx(value[row, column], rel=0.05)
     name, picture = kept_picture(tab)
-    assert name == "alpha_image_2.png"
+    assert name == f"alpha_image_2_{view}_A_epoch_9_B_epoch_3.png"
     height, width = panel.shape[:2]
     left = 16 + 3 * (width + 16)
     assert np.abs(picture[36 : 36 + height, left : left + width] - tab.pixels(".cell .photo canvas", 3)).max() <= 3
@@ -96,6 +98,44 @@ def test_both_moments_and_their_difference_stand_side_by_side_and_can_be_kept(pa
     assert max(each["x"] + each["width"] for each in boxes) <= 390
     assert len({round(each["x"]) for each in boxes}) == 2  # two of them side by side
     tab.resize(1440, 900)
+    tab.press("Escape")
+
+
+@pytest.mark.parametrize(
+    ("settings", "reading", "name"),
+    [
+        ({}, "Evidence in log-odds: warm speaks for the label, blue against it.", "alpha_image_2_evidence_epoch_9.png"),
+        (
+            {"mode": "shape"},
+            "Evidence in multiples of each map's own mean: warm speaks for the label, blue against it. "
+            "Only the shape counts, strong and weak maps look alike.",
+            "alpha_image_2_evidence_shape_only_epoch_9.png",
+        ),
+        (
+            {"photo": "spotlight"},
+            "Evidence in log-odds: lit where it speaks for the label; what speaks against it does not show.",
+            "alpha_image_2_evidence_epoch_9.png",
+        ),
+    ],
+)
+def test_the_unit_is_that_of_the_settings_and_a_download_is_named_by_what_it_holds(page, settings, reading, name):
+    tab = page.follow(link(runs="alpha", view="evidence", steps=90, cell="1,alpha", **settings))
+    tab.until("said => document.querySelector('.cell[open] .reading')?.textContent === said", reading)
+    shown_cell(tab, 2)
+    assert tab.texts(".caption")[0].startswith(reading)
+    assert tab.texts(".cell .signs")[1] == (
+        "lit: speaks for mammal" if "photo" in settings else "warm speaks for mammal, blue against it"
+    )
+    legends = ["header .legend", ".cell .legend"]
+    ticks, bars = ([tab.texts(f"{each} .ticks span") for each in legends], [tab.pixels(f"{each} canvas") for each in legends])
+    assert ticks[0] == ticks[1] != []
+    assert np.array_equal(*bars)
+    map_, bar = (tab.frame.query_selector(each).bounding_box() for each in (".cell .photo canvas >> nth=1", ".cell .legend"))
+    assert 0 < bar["y"] - map_["y"] - map_["height"] < 160
+    assert bar["y"] + bar["height"] < 836  # on the first screen
+    said = at_cell(tab, 1, 4, 2)
+    assert ("times the map's mean" in said) == ("mode" in settings)
+    assert kept_picture(tab)[0] == name
     tab.press("Escape")
 
 
@@ -170,6 +210,7 @@ def test_help_says_what_everything_means(page):
     said = tab.frame.inner_text(".help")
     for word in (
         "Evidence",
+        "white lines over a map",
         "Saliency",
         "half in 19 %",
         "object 2.3 ×",  # noqa: RUF001
@@ -221,6 +262,32 @@ def test_the_classes_and_their_probabilities_stand_below_the_map_of_their_moment
             ]  # the photo, A, B, of whose moment no probabilities were stored, and their difference
             wide = "() => document.documentElement.scrollWidth <= innerWidth && document.querySelector('.cell').scrollWidth <= innerWidth"
             assert tab.frame.evaluate(wide)
+
+
+def test_the_label_stands_among_the_bars_however_improbable_it_is(browser, tmp_path):
+    own = {"answers/label": np.array([0.9, 0.003, 0.9, 0.9])}
+    frames = [replace(frame, top=(((0, 0.99),),) * 4, per_image={**frame.per_image, **own}) for frame in film_of(2)]
+    write_run(tmp_path / "run", frames, inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 2)
+        with Tab(browser, address, link(cell="1,run")) as tab:
+            shown_cell(tab, 2)
+            assert tab.texts(".cell .likeliest .name") == ["bird", "mammal (label)"]
+            assert tab.texts(".cell .likeliest .number") == ["0.99", "< 0.01"]
+
+
+@pytest.mark.parametrize(("task", "knows"), [("multiclass", True), ("regression", False)])
+def test_the_line_speaks_of_wrong_only_where_that_is_known_and_in_the_moments_of_the_axis(browser, tmp_path, task, knows):
+    write_run(tmp_path / "run", film_for(task, 3), inputs_for(task))
+    said = "() => document.querySelector('.cell canvas.line').getAttribute('aria-label')"
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 3)
+        with Tab(browser, address, link(cell="1,run")) as tab:
+            shown_cell(tab, 2)
+            assert ("✗: wrong" in tab.frame.evaluate(said)) == knows
+            assert "from start to epoch 2" in tab.frame.evaluate(said)
+            tab.follow(link(cell="1,run", axis="step"))
+            tab.until("() => document.querySelector('.cell canvas.line').getAttribute('aria-label').includes('to step 20')")
 
 
 def test_the_predicted_mask_of_a_segmentation_stands_beside_with_the_true_one_and_the_overlap(browser, tmp_path):

@@ -159,6 +159,7 @@ def test_twins_say_where_the_answer_flips(browser, server):
         assert len(tab.frame.query_selector_all(".object canvas")) == 8
         said = tab.texts(".object figure .name:not(.quiet)")
         assert said == ["bird", "mammal", "bird", "mammal"] * 2
+        assert tab.texts(".object .moved") == ["moves by 80 points"] * 4  # from 0.1 to 0.9
         crosses = tab.frame.eval_on_selector_all(".object .cross", "all => all.map(each => !each.hidden)")
         assert crosses == [False, True, True, False] * 2
         assert len(tab.frame.query_selector_all(".flips")) == 4

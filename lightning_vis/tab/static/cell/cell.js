@@ -5,11 +5,12 @@ import { Dialog } from "../page/dialog.js";
 import { againIn, element, replace, say } from "../page/dom.js";
 import { differenceReadingOf, readingOf } from "../page/words.js";
 import { limitOf } from "../picture/colours.js";
+import { Legend } from "../picture/legend.js";
 import { drawLine } from "./line.js";
 import { factsOf } from "./facts.js";
 import { keep } from "./download.js";
 import { Panel } from "./panel.js";
-import { panelsOf } from "./panels.js";
+import { panelsOf, whenOf } from "./panels.js";
 
 const [MOST, LEAST, GAP] = [560, 160, 16];
 const FRAME = 52; // pixels of the window's edges and of its scroll bar
@@ -52,7 +53,8 @@ export class Cell {
     this.panels.forEach((panel, at) => panel.update(shown[at], { model, image, side }));
     this.sayUnder();
     againIn(this.again, this.page, this.panels.map((each) => each.reason).find(Boolean) || "");
-    this.reading.textContent = [readingOf(model), this.differenceReading(model)].filter(Boolean).join(" ");
+    this.updateScales(model.view);
+    this.reading.textContent = [readingOf(model, this.page.state), this.differenceReading(model)].filter(Boolean).join(" ");
     this.facts.replaceChildren(...this.factsOfShown());
     drawLine(this.line, { run, image, model, width: Math.min(720, window.innerWidth - 80) });
   }
@@ -69,7 +71,7 @@ export class Cell {
 
   differenceReading({ view }) {
     const { state, painter } = this.page;
-    return this.difference && !view.isPicture ? `The difference: ${differenceReadingOf(view, limitOf(view.scale, state, painter.constants), state.mode)}` : "";
+    return this.difference && !view.isPicture ? `The difference: ${differenceReadingOf(view, limitOf(view.scale, state, painter.constants), state)}` : "";
   }
 
   // One place of one picture is read at a time; with the picture its value becomes another one.
@@ -86,8 +88,9 @@ export class Cell {
     this.panels = shown.map(({ kind }, at) => new Panel(this.page, kind, (place) => this.point(this.panels[at], place)));
     this.facts = element("dl", { className: "facts" });
     this.line = element("canvas", { className: "line", role: "img" });
-    this.reading = element("p", { className: "quiet" });
+    this.reading = element("p", { className: "quiet reading" });
     this.again = element("div");
+    this.scales = element("div", { className: "scales" });
     const button = (textContent, onclick) => element("button", { type: "button", textContent, onclick });
     const tools = element(
       "div", { className: "tools" }, button("‹ image before", () => this.step(-1)), button("next image ›", () => this.step(1)),
@@ -95,7 +98,7 @@ export class Cell {
       button("its line in the chart", () => this.page.timeline.choose(this.page.state.cell.image)), button("copy link", (event) => this.page.copyLink(event.currentTarget)),
       button("download as PNG", () => this.download()),
     );
-    return [element("div", { className: "panels" }, ...this.panels.map((each) => each.figure)), this.again, this.under, tools, this.facts, this.line, this.reading];
+    return [element("div", { className: "panels" }, ...this.panels.map((each) => each.figure)), this.again, element("div", { className: "key" }, this.scales, this.reading), this.under, tools, this.facts, this.line];
   }
 
   step(by) {
@@ -108,9 +111,30 @@ export class Cell {
     const { model, painter, state } = this.page;
     const { cell } = state;
     keep({
-      name: `${cell.run} image ${cell.image + 1}`, title: `image ${cell.image + 1}, ${cell.run}, ${model.view.title}`, panels: this.panels,
+      name: [cell.run, `image ${cell.image + 1}`, ...this.lookNames(model.view)], title: `image ${cell.image + 1}, ${cell.run}, ${model.view.title}${this.isShape(model.view) ? ", shape only" : ""}`, panels: this.panels,
       reading: this.reading.textContent, legends: this.legendsOf(model.view).map((each) => ({ ...each, settings: state, painter })),
     });
+  }
+
+  // The bars of what is shown, the same as in the bar of the page, near the maps.
+  updateScales(view) {
+    const { state, painter } = this.page;
+    const shown = this.legendsOf(view);
+    replace(this.scales, JSON.stringify(shown.map(({ name }) => name)), () => {
+      this.bars = shown.map(() => new Legend());
+      return shown.map(({ name }, at) => element("div", { className: "scale" }, this.bars[at].root, element("span", { className: "quiet", textContent: name })));
+    });
+    shown.forEach(({ scale }, at) => this.bars[at].update(scale, state, painter));
+  }
+
+  // What tells one picture of an image from another one: the view, and the moments whose maps are shown.
+  lookNames(view) {
+    const maps = this.panels.filter((each) => each.kind === "map").map(({ shown }) => shown);
+    return [view.key, ...(this.isShape(view) ? ["shape only"] : []), ...maps.map(({ panel, look }) => `${panel.name} ${whenOf(look)}`)];
+  }
+
+  isShape({ scale, isPicture }) {
+    return !isPicture && scale.kind === "log" && this.page.state.mode === "shape";
   }
 
   // That of the maps; a difference has a sign, whether its maps have one or not.

@@ -10,16 +10,25 @@ export function keep({ name, ...shown }) {
   sheet.toBlob((blob) => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);
-    link.download = `${name.replace(/[^\w.-]+/g, "_")}.png`;
+    link.download = fileNameOf(name);
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }, "image/png");
 }
 
+const MOST = 80; // letters, of which each may take three bytes of the 255 that a name has
+
+// Letters, digits and marks that every file system takes; none of them are hidden by a dot in front.
+export function fileNameOf(words) {
+  const sound = words.map((each) => each.normalize("NFC").replace(/[^\p{L}\p{N}.-]+/gu, "_").replace(/^[_.]+|[_.]+$/g, ""));
+  const rest = sound.slice(1).join("_");
+  return `${[...sound[0]].slice(0, Math.max(8, MOST - rest.length)).join("")}_${rest}.png`;
+}
+
 export function sheetOf({ title, panels, reading, legends }) {
   const sheet = document.createElement("canvas");
   const context = sheet.getContext("2d");
-  const shown = panels.map(({ canvas, words, state }) => ({ canvas, text: [words.textContent, state.textContent].filter(Boolean).join(" · ") }));
+  const shown = panels.map(({ canvas, words, signs, state }) => ({ canvas, text: [words.textContent, signs.textContent, state.textContent].filter(Boolean).join(" · ") }));
   const width = Math.max(480, shown.reduce((sum, { canvas }) => sum + canvas.width + GAP, GAP));
   const tall = Math.max(...shown.map(({ canvas }) => canvas.height));
   context.font = "13px sans-serif";

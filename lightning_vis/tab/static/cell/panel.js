@@ -1,7 +1,7 @@
 // One picture of an opened cell with its caption: painted in its state, and the value of what it shows under the pointer.
 
 import { element, fitCanvas, put, say } from "../page/dom.js";
-import { isWrong, likeliestOf, quantityOf } from "../page/words.js";
+import { explainedOf, isWrong, likeliestOf, quantityOf, signsOf } from "../page/words.js";
 import { mark } from "../picture/cell.js";
 import { isUnseen } from "../picture/colours.js";
 import { unlikeOf } from "../picture/difference.js";
@@ -21,8 +21,9 @@ export class Panel {
     this.state = element("span", { className: "state" });
     this.spot = element("div", { className: "spot", hidden: true });
     this.words = element("figcaption");
+    this.signs = element("div", { className: "quiet signs" });
     this.likeliest = element("div", { className: "likeliest", hidden: true });
-    this.figure = element("figure", {}, element("div", { className: "photo" }, this.canvas, this.state, this.spot), this.words, this.likeliest);
+    this.figure = element("figure", {}, element("div", { className: "photo" }, this.canvas, this.state, this.spot), this.words, this.signs, this.likeliest);
   }
 
   point(place) {
@@ -54,6 +55,7 @@ export class Panel {
     const isMap = kind === "map";
     say(this.words, isKnown || kind === "input" ? wordsOf(panel, { look, ...shown }, image) : name);
     this.words.classList.toggle("wrong", isKnown && (isMap || kind === MASK) && isWrong(run.inputs, look, image) === true);
+    say(this.signs, isMap && isKnown && shown.part ? signsOf(shown.part, explainedOf(run.inputs, shown.part, image), this.page.state) : "");
     put(this.canvas, "aria-label", kind === "input" ? `the photo: ${this.words.textContent}` : this.words.textContent);
     shares(this.likeliest, isMap && isKnown ? likeliestOf(run.inputs, look, image) : [], run.colour);
   }
@@ -92,9 +94,10 @@ export class Panel {
     if (!this.map || !this.place) return "";
     const { x, y } = this.place;
     const { panel, part } = this.shown;
-    const words = { quantity: quantityOf(viewOf(this.shown)), unit: part.unit ?? "log-odds" };
+    const { mode } = this.page.state;
+    const words = { quantity: quantityOf(viewOf(this.shown)), unit: part.unit ?? "log-odds", mode };
     if (this.kind !== "difference") return valueUnder(this.map, x, y, words);
-    return differenceUnder(this.map, x, y, { ...words, name: panel.name, mode: this.page.state.mode });
+    return differenceUnder(this.map, x, y, { ...words, name: panel.name });
   }
 }
 
@@ -110,6 +113,7 @@ function whyNot({ look, other }, isDifference) {
 function seenOf(map, quantity, settings, constants) {
   if (map.state === "empty") return `no ${quantity}: 0 everywhere`;
   if (map.state || !isUnseen(map, settings, constants)) return map.state;
+  if (settings.mode === "shape") return `at most ${Number((map.maximum / Math.max(map.magnitude, 1e-30)).toPrecision(2))} times its own mean: too weak to be seen`;
   return `at most ${Number((map.scale.by_area ? map.area * map.maximum : map.maximum).toPrecision(2))}: too weak to be seen`;
 }
 

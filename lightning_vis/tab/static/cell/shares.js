@@ -13,5 +13,5 @@ function rowOf({ name, share, isTrue }, colour) {
   fill.style.background = `var(${colour})`;
   const label = element("span", { className: "name", textContent: name, title: isTrue ? `${name}, the label` : name });
   if (isTrue) label.append(element("span", { className: "quiet", textContent: " (label)" }));
-  return element("div", { className: "row" }, label, element("span", { className: "share" }, fill), element("span", { className: "number", textContent: share.toFixed(2) }));
+  return element("div", { className: "row" }, label, element("span", { className: "share" }, fill), element("span", { className: "number", textContent: share > 0 && share < 0.005 ? "< 0.01" : share.toFixed(2) }));
 }

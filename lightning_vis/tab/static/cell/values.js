@@ -1,11 +1,13 @@
 // The value of a map at a place, in words. Pure.
 
 // `x` and `y` are shares of the picture's width and height.
-export function valueUnder(map, x, y, { quantity, unit }) {
+export function valueUnder(map, x, y, { quantity, unit, mode }) {
   if (!map || map.maximum === null) return "";
   const { value, place } = at(map, x, y);
-  if (map.scale.kind === "log") return `${place}: ${quantity} ${rounded(map.scale.by_area ? value * map.area : value)}${unit ? ` ${unit}` : ""}`;
-  return `${place}: ${rounded(value / Math.max(map.scale.signed ? map.magnitude : map.mean, 1e-30))} times the map's mean`;
+  const isLog = map.scale.kind === "log";
+  const times = `${rounded(value / Math.max(isLog || map.scale.signed ? map.magnitude : map.mean, 1e-30))} times the map's mean`;
+  const said = `${quantity} ${rounded(map.scale.by_area ? value * map.area : value)}${unit ? ` ${unit}` : ""}`;
+  return `${place}: ${isLog ? said : ""}${isLog && mode === "shape" ? ", " : ""}${isLog && mode !== "shape" ? "" : times}`;
 }
 
 // The same of a difference, whose values are in what its two maps are compared in.

@@ -70,7 +70,7 @@ export class Compare {
     const isShown = groups.some(({ rows }) => rows.some((row) => row.minus)) && !view.isPicture;
     const apart = apartOf(groups, state.against);
     return [
-      ...(isShown ? [`Rows of one minus another are differences: ${differenceReadingOf(view, limitOf(view.scale, state, painter.constants), state.mode)}`] : []),
+      ...(isShown ? [`Rows of one minus another are differences: ${differenceReadingOf(view, limitOf(view.scale, state, painter.constants), state)}`] : []),
       ...(apart ? [`No difference to ${apart.from} of ${apart.names.join(", ")}: only runs that look at the same photos, with the same labels, are subtracted.`] : []),
     ];
   }

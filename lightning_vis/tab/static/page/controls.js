@@ -1,8 +1,8 @@
 // The bar at the top: what is compared, through which view, in which colours, and how to read them.
 
-import { legendWords } from "../access/legend.js";
-import { limitOf, ticksOf } from "../picture/colours.js";
-import { choice, element, fitCanvas, labelled, replace, say } from "./dom.js";
+import { limitOf } from "../picture/colours.js";
+import { Legend, round } from "../picture/legend.js";
+import { choice, element, labelled, replace, say } from "./dom.js";
 import { classesOf } from "../runs/groups.js";
 import { isKnown, ORDERS } from "../runs/orders.js";
 import { RunList } from "../runs/run_list.js";
@@ -20,7 +20,6 @@ const PHOTOS = [
   { value: "spotlight", text: "spotlight", title: "The photo itself, lit where the map is strong; for signed maps only what speaks for" },
 ];
 const JUDGED = [{ value: "wrong", text: "wrong (newest look)" }, { value: "right", text: "right (newest look)" }];
-const LEGEND = 264;
 const SOME = 5; // images from which on they are ordered and chosen
 const LONG = 220; // letters: more have a line of their own, as where runs have different tasks
 
@@ -32,8 +31,7 @@ export class Controls {
     this.probe = element("select", { "aria-label": "probe", onchange: () => page.change({ probe: this.probe.value, page: 0, image: null }) });
     this.views = element("div");
     this.looks = element("div", { className: "bar second" });
-    this.legend = element("canvas", { "aria-hidden": "true" });
-    this.ticks = element("div", { className: "ticks" });
+    this.legend = new Legend();
     this.caption = element("p", { className: "caption" });
     this.makeLooks();
     this.makeImages();
@@ -93,10 +91,9 @@ export class Controls {
     this.mode = element("div");
     this.palette = element("div");
     this.outlined = labelled("outline", this.outline);
-    this.described = element("div", { className: "legend", role: "img" }, this.legend, this.ticks);
     this.looks.append(
       this.photo, this.mode, this.palette, labelled("opacity", this.opacity), labelled("gain", this.gain, this.range), this.outlined,
-      this.described, this.caption,
+      this.legend.root, this.caption,
     );
   }
 
@@ -148,24 +145,9 @@ export class Controls {
     const { scale } = model.view;
     const limit = limitOf(scale, state, constants);
     say(this.range, `to ${round(limit)}${isLog ? "" : " × mean"}`);
-    this.paintLegend(scale, state);
-    const ticks = ticksOf(scale, state, constants);
-    this.described.setAttribute("aria-label", legendWords(ticks, { scale, isLog, settings: state }));
-    replace(this.ticks, JSON.stringify(ticks), () => ticks.map(({ value, at }) => {
-      const tick = element("span", { textContent: `${value < 0 ? "−" : ""}${round(Math.abs(value))}` });
-      tick.style.left = `${at * 100}%`;
-      return tick;
-    }));
+    this.legend.update(scale, state, this.page.painter);
     say(this.caption, legendCaption(model, state));
     this.caption.classList.toggle("long", this.caption.textContent.length > LONG);
-  }
-
-  paintLegend(scale, state) {
-    const isFitted = fitCanvas(this.legend, LEGEND, 10);
-    const { mode, gain, opacity, photo, palette } = state;
-    const shows = JSON.stringify([scale, mode, gain, opacity, photo, palette]);
-    if (isFitted || this.legend.dataset.shows !== shows) this.page.painter.paintLegend(this.legend, scale, state);
-    this.legend.dataset.shows = shows;
   }
 }
 
@@ -187,8 +169,7 @@ function legendCaption(model, state) {
   const shares = latest.filter(Number.isFinite);
   const note = [...new Set(model.runs.map((run) => run.inputs?.note).filter(Boolean))].join(", ");
   return [
-    state.mode === "shape" && view.scale.kind === "log" ? "Multiples of each map's own mean: only the shape counts, strong and weak maps look alike."
-      : readingOf(model),
+    readingOf(model, state),
     shares.length && state.mode !== "shape" ? `Explains ${Math.round(100 * Math.min(...shares))} % of the score.` : "",
     answersOf(model),
     note ? `Photos: ${note}.` : "",
@@ -207,8 +188,4 @@ function nameIn(views, view) {
   if (same.length < 2) return titleOf(view);
   const areApart = new Set(same.map((each) => each.layer)).size === same.length;
   return `${titleOf(view)} (${areApart ? view.layer : view.key})`;
-}
-
-function round(value) {
-  return value >= 10 ? String(Math.round(value)) : String(Number(value.toPrecision(2)));
 }

@@ -38,6 +38,7 @@ const PARTS = [
     ["twin", "the same object on another background, pasted by its mask or given with the probe. A red frame: the background alone turns a right answer into a wrong one."],
     ["exchange", "the object stays, what surrounds it in its own photo is replaced by what surrounds an object of another image. An orange frame: the answer leaves the label. A red border: it shows what the sentence counts."],
     ["background, surroundings", "twins stand on the backgrounds that are named below them; exchanges in what surrounds an object of another image. What is right in every twin may still follow surroundings."],
+    ["white lines over a map", "in a tile opened large: the map's own cells; between their middles colours are interpolated."],
     ["(label)", "in a tile opened large: the class that the image has, among the most probable ones."],
     ["overlap (IoU)", "of a predicted mask and the true one: what both cover over what either covers."],
     ["changed most", "images whose answer turned most often, then those whose probability, error, IoU, similarity or number moved most, over all looks. Right and wrong, least sure and evidence off the object go by the newest look."],

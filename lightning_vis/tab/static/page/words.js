@@ -58,10 +58,16 @@ export function likeliestOf(inputs, look, image) {
   const label = labelOf(inputs, image);
   const kind = taskOf(look) === "multilabel" ? "label" : "class";
   const truths = truthOf(inputs, image).split(", "); // of several labels all that are true
-  return (look?.top?.[image] || []).map(([index, share]) => {
+  return withLabel(look?.top?.[image] || [], label, look?.per_image["answers/label"]?.[image]).map(([index, share]) => {
     const name = inputs?.class_names?.[index] ?? `${kind} ${index}`;
     return { name, share, isTrue: index === label || truths.includes(name) };
   });
+}
+
+// The label is among them, however improbable it is: next to none of it is what counts most.
+function withLabel(top, label, share) {
+  const isThere = !top.length || label === null || top.some(([index]) => index === label);
+  return isThere || !Number.isFinite(share) ? top : [...top, [label, share]];
 }
 
 // What is true of an image; "" where nobody knows.
@@ -200,28 +206,41 @@ export function agreed(said) {
 
 const SENSITIVITIES = ["saliency", "SmoothGrad"]; // titles; as in constants.py
 
-// How the colours of a view are to be read, run by run.
-export function readingOf(model) {
+// How the colours of a view are to be read in these settings, run by run.
+export function readingOf(model, settings) {
   const { view } = model;
   const runs = model.runs.map((run) => [run.name, run.looks.map((look) => look.maps[view.key]).filter(Boolean)]);
-  return agreed(runs.filter(([, parts]) => parts.length).map(([name, parts]) => [name, readingOfParts(parts, view)]));
+  return agreed(runs.filter(([, parts]) => parts.length).map(([name, parts]) => [name, readingOfParts(parts, view, settings)]));
 }
 
 // How the colours of a difference are to be read; they are those of signed maps, whatever the view's own are.
-export function differenceReadingOf({ scale }, limit, mode) {
+export function differenceReadingOf({ scale }, limit, { mode, photo }) {
   const unit = scale.kind === "log" && mode === "evidence" ? "" : " times a map's own mean";
+  if (photo === "spotlight") return `lit where there is more in the first one, fully from ${Number(limit.toPrecision(2))}${unit} on; where there is less does not show.`;
   return `warm where there is more in the first one, blue where there is less, in full colour from ${Number(limit.toPrecision(2))}${unit} on.`;
 }
 
-function readingOfParts(parts, { title, scale }) {
-  const unit = unitOf(parts);
+// What the colours of one map of evidence say of what it explains; "" where its scale has no sign.
+export function signsOf({ scale, ...part }, explained, { photo }) {
+  if (!explained || isOutput(part) || scale?.kind !== "log" || !scale.signed) return "";
+  const [up, down] = unitOf([part]) === LOG_ODDS ? ["speaks for", "against"] : ["raises", "lowers"];
+  return photo === "spotlight" ? `lit: ${up} ${explained}` : `warm ${up} ${explained}, blue ${down} it`;
+}
+
+function readingOfParts(parts, { title, scale }, { mode, photo }) {
+  const isShape = scale.kind === "log" && mode === "shape";
+  const isLit = photo === "spotlight";
+  const unit = isShape ? "multiples of each map's own mean" : unitOf(parts);
   const whose = whoseOf(parts);
+  const only = isShape ? " Only the shape counts, strong and weak maps look alike." : "";
   const inUnit = unit ? ` in ${unit === TARGET_UNIT ? `the ${unit}` : unit}` : "";
   if (isOutput(parts[0])) return `The ${title}${ofOne(parts)}${inUnit && `,${inUnit}`}: the output itself, not what it rests on.`;
-  if (scale.kind !== "log" && !SENSITIVITIES.includes(title)) return `${title} of ${whose}: its shape alone, in multiples of its own mean.${scale.signed ? " Warm: for, blue: against." : ""}`;
+  if (scale.kind !== "log" && !SENSITIVITIES.includes(title)) return `${title} of ${whose}: its shape alone, in multiples of its own mean.${scale.signed ? (isLit ? " Lit: for; against does not show." : " Warm: for, blue: against.") : ""}`;
   if (scale.kind !== "log") return `Sensitivity of ${whose}: where a small change would matter; not what the answer rests on.`;
-  if (!scale.signed) return `Where the evidence for ${whose} lies${inUnit && `,${inUnit}`}.`;
-  return unit === LOG_ODDS ? `Evidence${inUnit}: warm speaks for ${whose}, blue against it.` : `Evidence${inUnit}: warm raises ${whose}, blue lowers it.`;
+  if (!scale.signed) return `Where the evidence for ${whose} lies${inUnit && `,${inUnit}`}.${only}`;
+  const [up, down] = unitOf(parts) === LOG_ODDS ? ["speaks for", "against"] : ["raises", "lowers"];
+  if (isLit) return `Evidence${inUnit}: lit where it ${up} ${whose}; what ${down === "against" ? "speaks against" : "lowers"} it does not show.${only}`;
+  return `Evidence${inUnit}: warm ${up} ${whose}, blue ${down} it.${only}`;
 }
 
 function unitOf(parts) {

@@ -1,7 +1,7 @@
 // Twins: one object on several backgrounds, and what is answered on each. The proof beside the maps.
 
 import { mark } from "../picture/cell.js";
-import { againIn, element, fitCanvas, replace } from "../page/dom.js";
+import { againIn, element, fitCanvas, replace, say } from "../page/dom.js";
 import { className, labelOf, lookAt } from "../page/looks.js";
 import { Exchanges } from "./exchanges.js";
 import { leastMoved, movedOf, onTwins, truthOf, whatMoves } from "../page/words.js";
@@ -73,9 +73,11 @@ export class Twins {
 
   object(run, object) {
     const label = truthOf(run.inputs, imageOf(run, object));
+    const moved = element("div", { className: "quiet moved" });
+    this.tiles.push({ kind: "object", run: run.name, object, moved });
     return element(
       "figure", { className: "object" }, element("div", { className: "small quiet", textContent: `twin ${object + 1}${label && `: ${label}`}` }),
-      element("div", { className: "tiles" }, ...run.twins.kinds.map((_, kind) => this.tile(run, object, kind))),
+      moved, element("div", { className: "tiles" }, ...run.twins.kinds.map((_, kind) => this.tile(run, object, kind))),
     );
   }
 
@@ -100,6 +102,7 @@ export class Twins {
     const run = model.runs.find((each) => each.name === tile.run);
     const look = lookAt(run.looks, model.steps);
     if (tile.kind === "head") return this.fillHead(tile, run, look);
+    if (tile.kind === "object") return fillMoved(tile, run, look);
     const image = imageOf(run, tile.object);
     const hasClass = look?.predicted[image] >= 0; // a number has no class to be named by
     const answers = run.twins.kinds.map((kind) => (hasClass ? look.per_image[`reliance/says/${kind}`]?.[image] : undefined));
@@ -156,6 +159,12 @@ export class Twins {
     }
     this.root.setAttribute("aria-busy", String([...found.values(), ...exchanged].includes("loading")));
   }
+}
+
+// How far apart its own class, or what is measured of it, is on its backgrounds.
+function fillMoved({ moved, object }, run, look) {
+  const values = run.twins.kinds.map((kind) => look?.per_image[`reliance/on/${kind}`]?.[imageOf(run, object)]).filter(Number.isFinite);
+  say(moved, values.length > 1 ? `moves by ${movedOf(look, Math.max(...values) - Math.min(...values), "points")}` : "", `${onTwins(look)}: the largest minus the smallest of its backgrounds`);
 }
 
 function hasVerdict(run) {
