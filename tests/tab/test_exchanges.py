@@ -127,6 +127,8 @@ def test_a_border_stands_at_what_the_verdict_counts_alone(browser, tmp_path, sta
                 "exchange 3",
             ]
             assert len(tab.frame.query_selector_all(".exchanges .named")) == named
+
+
 def test_nothing_of_the_exchanges_leaves_a_narrow_window(browser, tmp_path):
     write_run(tmp_path / "run", [film_of(2)[0], exchanged(film_of(2)[1])], inputs_of())
     with tensorboard(tmp_path) as address:
