@@ -3,6 +3,7 @@
 import { Stops } from "../access/stops.js";
 import { mark } from "../picture/cell.js";
 import { element, fitCanvas, heightOf, isPaper, NO_MAPS, notesIn, nthOf, pager, pressable, put, replace } from "../page/dom.js";
+import { Latest } from "../picture/cache.js";
 import { isUnseen, limitOf } from "../picture/colours.js";
 import { unlikeOf } from "../picture/difference.js";
 import { groupsOf } from "../runs/groups.js";
@@ -23,6 +24,7 @@ export class Compare {
     this.root = element("div", { className: "compare" }, this.body, this.notes);
     this.stops = new Stops(this.root, ".grid canvas");
     this.tiles = [];
+    this.latest = new Latest();
     this.shown = new Map();
     this.awaited = new Map(); // row -> what it waits for, and since when
   }
@@ -46,7 +48,7 @@ export class Compare {
     const groups = groupsOf(model, state).map((group) => ({ ...group, rows: rowsOf(group.runs, model, state.against) }));
     const notes = [...verdicts, ...this.readingOf(model, groups)];
     const space = { width: this.root.clientWidth || stage.clientWidth - 28, height: heightOf(stage), notes: notes.length, others: !this.page.controls.runs.others.hidden, isGlance: state.glance && !isPaper(), isPaper: isPaper() };
-    this.layout = layoutOf(groups, space);
+    this.layout = this.latest.of(partsOf(groups, space), () => layoutOf(groups, space));
     this.page.controls.glance.hidden = (space.isGlance ? layoutOf(groups, { ...space, isGlance: false }) : this.layout).isWhole;
     const { columns, perPage, isPaired } = this.layout;
     const most = Math.max(0, ...groups.map((group) => group.images.length));
@@ -308,6 +310,11 @@ export class Compare {
     mark(tile, isPainted ? "shown" : taken ? "unlike" : "missing", isPainted ? map?.state || (isWeak ? weakIn(this.layout) : "") : taken ? unlikeOf(part, minus, tile.image) : "no map");
     return describe(tile, isPainted ? map : null, { width: this.layout.side, quantity: quantityOf(model.view), isWeak });
   }
+}
+
+// All that a layout hangs on: it is the same from step to step.
+function partsOf(groups, space) {
+  return [...Object.values(space), ...groups.flatMap(({ images, rows, runs }) => [images.length, rows.length, ...runs.flatMap((run) => [run.inputs, run.looks])])];
 }
 
 function weakIn({ isNarrow, isTiny }) {
