@@ -28,7 +28,7 @@ KINDS = {".css": "text/css", ".js": "application/javascript"}
 ASSETS = {
     path.relative_to(STATIC).as_posix(): KINDS[path.suffix] for path in sorted(STATIC.rglob("*.*")) if path.suffix in KINDS
 }
-"""All that is ever read from the disk, listed once: no address decides on a path."""
+"""All that is ever read from the disk, once: no address decides on a path."""
 ALIAS = f"/plugin/{PLUGIN}"
 """TensorBoard's page imports our module by a path below the base that it sets. WebKit goes by the page's own address instead: from there
 this path leads to where the files are, from that base to a second address of theirs."""
@@ -182,9 +182,12 @@ class LightningVisPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorB
 
 
 def _asset(name: str, kind: str) -> Application:
+    """A file as it was at the start: one that is replaced below a running server may speak of addresses that this one does not have."""
+    content = (STATIC / name).read_bytes()
+
     @wrappers.Request.application
     def serve(request: wrappers.Request) -> wrappers.Response:
-        return _respond(request, (STATIC / name).read_bytes(), kind)
+        return _respond(request, content, kind)
 
     return serve
 

@@ -91,6 +91,10 @@ def test_fifty_runs_at_once_are_painted_and_told_apart(page):
     assert summary == "⚑ background: 8 of 50 runs now, 9 before"
     bar = tab.frame.query_selector("footer .bar").bounding_box()
     assert bar["height"] < 50
+    tab.frame.hover("canvas.chart")
+    said = tab.frame.inner_text(".pointed").split("\n")
+    assert len(said) == 14  # the moment, twelve runs, and how many more
+    assert re.fullmatch(r"and \d+ more", said[-1])
     tab.frame.click(".alerts summary")
     flags = tab.texts(".flag")
     assert [", still at" in each for each in flags] == [True] * 8 + [False] * 9  # the worst first

@@ -10,6 +10,8 @@ import struct
 import subprocess
 import sys
 import urllib.parse
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given
@@ -17,13 +19,14 @@ from hypothesis import strategies as st
 from tab_runs import film_of, frame_of, inputs_of, write_run
 from tab_server import PLUGIN, ask, ask_json, looks_in, tensorboard, wait_for, wait_for_looks
 from torch.utils.tensorboard import SummaryWriter
+from werkzeug.test import Client
 
 from lightning_vis import constants
 from lightning_vis.events.decode import page_filters
 from lightning_vis.events.frame_writer import FrameWriter
 from lightning_vis.frames import Filter
 from lightning_vis.tab.answers import key_of, parse_key
-from lightning_vis.tab.plugin import ASSETS, STATIC
+from lightning_vis.tab.plugin import ASSETS, STATIC, LightningVisPlugin
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +157,15 @@ def test_assets_are_those_of_a_table_and_page_and_table_agree(server):
         status, headers, body = ask(f"{server}{PLUGIN}/static/{name}")
         assert (status, headers["Content-Type"].split(";")[0]) == (200, kind)
         assert body == (STATIC / name).read_bytes()
+
+
+def test_a_running_server_goes_on_with_the_files_of_its_start(monkeypatch):
+    """An upgrade of the package below it brings pages that ask for what it does not have."""
+    apps = LightningVisPlugin(SimpleNamespace(data_provider=None)).get_plugin_apps()
+    before = (STATIC / "index.js").read_bytes()
+    monkeypatch.setattr(Path, "read_bytes", lambda _: b"another version")
+    answer = Client(apps["/static/index.js"]).get("/")
+    assert (answer.status_code, answer.data) == (200, before)
 
 
 def test_the_page_finds_its_module_whether_its_base_is_heeded_or_not(server):

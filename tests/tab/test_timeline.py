@@ -95,6 +95,31 @@ def test_any_scalar_can_be_on_the_chart_those_of_the_training_too(page):
     assert not np.array_equal(before, tab.pixels("canvas.chart"))
 
 
+FLAGS = """async (levels) => {
+  const { alertsOf } = await import("./static/timeline/alerts.js");
+  const looks = levels.map(([twins, surroundings], at) => ({
+    steps: at, when: `epoch ${at}`, numbers: { "reliance/alert": twins, "reliance/surroundings_alert": surroundings },
+  }));
+  return alertsOf([{ name: "run", looks }]).map((each) => each.text);
+}"""
+
+
+@pytest.mark.parametrize(
+    ("levels", "text"),
+    [
+        ([[0, 0], [1, 0], [1, 0]], "⚑ run: background, from epoch 1, still at epoch 2"),
+        ([[0, 0], [1, 0], [0.5, 0]], "⚑ run: background, from epoch 1, still, in part, at epoch 2"),
+        ([[0, 0], [1, 0], [0, 0]], "⚑ run: background, from epoch 1, gone since epoch 2"),
+        ([[0, 0], [1, 0], [0.5, 1]], "⚑ run: background, from epoch 1; surroundings at epoch 2"),
+        ([[0, 0], [1, 0], [0, 1]], "⚑ run: background, from epoch 1; surroundings at epoch 2"),
+        ([[0, 1], [0, 1], [1, 1]], "⚑ run: surroundings, from epoch 0, still at epoch 2"),
+        ([[0, 0], [0, 0], [0, 1]], "⚑ run: surroundings, from epoch 2"),
+    ],
+)
+def test_a_flag_says_which_alert_began_and_which_one_stands(page, levels, text):
+    assert page.follow().frame.evaluate(FLAGS, levels) == [text]
+
+
 def test_the_alert_stands_on_the_timeline_and_leads_to_its_look(page):
     tab = page.follow()
     flags = tab.texts(".flag")

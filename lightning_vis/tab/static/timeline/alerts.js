@@ -2,7 +2,8 @@
 
 import { firstSentence, known } from "../page/looks.js";
 
-const TAGS = ["reliance/alert", "reliance/surroundings_alert"];
+const WHAT = { "reliance/alert": "background", "reliance/surroundings_alert": "surroundings" };
+const TAGS = Object.keys(WHAT);
 const BY = "At every look over at least 5 % of the training, two looks at the least and none before the end of the first epoch, the background effect was, with one sign,";
 const UNLESS = "These are the thresholds where the training was given no others.";
 export const RED = `${BY} 0.25 or more, and its share 0.5 or more: of all objects, or of the six or more of one class. ${UNLESS}`;
@@ -33,11 +34,10 @@ export function alertsOf(runs) {
 function alertOf(run) {
   const stories = known(run.looks, "alerts", () => TAGS.map((tag) => storyOf(run.looks, tag)).filter(Boolean));
   if (!stories.length) return null;
-  const first = stories.reduce((one, other) => (other.first.steps < one.first.steps ? other : one)).first;
+  const begin = stories.reduce((one, other) => (other.first.steps < one.first.steps ? other : one));
   const level = Math.max(...stories.map((story) => story.level));
-  const what = stories.some((story) => story.tag === TAGS[0]) ? "background" : "surroundings";
-  const text = `⚑ ${run.name}: ${what}, from ${first.when}${untilOf(stories, first, level)}`;
-  return { run, look: first, level, isPast: !level, text, worst: level ? worstOf(run.looks, latestOf(stories, level)) : "" };
+  const text = `⚑ ${run.name}: ${WHAT[begin.tag]}, from ${begin.first.when}${untilOf(stories, begin, level)}`;
+  return { run, look: begin.first, level, isPast: !level, text, worst: level ? worstOf(run.looks, latestOf(stories, level)) : "" };
 }
 
 // Since when one alert stood, how it stands at the newest look that asked, and, where it is gone, since when.
@@ -50,10 +50,12 @@ function storyOf(looks, tag) {
   return { tag, first, last, level: isLit(last) ? last.numbers[tag] : 0, gone: asked[asked.findLastIndex(isLit) + 1] };
 }
 
-function untilOf(stories, first, level) {
+// How it stands now: the alert that began, or the other one where that stands higher.
+function untilOf(stories, begin, level) {
   if (!level) return `, gone since ${latest(stories.map((story) => story.gone)).when}`;
   const last = latestOf(stories, level);
-  return last === first ? "" : `, still${level < 1 ? ", in part," : ""} at ${last.when}`;
+  if (begin.level < level) return `; ${WHAT[stories.find((story) => story !== begin).tag]} at ${last.when}`;
+  return last === begin.first ? "" : `, still${level < 1 ? ", in part," : ""} at ${last.when}`;
 }
 
 // The newest look at which it stood so.

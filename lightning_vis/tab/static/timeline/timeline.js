@@ -14,6 +14,7 @@ import { Logged } from "./training_scalars.js";
 const SPEEDS = [["0.25", "¼ ×"], ["0.5", "½ ×"], ["1", "1 ×"], ["2", "2 ×"], ["4", "4 ×"], ["every", "every look"]];
 const AXIS = "moments by epochs or by steps";
 const BACK = "Press for the line of all images (Esc)";
+const LISTED = 12; // runs whose values are said under the pointer
 const FEW = 16; // looks from which on there is something to zoom into
 
 export class Timeline {
@@ -206,12 +207,12 @@ export class Timeline {
     if (x === null) return;
     const { model } = this.page;
     const at = Math.min(model.high, Math.max(model.low, lookUnder(x, this.place, model)));
-    const values = this.series.map(({ run, points }) => [run, valueAt(points, at)]).filter(([, value]) => value !== null).slice(0, 12);
-    this.pointed.replaceChildren(element("strong", { textContent: whenAt(model, at) }), ...values.map(([run, value]) => {
+    const values = this.series.map(({ run, points }) => [run, valueAt(points, at)]).filter(([, value]) => value !== null);
+    this.pointed.replaceChildren(element("strong", { textContent: whenAt(model, at) }), ...values.slice(0, LISTED).map(([run, value]) => {
       const line = element("div", { textContent: `${this.scale.say(value)} ${run.name}` });
       line.style.color = `var(${run.colour})`;
       return line;
-    }));
+    }), ...(values.length > LISTED ? [element("div", { className: "quiet", textContent: `and ${values.length - LISTED} more` })] : []));
     const isRight = x > this.canvas.clientWidth / 2;
     Object.assign(this.pointed.style, { left: isRight ? "auto" : `${x + 14}px`, right: isRight ? `${this.canvas.clientWidth - x + 14}px` : "auto" });
   }
