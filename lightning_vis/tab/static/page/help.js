@@ -53,7 +53,7 @@ const PARTS = [
     ["cannot be compared", "a difference of maps on unlike scales or units, or of one that is not finite: behind it stands why."],
   ]],
   ["Keys", [
-    ["← →", "one look back or on"], ["Page up, Page down", "ten looks"], ["↑ ↓", "scroll the page"], ["Home, End", "first and last look"], ["space", "play and pause, on a tile too"],
+    ["← →", "one look back or on"], ["Page up, Page down", "ten looks"], ["↑ ↓", "scroll the page"], ["Home, End", "first and last look"], ["space", "play and pause, on a tile too; a button or a tick box that has the keyboard is pressed"],
     ["1 2 3 4", "Compare, Film, Filters, Twins"], ["v", "the next view"], ["o", "the object's outline"], ["b", "a second moment B and what differs; with shift ← → it moves"],
     ["+ −", "zoom into the film, and out"], ["arrows on a tile, a photo or a moment", "go to the next one; Enter opens it, or goes there"], ["arrows on a map opened large", "read its values, cell by cell; a finger reads where it taps"], ["Esc", "close, leave a list or a slider, or back to the line of all images"], ["?", "help on the page"],
   ]],
