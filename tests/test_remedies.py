@@ -421,6 +421,7 @@ ELSEWHERE = {
 }
 """Where those are tested that no row follows: it takes files, servers, or a network of one kind."""
 TO_NO_USER = {
+    "expected one to ... key=",
     "task='ordinal': expected labels that are grades, whole numbers; got ...",
     "task='multiclass': expected logits (N, classes) of at least two classes; got ...",
     "expected one ...=",

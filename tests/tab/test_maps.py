@@ -130,11 +130,11 @@ def test_the_page_s_scale_is_the_one_of_the_pictures(scale, page):
 def test_the_legend_has_the_scale_s_ticks_and_follows_the_gain(page):
     tab = page.follow("&p.lightning_vis.view=grad_cam")
     ticks = "all => all.map(each => [each.textContent, parseFloat(each.style.left)])"
-    shown = tab.frame.eval_on_selector_all(".ticks span", ticks)
+    shown = tab.frame.eval_on_selector_all("header .ticks span", ticks)
     assert [text for text, _ in shown] == ["0", "1", "3", "7", "15", "31"]
     assert [at for _, at in shown] == pytest.approx([0, 20, 40, 60, 80, 100])
     tab.frame.fill(".labelled input[type=range] >> nth=1", "1")
-    shown = tab.frame.eval_on_selector_all(".ticks span", ticks)
+    shown = tab.frame.eval_on_selector_all("header .ticks span", ticks)
     assert [text for text, _ in shown] == ["0", "1", "3", "7", "15"]
     assert tab.frame.inner_text(".labelled output") == "to 15"
 
