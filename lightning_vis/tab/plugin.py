@@ -131,7 +131,11 @@ class LightningVisPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorB
             run_tag_filter=provider.RunTagFilter(runs={run for run, _ in known}, tags={tag for _, tag in known}),
         )
         # Side by side: TensorBoard's own line to its loader answers each of them up to a twentieth of a second late.
-        return list(self._readers.map(lambda place: self._picture(place, found, ctx), places))
+        try:
+            coming = [self._readers.submit(self._picture, place, found, ctx) for place in places]
+        except RuntimeError:  # Python is ending, and lets nobody begin anything
+            return ["TensorBoard is ending" for _ in places]
+        return [each.result() for each in coming]
 
     def _picture(self, place: tuple[str, str] | None, found: Any, ctx: Any) -> bytes | str:
         if place is None:

@@ -165,7 +165,8 @@ def test_fingers_open_tiles_and_go_through_the_film(browser, server):
         tab.frame.tap("role=button[name='look before']")
         tab.until("() => document.querySelectorAll('.cell figcaption')[1].textContent.startsWith('epoch 10')")
         tab.frame.tap("role=button[name='its line in the chart']")
-        assert tab.frame.query_selector(".one[hidden]")  # it stood there already
+        assert tab.frame.is_visible(".one")
+        assert tab.frame.get_attribute("role=button[name='its line in the chart']", "aria-pressed") == "true"
         tab.frame.tap(".cell .close")
         box = tab.frame.query_selector("canvas.chart").bounding_box()
         touch = tab.context.new_cdp_session(tab.page)

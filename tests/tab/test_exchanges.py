@@ -112,6 +112,16 @@ def test_the_verdict_stands_with_its_pictures_those_that_it_names_first(browser,
             assert tab.frame.evaluate(IS_SEEN)
 
 
+@pytest.mark.parametrize(("state", "begin"), [("seen", "run, epoch 2, no alert: "), ("red", "run, epoch 2: ")])
+def test_what_was_seen_at_one_look_is_said_to_be_no_alert(browser, tmp_path, state, begin):
+    write_run(tmp_path / "run", [*film_of(2), exchanged(film_of(3)[2], state)], inputs_of())
+    with tensorboard(tmp_path) as address:
+        wait_for_looks(address, "run", 3)
+        with Tab(browser, address, "&p.lightning_vis.tab=compare") as tab:
+            assert [each.startswith(begin) for each in tab.texts(".note")] == [True]
+            assert tab.frame.get_attribute(".note", "data-state") == state
+
+
 @pytest.mark.parametrize(("state", "named"), [("seen", 2), ("not measured", 0)])
 def test_a_border_stands_at_what_the_verdict_counts_alone(browser, tmp_path, state, named):
     """A verdict that proves nothing has a row to look at, too, which it does not speak of."""

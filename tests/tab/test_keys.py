@@ -111,6 +111,10 @@ def test_space_plays_where_a_tile_has_the_keyboard_and_enter_opens_it(page):
     tab.frame.focus("[aria-label^='image 1, run alpha']")
     tab.press("Enter")
     assert tab.frame.query_selector(".cell[open]")
+    tab.press("Space")  # over the page it plays too, and closes nothing
+    tab.until_when("epoch 11")
+    assert tab.frame.query_selector(".cell[open]")
+    tab.press("Home")
     tab.press("Escape")
     assert has(tab, "[aria-label^='image 1, run alpha']")
     tab.press("Space")
@@ -287,14 +291,23 @@ def test_one_flag_says_all_of_the_alert_without_a_pointer(page):
     tab.resize(1440, 900)
 
 
+ALERT_TICKS = """async () => {
+  const { scaleOf } = await import("./static/timeline/axes.js");
+  return scaleOf("reliance/alert", [0, 0.5]).ticks.map((tick) => tick.text);
+}"""
+
+
 def test_the_words_of_an_alert_say_what_makes_them(browser, tmp_path):
     """Amber, then red at the last look; another run whose alert is that of the surroundings."""
     levels = [frame_of(10 * at, alert=at / 2) for at in range(3)]
     write_run(tmp_path / "twins", levels, inputs_of())
     exchanged = [replace(each, numbers={"reliance/surroundings_alert": each.numbers["reliance/alert"]}) for each in levels]
     write_run(tmp_path / "exchanged", exchanged, inputs_of())
+    both = [replace(each, numbers={**each.numbers, "reliance/surroundings_alert": 1.0}) for each in levels]
+    write_run(tmp_path / "both", both, inputs_of())
     with tensorboard(tmp_path) as address:
         wait_for_looks(address, "twins", 3)
+        wait_for_looks(address, "both", 3)
         wait_for_looks(address, "exchanged", 3)
         with Tab(browser, address, "&p.lightning_vis.tab=compare&p.lightning_vis.runs=twins") as tab:
             tab.painted()
@@ -305,7 +318,10 @@ def test_the_words_of_an_alert_say_what_makes_them(browser, tmp_path):
             assert "0.2 or more, and its share 0.25 or more" in tab.frame.get_attribute(".alert", "title")
             tab.follow("&p.lightning_vis.tab=compare&p.lightning_vis.runs=exchanged").painted()
             assert tab.texts(".alert") == ["alert: surroundings"]
+            assert "none amber red" in " ".join(tab.frame.evaluate(ALERT_TICKS))
             assert "two exchanges in a row" in tab.frame.get_attribute(".alert", "title")
+            tab.follow("&p.lightning_vis.tab=compare&p.lightning_vis.runs=both").painted()
+            assert tab.texts(".alert") == ["alert: background", "alert: surroundings"]
             tab.press("?")
             said = tab.frame.inner_text(".help")
             assert all(f"\n{word}\n" in said for word in ("alert: background", "background?", "alert: surroundings"))

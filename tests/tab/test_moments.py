@@ -262,3 +262,20 @@ def test_a_copied_link_holds_the_moment_and_the_runs_however_the_training_goes_o
         tab.frame.click(".copy")
         tab.until("() => document.querySelector('.copy').textContent === 'it is in the address bar'")
         assert "steps=110" in tab.link
+
+
+def test_the_share_that_is_explained_is_that_of_the_moment(browser, tmp_path):
+    for name, shares in (("one", (0.03, 0.5, 0.98)), ("two", (0.03, 0.5, 0.93))):
+        frames = [
+            replace(each, numbers={"attribution/evidence/explained": share})
+            for each, share in zip(film_of(3), shares, strict=True)
+        ]
+        write_run(tmp_path / name, frames, inputs_of())
+    with tensorboard(tmp_path) as address:
+        for name in ("one", "two"):
+            wait_for_looks(address, name, 3)
+        with Tab(browser, address, "&p.lightning_vis.view=evidence") as tab:
+            caption = "text => document.querySelector('header').textContent.includes(text)"
+            tab.until(caption, "Explains 93 to 98 % of the score at this moment.")
+            tab.press("Home")
+            tab.until(caption, "Explains 3 % of the score at this moment.")

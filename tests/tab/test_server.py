@@ -168,6 +168,17 @@ def test_a_running_server_goes_on_with_the_files_of_its_start(monkeypatch):
     assert (answer.status_code, answer.data) == (200, before)
 
 
+def test_a_server_that_is_ending_says_so_in_place_of_pictures():
+    """A page that is open goes on asking, and what is written to the log last would be a traceback of ours."""
+    found = SimpleNamespace(read_blob_sequences=lambda *_, **__: {})
+    plugin = LightningVisPlugin(SimpleNamespace(data_provider=found))
+    blobs = plugin.get_plugin_apps()["/blobs"]
+    key = key_of("one", "lightning_vis/x", 0)
+    assert b"TensorBoard has no picture of it" in Client(blobs).get("/", query_string={"key": key}).data
+    plugin._readers.shutdown()
+    assert b"TensorBoard is ending" in Client(blobs).get("/", query_string={"key": key}).data
+
+
 def test_the_page_finds_its_module_whether_its_base_is_heeded_or_not(server):
     page = ask(f"{server}/data/plugin_entry.html?name=lightning_vis")[2].decode()
     base, path = re.search('<base href="(.*?)"', page)[1], re.search(r'import\("(.*?)"\)', page)[1]

@@ -296,14 +296,15 @@ def test_a_tile_brings_its_own_line_to_the_chart(browser, tmp_path):
         with Tab(browser, address, "&p.lightning_vis.runs=run") as tab:
             assert tab.frame.input_value("select.scalar") == "reliance/background_effect"  # not known of single images
             tab.frame.click(".picture canvas >> nth=3")
-            tab.press("Escape")  # closes the tile that it opened large, and leaves its line
+            tab.press("Escape")  # who only looked at it large finds the chart as it was
+            assert tab.frame.query_selector(".one[hidden]")
+            tab.frame.click(".photo canvas >> nth=3")
             assert tab.frame.input_value("select.scalar") == "attribution/evidence/lift"
             assert tab.frame.inner_text(".one") == "line of image 4, mammal ✕"
             assert tab.frame.get_attribute(".picture canvas >> nth=3", "aria-pressed") == "true"
             assert line_at(tab) == pytest.approx(12, abs=1)  # 4 x stands at the top
-            tab.frame.focus(".picture canvas >> nth=0")
+            tab.frame.focus(".photo canvas >> nth=0")
             tab.press("Enter")
-            tab.press("Escape")
             tab.until("() => parent.location.hash.includes('image=0')")
             assert line_at(tab) == pytest.approx(96, abs=1)  # 1/4 x at the bottom
             link = tab.link
@@ -346,8 +347,7 @@ def test_a_training_without_masks_has_the_probability_of_the_label_on_its_chart(
         with Tab(browser, address) as tab:
             tab.painted()
             assert tab.frame.input_value("select.scalar") == "answers/label"
-            tab.frame.click(".picture canvas >> nth=2")
-            tab.press("Escape")
+            tab.frame.click(".photo canvas >> nth=2")
             assert tab.frame.input_value("select.scalar") == "answers/label"
             assert tab.frame.inner_text(".one") == "line of image 3, class 2 ✕"
 

@@ -202,10 +202,8 @@ class Page {
     this.views.twins.scroll();
   }
 
-  // A cell large, its line on the chart.
   open(run, image) {
     this.change({ cell: { run, image } });
-    if (this.model.image !== image) this.timeline.choose(image);
   }
 
   goOther(index) {

@@ -2,7 +2,7 @@
 
 import { isLost } from "../access/focus.js";
 import { Dialog } from "../page/dialog.js";
-import { againIn, element, replace, say } from "../page/dom.js";
+import { againIn, element, put, replace, say } from "../page/dom.js";
 import { differenceReadingOf, readingOf } from "../page/words.js";
 import { limitOf } from "../picture/colours.js";
 import { Legend } from "../picture/legend.js";
@@ -51,6 +51,7 @@ export class Cell {
     replace(this.dialog.body, JSON.stringify([run.name, image, shown.map(({ kind, name }) => [kind, name])]), () => this.build(shown));
     const side = sideOf(shown.length);
     this.panels.forEach((panel, at) => panel.update(shown[at], { model, image, side }));
+    put(this.lined, "aria-pressed", model.image === image);
     this.sayUnder();
     againIn(this.again, this.page, this.panels.map((each) => each.reason).find(Boolean) || "");
     this.updateScales(model.view);
@@ -92,10 +93,11 @@ export class Cell {
     this.again = element("div");
     this.scales = element("div", { className: "scales" });
     const button = (textContent, onclick) => element("button", { type: "button", textContent, onclick });
+    this.lined = button("its line in the chart", () => this.page.timeline.choose(this.page.state.cell.image));
     const tools = element(
       "div", { className: "tools" }, button("‹ image before", () => this.step(-1)), button("next image ›", () => this.step(1)),
       button("look before", () => this.page.go(this.page.model.index - 1)), button("next look", () => this.page.go(this.page.model.index + 1)),
-      button("its line in the chart", () => this.page.timeline.choose(this.page.state.cell.image)), button("copy link", (event) => this.page.copyLink(event.currentTarget)),
+      this.lined, button("copy link", (event) => this.page.copyLink(event.currentTarget)),
       button("download as PNG", () => this.download()),
     );
     return [element("div", { className: "panels" }, ...this.panels.map((each) => each.figure)), this.again, element("div", { className: "key" }, this.scales, this.reading), this.under, tools, this.facts, this.line];

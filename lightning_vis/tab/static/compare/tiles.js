@@ -12,13 +12,13 @@ const ROOMY = 180; // pixels: from them on a sentence has room
 // `awaited` is the look whose pictures are on their way; until they are there, all that is said is of the look before it.
 export function fillHead(tile, run, look, about) {
   const { awaited, reason, onAgain } = about;
-  const { lines, lit } = about.minus ? { lines: [differenceLine(look, about.minus)], lit: null } : linesOf(run, look, about);
+  const { lines, lit } = about.minus ? { lines: [differenceLine(look, about.minus)], lit: [] } : linesOf(run, look, about);
   const waiting = awaited && awaited !== look ? [`loading ${awaited.when} …`] : [];
   replace(tile.facts, JSON.stringify([lines, lit, waiting, reason]), () => [
     ...waiting.map((line) => element("div", { className: "waiting", textContent: line })),
     ...(reason ? [element("button", { type: "button", className: "again", textContent: "again", title: `The picture could not be had: ${reason}`, onclick: onAgain })] : []),
     ...lines.map((line) => element("div", { textContent: line })),
-    ...(lit ? [element("div", { className: `alert ${lit.state}`, textContent: lit.text, title: lit.title })] : []),
+    ...lit.map(({ state, text, title }) => element("div", { className: `alert ${state}`, textContent: text, title })),
   ]);
   tile.facts.title = look?.notes.join("\n") || "";
 }

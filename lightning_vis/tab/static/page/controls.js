@@ -3,6 +3,7 @@
 import { limitOf } from "../picture/colours.js";
 import { Legend, round } from "../picture/legend.js";
 import { choice, element, labelled, replace, say } from "./dom.js";
+import { lookAt } from "./looks.js";
 import { classesOf } from "../runs/groups.js";
 import { isKnown, ORDERS } from "../runs/orders.js";
 import { RunList } from "../runs/run_list.js";
@@ -165,15 +166,19 @@ function optionOf({ value, text }) {
 
 function legendCaption(model, state) {
   const { view } = model;
-  const latest = model.runs.map((run) => run.looks[run.looks.length - 1]?.numbers[`attribution/${view.key}/explained`]);
-  const shares = latest.filter(Number.isFinite);
+  const shares = model.runs.map((run) => lookAt(run.looks, model.steps)?.numbers[`attribution/${view.key}/explained`]).filter(Number.isFinite);
   const note = [...new Set(model.runs.map((run) => run.inputs?.note).filter(Boolean))].join(", ");
   return [
     readingOf(model, state),
-    shares.length && state.mode !== "shape" ? `Explains ${Math.round(100 * Math.min(...shares))} % of the score.` : "",
+    shares.length && state.mode !== "shape" ? `Explains ${spanOf(shares.map((each) => Math.round(100 * each)))} % of the score at this moment.` : "",
     answersOf(model),
     note ? `Photos: ${note}.` : "",
   ].filter(Boolean).join(" ");
+}
+
+function spanOf(values) {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  return low === high ? String(low) : `${low} to ${high}`;
 }
 
 export function titleOf(view) {

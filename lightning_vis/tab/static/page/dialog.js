@@ -7,7 +7,7 @@ export class Dialog {
     this.body = element("div", { className: "body" });
     this.title = element("h2");
     const close = element("button", { type: "button", className: "close", textContent: "✕", "aria-label": "close", onclick: () => this.root.close() });
-    this.root = element("dialog", { className, "aria-label": "", onclose: onClose }, element("header", { className: "top" }, this.title, close), this.body);
+    this.root = element("dialog", { className, tabIndex: -1, "aria-label": "", onclose: onClose }, element("header", { className: "top" }, this.title, close), this.body);
     this.root.addEventListener("click", (event) => {
       if (event.target === this.root) this.root.close();
     });
@@ -27,6 +27,7 @@ export class Dialog {
     this.root.setAttribute("aria-label", title);
     if (this.root.open) return;
     this.root.showModal();
+    this.root.focus(); // not its button, which space would press: it plays
     this.root.scrollTop = 0; // browsers keep how far it was scrolled when it was closed
   }
 

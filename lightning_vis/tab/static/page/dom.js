@@ -150,8 +150,10 @@ export function notesIn(parent, notes, page) {
 function noteOf(said, onSee) {
   if (typeof said === "string") return element("p", { className: "quiet note", textContent: said });
   const rest = withSee(said.rest, () => onSee(said.run, said.steps));
-  if (!said.rest) return element("p", { className: "quiet note" }, ...withSee(said.begin, () => onSee(said.run, said.steps)));
-  return element("details", { className: "quiet note" }, element("summary", { textContent: said.begin }), ...rest);
+  const root = said.rest ? element("details", { className: "quiet note" }, element("summary", { textContent: said.begin }), ...rest)
+    : element("p", { className: "quiet note" }, ...withSee(said.begin, () => onSee(said.run, said.steps)));
+  root.dataset.state = said.state;
+  return root;
 }
 
 // "See twins 1 and 6" within a sentence, as something that can be pressed.

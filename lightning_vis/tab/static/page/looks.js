@@ -209,9 +209,9 @@ function verdictOf(run, steps) {
   const until = said.filter((each) => each.steps <= steps);
   const look = until.filter((each) => each.verdict.state !== "not measured").pop() || until.pop();
   if (!look) return `${run.name}: no verdict at this moment yet, the first one is of ${said[0].when}`;
-  const { sentence } = look.verdict;
+  const { sentence, state } = look.verdict;
   const begin = firstSentence(sentence);
-  return { run: run.name, steps: look.steps, begin: `${run.name}, ${look.when}: ${begin}`, rest: sentence.slice(begin.length) };
+  return { run: run.name, steps: look.steps, state, begin: `${run.name}, ${look.when}${state === "seen" ? ", no alert" : ""}: ${begin}`, rest: sentence.slice(begin.length) };
 }
 
 // Up to the first full stop or semicolon.

@@ -272,7 +272,8 @@ export function leastMoved(look) {
 export function movedOf(look, value, points) {
   const { unit, share } = MOVED[look?.task] || {};
   const number = Math.abs(value) < 0.01 ? String(Number(value.toPrecision(2))) : value.toFixed(2);
-  return (unit ? `${number} ${unit}` : `${Math.round(100 * value)} ${share || points}`).replace("-", "−");
+  const whole = Math.round(100 * value);
+  return (unit ? `${number} ${unit}` : `${whole} ${share || (Math.abs(whole) === 1 && points === "points" ? "point" : points)}`).replace("-", "−");
 }
 
 // What swapping moves.

@@ -17,12 +17,13 @@ export function alertAt(look) {
   return known.length ? Math.max(...known) : null;
 }
 
-// { state, text, title } of the worst alert that stands at a look; null where none does.
+// { state, text, title } of each alert that stands at a look.
 export function standingAt(look) {
-  const level = alertAt(look);
-  if (!(level >= 0.5)) return null;
-  if (look.numbers[TAGS[0]] !== level) return { state: "red", text: "alert: surroundings", title: SURROUNDINGS };
-  return level < 1 ? { state: "amber", text: "background?", title: AMBER } : { state: "red", text: "alert: background", title: RED };
+  const [twins, exchange] = TAGS.map((tag) => look?.numbers[tag]);
+  return [
+    ...(twins >= 1 ? [{ state: "red", text: "alert: background", title: RED }] : twins >= 0.5 ? [{ state: "amber", text: "background?", title: AMBER }] : []),
+    ...(exchange >= 0.5 ? [{ state: "red", text: "alert: surroundings", title: SURROUNDINGS }] : []),
+  ];
 }
 
 // { run, look, isPast, text, worst } of the runs that were ever lit: those that are red now first, then those that are amber, then the past.

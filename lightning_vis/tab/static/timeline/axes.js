@@ -4,6 +4,7 @@ const SLACK = 0.3; // of a step: values may lie so far beyond the last tick, so 
 
 export function scaleOf(scalar, values, least = null) {
   if (/(^|[/_])lift$/.test(scalar)) return liftScale();
+  if (/(^|[/_])alert(@|$)/.test(scalar)) return alertScale();
   const [low, high] = [Math.min(...values), Math.max(...values)];
   if (least !== null && /effect$|^reliance/.test(scalar)) return linearScale(Math.min(0, low), Math.max(least, high), false);
   if (/effect$/.test(scalar)) return linearScale(Math.min(0, low), Math.max(0.5, high), true);
@@ -30,6 +31,12 @@ function liftScale() {
     ticks: Object.entries(texts).map(([value, text]) => ({ value: Number(value), text, isChance: value === "1" })),
     say: (value) => `${value.toFixed(2)} ×`,
   };
+}
+
+// An alert has levels, and is no share of anything.
+function alertScale() {
+  const ticks = [[0, "none"], [0.5, "amber"], [1, "red"]].map(([value, text]) => ({ value, text, isChance: false }));
+  return { share: (value) => value, ticks, say: (value) => ticks.find((tick) => tick.value === value)?.text ?? String(value) };
 }
 
 function linearScale(low, high, isShare) {
