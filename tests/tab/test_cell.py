@@ -302,3 +302,33 @@ def test_the_predicted_mask_of_a_segmentation_stands_beside_with_the_true_one_an
             said = "predicted mask of class 3 · overlap (IoU) 0.83 · white line: the true one"
             assert tab.texts(".cell figcaption")[2].endswith(said)
             assert (tab.pixels(".cell .photo canvas", 2) == 255).all(axis=2).sum() > 100  # that line
+
+
+def test_from_an_opened_tile_it_is_a_press_to_the_proof(page):
+    tab = page.follow("&p.lightning_vis.tab=compare&p.lightning_vis.steps=90&p.lightning_vis.cell=0,gamma")
+    tab.frame.click('role=button[name="its run\'s twins"]')
+    tab.painted()
+    assert tab.frame.query_selector(".cell[open]") is None
+    assert tab.texts(".twins h2 strong")[0] == "gamma"
+    assert tab.when == "epoch 9"
+    tab.follow("&p.lightning_vis.tab=compare&p.lightning_vis.cell=0,alpha")
+    tab.frame.wait_for_selector(".cell[open]")
+    assert tab.frame.is_hidden('.cell button:has-text("twins")')
+    tab.follow()
+
+
+def test_a_link_that_comes_just_after_a_close_opens_its_cell(page):
+    """The browser says that a dialog was closed in a task of its own."""
+    tab = page.follow("&p.lightning_vis.tab=compare&p.lightning_vis.cell=1,alpha")
+    shown_cell(tab, 2)
+    tab.frame.evaluate(
+        """() => {
+            document.querySelector(".cell").close();
+            location.hash = "&p.lightning_vis.tab=compare&p.lightning_vis.cell=2,alpha";
+            dispatchEvent(new HashChangeEvent("hashchange"));
+        }"""
+    )
+    tab.until("() => document.querySelector('.cell h2').textContent === 'image 3, alpha'")
+    tab.frame.evaluate("() => new Promise(done => setTimeout(done, 50))")
+    assert tab.frame.query_selector(".cell[open]")
+    tab.press("Escape")

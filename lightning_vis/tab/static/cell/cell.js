@@ -34,7 +34,9 @@ export class Cell {
     return undefined;
   }
 
+  // Browsers say it a little later: another cell may have been opened meanwhile.
   onClosed() {
+    if (this.dialog.isOpen) return;
     if (isLost()) this.leave();
     if (this.page.state.cell) this.page.change({ cell: null });
   }
@@ -52,6 +54,7 @@ export class Cell {
     const side = sideOf(shown.length);
     this.panels.forEach((panel, at) => panel.update(shown[at], { model, image, side }));
     put(this.lined, "aria-pressed", model.image === image);
+    this.proof.hidden = !run.twins && !run.looks.some((look) => look.verdict);
     this.sayUnder();
     againIn(this.again, this.page, this.panels.map((each) => each.reason).find(Boolean) || "");
     this.updateScales(model.view);
@@ -94,13 +97,21 @@ export class Cell {
     this.scales = element("div", { className: "scales" });
     const button = (textContent, onclick) => element("button", { type: "button", textContent, onclick });
     this.lined = button("its line in the chart", () => this.page.timeline.choose(this.page.state.cell.image));
+    this.proof = button("its run's twins", () => this.prove());
     const tools = element(
       "div", { className: "tools" }, button("‹ image before", () => this.step(-1)), button("next image ›", () => this.step(1)),
       button("look before", () => this.page.go(this.page.model.index - 1)), button("next look", () => this.page.go(this.page.model.index + 1)),
-      this.lined, button("copy link", (event) => this.page.copyLink(event.currentTarget)),
+      this.lined, this.proof, button("copy link", (event) => this.page.copyLink(event.currentTarget)),
       button("download as PNG", () => this.download()),
     );
     return [element("div", { className: "panels" }, ...this.panels.map((each) => each.figure)), this.again, element("div", { className: "key" }, this.scales, this.reading), this.under, tools, this.facts, this.line];
+  }
+
+  // What its heat map only suggests, the twins and exchanges of the run show.
+  prove() {
+    const { run } = this.page.state.cell;
+    this.dialog.close();
+    this.page.prove(run, this.page.model.steps);
   }
 
   step(by) {
