@@ -51,6 +51,7 @@ class Page {
     this.gone = null; // since when TensorBoard has not answered
     this.isPlaying = false;
     this.isDue = false;
+    this.newsTimer = 0;
   }
 
   async start() {
@@ -162,15 +163,17 @@ class Page {
     return this.stock.refresh(this.shownRuns);
   }
 
-  // Runs have come, or could not be had: several of them are drawn at once.
+  // Runs have come, or could not be had: several of them are drawn at once, the last one without delay.
   news() {
-    if (this.isNews) return;
-    this.isNews = true;
-    setTimeout(() => {
-      this.isNews = false;
-      this.draw();
-      this.banner.update(this);
-    }, this.stock.asked.size ? SOON : 0);
+    if (this.stock.asked.size) this.newsTimer ||= setTimeout(() => this.tell(), SOON);
+    else this.tell();
+  }
+
+  tell() {
+    clearTimeout(this.newsTimer);
+    this.newsTimer = 0;
+    this.draw();
+    this.banner.update(this);
   }
 
   change(changes) {

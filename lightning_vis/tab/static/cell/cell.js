@@ -34,7 +34,7 @@ export class Cell {
     return undefined;
   }
 
-  // Browsers say it a little later: another cell may have been opened meanwhile.
+  // Browsers say it a little later once more: another cell may have been opened meanwhile.
   onClosed() {
     if (this.dialog.isOpen) return;
     if (isLost()) this.leave();
@@ -110,7 +110,7 @@ export class Cell {
   // What its heat map only suggests, the twins and exchanges of the run show.
   prove() {
     const { run } = this.page.state.cell;
-    this.dialog.close();
+    this.page.state.cell = null;
     this.page.prove(run, this.page.model.steps);
   }
 
