@@ -276,6 +276,6 @@ def test_the_share_that_is_explained_is_that_of_the_moment(browser, tmp_path):
             wait_for_looks(address, name, 3)
         with Tab(browser, address, "&p.lightning_vis.view=evidence") as tab:
             caption = "text => document.querySelector('header').textContent.includes(text)"
-            tab.until(caption, "Explains 93 to 98 % of the score at this moment.")
+            tab.until(caption, "Explains 93 to 98 % of the score.")
             tab.press("Home")
-            tab.until(caption, "Explains 3 % of the score at this moment.")
+            tab.until(caption, "Explains 3 % of the score.")

@@ -170,7 +170,7 @@ function legendCaption(model, state) {
   const note = [...new Set(model.runs.map((run) => run.inputs?.note).filter(Boolean))].join(", ");
   return [
     readingOf(model, state),
-    shares.length && state.mode !== "shape" ? `Explains ${spanOf(shares.map((each) => Math.round(100 * each)))} % of the score at this moment.` : "",
+    shares.length && state.mode !== "shape" ? `Explains ${spanOf(shares.map((each) => Math.round(100 * each)))} % of the score.` : "",
     answersOf(model),
     note ? `Photos: ${note}.` : "",
   ].filter(Boolean).join(" ");
