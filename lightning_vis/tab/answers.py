@@ -86,7 +86,7 @@ def parse_key(key: str) -> tuple[str, str]:
     """
     try:
         run, tag, _ = json.loads(base64.urlsafe_b64decode(key.encode("ascii")))
-    except (ValueError, TypeError, binascii.Error) as error:
+    except (ValueError, TypeError, RecursionError, binascii.Error) as error:
         raise ValueError(NOT_OURS) from error
     if not isinstance(run, str) or not isinstance(tag, str) or len(tag) > TAG_LIMIT:
         raise ValueError(NOT_OURS)

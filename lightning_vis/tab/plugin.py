@@ -123,6 +123,8 @@ class LightningVisPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorB
     def _pictures(self, places: list[tuple[str, str] | None], ctx: Any, experiment: str) -> list[bytes | str]:
         """Those of runs and their tags, each for itself: its bytes, or why it cannot be had."""
         known = [place for place in places if place is not None]
+        if not known:  # a filter that names nothing lets everything through
+            return [answers.NOT_OURS for _ in places]
         found = self._provider.read_blob_sequences(
             ctx,
             experiment_id=experiment,
@@ -146,6 +148,9 @@ class LightningVisPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorB
             data = self._provider.read_blob(ctx, blob_key=events[-1].values[0].blob_key) if events else b""
         except errors.PublicError as error:
             return f"TensorBoard answers with {error.http_code}"
+        except Exception:  # of one picture alone: the others of the answer are whole
+            logger.exception("Lightning Vis could not read a picture of %s", run)
+            return "it could not be read; TensorBoard's log says why"
         return data if media_type(data) else "TensorBoard has no picture of it"
 
     def _series(self, key: str, ctx: Any, experiment: str) -> Any:

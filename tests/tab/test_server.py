@@ -179,6 +179,31 @@ def test_a_server_that_is_ending_says_so_in_place_of_pictures():
     assert b"TensorBoard is ending" in Client(blobs).get("/", query_string={"key": key}).data
 
 
+def test_a_picture_that_cannot_be_read_takes_no_other_of_its_answer_along():
+    def read_blob(_, blob_key):
+        return b"\x89PNG\r\n\x1a\n" if blob_key == "good" else 1 / 0
+
+    def series(key):
+        return [SimpleNamespace(values=[SimpleNamespace(blob_key=key)])]
+
+    found = {"one": {"lightning_vis/x": series("good")}, "two": {"lightning_vis/x": series("bad")}}
+    provider = SimpleNamespace(read_blob_sequences=lambda *_, **__: found, read_blob=read_blob)
+    blobs = LightningVisPlugin(SimpleNamespace(data_provider=provider)).get_plugin_apps()["/blobs"]
+    keys = [key_of(run, "lightning_vis/x", 0) for run in found]
+    answer = Client(blobs).get("/", query_string={"key": keys})
+    assert answer.status_code == 200
+    assert json.loads(answer.data[4:-8]) == [8, "it could not be read; TensorBoard's log says why"]
+    assert answer.data.endswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_keys_of_nothing_ours_read_nothing():
+    asked = []
+    provider = SimpleNamespace(read_blob_sequences=lambda *_, **about: asked.append(about))
+    blobs = LightningVisPlugin(SimpleNamespace(data_provider=provider)).get_plugin_apps()["/blobs"]
+    assert b"this is not a key of ours" in Client(blobs).get("/", query_string={"key": "a"}).data
+    assert asked == []
+
+
 def test_the_page_finds_its_module_whether_its_base_is_heeded_or_not(server):
     page = ask(f"{server}/data/plugin_entry.html?name=lightning_vis")[2].decode()
     base, path = re.search('<base href="(.*?)"', page)[1], re.search(r'import\("(.*?)"\)', page)[1]
@@ -221,6 +246,7 @@ HOSTILE = {
 
 
 KEYS = {
+    "a key without a bottom": base64.urlsafe_b64encode(b"[" * 3000).decode(),
     "words as a key": "../../../../etc/passwd",
     "a key that is no text": "ÿÿÿ",
     "a key of numbers": encoded([1, 2, 3]),
